@@ -1,0 +1,122 @@
+/**
+ * Every error a caller can meet, in one exhaustive table: adding a code does not compile until it has an HTTP status, a
+ * process exit code and a hint. docs/errors.md is compared with this table by a test.
+ */
+export interface ErrorEntry {
+  /** HTTP status the server answers with. */
+  readonly status: number;
+  /** What the reader can do about it. */
+  readonly hint: string;
+}
+
+export const errorTable = {
+  invalid_argument: { status: 422, hint: 'Correct the named field and call again.' },
+  unknown_template: {
+    status: 404,
+    hint: 'List the templates with `nova template ls`, or build one with `nova template build`.',
+  },
+  template_not_buildable: {
+    status: 501,
+    hint: 'Use a template built from packages, or a folder with vmlinux and rootfs.ext4.',
+  },
+  template_build_failed: {
+    status: 500,
+    hint: 'Read the build log named in the message, mend template.json and build again.',
+  },
+  sandbox_not_found: { status: 404, hint: 'List the sandboxes with `nova ls --all`; names and id prefixes work too.' },
+  sandbox_exists: { status: 409, hint: 'Choose another name, or remove the sandbox that has it.' },
+  sandbox_not_running: { status: 409, hint: 'Start it with `nova start`, or resume it with `nova resume`.' },
+  invalid_state: { status: 409, hint: 'Look at the state with `nova inspect` and call what fits it.' },
+  hypervisor_unavailable: { status: 503, hint: 'Run `nova doctor`: it says what is missing and how to install it.' },
+  feature_unsupported: { status: 409, hint: 'Choose a hypervisor that can do it; the message names them.' },
+  vmm_failed: { status: 500, hint: 'Read the VMM log with `nova logs --vmm`.' },
+  boot_timeout: { status: 504, hint: 'Raise bootTimeoutMs, or read the console with `nova logs`.' },
+  boot_failed: { status: 500, hint: 'Read the console with `nova logs`; the last lines say what the guest missed.' },
+  snapshot_failed: { status: 500, hint: 'The sandbox goes on; free disk space and try again.' },
+  guest_unreachable: {
+    status: 502,
+    hint: 'The guest has stopped answering: read `nova logs`, then stop or remove the sandbox.',
+  },
+  guest_protocol_error: {
+    status: 502,
+    hint: 'The guest sent what no agent sends; treat it as hostile and remove the sandbox.',
+  },
+  channel_busy: {
+    status: 429,
+    hint: 'Too many processes of this host talk to the sandbox at once: wait for one to end.',
+  },
+  command_not_found: { status: 422, hint: 'Install the program in the sandbox, or give its full path.' },
+  command_not_executable: { status: 422, hint: 'Make the file executable, or run it with its interpreter.' },
+  unknown_user: { status: 422, hint: 'Use a user of the guest, such as root or user.' },
+  process_not_found: { status: 404, hint: 'The process has ended; list the running ones.' },
+  command_failed: { status: 422, hint: 'The exit code and the output are in the error.' },
+  command_timeout: { status: 408, hint: 'Raise the time limit of the command (0 for none).' },
+  file_not_found: { status: 404, hint: 'Check the path; relative paths start at the home of the user.' },
+  file_exists: { status: 409, hint: 'Choose another path or remove what is there.' },
+  is_a_directory: { status: 422, hint: 'Name a file, or copy the directory as a whole.' },
+  not_a_directory: { status: 422, hint: 'Name a directory.' },
+  directory_not_empty: { status: 409, hint: 'Remove its contents first.' },
+  permission_denied: { status: 403, hint: 'Use a user that may do this, such as root.' },
+  guest_resource_exhausted: {
+    status: 507,
+    hint: 'The guest is out of memory, disk or processes: give it more, or free some.',
+  },
+  connection_refused: { status: 502, hint: 'Nothing listens on that port in the guest.' },
+  host_resource_exhausted: { status: 507, hint: 'Free memory or disk on the host, or remove sandboxes.' },
+  set_up_failed: { status: 500, hint: 'The message names the step; mend it and run the same command again.' },
+  cancelled: { status: 499, hint: 'The caller gave up; nothing was left behind.' },
+  not_implemented: { status: 501, hint: 'This part is not there yet.' },
+  internal: {
+    status: 500,
+    hint: 'This is a defect of NovaSandbox: please report it with the output of `nova doctor`.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface NovaErrorOptions {
+  readonly cause?: unknown;
+  /** Overrides the table's hint where the place knows better. */
+  readonly hint?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** The one error type that leaves NovaSandbox: a code of the table, a message with the particulars, a hint. */
+export class NovaError extends Error {
+  override readonly name = 'NovaError';
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: NovaErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint ?? errorTable[code].hint;
+    this.details = options.details ?? {};
+  }
+
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+
+  toJSON(): { code: ErrorCode; message: string; hint: string; details: Readonly<Record<string, unknown>> } {
+    return { code: this.code, message: this.message, hint: this.hint, details: this.details };
+  }
+}
+
+/** Whether `error` is a NovaError, of one of the codes where some are given. */
+export function isNovaError(error: unknown, ...codes: ErrorCode[]): error is NovaError {
+  return error instanceof NovaError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** Any thrown thing as a NovaError: aborts become `cancelled`, the unforeseen becomes `internal`. */
+export function toNovaError(error: unknown): NovaError {
+  if (error instanceof NovaError) return error;
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new NovaError('cancelled', 'The operation was cancelled.', { cause: error });
+  }
+  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
+    return new NovaError('host_resource_exhausted', `The host's disk is full: ${error.message}`, { cause: error });
+  }
+  return new NovaError('internal', error instanceof Error ? error.message : String(error), { cause: error });
+}

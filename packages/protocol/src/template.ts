@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { limits, nameSchema } from './sandbox.ts';
+
+const packageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]*$/, 'must be a Debian package name');
+
+/** `templates/<id>/template.json`. */
+export const templateSchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  template_id: nameSchema,
+  os_type: z.enum(['linux', 'windows']).default('linux'),
+  description: z.string().max(2000).optional(),
+  memory_mb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).default(512),
+  vcpus: z.int().min(1).max(limits.maxVcpus).default(1),
+  /** What a start is expected to take, ms: a promise to measure against, not a limit. */
+  boot_time_ms: z.number().positive().default(250),
+  disk_size_gb: z.number().positive().max(16_384).default(4),
+  kernel_version: z.string().default('distribution'),
+  /** Files that must lie beside template.json; empty: they are built. */
+  required_files: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/)).default([]),
+  packages: z.array(packageName).max(500).default([]),
+  source: z
+    .discriminatedUnion('type', [
+      /** Built from Debian packages. */
+      z.strictObject({
+        type: z.literal('debian'),
+        suite: z
+          .string()
+          .regex(/^[a-z]+$/)
+          .default('bookworm'),
+        variant: z.enum(['essential', 'minbase', 'apt']).default('minbase'),
+      }),
+      /** Built from an OCI image. */
+      z.strictObject({ type: z.literal('oci'), image: z.string().min(1).max(500) }),
+      /** Given ready-made: vmlinux and rootfs.ext4 lie beside template.json. */
+      z.strictObject({ type: z.literal('files') }),
+    ])
+    .default({ type: 'files' }),
+  /** User that commands run as unless they say otherwise. It is made, with password-less sudo, where it is `user`. */
+  user: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_-]{0,31}$/)
+    .default('root'),
+  /** Commands run once before the snapshot, so that clones find in memory what a first command needs. */
+  warm: z
+    .array(z.array(z.string().min(1)).min(1))
+    .max(32)
+    .default([]),
+  env: z.record(z.string(), z.string()).default({}),
+});
+export type Template = z.output<typeof templateSchema>;
+
+export const templateInfoSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  source: z.string(),
+  directory: z.string(),
+  memoryMb: z.int(),
+  vcpus: z.int(),
+  diskSizeMb: z.int(),
+  user: z.string(),
+  packages: z.array(z.string()),
+  built: z.boolean(),
+  /** Bytes on disk of the root image, where built. */
+  sizeBytes: z.number().nullable(),
+  snapshots: z.int(),
+  digest: z.string().nullable(),
+});
+export type TemplateInfo = z.infer<typeof templateInfoSchema>;
