@@ -1,0 +1,136 @@
+import type { Duplex } from 'node:stream';
+import type { HypervisorName } from '@novasandbox/protocol';
+
+/**
+ * The seam to a hypervisor. A driver knows how to start, restore and end one VMM process; it holds no policy, no database and no
+ * list of sandboxes. One conformance suite runs against every driver (tests/conformance).
+ */
+
+/** What a driver can do, as data: callers read these, never a driver's name. Each optional method is there exactly when its feature says so. */
+export interface DriverFeatures {
+  /** The guest has a kernel of its own. False only for the process driver. */
+  readonly virtualMachine: boolean;
+  readonly pause: boolean;
+  readonly snapshot: boolean;
+  readonly restore: boolean;
+  /** Clones of one snapshot share its unmodified memory pages on the host. */
+  readonly sharedMemoryClones: boolean;
+  readonly network: boolean;
+}
+
+export interface DriverProbe {
+  readonly available: boolean;
+  /** `kvm`, `hvf`, `tcg`, or `none` for the process driver. */
+  readonly accelerator: string;
+  readonly version: string;
+  readonly binary: string;
+  /** One line for people: what is used and why, or what is missing. */
+  readonly reason: string;
+}
+
+export interface Drive {
+  /** Raw image on the host. The order of drives is the order of devices in the guest: vda, vdb, ... */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export interface MachineSpec {
+  /** Sandbox id: names processes, cgroups and sockets. */
+  readonly id: string;
+  /** Exists, is empty but for the drives, belongs to this machine alone. The driver puts its sockets and logs here. */
+  readonly directory: string;
+  /** Short directory for Unix sockets (their paths are limited to about 104 bytes). */
+  readonly socketDirectory: string;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Words for the guest's command line; the driver adds its own (console, TSC). */
+  readonly kernelArguments: readonly string[];
+  readonly drives: readonly Drive[];
+  readonly network: NetworkSpec;
+  /** Host processes that can talk to the agent at once, where the channel is one connection each. */
+  readonly channels: number;
+}
+
+export type NetworkSpec =
+  | { readonly mode: 'none' }
+  | { readonly mode: 'user'; readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[] };
+
+/** A memory snapshot on disk: `directory` holds files only its driver reads. Immutable once made: clones map it. */
+export interface SnapshotFiles {
+  readonly directory: string;
+}
+
+/** What it takes to find a machine again after the process that started it has ended. Stored as JSON. */
+export interface MachineRecord {
+  readonly driver: HypervisorName;
+  readonly id: string;
+  readonly pid: number;
+  /** Start time of the process, in the host's own unit: a pid alone may have been given to another. */
+  readonly startTime: string;
+  readonly directory: string;
+  readonly socketDirectory: string;
+  readonly channels: number;
+  readonly cgroup: string | null;
+}
+
+export interface MachineExit {
+  /** Exit code of the VMM where the process is ours to wait for. */
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface MachineStats {
+  readonly rssBytes: number;
+  readonly cpuUs: number;
+}
+
+/**
+ * One running VMM. Disposing stops it at once. `stop` is idempotent and may be called in any state; `pause` and `resume` are
+ * idempotent; pause, resume, snapshot and stop of one machine are serialised by the caller. `connect` may run at any time and many
+ * times at once, on different channels.
+ */
+export interface Machine extends AsyncDisposable {
+  readonly record: MachineRecord;
+  /** Settles when the VMM process has ended; never rejects. */
+  readonly exited: Promise<MachineExit>;
+  /** A byte stream to the agent. `channel` is below `record.channels`. Fails with `guest_unreachable`, or `cancelled` on abort. */
+  connect(channel: number, options: { readonly signal?: AbortSignal | undefined }): Promise<Duplex>;
+  pause?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  resume?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Writes memory and device state. The machine must have been launched with `snapshotTo`; it is ended afterwards. */
+  snapshot?(options: { readonly signal?: AbortSignal | undefined }): Promise<SnapshotFiles>;
+  stats(): Promise<MachineStats>;
+  /** Ends the VMM process: politely for `graceMs`, then by force. Returns when it has ended and its sockets are gone. */
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
+  /** The last `bytes` of the guest's console and of the VMM's own log. */
+  logs(bytes: number): Promise<{ readonly console: string; readonly vmm: string }>;
+  /** Forgets the process without ending it: timers and handles are released so that this process can exit. */
+  release(): void;
+}
+
+export interface LaunchOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The machine will be snapshotted into this directory: its memory is backed by a file there. */
+  readonly snapshotTo?: string;
+}
+
+export interface VmmDriver {
+  readonly name: HypervisorName;
+  readonly features: DriverFeatures;
+  /** Whether it works on this host, proved by doing it. Cached by the driver for as long as host boot and binary stay the same. */
+  probe(options?: { readonly signal?: AbortSignal | undefined; readonly fresh?: boolean }): Promise<DriverProbe>;
+  /** What besides the spec decides whether a snapshot can be restored: VMM version, accelerator, CPU model. Part of the snapshot's key. */
+  snapshotKey(): Promise<string>;
+  /** Boots. Resolves as soon as the VMM runs (the guest boots on). After an abort or an error nothing is left but `directory`. */
+  launch(spec: MachineSpec, options: LaunchOptions): Promise<Machine>;
+  /** Continues a snapshot as a clone. The spec's shape must be the snapshot's. After an abort or an error nothing is left. */
+  restore?(
+    spec: MachineSpec,
+    snapshot: SnapshotFiles,
+    options: { readonly signal?: AbortSignal | undefined },
+  ): Promise<Machine>;
+  /** Finds a machine again; null when it has ended. */
+  attach(record: MachineRecord): Promise<Machine | null>;
+}
