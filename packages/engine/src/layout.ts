@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+
+/**
+ * Every path NovaSandbox has on disk, in one place. Ids and digests are checked here before they become part of a path: nothing a
+ * caller or a guest names reaches the file system otherwise.
+ *
+ *     <home>/                   NOVA_HOME; /var/lib/novasandbox for root, ~/.novasandbox for others
+ *       store.sqlite            sandboxes, leases
+ *       agent/<digest>/         the guest agent's binary
+ *       kernels/<digest>/       vmlinux, modules
+ *       initramfs/<digest>/     initramfs.cpio
+ *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
+ *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
+ *       sandboxes/<id>/         disk.raw, console.log, vmm.log
+ *       probes/                 what a probe boot found, by host boot and VMM
+ *       work/                   half-made things; emptied by whoever made them
+ *     <run>/<id>/               Unix sockets of one sandbox (short paths)
+ */
+export interface Layout {
+  readonly home: string;
+  readonly run: string;
+  readonly templateDirectories: readonly string[];
+  readonly storeFile: string;
+  readonly probeDirectory: string;
+  readonly workDirectory: string;
+  agent(digest: string): string;
+  kernel(digest: string): string;
+  initramfs(digest: string): string;
+  rootfs(digest: string): string;
+  snapshot(digest: string): string;
+  readonly snapshots: string;
+  readonly sandboxes: string;
+  sandbox(id: string): string;
+  sockets(id: string): string;
+}
+
+/** Longest path of a Unix socket that works everywhere (macOS: 104 with the final NUL). */
+export const maxSocketPath = 103;
+
+/** The checkout this file belongs to: templates and the agent's source lie there. */
+export const repositoryRoot = resolve(import.meta.dirname, '../../..');
+
+const safe = (part: string): string => {
+  if (!/^[a-z0-9]{1,64}$/.test(part)) throw new NovaError('internal', `"${part}" cannot be part of a path.`);
+  return part;
+};
+
+/** The layout below `home` (default: NOVA_HOME, else the user's own). */
+export function layoutAt(home: string = defaultHome()): Layout {
+  const root = resolve(home);
+  const run =
+    process.env['NOVA_RUN'] ?? join(runtimeBase(), createHash('sha256').update(root).digest('hex').slice(0, 8));
+  const below = (folder: string) => (digest: string) => join(root, folder, safe(digest));
+  return {
+    home: root,
+    run,
+    templateDirectories: [
+      ...(process.env['NOVA_TEMPLATES'] ?? '').split(':').filter((path) => path !== ''),
+      join(root, 'templates'),
+      join(repositoryRoot, 'templates'),
+    ],
+    storeFile: join(root, 'store.sqlite'),
+    probeDirectory: join(root, 'probes'),
+    workDirectory: join(root, 'work'),
+    agent: below('agent'),
+    kernel: below('kernels'),
+    initramfs: below('initramfs'),
+    rootfs: below('rootfs'),
+    snapshot: below('snapshots'),
+    snapshots: join(root, 'snapshots'),
+    sandboxes: join(root, 'sandboxes'),
+    sandbox: below('sandboxes'),
+    sockets: (id) => join(run, safe(id)),
+  };
+}
+
+/** Makes the folders that must be there before anything else, closed to others but for passing through. */
+export async function prepareLayout(layout: Layout): Promise<void> {
+  for (const directory of [layout.home, layout.sandboxes, layout.workDirectory, layout.run]) {
+    await mkdir(directory, { recursive: true, mode: 0o711 });
+  }
+}
+
+/** A socket path, refused with the remedy when the host could not bind it. */
+export function socketPath(directory: string, name: string): string {
+  const path = join(directory, name);
+  if (Buffer.byteLength(path) > maxSocketPath) {
+    throw new NovaError('set_up_failed', `The socket path ${path} is longer than ${maxSocketPath} bytes.`, {
+      hint: 'Set NOVA_RUN to a short directory.',
+    });
+  }
+  return path;
+}
+
+function defaultHome(): string {
+  const given = process.env['NOVA_HOME'];
+  if (given !== undefined && given !== '') return given;
+  return process.getuid?.() === 0 ? '/var/lib/novasandbox' : join(homedir(), '.novasandbox');
+}
+
+function runtimeBase(): string {
+  if (process.getuid?.() === 0 && process.platform === 'linux') return '/run/novasandbox';
+  const runtime = process.env['XDG_RUNTIME_DIR'];
+  return runtime !== undefined && runtime !== ''
+    ? join(runtime, 'novasandbox')
+    : join(tmpdir(), `novasandbox-${process.getuid?.() ?? 0}`);
+}
