@@ -1,0 +1,180 @@
+import type { Duplex } from 'node:stream';
+import type {
+  Change,
+  Entry,
+  HypervisorName,
+  ProgressSink,
+  SandboxConfig,
+  SandboxConfigInput,
+  SandboxInfo,
+  SandboxStats,
+  TemplateInfo,
+} from '@novasandbox/protocol';
+import type {
+  AttachedProcess,
+  ByteSource,
+  ExecRequest,
+  FileReader,
+  GuestInfo,
+  GuestProcess,
+} from './ports/guest-agent.ts';
+import type { DriverFeatures, DriverProbe } from './ports/vmm-driver.ts';
+
+/**
+ * What the engine offers, service by service. The SDK speaks these interfaces, so that the same `Sandbox` class works on the engine in
+ * its own process and, later, on a server. `ref` is an id, a unique prefix of one (at least 4 characters), or a name. Every call may throw NovaError.
+ */
+
+export interface CallContext {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BuildContext extends CallContext {
+  /** Told what goes on when a template or snapshot has to be made first. */
+  readonly progress?: ProgressSink | undefined;
+}
+
+export interface SandboxFilter {
+  /** Stopped and failed ones too; default: only running and paused. */
+  readonly all?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface SandboxService {
+  /** Resolves when the sandbox answers. On any error or abort nothing is left. */
+  create(config: SandboxConfigInput, context?: BuildContext): Promise<SandboxInfo>;
+  get(ref: string): Promise<SandboxInfo>;
+  /** The config it was made with. */
+  config(ref: string): Promise<SandboxConfig>;
+  list(filter?: SandboxFilter): Promise<SandboxInfo[]>;
+  /** Boots a stopped sandbox again from its own disk. A running one is left alone. */
+  start(ref: string, context?: BuildContext): Promise<SandboxInfo>;
+  /** Idempotent. Without force the guest is asked first and given `graceMs` (default 5000). An ephemeral sandbox is removed. */
+  stop(ref: string, options?: { readonly force?: boolean; readonly graceMs?: number }): Promise<SandboxInfo>;
+  pause(ref: string): Promise<SandboxInfo>;
+  resume(ref: string): Promise<SandboxInfo>;
+  /** Stops what runs (refused without force) and deletes the sandbox with its disk. */
+  remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
+  stats(ref: string): Promise<SandboxStats>;
+  /** Time to live from now in ms, 0 for none. */
+  setTimeout(ref: string, timeoutMs: number): Promise<SandboxInfo>;
+  logs(ref: string, options?: { readonly bytes?: number }): Promise<{ readonly console: string; readonly vmm: string }>;
+  guestInfo(ref: string, context?: CallContext): Promise<GuestInfo>;
+  /** Settles when the sandbox no longer runs. */
+  exited(ref: string, context?: CallContext): Promise<SandboxInfo>;
+}
+
+export interface ExecService {
+  start(ref: string, request: ExecRequest, context?: CallContext): Promise<AttachedProcess>;
+  startDetached(
+    ref: string,
+    request: ExecRequest,
+    context?: CallContext,
+  ): Promise<{ readonly execId: number; readonly pid: number }>;
+  attach(
+    ref: string,
+    execId: number,
+    from: { readonly stdout: number | null; readonly stderr: number | null; readonly stdin?: boolean },
+    context?: CallContext,
+  ): Promise<AttachedProcess>;
+  signal(ref: string, execId: number, signal: number, context?: CallContext): Promise<void>;
+  list(ref: string, context?: CallContext): Promise<GuestProcess[]>;
+  /** A round trip to the agent and back. */
+  ping(ref: string, context?: CallContext): Promise<void>;
+}
+
+export interface FileService {
+  read(
+    ref: string,
+    path: string,
+    range?: { readonly offset?: number; readonly length?: number; readonly user?: string | undefined },
+    context?: CallContext,
+  ): Promise<FileReader>;
+  write(
+    ref: string,
+    path: string,
+    source: ByteSource,
+    how?: {
+      readonly mode?: number | undefined;
+      readonly user?: string | undefined;
+      readonly append?: boolean;
+      readonly exclusive?: boolean;
+    },
+    context?: CallContext,
+  ): Promise<Entry>;
+  stat(ref: string, path: string, user?: string, context?: CallContext): Promise<Entry>;
+  list(
+    ref: string,
+    path: string,
+    how?: { readonly depth?: number; readonly user?: string | undefined },
+    context?: CallContext,
+  ): Promise<Entry[]>;
+  makeDirectory(
+    ref: string,
+    path: string,
+    how?: { readonly mode?: number | undefined; readonly user?: string | undefined },
+    context?: CallContext,
+  ): Promise<boolean>;
+  move(ref: string, source: string, destination: string, user?: string, context?: CallContext): Promise<Entry>;
+  remove(ref: string, path: string, user?: string, context?: CallContext): Promise<boolean>;
+  setAttributes(
+    ref: string,
+    path: string,
+    attributes: { readonly mode?: number; readonly owner?: string; readonly user?: string | undefined },
+    context?: CallContext,
+  ): Promise<Entry>;
+  watch(
+    ref: string,
+    path: string,
+    how?: { readonly recursive?: boolean; readonly user?: string | undefined },
+    context?: CallContext,
+  ): Promise<AsyncIterable<Change> & AsyncDisposable>;
+  /** Unpacks a tar stream into a directory of the guest. */
+  tarIn(
+    ref: string,
+    path: string,
+    source: ByteSource,
+    user?: string,
+    context?: CallContext,
+  ): Promise<{ readonly entries: number; readonly bytes: number }>;
+  /** A directory's contents, or one file, as a tar stream. What comes out is hostile: never unpack it unchecked. */
+  tarOut(
+    ref: string,
+    path: string,
+    user?: string,
+    context?: CallContext,
+  ): Promise<AsyncIterable<Uint8Array> & AsyncDisposable>;
+  /** A connection to a TCP port in the guest. */
+  tunnel(ref: string, port: number, context?: CallContext): Promise<Duplex>;
+}
+
+export interface TemplateService {
+  list(): Promise<TemplateInfo[]>;
+  inspect(id: string): Promise<TemplateInfo>;
+  /** Makes what is missing: kernel, agent, root image, snapshot. `force` builds the root image anew. */
+  build(id: string, options?: { readonly force?: boolean }, context?: BuildContext): Promise<TemplateInfo>;
+  /** Removes the built image and its snapshots; template.json stays. */
+  remove(id: string): Promise<void>;
+}
+
+export interface HypervisorReport {
+  readonly name: HypervisorName;
+  readonly features: DriverFeatures;
+  readonly probe: DriverProbe;
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly sandboxes: SandboxService;
+  readonly exec: ExecService;
+  readonly files: FileService;
+  readonly templates: TemplateService;
+  /** What each hypervisor can do on this host; `fresh` probes anew. */
+  hypervisors(options?: { readonly fresh?: boolean; readonly signal?: AbortSignal }): Promise<HypervisorReport[]>;
+  /** Ends this process's part: sessions closed, leases given back. Sandboxes run on. */
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
+  readonly home?: string;
+}
