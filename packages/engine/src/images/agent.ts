@@ -1,0 +1,151 @@
+import { chmod, copyFile, readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import { repositoryRoot, type Layout } from '../layout.ts';
+import type { ImageOptions } from '../ports/image-source.ts';
+import { hostArchitecture } from './architecture.ts';
+import { CommandFailure, runCommand } from './command.ts';
+import { withLock } from './lock.ts';
+import { flush, publish } from './publish.ts';
+import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
+import { step } from './step.ts';
+
+export interface AgentBinary {
+  readonly digest: string;
+  readonly path: string;
+}
+
+export const agentSource = join(repositoryRoot, 'guest/agent');
+const binaryName = 'nova-agent';
+
+/**
+ * The guest agent, built from the sources of this checkout when there is no binary of just these sources. That they are unchanged is judged by
+ * their sizes and times first, so that the usual call reads no source.
+ */
+export async function guestAgent(layout: Layout, options: ImageOptions, source = agentSource): Promise<AgentBinary> {
+  const files = await sourceFiles(source);
+  const mark = sha256(
+    [
+      hostArchitecture().debian,
+      ...(await Promise.all(files.map(async (file) => `${file} ${await fileMark(file)}`))),
+    ].join('\n'),
+  );
+  const stamp = layout.agent('stamp');
+  const known = await readStamp(stamp, mark);
+  if (known !== null && (await exists(binaryAt(layout, known))))
+    return { digest: known, path: binaryAt(layout, known) };
+
+  return withLock(layout.agent('lock'), options, async () => {
+    const digest = await contentDigest(source, files);
+    if (!(await exists(binaryAt(layout, digest)))) {
+      await step(options.progress, 'agent', 'Guest agent', (update) =>
+        publish(layout, 'agent', async (work) => {
+          const built = await build(layout, source, update, options.signal);
+          await copyFile(built, join(work, binaryName));
+          await chmod(join(work, binaryName), 0o755);
+          await flush(join(work, binaryName));
+          return layout.agent(digest);
+        }),
+      );
+    }
+    await writeStamp(stamp, mark, digest);
+    return { digest, path: binaryAt(layout, digest) };
+  });
+}
+
+const binaryAt = (layout: Layout, digest: string): string => join(layout.agent(digest), binaryName);
+
+/** What the binary is made of, in a fixed order. */
+async function sourceFiles(source: string): Promise<string[]> {
+  const all = await readdir(source, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = all
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) =>
+      /^(src\/.*|build\.rs|Cargo\.(toml|lock)|\.cargo\/.*|rust-toolchain.*)$/.test(relative(source, file)),
+    )
+    .toSorted();
+  if (files.length === 0) {
+    throw new NovaError('set_up_failed', `The sources of the guest agent are missing in ${source}.`, {
+      hint: 'Run NovaSandbox from a complete checkout.',
+    });
+  }
+  return files;
+}
+
+async function contentDigest(source: string, files: readonly string[]): Promise<string> {
+  const parts = await Promise.all(
+    files.map(async (file) => `${relative(source, file)} ${sha256(await readFile(file))}`),
+  );
+  return sha256([hostArchitecture().debian, ...parts].join('\n'));
+}
+
+async function build(
+  layout: Layout,
+  source: string,
+  update: (detail: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  await requireRust(source, signal);
+  const locked = (await exists(join(source, 'Cargo.lock'))) ? ['--locked'] : [];
+  let executable: string | undefined;
+  try {
+    await runCommand('cargo', ['build', '--release', ...locked, '--message-format=json-render-diagnostics'], {
+      cwd: source,
+      // Kept, so that the next change builds only what it touches.
+      env: { CARGO_TARGET_DIR: layout.agent('target'), CARGO_TERM_COLOR: 'never' },
+      signal,
+      onLine: (line) => {
+        if (line.startsWith('{')) executable = executableIn(line) ?? executable;
+        else if (/^\s*(Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new NovaError('set_up_failed', `The guest agent could not be built: ${error.tail}`, { cause: error });
+  }
+  if (executable === undefined) throw new NovaError('set_up_failed', `cargo built no ${binaryName}.`);
+  return executable;
+}
+
+/** The path in cargo's message about the finished binary; null for its other messages. */
+function executableIn(line: string): string | null {
+  const message: unknown = JSON.parse(line);
+  if (typeof message !== 'object' || message === null || !('executable' in message)) return null;
+  const { executable } = message;
+  return typeof executable === 'string' && executable.endsWith(`/${binaryName}`) ? executable : null;
+}
+
+async function requireRust(source: string, signal: AbortSignal | undefined): Promise<void> {
+  const manifest = await readFile(join(source, 'Cargo.toml'), 'utf8');
+  const needed = /^rust-version\s*=\s*"(\d+)\.(\d+)/m.exec(manifest);
+  const hint =
+    'Install it with ./nova, or by hand: `apt-get install cargo-web rustc-web` on Debian 12, rustup elsewhere.';
+  const version = await runCommand('cargo', ['--version'], { cwd: source, signal }).catch((error: unknown) => {
+    if (signal?.aborted === true) throw error;
+    throw new NovaError('set_up_failed', 'The guest agent needs Rust, and cargo does not run.', { cause: error, hint });
+  });
+  const found = /^cargo (\d+)\.(\d+)/.exec(version);
+  if (needed === null || found === null) return;
+  const [wantMajor, wantMinor, major, minor] = [needed[1], needed[2], found[1], found[2]].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (major > wantMajor || (major === wantMajor && minor >= wantMinor)) return;
+  throw new NovaError(
+    'set_up_failed',
+    `The guest agent needs Rust ${needed[1]}.${needed[2]} or newer, not ${version}.`,
+    {
+      hint,
+    },
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

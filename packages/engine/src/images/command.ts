@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { finished } from 'node:stream/promises';
+import { once } from 'node:events';
+import { NovaError } from '@novasandbox/protocol';
+
+export interface CommandOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly cwd?: string;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** File that receives everything the command says, appended. */
+  readonly log?: string;
+  /** Called with every line of standard output and standard error. */
+  readonly onLine?: (line: string) => void;
+  /** Descriptors of this process the command gets as 3, 4, ... */
+  readonly descriptors?: readonly number[];
+}
+
+/** A command ended with another code than 0. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure';
+  readonly exitCode: number | null;
+  /** The last lines it said, for a message to people. */
+  readonly tail: string;
+
+  constructor(program: string, exitCode: number | null, tail: string) {
+    super(`${program} ended with ${exitCode ?? 'a signal'}${tail === '' ? '' : `: ${tail}`}`);
+    this.exitCode = exitCode;
+    this.tail = tail;
+  }
+}
+
+const tailLines = 12;
+
+/**
+ * Runs a program in a process group of its own and gives its standard output. On abort the whole group is killed, and the call
+ * ends only when the program is gone, so that whoever cleans up after it meets no writer. Output is UTF-8 text in the C locale.
+ * @throws CommandFailure for an exit code other than 0, NovaError `set_up_failed` where the program is missing
+ */
+export async function runCommand(
+  program: string,
+  commandArguments: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const child = spawn(program, commandArguments, {
+    cwd: options.cwd,
+    env: { ...process.env, LC_ALL: 'C', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
+    detached: true,
+  });
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('a piped child has its streams');
+
+  const killGroup = (): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has ended already.
+    }
+  };
+  signal?.addEventListener('abort', killGroup, { once: true });
+
+  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
+  const output: string[] = [];
+  const tail: string[] = [];
+  const follow = async (stream: typeof stdout, kept?: string[]): Promise<void> => {
+    for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+      kept?.push(line);
+      log?.write(`${line}\n`);
+      options.onLine?.(line);
+      if (line.trim() !== '') tail.push(line.trim());
+      if (tail.length > tailLines) tail.shift();
+    }
+  };
+  try {
+    const [code] = await Promise.all([
+      once(child, 'close').then(([exitCode]: unknown[]) => (typeof exitCode === 'number' ? exitCode : null)),
+      follow(stdout, output),
+      follow(stderr),
+    ]);
+    signal?.throwIfAborted();
+    if (code !== 0) throw new CommandFailure(program, code, tail.join(' | '));
+    return output.join('\n');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT' && 'syscall' in error) {
+      throw new NovaError('set_up_failed', `The program "${program}" is not installed.`, {
+        cause: error,
+        hint: `Install ${program}, or let the script ./nova do it.`,
+      });
+    }
+    throw error;
+  } finally {
+    killGroup();
+    signal?.removeEventListener('abort', killGroup);
+    if (log !== undefined) {
+      log.end();
+      await finished(log);
+    }
+  }
+}

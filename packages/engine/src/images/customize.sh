@@ -1,0 +1,60 @@
+# Makes a Debian tree a guest and writes it as an ext4 image. Run by mmdebstrap with the tree as $1; descriptor 3 is the image, 4 the list of
+# packages with their versions. May be root of a user namespace only.
+set -eu
+root="$1"
+
+chroot "$root" dpkg-query -W -f '${binary:Package} ${Version}\n' >&4
+
+# The one user besides root.
+if ! grep -q '^user:' "$root/etc/passwd"; then
+  echo 'user:x:1000:1000::/home/user:/bin/bash' >>"$root/etc/passwd"
+  echo 'user:!:19700:0:99999:7:::' >>"$root/etc/shadow"
+  echo 'user:x:1000:' >>"$root/etc/group"
+  echo 'user:!::' >>"$root/etc/gshadow"
+  mkdir -p "$root/home"
+  if [ -d "$root/etc/skel" ]; then cp -a "$root/etc/skel" "$root/home/user"; else mkdir "$root/home/user"; fi
+  chown -R 1000:1000 "$root/home/user"
+  chmod 755 "$root/home/user"
+fi
+[ -x "$root/bin/bash" ] || sed -i 's|^\(user:.*\):/bin/bash$|\1:/bin/sh|' "$root/etc/passwd"
+if [ -d "$root/etc/sudoers.d" ]; then
+  # A clone's host name resolves nowhere: sudo would look for it in vain on every call.
+  printf 'Defaults !fqdn\nuser ALL=(ALL:ALL) NOPASSWD: ALL\n' >"$root/etc/sudoers.d/user"
+  chmod 440 "$root/etc/sudoers.d/user"
+fi
+if [ -e "$root/usr/bin/python3" ] && [ ! -e "$root/usr/bin/python" ]; then ln -s python3 "$root/usr/bin/python"; fi
+
+# Nothing of the host that built it; the agent gives each clone its own.
+: >"$root/etc/machine-id"
+rm -f "$root/var/lib/dbus/machine-id" "$root/etc/resolv.conf"
+echo 'nameserver 10.0.2.3' >"$root/etc/resolv.conf"
+echo sandbox >"$root/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 sandbox\n::1 localhost ip6-localhost ip6-loopback\n' >"$root/etc/hosts"
+: >"$root/etc/fstab"
+chmod 644 "$root/etc/machine-id" "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/hosts" "$root/etc/fstab"
+
+# What came in before dpkg was told to leave it out.
+rm -rf "$root"/usr/share/man/* "$root"/usr/share/info/* "$root"/usr/share/locale/* "$root"/usr/share/lintian/* "$root"/usr/share/bug/*
+find "$root/usr/share/doc" ! -type d ! -name copyright -delete
+find "$root/usr/share/doc" -mindepth 1 -type d -empty -delete
+find "$root/var/lib/apt/lists" "$root/var/cache/apt" -type f ! -name lock -delete
+find "$root/var/log" -type f -delete
+rm -rf "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/var/cache/ldconfig/aux-cache
+rm -rf "$root"/tmp/* "$root"/run/*
+
+echo 'nova: making the image'
+# /proc, /sys and /dev are mounted in the tree: looked at through a bind mount they are the empty folders they should be.
+flat="$(mktemp -d)"
+if ! unshare --mount true 2>/dev/null; then
+  echo 'nova: no mount namespace can be made here' >&2
+  exit 1
+fi
+unshare --mount -- sh -eu -c '
+  mount --bind "$1" "$2"
+  blocks=$(du -s -B 4096 "$2" | cut -f 1)
+  inodes=$(find "$2" | wc -l)
+  # Read-only for ever: no journal, and just the space it needs.
+  mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N $((inodes + inodes / 20 + 64)) -L nova-root \
+    -O ^has_journal,^resize_inode -E nodiscard -d "$2" /proc/self/fd/3 $((blocks + blocks / 16 + inodes / 10 + 2048))
+' sh "$root" "$flat"
+rmdir "$flat"

@@ -1,0 +1,88 @@
+import { chmod, open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import type { Layout } from '../layout.ts';
+import type { ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
+import { flush } from './publish.ts';
+import { rootImageFiles, type Manifest } from './manifest.ts';
+import { copySparse } from './sparse.ts';
+import { fileDigest, fileMark, readStamp, sha256, writeJson, writeStamp } from './stamp.ts';
+import { step } from './step.ts';
+
+const kernelFile = 'vmlinux';
+
+/** The digest of a ready-made image as it was when it was last taken over; null where it has changed since, or never was. */
+export async function givenImageDigest(layout: Layout, image: string): Promise<string | null> {
+  const mark = await fileMark(image).catch(() => null);
+  return mark === null ? null : readStamp(stampFile(layout, image), mark);
+}
+
+/**
+ * Takes a template's own rootfs.ext4 over into `work`. It is copied, by reference where the file system can, so that replacing the
+ * template's file never pulls the disk from under a running guest.
+ * @throws NovaError `template_build_failed` naming the file that is missing or is no file system
+ */
+export async function givenImage(
+  layout: Layout,
+  template: LoadedTemplate,
+  work: string,
+  options: ImageOptions,
+): Promise<string> {
+  const { template_id: id, required_files: required } = template.template;
+  const image = join(template.directory, rootImageFiles.image);
+  for (const name of new Set([...required, kernelFile, rootImageFiles.image])) {
+    const found = await stat(join(template.directory, name)).catch(() => null);
+    if (found?.isFile() === true) continue;
+    throw new NovaError(
+      'template_build_failed',
+      `The template "${id}" lacks the file ${join(template.directory, name)}.`,
+      {
+        hint: 'Put the file there, or give the template a source it can be built from.',
+        details: { file: name },
+      },
+    );
+  }
+  if ((await fileSystemOf(image)) === null) {
+    throw new NovaError('template_build_failed', `${image} holds none of the file systems ext4, erofs, squashfs.`, {
+      details: { file: rootImageFiles.image },
+    });
+  }
+  return step(options.progress, 'rootfs', `Root image of ${id}`, async (update) => {
+    update('copying');
+    const mark = await fileMark(image);
+    const copy = join(work, rootImageFiles.image);
+    await copySparse(image, copy, options);
+    await chmod(copy, 0o644);
+    const digest = await fileDigest(copy, options.signal);
+    if ((await fileMark(image)) !== mark) {
+      throw new NovaError('template_build_failed', `${image} was written to while it was read.`, {
+        hint: 'Wait until it is finished and try again.',
+      });
+    }
+    await flush(copy);
+    await writeJson(join(work, rootImageFiles.manifest), {
+      template: id,
+      builtAt: new Date().toISOString(),
+      sizeBytes: (await stat(copy)).size,
+      sha256: digest,
+      packages: {},
+    } satisfies Manifest);
+    await writeStamp(stampFile(layout, image), mark, digest);
+    return digest;
+  });
+}
+
+export type GuestFileSystem = 'ext4' | 'erofs' | 'squashfs';
+
+/** The file system of an image, by its superblock. */
+export async function fileSystemOf(path: string): Promise<GuestFileSystem | null> {
+  await using file = await open(path, 'r');
+  const head = Buffer.alloc(2048);
+  await file.read(head, 0, head.length, 0);
+  if (head.readUInt16LE(1024 + 56) === 0xef53) return 'ext4';
+  if (head.readUInt32LE(1024) === 0xe0f5e1e2) return 'erofs';
+  if (head.toString('latin1', 0, 4) === 'hsqs') return 'squashfs';
+  return null;
+}
+
+const stampFile = (layout: Layout, image: string): string => layout.rootfs(`of${sha256(image).slice(0, 32)}`);

@@ -1,0 +1,66 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Layout } from '../layout.ts';
+import type { GuestKernel, ImageOptions, Initramfs } from '../ports/image-source.ts';
+import type { AgentBinary } from './agent.ts';
+import { cpioArchive, type ArchiveEntry } from './cpio.ts';
+import { modulesOf } from './kernel.ts';
+import { withLock } from './lock.ts';
+import { guestModules, orderedModules, type KernelModule } from './modules.ts';
+import { flush, publish } from './publish.ts';
+import { sha256 } from './stamp.ts';
+import { step } from './step.ts';
+
+/** To be raised when the archive of the same agent and kernel changes. */
+const recipeVersion = 1;
+
+/** The first file system of a guest, as guest/BOOT.md describes it. */
+export async function guestInitramfs(
+  layout: Layout,
+  kernel: GuestKernel,
+  agent: AgentBinary,
+  options: ImageOptions,
+): Promise<Initramfs> {
+  const digest = sha256([recipeVersion, kernel.digest, agent.digest, ...guestModules].join('\n'));
+  const initramfs = { digest, path: join(layout.initramfs(digest), 'initramfs.cpio') };
+  if (await isThere(initramfs.path)) return initramfs;
+  await withLock(layout.initramfs('lock'), options, async () => {
+    if (await isThere(initramfs.path)) return;
+    await step(options.progress, 'initramfs', 'Initial RAM disk', () =>
+      publish(layout, 'initramfs', async (work) => {
+        const modules = await orderedModules(modulesOf(layout, kernel), guestModules, join(work, 'scratch'));
+        const file = join(work, 'initramfs.cpio');
+        await writeFile(file, initramfsArchive(await readFile(agent.path), modules), { mode: 0o644 });
+        await flush(file);
+        return layout.initramfs(digest);
+      }),
+    );
+  });
+  return initramfs;
+}
+
+/** The archive itself: the agent as /init, the modules in the order of loading. */
+export function initramfsArchive(agent: Buffer, modules: readonly KernelModule[]): Buffer {
+  const order = modules.map(({ name }) => `${name}.ko\n`).join('');
+  const directory = (path: string): ArchiveEntry => ({ path, type: 'directory', mode: 0o755 });
+  return cpioArchive([
+    directory('dev'),
+    { path: 'dev/console', type: 'character-device', mode: 0o600, major: 5, minor: 1 },
+    { path: 'init', type: 'file', mode: 0o755, content: agent },
+    directory('modules'),
+    { path: 'modules/order', type: 'file', mode: 0o644, content: Buffer.from(order) },
+    ...modules.map(({ name, content }): ArchiveEntry => ({
+      path: `modules/${name}.ko`,
+      type: 'file',
+      mode: 0o644,
+      content,
+    })),
+  ]);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

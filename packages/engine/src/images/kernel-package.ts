@@ -1,0 +1,114 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import { hostArchitecture } from './architecture.ts';
+import { CommandFailure, runCommand } from './command.ts';
+import { defaultSuite, hostSuite, publicSources } from './debian-sources.ts';
+import { flush } from './publish.ts';
+import { fileDigest, sha256 } from './stamp.ts';
+import type { StepUpdate } from './step.ts';
+import { extractVmlinux, kernelDefect } from './vmlinux.ts';
+
+/**
+ * Fills `work` with `vmlinux` and `modules/` of Debian's newest cloud kernel. Needs apt-get and dpkg-deb, but not root.
+ * The digest covers both.
+ */
+export async function unpackDistributionKernel(
+  work: string,
+  update: StepUpdate,
+  signal?: AbortSignal,
+): Promise<{ digest: string; release: string }> {
+  const scratch = join(work, 'scratch');
+  await mkdir(scratch);
+  update('downloading', 0.05);
+  const archive = await downloadKernel(scratch, update, signal);
+  update('unpacking', 0.5);
+  const tree = join(scratch, 'tree');
+  await runCommand('dpkg-deb', ['-x', archive, tree], { signal });
+
+  const image = (await readdir(join(tree, 'boot'))).find((name) => name.startsWith('vmlinuz-'));
+  if (image === undefined) throw new NovaError('set_up_failed', `The package ${archive} holds no kernel.`);
+  const release = image.slice('vmlinuz-'.length);
+  update('extracting vmlinux', 0.7);
+  const kernel = await extractVmlinux(await readFile(join(tree, 'boot', image)), join(scratch, 'vmlinux'), signal);
+  const defect = kernelDefect(kernel, hostArchitecture().elfMachine);
+  if (defect !== null) throw new NovaError('set_up_failed', `The kernel ${release} cannot be booted: ${defect}.`);
+  await writeFile(join(work, 'vmlinux'), kernel, { mode: 0o644 });
+  await flush(join(work, 'vmlinux'));
+
+  const modules = join(tree, 'lib/modules', release);
+  await rename(modules, join(work, 'modules'));
+  const digest = sha256(`${sha256(kernel)} ${await fileDigest(archive, signal)}`);
+  await rm(scratch, { recursive: true });
+  return { digest, release };
+}
+
+/** The kernel's .deb below `scratch`: by the host's own apt where that is Debian's, else, or where that fails, by a private one. */
+async function downloadKernel(scratch: string, update: StepUpdate, signal?: AbortSignal): Promise<string> {
+  const meta = `linux-image-cloud-${hostArchitecture().debian}`;
+  if ((await hostSuite()) !== null) {
+    try {
+      return await download(meta, scratch, {}, signal);
+    } catch (error) {
+      // Package lists missing or out of date: those of the host are not ours to change.
+      if (!(error instanceof CommandFailure)) throw error;
+    }
+  }
+  update('reading package lists', 0.1);
+  const env = { APT_CONFIG: await privateApt(scratch) };
+  try {
+    await runCommand('apt-get', ['update'], { env, signal });
+    return await download(meta, scratch, env, signal);
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new NovaError('set_up_failed', `The guest kernel could not be downloaded: ${error.tail}`, {
+      cause: error,
+      hint: 'Check that apt can reach the Debian archive (`apt-get update`), then run the same command again.',
+    });
+  }
+}
+
+async function download(
+  meta: string,
+  scratch: string,
+  env: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<string> {
+  const description = await runCommand('apt-cache', ['show', '--no-all-versions', meta], { env, signal });
+  const kernel = /^Depends:.*?\b(linux-image-[0-9][^\s,(]*)/m.exec(description)?.[1];
+  if (kernel === undefined) throw new CommandFailure('apt-cache', 0, `${meta} names no kernel`);
+  const folder = join(scratch, 'download');
+  await mkdir(folder, { recursive: true });
+  // apt would give its own user's name to the download, which cannot write here.
+  await runCommand('apt-get', ['download', '-o', 'APT::Sandbox::User=', kernel], { cwd: folder, env, signal });
+  const archive = (await readdir(folder)).find((name) => name.endsWith('.deb'));
+  if (archive === undefined) throw new CommandFailure('apt-get', 0, `${kernel} was not downloaded`);
+  return join(folder, archive);
+}
+
+/** An apt configuration with state, lists and sources of its own: works without root, on Debian's derivatives too. */
+async function privateApt(scratch: string): Promise<string> {
+  const root = join(scratch, 'apt');
+  await mkdir(join(root, 'state/lists/partial'), { recursive: true });
+  await mkdir(join(root, 'cache/archives/partial'), { recursive: true });
+  await writeFile(join(root, 'sources.list'), `${publicSources((await hostSuite()) ?? defaultSuite).join('\n')}\n`);
+  await writeFile(join(root, 'status'), '');
+  const settings = {
+    'Dir::State': join(root, 'state'),
+    'Dir::State::status': join(root, 'status'),
+    'Dir::Cache': join(root, 'cache'),
+    'Dir::Etc::sourcelist': join(root, 'sources.list'),
+    'Dir::Etc::sourceparts': '-',
+    'APT::Architecture': hostArchitecture().debian,
+    'APT::Sandbox::User': '',
+    'Acquire::Languages': 'none',
+  };
+  const file = join(root, 'apt.conf');
+  await writeFile(
+    file,
+    Object.entries(settings)
+      .map(([key, value]) => `${key} "${value}";\n`)
+      .join(''),
+  );
+  return file;
+}

@@ -1,0 +1,96 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import { z } from 'zod';
+import type { Layout } from '../layout.ts';
+import type { GuestKernel, ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
+import { hostArchitecture } from './architecture.ts';
+import { unpackDistributionKernel } from './kernel-package.ts';
+import { withLock } from './lock.ts';
+import { flush, publish } from './publish.ts';
+import { fileMark, readJson, sha256, writeJson } from './stamp.ts';
+import { step } from './step.ts';
+import { kernelDefect, kernelRelease } from './vmlinux.ts';
+
+/** Name of the kernel a template may bring along. */
+export const templateKernelFile = 'vmlinux';
+
+const chosenSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/), release: z.string() });
+
+/**
+ * The kernel of a template: its own `vmlinux`, copied so that it cannot change under a running guest, else the distribution's. Which one was chosen is
+ * kept in a small file, so that later calls read that file and nothing else.
+ */
+export async function guestKernel(
+  layout: Layout,
+  template: LoadedTemplate,
+  options: ImageOptions,
+): Promise<GuestKernel> {
+  const own = join(template.directory, templateKernelFile);
+  const mark = await fileMark(own).catch(() => null);
+  const record = layout.kernel(mark === null ? 'distribution' : `of${sha256(own).slice(0, 32)}`);
+
+  const known = await chosen(layout, record, mark ?? distributionMark());
+  if (known !== null) return known;
+  return withLock(layout.kernel('lock'), options, async () => {
+    const madeMeanwhile = await chosen(layout, record, mark ?? distributionMark());
+    if (madeMeanwhile !== null) return madeMeanwhile;
+    const made =
+      mark === null ? await keepDistributionKernel(layout, options) : await keepOwnKernel(layout, template, own);
+    await writeJson(record, { mark: mark ?? distributionMark(), digest: made.digest, release: made.release });
+    return made;
+  });
+}
+
+/** Where the modules of a kernel lie: `kernel/` and `modules.builtin`. Missing for a template's own kernel, which has everything built in. */
+export function modulesOf(layout: Layout, kernel: GuestKernel): string {
+  return join(layout.kernel(kernel.digest), 'modules');
+}
+
+function distributionMark(): string {
+  return `distribution ${hostArchitecture().debian}`;
+}
+
+async function chosen(layout: Layout, record: string, mark: string): Promise<GuestKernel | null> {
+  const found = await readJson(record, chosenSchema);
+  if (found === null || found.mark !== mark) return null;
+  const path = join(layout.kernel(found.digest), 'vmlinux');
+  const there = await stat(path).catch(() => null);
+  return there === null ? null : { digest: found.digest, release: found.release, path };
+}
+
+async function keepDistributionKernel(layout: Layout, options: ImageOptions): Promise<GuestKernel> {
+  if (process.platform !== 'linux') {
+    throw new NovaError('set_up_failed', "The distribution's kernel can be fetched on Linux alone.", {
+      hint: 'Use a template folder with its own vmlinux and rootfs.ext4.',
+    });
+  }
+  return step(options.progress, 'kernel', 'Guest kernel', async (update) => {
+    let kernel: GuestKernel | undefined;
+    await publish(layout, 'kernel', async (work) => {
+      const { digest, release } = await unpackDistributionKernel(work, update, options.signal);
+      kernel = { digest, release, path: join(layout.kernel(digest), 'vmlinux') };
+      return layout.kernel(digest);
+    });
+    if (kernel === undefined) throw new Error('publish makes the kernel or throws');
+    return kernel;
+  });
+}
+
+async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: string): Promise<GuestKernel> {
+  const content = await readFile(own);
+  const release = kernelRelease(content);
+  const defect = kernelDefect(content, hostArchitecture().elfMachine) ?? (release === null ? 'it is no Linux' : null);
+  if (release === null || defect !== null) {
+    throw new NovaError('template_build_failed', `The kernel ${own} cannot be booted: ${defect}.`, {
+      hint: `Put an uncompressed kernel with CONFIG_PVH into the folder of the template "${template.template.template_id}".`,
+    });
+  }
+  const digest = sha256(content);
+  await publish(layout, 'kernel', async (work) => {
+    await writeFile(join(work, 'vmlinux'), content, { mode: 0o644 });
+    await flush(join(work, 'vmlinux'));
+    return layout.kernel(digest);
+  });
+  return { digest, release, path: join(layout.kernel(digest), 'vmlinux') };
+}

@@ -1,0 +1,78 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { readElf } from './elf.ts';
+import { decompress } from './vmlinux.ts';
+
+/** What a guest needs before it can look into its root file system, where the kernel has it as modules. In the order of loading. */
+export const guestModules = [
+  'virtio_mmio',
+  'virtio_pci',
+  'virtio_blk',
+  'virtio_console',
+  'virtio_rng',
+  'virtio_net',
+  'crc32c_generic', // ext4 and jbd2 ask for it by the name of the algorithm, which no dependency tells
+  'ext4',
+  'overlay',
+  'vsock',
+  'vmw_vsock_virtio_transport',
+  'erofs',
+  'squashfs',
+] as const;
+
+export interface KernelModule {
+  /** With underscores: `virtio_rng` for virtio-rng.ko. */
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+/**
+ * The wanted modules and what they depend on, each after what it needs. Modules that are built in, and those this kernel was built without, are
+ * left out: what is really missing shows when the guest boots, by name. Dependencies come from the modules themselves, so neither depmod nor
+ * its index is needed.
+ * @param directory holds `kernel/` and `modules.builtin`, as /lib/modules/<release> does
+ * @param scratch a file name that is free, for decompression
+ */
+export async function orderedModules(
+  directory: string,
+  wanted: readonly string[],
+  scratch: string,
+): Promise<KernelModule[]> {
+  const builtIn = new Set(
+    (await readFile(join(directory, 'modules.builtin'), 'utf8').catch(() => '')).split('\n').map(moduleName),
+  );
+  const files = new Map<string, string>();
+  for (const entry of await readdir(directory, { recursive: true }).catch(() => [])) {
+    if (/\.ko(\.(xz|zst|gz))?$/.test(entry)) files.set(moduleName(entry), join(directory, entry));
+  }
+
+  const ordered: KernelModule[] = [];
+  const seen = new Set<string>();
+  const visit = async (name: string): Promise<void> => {
+    const path = files.get(name);
+    if (seen.has(name) || builtIn.has(name) || path === undefined) return;
+    seen.add(name);
+    const content = await decompress(await readFile(path), scratch);
+    for (const dependency of dependenciesOf(content)) await visit(dependency);
+    ordered.push({ name, content });
+  };
+  for (const name of wanted) await visit(moduleName(name));
+  return ordered;
+}
+
+function dependenciesOf(content: Buffer): string[] {
+  const information = readElf(content)?.section('.modinfo')?.toString('latin1').split('\0') ?? [];
+  const values = (key: string): string[] =>
+    information.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  return values('depends')
+    .flatMap((list) => list.split(','))
+    .filter((name) => name !== '')
+    .map(moduleName);
+}
+
+/** One spelling for file names and for names in dependencies. */
+function moduleName(path: string): string {
+  return basename(path)
+    .replace(/\.ko(\..*)?$/, '')
+    .replaceAll('-', '_');
+}

@@ -1,0 +1,109 @@
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import type { Layout } from '../layout.ts';
+import type { ImageOptions, LoadedTemplate, RootImage } from '../ports/image-source.ts';
+import { hostArchitecture } from './architecture.ts';
+import { buildDebianRoot, debianRecipeVersion, type DebianSource } from './debian-root.ts';
+import { givenImage, givenImageDigest } from './given-image.ts';
+import { withLock } from './lock.ts';
+import { rootImageFiles } from './manifest.ts';
+import { publish } from './publish.ts';
+import { sha256 } from './stamp.ts';
+
+/** The root image of a template if it is there; never builds. */
+export async function builtRootImage(layout: Layout, template: LoadedTemplate): Promise<RootImage | null> {
+  const digest = await rootImageDigest(layout, template);
+  return digest === null ? null : imageAt(layout, digest);
+}
+
+/**
+ * The root image of a template, built when it is not there. Two processes that want the same one build it once.
+ * @throws NovaError `template_not_buildable` for sources that cannot be built yet, `template_build_failed` with the end of the log
+ */
+export async function rootImage(layout: Layout, template: LoadedTemplate, options: ImageOptions): Promise<RootImage> {
+  const { source, template_id: id } = template.template;
+  if (source.type === 'oci') {
+    throw new NovaError(
+      'template_not_buildable',
+      `The template "${id}" is made from the OCI image ${source.image}; building from OCI images is not there yet.`,
+    );
+  }
+  const there = await builtRootImage(layout, template);
+  if (there !== null) return there;
+  await withLock(layout.rootfs('lock'), { ...options, onWait: () => tellWaiting(id, options) }, async () => {
+    if ((await builtRootImage(layout, template)) !== null) return;
+    await publish(layout, 'rootfs', async (work) => {
+      const digest =
+        source.type === 'debian'
+          ? await buildDebian(layout, template, source, work, options)
+          : await givenImage(layout, template, work, options);
+      return layout.rootfs(digest);
+    });
+  });
+  const built = await builtRootImage(layout, template);
+  if (built === null)
+    throw new NovaError('template_build_failed', `The root image of "${id}" changed while it was made.`);
+  return built;
+}
+
+/** Removes the root image. The template's own files stay. */
+export async function removeRootImage(layout: Layout, template: LoadedTemplate): Promise<void> {
+  const digest = await rootImageDigest(layout, template);
+  if (digest === null) return;
+  await withLock(layout.rootfs('lock'), {}, () => rm(layout.rootfs(digest), { recursive: true, force: true }));
+}
+
+/** What names the image: the recipe where it is built, the content where it is given. Null where that cannot be told without building. */
+async function rootImageDigest(layout: Layout, { template, directory }: LoadedTemplate): Promise<string | null> {
+  const { source } = template;
+  switch (source.type) {
+    case 'debian':
+      return sha256(
+        JSON.stringify({
+          version: debianRecipeVersion,
+          architecture: hostArchitecture().debian,
+          suite: source.suite,
+          variant: source.variant,
+          packages: template.packages.toSorted(),
+        }),
+      );
+    case 'files':
+      return givenImageDigest(layout, join(directory, rootImageFiles.image));
+    case 'oci':
+      return null;
+  }
+}
+
+async function imageAt(layout: Layout, digest: string): Promise<RootImage | null> {
+  const folder = layout.rootfs(digest);
+  const path = join(folder, rootImageFiles.image);
+  const [manifest, image] = await Promise.all([
+    stat(join(folder, rootImageFiles.manifest)).catch(() => null),
+    stat(path).catch(() => null),
+  ]);
+  return manifest === null || image === null ? null : { digest, path, sizeBytes: image.size };
+}
+
+async function buildDebian(
+  layout: Layout,
+  template: LoadedTemplate,
+  source: DebianSource,
+  work: string,
+  options: ImageOptions,
+): Promise<string> {
+  const digest = await rootImageDigest(layout, template);
+  if (digest === null) throw new Error('a Debian recipe has a digest');
+  await buildDebianRoot(layout, template, source, work, options);
+  return digest;
+}
+
+function tellWaiting(id: string, { progress }: ImageOptions): void {
+  progress?.({
+    step: 'rootfs',
+    label: `Root image of ${id}`,
+    state: 'update',
+    detail: 'another process is building an image: waiting for it',
+    elapsedMs: 0,
+  });
+}

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+
+export function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** Digest of a file's content, hex. */
+export async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, signal === undefined ? {} : { signal });
+  return hash.digest('hex');
+}
+
+/** A text that changes when the file is written, replaced or touched: enough to know that a digest still holds. */
+export async function fileMark(path: string): Promise<string> {
+  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+const stampSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** The digest that was recorded for `mark`, or null when another one or none was. */
+export async function readStamp(path: string, mark: string): Promise<string | null> {
+  const stamp = await readJson(path, stampSchema);
+  return stamp?.mark === mark ? stamp.digest : null;
+}
+
+export async function writeStamp(path: string, mark: string, digest: string): Promise<void> {
+  await writeJson(path, { mark, digest });
+}
+
+/** A small file of ours; null where it is missing or damaged, for both are mended by making it again. */
+export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S> | null> {
+  try {
+    const result = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Replaces a small file in one step. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  const half = `${path}.${process.pid}.${performance.now()}`;
+  await writeFile(half, `${JSON.stringify(value, null, 2)}\n`);
+  await rename(half, path);
+}
