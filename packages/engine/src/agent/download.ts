@@ -1,0 +1,84 @@
+import type { CallOptions } from '../ports/guest-agent.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
+import { cancelled, protocolError } from './errors.ts';
+import { Inbox } from './inbox.ts';
+import type { Fields, RecordWriter } from './record.ts';
+import type { Session } from './session.ts';
+import type { StreamHandler } from './stream.ts';
+
+/** Bytes the guest sends on one stream. Leaving the iteration cancels the transfer. */
+export type Download = Inbox<Uint8Array>;
+
+/** What the call waits for before it resolves. */
+export interface Opening<T> {
+  /** Reads a MESSAGE; undefined when it is not the one. Null: the first bytes, or the end, will do. */
+  readonly message: ((type: number, fields: Fields) => T | undefined) | null;
+  /** Field of RESULT with the number of bytes sent, which is then checked; null where there is none. */
+  readonly countTag: number | null;
+}
+
+/**
+ * Requests bytes. Resolves once the guest has begun, so that errors of the start reject the call; the time limit (default 30 s) ends there,
+ * the signal counts until the end.
+ */
+export async function download<T>(
+  session: Session,
+  method: number,
+  args: RecordWriter,
+  opening: Opening<T>,
+  options?: CallOptions,
+): Promise<{ readonly opened: T | undefined; readonly bytes: Download }> {
+  const queue = new ByteQueue();
+  const began = Promise.withResolvers<T | undefined>();
+  let received = 0;
+  let hasBegun = false;
+  const begin = (value: T | undefined): void => {
+    hasBegun = true;
+    limits.settled();
+    began.resolve(value);
+  };
+  const leave = (error: Parameters<StreamHandler['failed']>[0]): void => {
+    queue.clear();
+    stream.abandon(error);
+  };
+  const limits = new Limits(options, DEFAULT_TIMEOUT_MS, leave);
+  const bytes: Download = new Inbox<Uint8Array>(
+    () => {
+      const item = queue.shift();
+      if (item !== undefined) stream.consumed(item.bytes.length);
+      return item?.bytes;
+    },
+    () => leave(cancelled()),
+  );
+  const handler: StreamHandler = {
+    message: (type, fields) => {
+      const opened = hasBegun ? undefined : opening.message?.(type, fields);
+      if (opened !== undefined) begin(opened);
+    },
+    data: (channel, chunk) => {
+      if (!hasBegun && opening.message !== null) throw protocolError('bytes before their description');
+      received += chunk.length;
+      queue.push(channel, chunk);
+      if (!hasBegun) begin(undefined);
+      bytes.wake();
+    },
+    result: (fields) => {
+      if (!hasBegun && opening.message !== null) throw protocolError('an end before the description');
+      if (opening.countTag !== null && fields.integer(opening.countTag) !== received) {
+        throw protocolError('a transfer ended with a wrong number of bytes');
+      }
+      if (!hasBegun) begin(undefined);
+      limits.release();
+      bytes.end(null);
+    },
+    failed: (error) => {
+      limits.release();
+      began.reject(error);
+      if (error.code === 'cancelled') bytes.discard();
+      bytes.end(error);
+    },
+  };
+  const stream = openLimited(limits, () => session.open(method, args, 'file', handler));
+  return { opened: await began.promise, bytes };
+}

@@ -1,0 +1,52 @@
+import { NovaError } from '@novasandbox/protocol';
+
+/** What a call is about: the same code of the agent means different things for a program, a process and a file. */
+export type ErrorContext = 'exec' | 'process' | 'file' | 'tunnel' | 'guest';
+
+/** The guest broke the rules of the channel; the session ends. */
+export function protocolError(what: string): NovaError {
+  return new NovaError('guest_protocol_error', `The guest broke the rules of its channel: ${what}.`);
+}
+
+/** What the caller passed cannot be sent. */
+export function invalidArgument(message: string): NovaError {
+  return new NovaError('invalid_argument', message);
+}
+
+/** The caller gave up: its signal fired, or it left an iteration. */
+export function cancelled(reason?: unknown): NovaError {
+  return new NovaError(
+    'cancelled',
+    'The call to the guest was cancelled.',
+    reason === undefined ? {} : { cause: reason },
+  );
+}
+
+/** The guest has not answered in time. */
+export function timedOut(timeoutMs: number): NovaError {
+  return new NovaError('guest_unreachable', `The guest has not answered within ${timeoutMs} ms.`, {
+    details: { timeoutMs },
+  });
+}
+
+/** One caller's own copy of the reason for which a session ended, with the stack of that caller. */
+export function sessionEnded(reason: NovaError | null): NovaError {
+  if (reason === null) return new NovaError('guest_unreachable', 'The session with the guest was closed.');
+  return new NovaError(reason.code, reason.message, { cause: reason, hint: reason.hint });
+}
+
+/** The writer's far end has answered, so nobody takes its bytes any more. */
+export function endedError(context: ErrorContext): NovaError {
+  if (context === 'exec' || context === 'process') return new NovaError('process_not_found', 'The process has ended.');
+  if (context === 'tunnel') {
+    return new NovaError('connection_refused', 'The connection was closed in the guest.', {
+      hint: 'The program in the guest has closed it: look at its output.',
+    });
+  }
+  return new NovaError('guest_protocol_error', 'The guest answered before it had been sent everything.');
+}
+
+/** A write after the writer's own end. */
+export function inputClosed(): NovaError {
+  return new NovaError('invalid_state', 'The input has been closed.', { hint: 'Write before closing it.' });
+}

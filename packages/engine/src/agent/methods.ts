@@ -1,0 +1,41 @@
+/** Methods of an OPEN (guest/PROTOCOL.md). */
+export const methods = {
+  info: 1,
+  ping: 2,
+  configure: 3,
+  exec: 4,
+  attach: 5,
+  signal: 6,
+  list: 7,
+  read: 8,
+  write: 9,
+  stat: 10,
+  listDirectory: 11,
+  makeDirectory: 12,
+  move: 13,
+  remove: 14,
+  watch: 15,
+  tarIn: 16,
+  tarOut: 17,
+  attributes: 18,
+  tunnel: 20,
+  metrics: 21,
+  clock: 22,
+  quiesce: 23,
+  deadline: 24,
+  shutdown: 25,
+  warm: 26,
+} as const;
+
+/** Types of a MESSAGE. */
+export const messages = {
+  started: 1,
+  stat: 2,
+  entry: 3,
+  watching: 4,
+  change: 5,
+  overflow: 6,
+  connected: 7,
+  resize: 16,
+  signal: 17,
+} as const;

@@ -1,0 +1,199 @@
+import { invalidArgument, protocolError } from './errors.ts';
+
+/** Records of the guest channel: a sequence of `u8 tag, u32 length, bytes`. */
+
+const FIELD_HEADER = 5;
+/** Records within records. The deepest of version 1 is an EXIT record in a process record in a RESULT. */
+const MAX_DEPTH = 8;
+const ALL_ONES = 0xffff_ffff_ffff_ffffn;
+
+/** Builds a record. Values that are `undefined` are left out, which the guest reads as 0, empty or false. */
+export class RecordWriter {
+  #buffer = Buffer.allocUnsafe(256);
+  #length = 0;
+
+  /** Throws `invalid_argument` for what is no non-negative integer of 64 bits. */
+  integer(tag: number, value: number | bigint | undefined): this {
+    if (value === undefined) return this;
+    if (typeof value === 'number' && (!Number.isSafeInteger(value) || value < 0)) {
+      throw invalidArgument(`${value} is not a non-negative integer.`);
+    }
+    const wide = BigInt(value);
+    if (wide < 0n || wide > ALL_ONES) throw invalidArgument(`${wide} does not fit 64 bits.`);
+    const at = this.#field(tag, 8);
+    this.#buffer.writeBigUInt64LE(wide, at);
+    return this;
+  }
+
+  /** `null` is written as all ones: never, or only what is new. */
+  integerOrNever(tag: number, value: number | null | undefined): this {
+    return this.integer(tag, value === null ? ALL_ONES : value);
+  }
+
+  flag(tag: number, value: boolean | undefined): this {
+    return value === true ? this.integer(tag, 1) : this;
+  }
+
+  bytes(tag: number, value: Uint8Array | undefined): this {
+    if (value === undefined) return this;
+    const at = this.#field(tag, value.length);
+    this.#buffer.set(value, at);
+    return this;
+  }
+
+  /** Throws `invalid_argument` for a NUL, which no path, argument, variable or name can hold. */
+  string(tag: number, value: string | undefined): this {
+    if (value === undefined) return this;
+    if (value.includes('\0')) throw invalidArgument('A string for the guest contains a NUL character.');
+    const at = this.#field(tag, Buffer.byteLength(value));
+    this.#buffer.write(value, at);
+    return this;
+  }
+
+  strings(tag: number, values: readonly string[] | undefined): this {
+    for (const value of values ?? []) this.string(tag, value);
+    return this;
+  }
+
+  /** Variables as a list of `NAME=value`. Throws `invalid_argument` for a name that is empty or holds `=`. */
+  environment(tag: number, env: Readonly<Record<string, string>> | undefined): this {
+    for (const [name, value] of Object.entries(env ?? {})) {
+      if (name === '' || name.includes('=')) {
+        throw invalidArgument(`${JSON.stringify(name)} is no name of an environment variable.`);
+      }
+      this.string(tag, `${name}=${value}`);
+    }
+    return this;
+  }
+
+  record(tag: number, value: RecordWriter | undefined): this {
+    return value === undefined ? this : this.bytes(tag, value.finish());
+  }
+
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #field(tag: number, length: number): number {
+    const at = this.#length + FIELD_HEADER;
+    const end = at + length;
+    if (end > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(end, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    this.#buffer[this.#length] = tag;
+    this.#buffer.writeUInt32LE(length, this.#length + 1);
+    this.#length = end;
+    return at;
+  }
+}
+
+/**
+ * A record the guest sent. Reading it is checked at every step: what does not fit is a `guest_protocol_error`. Of a tag that
+ * should come once the first counts; unknown tags are never looked at.
+ */
+export class Fields {
+  readonly #bytes: Buffer;
+  readonly #depth: number;
+  /** Triples of tag, start and end. */
+  readonly #index: number[] = [];
+
+  constructor(bytes: Buffer, depth = 0) {
+    if (depth > MAX_DEPTH) throw protocolError('records are nested too deep');
+    this.#bytes = bytes;
+    this.#depth = depth;
+    let at = 0;
+    while (at < bytes.length) {
+      if (bytes.length - at < FIELD_HEADER) throw protocolError('a record ends inside the head of a field');
+      const start = at + FIELD_HEADER;
+      const length = bytes.readUInt32LE(at + 1);
+      if (length > bytes.length - start) throw protocolError('a field is longer than its record');
+      this.#index.push(bytes[at] ?? 0, start, start + length);
+      at = start + length;
+    }
+  }
+
+  /** Bytes of the record as it came. */
+  get byteLength(): number {
+    return this.#bytes.length;
+  }
+
+  /** 0 when missing. Throws above `Number.MAX_SAFE_INTEGER`. */
+  integer(tag: number): number {
+    const value = this.bigint(tag);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw protocolError(`the number ${value} is out of range`);
+    return Number(value);
+  }
+
+  /** 0 when missing. Throws above `max`. */
+  integerUpTo(tag: number, max: number): number {
+    const value = this.integer(tag);
+    if (value > max) throw protocolError(`the number ${value} is out of range`);
+    return value;
+  }
+
+  /** Unsigned, 0 when missing. */
+  bigint(tag: number): bigint {
+    const field = this.#find(tag);
+    if (field === undefined) return 0n;
+    if (field.length !== 8) throw protocolError('an integer has not 8 bytes');
+    return field.readBigUInt64LE(0);
+  }
+
+  /** Null for all ones, which stands for never. */
+  integerOrNever(tag: number): number | null {
+    return this.bigint(tag) === ALL_ONES ? null : this.integer(tag);
+  }
+
+  flag(tag: number): boolean {
+    return this.bigint(tag) !== 0n;
+  }
+
+  /** Empty when missing. Bytes that are no UTF-8 become U+FFFD. */
+  string(tag: number): string {
+    return this.#find(tag)?.toString('utf8') ?? '';
+  }
+
+  bytes(tag: number): Buffer {
+    return this.#find(tag) ?? Buffer.alloc(0);
+  }
+
+  strings(tag: number): string[] {
+    return this.#list(tag).map((field) => field.toString('utf8'));
+  }
+
+  /** The nested record, null when missing. */
+  record(tag: number): Fields | null {
+    const field = this.#find(tag);
+    return field === undefined ? null : new Fields(field, this.#depth + 1);
+  }
+
+  /** The nested record. Throws when it is missing. */
+  requiredRecord(tag: number): Fields {
+    const record = this.record(tag);
+    if (record === null) throw protocolError(`a record lacks field ${tag}`);
+    return record;
+  }
+
+  records(tag: number): Fields[] {
+    return this.#list(tag).map((field) => new Fields(field, this.#depth + 1));
+  }
+
+  #find(tag: number): Buffer | undefined {
+    const index = this.#index;
+    for (let i = 0; i < index.length; i += 3) {
+      if (index[i] === tag) return this.#bytes.subarray(index[i + 1], index[i + 2]);
+    }
+    return undefined;
+  }
+
+  #list(tag: number): Buffer[] {
+    const found: Buffer[] = [];
+    const index = this.#index;
+    for (let i = 0; i < index.length; i += 3) {
+      if (index[i] === tag) found.push(this.#bytes.subarray(index[i + 1], index[i + 2]));
+    }
+    return found;
+  }
+}

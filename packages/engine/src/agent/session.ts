@@ -1,0 +1,170 @@
+import type { Duplex } from 'node:stream';
+import { NovaError } from '@novasandbox/protocol';
+import { agentError } from './agent-error.ts';
+import { protocolError, sessionEnded, type ErrorContext } from './errors.ts';
+import { FrameDecoder, MAX_STREAMS, PartJoiner, frameKinds } from './frame.ts';
+import { Outbox } from './outbox.ts';
+import { Fields, type RecordWriter } from './record.ts';
+import { Stream, type LateListener, type StreamHandler, type StreamHost } from './stream.ts';
+
+const MAX_STREAM_ID = 0xffff_ffff;
+/** How long `close` waits for the guest to read what is still to be sent, ms. */
+const CLOSE_MS = 2000;
+/** Cancelled streams whose next MESSAGE is still of interest. */
+const MAX_LATE = 1024;
+
+/** One session: cuts what arrives into frames, hands them to their streams and ends at the first that breaks the rules. */
+export class Session implements StreamHost {
+  /** Settles when the session has ended: with null after `close`, else with the reason. Never rejects. */
+  readonly closed: Promise<NovaError | null>;
+  readonly outbox: Outbox;
+  readonly #duplex: Duplex;
+  readonly #decoder: FrameDecoder;
+  readonly #parts = new PartJoiner();
+  readonly #streams = new Map<number, Stream>();
+  readonly #late = new Map<number, LateListener>();
+  readonly #settleClosed: (reason: NovaError | null) => void;
+  #nextId = 1;
+  #ended = false;
+  #reason: NovaError | null = null;
+  #closing = false;
+
+  /** Takes over a Duplex after the handshake; `rest` is what had already come after it. */
+  constructor(duplex: Duplex, rest: Buffer) {
+    const { promise, resolve } = Promise.withResolvers<NovaError | null>();
+    this.closed = promise;
+    this.#settleClosed = resolve;
+    this.#duplex = duplex;
+    this.outbox = new Outbox(duplex);
+    this.#decoder = new FrameDecoder((kind, id, payload) => this.#onFrame(kind, id, payload));
+    const lost = (cause?: unknown): void => this.#lose(this.#closing ? null : sessionLost(cause));
+    duplex.on('error', lost);
+    duplex.on('end', lost);
+    duplex.on('close', lost);
+    duplex.on('data', (chunk: Buffer) => this.#onChunk(chunk));
+    if (duplex.destroyed || duplex.readableEnded) lost();
+    else {
+      this.#onChunk(rest);
+      duplex.resume();
+    }
+  }
+
+  /**
+   * Opens a stream and sends the request. Throws `guest_unreachable` when the session has ended, `channel_busy` at the limit of streams
+   * and `invalid_argument` for arguments that are too long.
+   */
+  open(method: number, args: RecordWriter, context: ErrorContext, handler: StreamHandler): Stream {
+    if (this.#ended || this.#closing) throw sessionEnded(this.#reason);
+    if (this.#streams.size >= MAX_STREAMS) {
+      throw new NovaError('channel_busy', `${MAX_STREAMS} calls to the guest are under way.`, {
+        hint: 'Wait for calls to end, or close streams that are no longer read.',
+      });
+    }
+    if (this.#nextId > MAX_STREAM_ID) throw new NovaError('guest_unreachable', 'The session has used up its streams.');
+    const stream = new Stream(this, this.#nextId, context, handler);
+    const request = stream.encodeRequest(method, args);
+    this.#nextId += 2;
+    this.#streams.set(stream.id, stream);
+    stream.start(request);
+    return stream;
+  }
+
+  /** A stream is over on this side; `late` hears of what may have been on its way. */
+  forget(id: number, late: LateListener | undefined): void {
+    this.#streams.delete(id);
+    if (late === undefined) return;
+    this.#late.set(id, late);
+    if (this.#late.size > MAX_LATE) {
+      for (const oldest of this.#late.keys()) {
+        this.#late.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Ends the session at a frame boundary: every call under way fails, all that is to be sent goes out. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.#closing && !this.#ended) {
+      this.#closing = true;
+      for (const stream of this.#streams.values()) stream.abandon(sessionEnded(null));
+      const stuck = new NovaError('guest_unreachable', `The guest has not read its channel for ${CLOSE_MS} ms.`);
+      const timer = setTimeout(() => this.#lose(stuck), CLOSE_MS);
+      this.outbox.whenEmpty(() => this.#duplex.end(() => this.#lose(null)));
+      void this.closed.finally(() => clearTimeout(timer));
+    }
+    await this.closed;
+  }
+
+  #onChunk(chunk: Buffer): void {
+    if (this.#ended) return;
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      this.#lose(error instanceof NovaError ? error : new NovaError('internal', String(error), { cause: error }));
+    }
+  }
+
+  #onFrame(kind: number, id: number, part: Buffer): void {
+    if (this.#ended) return;
+    const payload = this.#parts.join(kind, id, part);
+    if (payload === null) return;
+    const stream = this.#streams.get(id);
+    switch (kind) {
+      case frameKinds.data:
+        if (payload.length === 0) throw protocolError('DATA without a channel');
+        stream?.receive(payload[0] ?? 0, payload.subarray(1));
+        break;
+      case frameKinds.message:
+        this.#onMessage(id, stream, payload);
+        break;
+      case frameKinds.credit:
+        if (payload.length !== 4) throw protocolError('CREDIT of the wrong length');
+        stream?.addCredit(payload.readUInt32LE(0));
+        break;
+      case frameKinds.finish:
+        if (payload.length !== 0) throw protocolError('FINISH with a payload');
+        stream?.handler.finish?.();
+        break;
+      case frameKinds.result:
+        this.#late.delete(id);
+        stream?.succeed(new Fields(payload));
+        break;
+      case frameKinds.error:
+        this.#late.delete(id);
+        stream?.fail(agentError(new Fields(payload), stream.context));
+        break;
+      default:
+        throw protocolError(`a frame of kind ${kind}`);
+    }
+  }
+
+  #onMessage(id: number, stream: Stream | undefined, payload: Buffer): void {
+    if (payload.length === 0) throw protocolError('MESSAGE without a type');
+    const late = this.#late.get(id);
+    if (stream === undefined && late === undefined) return;
+    const type = payload[0] ?? 0;
+    const fields = new Fields(payload.subarray(1));
+    if (stream !== undefined) stream.handler.message?.(type, fields);
+    else {
+      this.#late.delete(id);
+      late?.(type, fields);
+    }
+  }
+
+  /** The end, once: nothing is sent or heard any more, every call under way fails. */
+  #lose(reason: NovaError | null): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reason = reason;
+    this.outbox.close();
+    this.#duplex.destroy();
+    this.#late.clear();
+    for (const stream of this.#streams.values()) stream.fail(sessionEnded(this.#reason));
+    this.#settleClosed(this.#reason);
+  }
+}
+
+function sessionLost(cause: unknown): NovaError {
+  const options = cause instanceof Error ? { cause } : {};
+  return new NovaError('guest_unreachable', 'The channel to the guest was closed by the other side.', options);
+}

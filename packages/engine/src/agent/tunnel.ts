@@ -1,0 +1,136 @@
+import { Duplex } from 'node:stream';
+import type { NovaError } from '@novasandbox/protocol';
+import type { CallOptions, GuestAgent } from '../ports/guest-agent.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
+import { cancelled, endedError, invalidArgument, protocolError } from './errors.ts';
+import { messages, methods } from './methods.ts';
+import { RecordWriter } from './record.ts';
+import type { Session } from './session.ts';
+import type { Stream, StreamHandler } from './stream.ts';
+
+const CHANNEL = 0;
+const MAX_PORT = 65_535;
+
+/**
+ * Connects to a TCP port of the guest (`address` defaults to its loopback; `unix:/path` is a Unix socket) and resolves to the connection once it
+ * stands. Ends are half-closed: `end()` is seen by the program in the guest, and the other way round. The time limit (default 30 s) is that
+ * of the connecting; the signal destroys the connection at any time. The connection is destroyed with an error when the session is lost.
+ * Rejects with `connection_refused`.
+ */
+export async function openTunnel(
+  session: Session,
+  target: Parameters<GuestAgent['tunnel']>[0],
+  options?: CallOptions,
+): Promise<Duplex> {
+  if (!Number.isInteger(target.port) || target.port < 0 || target.port > MAX_PORT) {
+    throw invalidArgument(`${target.port} is no port.`);
+  }
+  const args = new RecordWriter().string(1, target.address).integer(2, target.port);
+  const connected = Promise.withResolvers<void>();
+  const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => stream.abandon(error));
+  let tunnel: Tunnel | null = null;
+  const handler: StreamHandler = {
+    message: (type) => {
+      if (type !== messages.connected || tunnel !== null) return;
+      tunnel = new Tunnel(stream);
+      limits.settled();
+      connected.resolve();
+    },
+    data: (channel, bytes) => {
+      if (tunnel === null) throw protocolError('bytes of a connection before it stands');
+      tunnel.arrived(channel, bytes);
+    },
+    finish: () => tunnel?.finished(),
+    result: () => {
+      if (tunnel === null) throw protocolError('a connection ended before it stood');
+      limits.release();
+      tunnel.finished();
+    },
+    failed: (error) => {
+      limits.release();
+      if (tunnel === null) connected.reject(error);
+      else tunnel.destroy(error);
+    },
+  };
+  const stream = openLimited(limits, () => session.open(methods.tunnel, args, 'tunnel', handler));
+  await connected.promise;
+  if (tunnel === null) throw endedError('tunnel');
+  return tunnel;
+}
+
+class Tunnel extends Duplex {
+  readonly #stream: Stream;
+  readonly #queue = new ByteQueue();
+  #wanted = false;
+  #finished = false;
+
+  constructor(stream: Stream) {
+    super({ allowHalfOpen: true });
+    this.#stream = stream;
+    // The guest can end a connection at any time; that must not be an uncaught error where nobody listens for one.
+    this.on('error', () => {});
+  }
+
+  arrived(channel: number, bytes: Buffer): void {
+    if (this.#finished) throw protocolError('bytes of a connection after their end');
+    this.#queue.push(channel, bytes);
+    this.#flow();
+  }
+
+  /** No more bytes from the guest after those queued. */
+  finished(): void {
+    this.#finished = true;
+    this.#flow();
+  }
+
+  override _read(): void {
+    this.#wanted = true;
+    this.#flow();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, settle: (error?: Error | null) => void): void {
+    const sent = this.#stream.send(CHANNEL, chunk);
+    if (sent === undefined) settle();
+    else sent.then(() => settle(), settle);
+  }
+
+  /** Small writes that have gathered leave as one. */
+  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'utf8', callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#stream.finish();
+    callback();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#queue.clear();
+    this.#stream.abandon(cancelled());
+    callback(error);
+  }
+
+  #flow(): void {
+    if (this.destroyed) return;
+    try {
+      while (this.#wanted) {
+        const item = this.#queue.shift();
+        if (item === undefined) {
+          if (this.#finished) {
+            this.#wanted = false;
+            this.push(null);
+          }
+          return;
+        }
+        this.#stream.consumed(item.bytes.length);
+        // A listener may read again while this pushes; its wish must not be overwritten.
+        this.#wanted = false;
+        if (this.push(item.bytes)) this.#wanted = true;
+      }
+    } catch (error) {
+      // A listener of the caller has thrown: its connection ends, the session does not.
+      this.destroy(error as NovaError);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import type { NovaError } from '@novasandbox/protocol';
+import type { ByteSource, CallOptions } from '../ports/guest-agent.ts';
+import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
+import { cancelled, protocolError, timedOut } from './errors.ts';
+import type { Fields, RecordWriter } from './record.ts';
+import type { Session } from './session.ts';
+import { SourceReader } from './source.ts';
+import type { Stream } from './stream.ts';
+
+const CHANNEL = 0;
+
+/**
+ * Sends what `source` yields, then waits for the answer. Without a time limit of the call the guest may be silent for 30 s while it is
+ * its turn; while it is the source's turn no time counts. However the call ends, the source is closed.
+ */
+export async function upload<T>(
+  session: Session,
+  method: number,
+  args: RecordWriter,
+  source: ByteSource,
+  parse: (fields: Fields) => T,
+  options?: CallOptions,
+): Promise<T> {
+  const reader = new SourceReader(source);
+  const answer = Promise.withResolvers<T>();
+  answer.promise.catch(() => {});
+  const silence = new Silence(options?.timeoutMs === undefined, (error) => stream?.abandon(error));
+  let stream: Stream | null = null;
+  let finished = false;
+  try {
+    const limits = new Limits(options, 0, (error) => stream?.abandon(error));
+    const release = (): void => {
+      limits.release();
+      silence.end();
+      reader.interrupt();
+    };
+    const handler = {
+      credit: () => silence.heard(),
+      result: (fields: Fields) => {
+        if (!finished) throw protocolError('an answer before everything was sent');
+        answer.resolve(parse(fields));
+        release();
+      },
+      failed: (error: NovaError) => {
+        answer.reject(error);
+        release();
+      },
+    };
+    const opened = openLimited(limits, () => session.open(method, args, 'file', handler));
+    stream = opened;
+    await sendAll(opened, reader, silence);
+    if (!opened.closed) {
+      finished = true;
+      opened.finish();
+      silence.begin();
+    }
+    return await answer.promise;
+  } catch (error) {
+    stream?.abandon(cancelled(error));
+    throw error;
+  } finally {
+    reader.close();
+  }
+}
+
+/** Resolves when the source is at its end or the stream has closed, whose reason is the answer's. Rejects with what the source throws. */
+async function sendAll(stream: Stream, reader: SourceReader, silence: Silence): Promise<void> {
+  for (;;) {
+    // Waiting only where there is something to wait for lets a small upload leave in one write.
+    const next = reader.next();
+    const bytes = next instanceof Promise ? await next : next;
+    if (bytes === null || stream.closed) return;
+    const sent = stream.send(CHANNEL, bytes);
+    if (sent === undefined) continue;
+    silence.begin();
+    try {
+      await sent;
+    } catch {
+      return;
+    }
+    silence.pause();
+  }
+}
+
+/** Measures how long the guest has been silent while it was its turn. */
+class Silence {
+  readonly #fail: (error: NovaError) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #enabled: boolean;
+
+  constructor(enabled: boolean, fail: (error: NovaError) => void) {
+    this.#enabled = enabled;
+    this.#fail = fail;
+  }
+
+  begin(): void {
+    if (!this.#enabled) return;
+    this.pause();
+    this.#timer = setTimeout(() => this.#fail(timedOut(DEFAULT_TIMEOUT_MS)), DEFAULT_TIMEOUT_MS);
+  }
+
+  heard(): void {
+    this.#timer?.refresh();
+  }
+
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  end(): void {
+    this.#enabled = false;
+    this.pause();
+  }
+}
