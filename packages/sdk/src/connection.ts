@@ -1,0 +1,80 @@
+import { resolve } from 'node:path';
+import type { Engine } from '@novasandbox/engine';
+
+/** Which engine a call speaks to. The default is the one of this process for the user's own state folder. */
+export interface ConnectionOptions {
+  /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
+  readonly home?: string | undefined;
+  /** An engine of one's own in place of the shared one. Whoever made it closes it. */
+  readonly engine?: Engine | undefined;
+}
+
+/** A share in an engine. The engine is closed when the last share of it has been given back. */
+export interface EngineLease {
+  readonly engine: Engine;
+  /** Idempotent. */
+  release(): Promise<void>;
+}
+
+interface SharedEngine {
+  readonly opened: Promise<Engine>;
+  leases: number;
+}
+
+const shared = new Map<string, SharedEngine>();
+const closing = new Map<string, Promise<void>>();
+
+/** Opens the engine of a state folder, or joins the one this process has open already. */
+export async function leaseEngine(options: ConnectionOptions = {}): Promise<EngineLease> {
+  if (options.engine !== undefined) return { engine: options.engine, release: () => Promise.resolve() };
+  const home = options.home ?? process.env['NOVA_HOME'];
+  const key = home === undefined || home === '' ? '' : resolve(home);
+  let entry = shared.get(key);
+  if (entry === undefined) {
+    entry = { opened: openEngine(key), leases: 0 };
+    shared.set(key, entry);
+  }
+  entry.leases += 1;
+  const mine = entry;
+  let released = false;
+  const release = async (): Promise<void> => {
+    if (released) return;
+    released = true;
+    mine.leases -= 1;
+    if (mine.leases > 0) return;
+    if (shared.get(key) === mine) shared.delete(key);
+    const closed = mine.opened.then(
+      (engine) => engine.close(),
+      () => undefined,
+    );
+    closing.set(
+      key,
+      closed.catch(() => undefined),
+    );
+    await closed;
+  };
+  try {
+    return { engine: await mine.opened, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Runs `work` with an engine that is given back afterwards. */
+export async function withEngine<T>(options: ConnectionOptions, work: (engine: Engine) => Promise<T>): Promise<T> {
+  const lease = await leaseEngine(options);
+  try {
+    return await work(lease.engine);
+  } finally {
+    await lease.release();
+  }
+}
+
+async function openEngine(home: string): Promise<Engine> {
+  // Loaded on first use: importing the SDK stays cheap, and a client of a remote backend never loads it.
+  const { createEngine } = await import('@novasandbox/engine');
+  // One engine of a state folder at a time: the next opens when the last has given its leases back.
+  await closing.get(home);
+  return createEngine(home === '' ? {} : { home });
+}

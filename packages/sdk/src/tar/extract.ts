@@ -1,0 +1,176 @@
+import { constants, type Stats } from 'node:fs';
+import { chmod, link, lstat, mkdir, open, symlink, unlink } from 'node:fs/promises';
+import { NovaError } from '@novasandbox/protocol';
+import { malformed } from './header.ts';
+import { hostFileError } from './host-file-error.ts';
+import { readTar, type TarEntry } from './read-tar.ts';
+import { isSafeLink, quote, safeParts } from './safe-path.ts';
+
+export interface ExtractLimits {
+  /** Bytes of all files together; default 16 GiB. */
+  readonly maxBytes?: number | undefined;
+  /** Default 1 000 000. */
+  readonly maxEntries?: number | undefined;
+}
+
+export interface ExtractResult {
+  readonly entries: number;
+  readonly bytes: number;
+  /** What was left out, and why: links that lead out of the destination, devices, sockets, named pipes. */
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+}
+
+const maxReported = 1000;
+const maxDepth = 256;
+
+/**
+ * Unpacks a tar stream that a guest has made into a directory of the host. The stream is taken to be hostile: no entry is written
+ * outside of the directory, no symbolic link is followed, made to lead out, or written through; nothing becomes a device, set-user-id or
+ * owned by another; sizes are bounded. Directories that are there are filled, files replaced.
+ */
+export async function extractTar(
+  source: AsyncIterable<Uint8Array>,
+  directory: string,
+  limits: ExtractLimits = {},
+): Promise<ExtractResult> {
+  try {
+    await mkdir(directory, { recursive: true });
+    const extraction = new Extraction(directory, limits);
+    for await (const entry of readTar(source)) await extraction.add(entry);
+    return await extraction.finish();
+  } catch (error) {
+    throw hostFileError(error);
+  }
+}
+
+class Extraction {
+  readonly #root: string;
+  readonly #maxBytes: number;
+  readonly #maxEntries: number;
+  /** Directories seen to be real ones. They stay so: nothing here removes a directory. */
+  readonly #directories = new Set<string>(['']);
+  /** Files this extraction has made: the only ones a hard link may point to. */
+  readonly #files = new Set<string>();
+  readonly #modes = new Map<string, number>();
+  readonly #skipped: { path: string; reason: string }[] = [];
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(root: string, limits: ExtractLimits) {
+    this.#root = root;
+    this.#maxBytes = limits.maxBytes ?? 16 * 1024 ** 3;
+    this.#maxEntries = limits.maxEntries ?? 1_000_000;
+  }
+
+  async add(entry: TarEntry): Promise<void> {
+    this.#entries += 1;
+    if (this.#entries > this.#maxEntries) throw tooMuch(`more than ${this.#maxEntries} entries`);
+    const parts = safeParts(entry.path);
+    if (parts.length > maxDepth) throw malformed(`a path of more than ${maxDepth} directories`);
+    if (parts.length === 0) {
+      if (entry.type === 'directory') return;
+      throw malformed('an entry without a name');
+    }
+    const path = parts.join('/');
+    await this.#prepareParents(parts);
+    switch (entry.type) {
+      case 'directory':
+        await this.#makeDirectory(path);
+        this.#modes.set(path, entry.mode & 0o777);
+        return;
+      case 'file':
+        return this.#writeFile(path, entry);
+      case 'symlink':
+        if (!isSafeLink(entry.linkTarget, parts.length - 1)) {
+          return this.#skip(path, `a link to ${quote(entry.linkTarget)}, which leads out of the destination`);
+        }
+        await this.#makeRoom(path);
+        return symlink(Buffer.from(entry.linkTarget, 'latin1'), this.#onDisk(path));
+      case 'hardlink':
+        return this.#writeHardLink(path, entry);
+      case 'other':
+        return this.#skip(path, 'a device, socket or named pipe');
+    }
+  }
+
+  async finish(): Promise<ExtractResult> {
+    // At the end, deepest first: a directory that may not be written to could not have been filled.
+    for (const [path, mode] of [...this.#modes].reverse()) await chmod(this.#onDisk(path), mode | 0o700);
+    return { entries: this.#entries, bytes: this.#bytes, skipped: this.#skipped };
+  }
+
+  async #prepareParents(parts: readonly string[]): Promise<void> {
+    for (let depth = 1; depth < parts.length; depth += 1) await this.#makeDirectory(parts.slice(0, depth).join('/'));
+  }
+
+  async #makeDirectory(path: string): Promise<void> {
+    if (this.#directories.has(path)) return;
+    const found = await this.#look(path);
+    if (found === null) await mkdir(this.#onDisk(path), { mode: 0o755 });
+    else if (!found.isDirectory()) throw refuse(path, 'is needed as a directory, but a file or link is there');
+    this.#directories.add(path);
+  }
+
+  async #writeFile(path: string, entry: TarEntry): Promise<void> {
+    if (this.#bytes + entry.size > this.#maxBytes) throw tooMuch(`more than ${this.#maxBytes} bytes`);
+    this.#bytes += entry.size;
+    await this.#makeRoom(path);
+    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+    const file = await open(this.#onDisk(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      for await (const part of entry.body) await file.writeFile(part);
+      // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
+      await file.chmod(entry.mode & 0o777 & ~process.umask());
+      await file.utimes(entry.modifiedSeconds, entry.modifiedSeconds).catch(() => undefined);
+    } finally {
+      await file.close();
+    }
+    this.#files.add(path);
+  }
+
+  async #writeHardLink(path: string, entry: TarEntry): Promise<void> {
+    const target = safeParts(entry.linkTarget).join('/');
+    if (!this.#files.has(target)) throw malformed(`a hard link to ${quote(target)}, which is no file of the archive`);
+    if (target === path) return;
+    await this.#makeRoom(path);
+    await link(this.#onDisk(target), this.#onDisk(path));
+    this.#files.add(path);
+  }
+
+  /** Removes what an entry replaces: never a directory. A link is removed, not followed. */
+  async #makeRoom(path: string): Promise<void> {
+    const found = await this.#look(path);
+    if (found === null) return;
+    if (found.isDirectory()) throw refuse(path, 'is a directory here and something else in the archive');
+    await unlink(this.#onDisk(path));
+    this.#files.delete(path);
+  }
+
+  async #look(path: string): Promise<Stats | null> {
+    try {
+      return await lstat(this.#onDisk(path));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  #onDisk(path: string): Buffer {
+    return Buffer.concat([Buffer.from(`${this.#root}/`), Buffer.from(path, 'latin1')]);
+  }
+
+  #skip(path: string, reason: string): void {
+    if (this.#skipped.length < maxReported)
+      this.#skipped.push({ path: Buffer.from(path, 'latin1').toString(), reason });
+  }
+}
+
+function tooMuch(what: string): NovaError {
+  return new NovaError('host_resource_exhausted', `The directory holds ${what}.`, {
+    hint: 'Copy less at once, or raise the limit.',
+  });
+}
+
+function refuse(path: string, why: string): NovaError {
+  return new NovaError('file_exists', `${quote(path)} ${why}.`);
+}

@@ -1,0 +1,148 @@
+import { ByteCursor } from './byte-cursor.ts';
+import { blockSize, decodeHeader, malformed, type TarHeader } from './header.ts';
+
+export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
+
+/** An entry of an archive. Names are byte strings: one character a byte. Nothing about them is trustworthy. */
+export interface TarEntry {
+  readonly path: string;
+  readonly type: TarEntryType;
+  readonly size: number;
+  readonly mode: number;
+  readonly modifiedSeconds: number;
+  readonly linkTarget: string;
+  /** Contents of a file; what is not read is skipped when the next entry is asked for. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Longest extended header or name that is read: they have to be held in memory. */
+const maxExtensionBytes = 65_536;
+/** Most of them before one entry: an endless chain would otherwise keep the reader busy for nothing. */
+const maxExtensions = 16;
+
+const types: Readonly<Record<string, TarEntryType>> = {
+  '0': 'file',
+  '7': 'file',
+  '1': 'hardlink',
+  '2': 'symlink',
+  '5': 'directory',
+  '3': 'other',
+  '4': 'other',
+  '6': 'other',
+};
+
+interface Extensions {
+  path?: string;
+  linkTarget?: string;
+  size?: number;
+  modifiedSeconds?: number;
+}
+
+/** Reads a tar stream (ustar, pax, GNU long names) from a source that may be hostile: nothing is buffered beyond fixed bounds. */
+export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, void, undefined> {
+  const cursor = new ByteCursor(source);
+  try {
+    let extensions: Extensions = {};
+    for (let extensionCount = 0; ;) {
+      const block = await cursor.take(blockSize);
+      const header = block === null ? null : decodeHeader(block);
+      if (header === null) {
+        await cursor.drain();
+        return;
+      }
+      if ('xgLK'.includes(header.typeFlag)) {
+        extensionCount += 1;
+        if (extensionCount > maxExtensions) throw malformed('too many extended headers in a row');
+        extensions = { ...extensions, ...(await readExtension(cursor, header)) };
+        continue;
+      }
+      yield* readEntry(cursor, header, extensions);
+      extensions = {};
+      extensionCount = 0;
+    }
+  } finally {
+    await cursor.close();
+  }
+}
+
+async function* readEntry(cursor: ByteCursor, header: TarHeader, extensions: Extensions): AsyncGenerator<TarEntry> {
+  const type = types[header.typeFlag];
+  if (type === undefined) throw malformed(`an entry of the unknown type ${JSON.stringify(header.typeFlag)}`);
+  const size = type === 'file' ? (extensions.size ?? header.size) : 0;
+  let read = 0;
+  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const part of cursor.parts(size - read)) {
+      read += part.length;
+      yield part;
+    }
+  }
+  // A sender pads after the size it has announced, also for links, whose size other tars have been seen to fill in.
+  const announced = type === 'file' ? size : header.size;
+  yield {
+    path: extensions.path ?? header.path,
+    type,
+    size,
+    mode: header.mode,
+    modifiedSeconds: extensions.modifiedSeconds ?? header.modifiedSeconds,
+    linkTarget: extensions.linkTarget ?? header.linkTarget,
+    body: body(),
+  };
+  const stored = type === 'hardlink' || type === 'symlink' ? 0 : announced;
+  await cursor.skip(stored - read + padding(stored));
+}
+
+async function readExtension(cursor: ByteCursor, header: TarHeader): Promise<Extensions> {
+  if (header.size > maxExtensionBytes) throw malformed(`an extended header of ${header.size} bytes`);
+  const bytes = header.size === 0 ? new Uint8Array(0) : await cursor.take(header.size);
+  await cursor.skip(padding(header.size));
+  const content = Buffer.from(bytes ?? []).toString('latin1');
+  // A global header speaks of all entries that follow; what it may say (comments, defaults) is of no use here.
+  if (header.typeFlag === 'g') return {};
+  if (header.typeFlag === 'L') return { path: withoutNul(content) };
+  if (header.typeFlag === 'K') return { linkTarget: withoutNul(content) };
+  return parsePax(content);
+}
+
+/** pax records: `<length> <key>=<value>\n`, the length counting all of it. */
+function parsePax(content: string): Extensions {
+  const found: Extensions = {};
+  for (let at = 0; at < content.length;) {
+    const space = content.indexOf(' ', at);
+    const length = Number(content.slice(at, space));
+    if (space < 0 || !Number.isInteger(length) || length < space - at + 3 || at + length > content.length) {
+      throw malformed('a malformed extended header');
+    }
+    const record = content.slice(space + 1, at + length - 1);
+    at += length;
+    const equals = record.indexOf('=');
+    const value = record.slice(equals + 1);
+    switch (equals < 0 ? '' : record.slice(0, equals)) {
+      case 'path':
+        found.path = value;
+        break;
+      case 'linkpath':
+        found.linkTarget = value;
+        break;
+      case 'size':
+        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('a size that is none');
+        found.size = Number(value);
+        break;
+      case 'mtime':
+        if (/^-?[0-9]{1,12}(\.[0-9]+)?$/.test(value)) found.modifiedSeconds = Number(value);
+        break;
+      default:
+        if (record.startsWith('GNU.sparse.')) throw malformed('a sparse file, which is not supported');
+    }
+  }
+  return found;
+}
+
+function withoutNul(text: string): string {
+  const end = text.indexOf('\0');
+  return end < 0 ? text : text.slice(0, end);
+}
+
+/** Bytes that fill up the last block of `size` bytes. */
+export function padding(size: number): number {
+  return (blockSize - (size % blockSize)) % blockSize;
+}
