@@ -65,5 +65,7 @@ export const templateInfoSchema = z.object({
   sizeBytes: z.number().nullable(),
   snapshots: z.int(),
   digest: z.string().nullable(),
+  /** Why it cannot be used, where its template.json is damaged. */
+  problem: z.string().nullable(),
 });
 export type TemplateInfo = z.infer<typeof templateInfoSchema>;

@@ -1,0 +1,31 @@
+import { parse, sandboxConfigSchema, type TemplateInfo } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import { guestImages } from '../sandbox/guest-spec.ts';
+import { planSandbox } from '../sandbox/plan.ts';
+import type { BuildContext } from '../services.ts';
+import { ensureSnapshot } from '../snapshot/make.ts';
+import { canClone, shapeDigest } from '../snapshot/shape.ts';
+import { inspectTemplate } from './inspect.ts';
+import { removeTemplate } from './remove.ts';
+
+export interface BuildOptions {
+  /** Builds the root image anew, with today's packages. Default: only what is missing. */
+  readonly force?: boolean;
+}
+
+/** Makes all that a sandbox of this template with default settings needs, so that the first one is as quick as any other. */
+export async function buildTemplate(
+  context: EngineContext,
+  id: string,
+  { force = false }: BuildOptions,
+  call: BuildContext,
+): Promise<TemplateInfo> {
+  if (force) await removeTemplate(context, id);
+  const config = parse(sandboxConfigSchema, { templateId: id }, 'template');
+  const plan = await planSandbox(context, config, call.signal);
+  const images = await guestImages(context, plan.template, call);
+  if (canClone(config, plan)) {
+    await ensureSnapshot(context, await shapeDigest(config, plan, images), config, plan, images, call);
+  }
+  return inspectTemplate(context, id);
+}

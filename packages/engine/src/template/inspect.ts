@@ -1,0 +1,75 @@
+import { stat } from 'node:fs/promises';
+import { NovaError, toNovaError, type Template, type TemplateInfo } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import type { LoadedTemplate } from '../ports/image-source.ts';
+import { loadTemplate, templateIds } from './load.ts';
+import { snapshotsOf } from './snapshots.ts';
+
+type Context = Pick<EngineContext, 'layout' | 'images'>;
+
+/** What a template is and what of it is built. */
+export async function inspectTemplate(context: Context, id: string): Promise<TemplateInfo> {
+  return describe(context, await loadTemplate(context.layout, id));
+}
+
+/** All templates by name. One that cannot be read is listed with its problem: it must not hide the others. */
+export async function listTemplates(context: Context): Promise<TemplateInfo[]> {
+  const ids = await templateIds(context.layout);
+  return Promise.all(
+    ids.map((id) => inspectTemplate(context, id).catch((error: unknown) => damaged(id, toNovaError(error)))),
+  );
+}
+
+async function describe(context: Context, loaded: LoadedTemplate): Promise<TemplateInfo> {
+  const { template, directory } = loaded;
+  const image = await context.images.builtRootImage(loaded);
+  const onDisk = image === null ? null : await stat(image.path).catch(() => null);
+  return {
+    id: template.template_id,
+    name: template.name,
+    description: template.description ?? '',
+    source: sourceText(template.source),
+    directory,
+    memoryMb: template.memory_mb,
+    vcpus: template.vcpus,
+    diskSizeMb: Math.round(template.disk_size_gb * 1024),
+    user: template.user,
+    packages: template.packages,
+    built: image !== null,
+    sizeBytes: onDisk === null ? null : onDisk.blocks * 512,
+    snapshots: (await snapshotsOf(context.layout, template.template_id)).length,
+    digest: image?.digest ?? null,
+    problem: null,
+  };
+}
+
+function damaged(id: string, error: NovaError): TemplateInfo {
+  return {
+    id,
+    name: id,
+    description: '',
+    source: 'unknown',
+    directory: '',
+    memoryMb: 0,
+    vcpus: 0,
+    diskSizeMb: 0,
+    user: 'root',
+    packages: [],
+    built: false,
+    sizeBytes: null,
+    snapshots: 0,
+    digest: null,
+    problem: error.message,
+  };
+}
+
+function sourceText(source: Template['source']): string {
+  switch (source.type) {
+    case 'debian':
+      return `debian ${source.suite}`;
+    case 'oci':
+      return `oci ${source.image}`;
+    case 'files':
+      return 'files';
+  }
+}

@@ -1,0 +1,61 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { nameSchema, NovaError, parse, templateSchema } from '@novasandbox/protocol';
+import type { Layout } from '../layout.ts';
+import type { LoadedTemplate } from '../ports/image-source.ts';
+
+/** The file that makes a folder a template. */
+export const templateFile = 'template.json';
+
+/**
+ * Finds and reads a template: the first folder of that name in the template directories, in their order.
+ * @throws NovaError `invalid_argument` for a name that is none and for a damaged template.json, `unknown_template` where there is none
+ */
+export async function loadTemplate(layout: Layout, id: string): Promise<LoadedTemplate> {
+  const name = parse(nameSchema, id, 'template');
+  for (const parent of layout.templateDirectories) {
+    const directory = join(parent, name);
+    const text = await readFile(join(directory, templateFile), 'utf8').catch((error: unknown) => {
+      if (isMissing(error)) return null;
+      throw error;
+    });
+    if (text !== null) return { directory, template: readTemplate(directory, name, text) };
+  }
+  throw new NovaError('unknown_template', `There is no template "${name}".`, { details: { templateId: name } });
+}
+
+/** Names of the templates there are, sorted; readable or not. */
+export async function templateIds(layout: Layout): Promise<string[]> {
+  const ids = new Set<string>();
+  for (const parent of layout.templateDirectories) {
+    for (const entry of await readdir(parent, { recursive: false }).catch(() => [])) {
+      if (!nameSchema.safeParse(entry).success || ids.has(entry)) continue;
+      const files = await readdir(join(parent, entry)).catch(() => []);
+      if (files.includes(templateFile)) ids.add(entry);
+    }
+  }
+  return [...ids].toSorted();
+}
+
+function readTemplate(directory: string, name: string, text: string): LoadedTemplate['template'] {
+  const file = join(directory, templateFile);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new NovaError('invalid_argument', `${file} is not JSON: ${String(error)}`, { cause: error });
+  }
+  const template = parse(templateSchema, value, file);
+  if (template.template_id !== name) {
+    throw new NovaError(
+      'invalid_argument',
+      `${file}: template_id is "${template.template_id}", but the folder is "${name}".`,
+      { hint: `Name both alike, in ${dirname(directory)}.` },
+    );
+  }
+  return template;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}
