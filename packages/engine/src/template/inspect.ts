@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { NovaError, toNovaError, type Template, type TemplateInfo } from '@novasandbox/protocol';
+import { toNovaError, type NovaError, type Template, type TemplateInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import { loadTemplate, templateIds } from './load.ts';

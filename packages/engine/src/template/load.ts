@@ -28,9 +28,9 @@ export async function loadTemplate(layout: Layout, id: string): Promise<LoadedTe
 export async function templateIds(layout: Layout): Promise<string[]> {
   const ids = new Set<string>();
   for (const parent of layout.templateDirectories) {
-    for (const entry of await readdir(parent, { recursive: false }).catch(() => [])) {
+    for (const entry of await readdir(parent).catch((): string[] => [])) {
       if (!nameSchema.safeParse(entry).success || ids.has(entry)) continue;
-      const files = await readdir(join(parent, entry)).catch(() => []);
+      const files = await readdir(join(parent, entry)).catch((): string[] => []);
       if (files.includes(templateFile)) ids.add(entry);
     }
   }
