@@ -1,7 +1,62 @@
-import { NovaError } from '@novasandbox/protocol';
+import type { HypervisorName } from '@novasandbox/protocol';
+import { openSession } from './agent/index.ts';
+import type { EngineContext } from './context.ts';
+import { createProcessDriver } from './drivers/process/driver.ts';
+import { createQemuDriver } from './drivers/qemu/driver.ts';
+import { createExecService } from './exec/service.ts';
+import { createFileService } from './files/service.ts';
+import { createImageSource } from './images/index.ts';
+import { layoutAt, prepareLayout } from './layout.ts';
+import type { VmmDriver } from './ports/vmm-driver.ts';
+import { createLinks } from './sandbox/links.ts';
+import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import { loadTemplate } from './template/load.ts';
+import { createTemplateService } from './template/service.ts';
 
-/** Puts drivers, images, store and services together. */
-export function createEngine(_options: EngineOptions = {}): Promise<Engine> {
-  return Promise.reject(new NovaError('not_implemented', 'The engine is being built.'));
+/** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const layout = layoutAt(options.home);
+  await prepareLayout(layout);
+  const store = openSqliteStore(layout.storeFile);
+  const images = createImageSource(layout);
+  const qemu = createQemuDriver({
+    probeDirectory: layout.probeDirectory,
+    probeGuest: async (signal) => {
+      const kernel = await images.kernel(await loadTemplate(layout, 'base'), { signal });
+      const initramfs = await images.initramfs(kernel, { signal });
+      return { kernel: kernel.path, initramfs: initramfs.path };
+    },
+  });
+  const inOrderOfPreference: readonly VmmDriver[] = [
+    qemu,
+    createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
+  ];
+  const drivers = new Map<HypervisorName, VmmDriver>(inOrderOfPreference.map((driver) => [driver.name, driver]));
+  const links = createLinks(
+    store,
+    openSession,
+    async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
+  );
+  const context: EngineContext = { layout, store, images, drivers, openSession, links };
+
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= links.closeAll().finally(() => store[Symbol.dispose]()));
+  return {
+    sandboxes: createSandboxService(context),
+    exec: createExecService(context),
+    files: createFileService(context),
+    templates: createTemplateService(context),
+    hypervisors: ({ fresh = false, signal } = {}) =>
+      Promise.all(
+        inOrderOfPreference.map(async (driver) => ({
+          name: driver.name,
+          features: driver.features,
+          probe: await driver.probe({ fresh, signal }),
+        })),
+      ),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }

@@ -42,7 +42,9 @@ export class EchoHunter {
     for (let at = bytes.indexOf(MAGIC); at >= 0; at = bytes.indexOf(MAGIC, at + 1)) {
       const end = at + ECHO_LENGTH;
       if (end > bytes.length) break;
-      if (bytes.subarray(end - NONCE_LENGTH, end).equals(this.#nonce)) {
+      // The reserved byte is 0 in an echo and a version in a hello: a channel that only reflects is no guest.
+      const reserved = bytes[at + MAGIC.length + 1];
+      if (reserved === 0 && bytes.subarray(end - NONCE_LENGTH, end).equals(this.#nonce)) {
         return { version: checkVersion(bytes[at + MAGIC.length] ?? 0), rest: bytes.subarray(end) };
       }
     }

@@ -168,12 +168,13 @@ class Attached implements AttachedProcess, StreamHandler {
   }
 
   async resize(size: { readonly cols: number; readonly rows: number }): Promise<void> {
-    await this.#stream?.message(messages.resize, ptyRecord(size));
+    const fields = ptyRecord(size);
+    // A window can change its size just when the process ends.
+    if (this.#stream?.closed === false) await this.#stream.message(messages.resize, fields);
   }
 
   async signal(number: number): Promise<void> {
     const fields = new RecordWriter().integer(1, checkSignal(number));
-    if (this.#stream?.closed === true) throw new NovaError('process_not_found', 'The process has ended.');
     await this.#stream?.message(messages.signal, fields);
   }
 

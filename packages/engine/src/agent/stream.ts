@@ -96,9 +96,9 @@ export class Stream implements Sender {
     this.#pushUrgent(request);
   }
 
-  /** Sends a MESSAGE ahead of data that waits for credit. Resolves when it is on its way, also when the stream has ended. */
+  /** Sends a MESSAGE ahead of data that waits for credit. Resolves when it is on its way; rejects when the stream ends first. */
   message(type: number, fields: RecordWriter): Promise<void> {
-    if (this.closed) return Promise.resolve();
+    if (this.closed) return Promise.reject(this.#closedError());
     const frame = this.#encode(frameKinds.message, type, fields);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => {});

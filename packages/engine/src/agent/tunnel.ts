@@ -11,6 +11,8 @@ import type { Stream, StreamHandler } from './stream.ts';
 
 const CHANNEL = 0;
 const MAX_PORT = 65_535;
+/** How long a connection that both sides have finished may still take the guest, ms. */
+const LINGER_MS = 30_000;
 
 /**
  * Connects to a TCP port of the guest (`address` defaults to its loopback; `unix:/path` is a Unix socket) and resolves to the connection once it
@@ -45,12 +47,12 @@ export async function openTunnel(
     result: () => {
       if (tunnel === null) throw protocolError('a connection ended before it stood');
       limits.release();
-      tunnel.finished();
+      tunnel.ended();
     },
     failed: (error) => {
       limits.release();
       if (tunnel === null) connected.reject(error);
-      else tunnel.destroy(error);
+      else tunnel.failed(error);
     },
   };
   const stream = openLimited(limits, () => session.open(methods.tunnel, args, 'tunnel', handler));
@@ -64,6 +66,7 @@ class Tunnel extends Duplex {
   readonly #queue = new ByteQueue();
   #wanted = false;
   #finished = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(stream: Stream) {
     super({ allowHalfOpen: true });
@@ -82,6 +85,17 @@ class Tunnel extends Duplex {
   finished(): void {
     this.#finished = true;
     this.#flow();
+  }
+
+  /** The guest has closed the stream. */
+  ended(): void {
+    clearTimeout(this.#timer);
+    this.finished();
+  }
+
+  failed(error: NovaError): void {
+    clearTimeout(this.#timer);
+    this.destroy(error);
   }
 
   override _read(): void {
@@ -107,8 +121,19 @@ class Tunnel extends Duplex {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#queue.clear();
-    this.#stream.abandon(cancelled());
+    if (error === null && this.writableFinished && this.readableEnded) this.#linger();
+    else this.#stream.abandon(cancelled());
     callback(error);
+  }
+
+  /**
+   * Both sides have finished, but the guest may still be handing the last bytes on, which a cancellation would throw away. It answers when that
+   * is done; one that does not is not waited for.
+   */
+  #linger(): void {
+    if (this.#stream.closed) return;
+    this.#timer = setTimeout(() => this.#stream.abandon(cancelled()), LINGER_MS);
+    this.#timer.unref();
   }
 
   #flow(): void {

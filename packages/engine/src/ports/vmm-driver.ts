@@ -32,12 +32,16 @@ export interface Drive {
   /** Raw image on the host. The order of drives is the order of devices in the guest: vda, vdb, ... */
   readonly path: string;
   readonly readOnly: boolean;
+  /** The caller's own file: it is opened by us and handed over open, its owner and mode stay as they are. */
+  readonly foreign: boolean;
 }
 
 export interface MachineSpec {
   /** Sandbox id: names processes, cgroups and sockets. */
   readonly id: string;
-  /** Exists, is empty but for the drives, belongs to this machine alone. The driver puts its sockets and logs here. */
+  /** Running number of the sandbox on this host: the VMM's user id is derived from it. */
+  readonly sequence: number;
+  /** Exists, is empty but for the drives, belongs to this machine alone. The driver writes its logs here (vmm/logs.ts). */
   readonly directory: string;
   /** Short directory for Unix sockets (their paths are limited to about 104 bytes). */
   readonly socketDirectory: string;
@@ -104,8 +108,6 @@ export interface Machine extends AsyncDisposable {
   stats(): Promise<MachineStats>;
   /** Ends the VMM process: politely for `graceMs`, then by force. Returns when it has ended and its sockets are gone. */
   stop(options?: { readonly graceMs?: number }): Promise<void>;
-  /** The last `bytes` of the guest's console and of the VMM's own log. */
-  logs(bytes: number): Promise<{ readonly console: string; readonly vmm: string }>;
   /** Forgets the process without ending it: timers and handles are released so that this process can exit. */
   release(): void;
 }

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { arch } from 'node:os';
+import { socketPath } from '../../layout.ts';
+import type { MachineSpec } from '../../ports/vmm-driver.ts';
+import { consoleLog } from '../../vmm/logs.ts';
+
+/** How QEMU runs guest code on this host. */
+export interface Accelerator {
+  readonly name: 'kvm' | 'hvf' | 'tcg';
+  readonly binary: string;
+}
+
+/** Where the guest's memory comes from. */
+export type MemorySource =
+  /** Anonymous: cannot be snapshotted. */
+  | { readonly kind: 'plain' }
+  /** A file that is the snapshot's memory in the end. */
+  | { readonly kind: 'template'; readonly file: string }
+  /** A snapshot's file mapped privately: pages are shared until written. The device state comes in on file descriptor 3. */
+  | { readonly kind: 'clone'; readonly file: string };
+
+export const qmpSocket = 'qmp';
+export const channelSocket = (channel: number): string => `ch${channel}`;
+export const stateDescriptor = 3;
+/** Descriptors of foreign drives follow, in the order of the drives. */
+export const firstDriveDescriptor = 4;
+
+/** Translated code a TCG guest may keep, MiB. 32 thrashes, 64 is enough for every guest measured; more costs memory in each clone. */
+const tcgCacheMb = 64;
+
+/** Locally administered; the same in every guest, so that clones of a snapshot keep a working network. */
+const macAddress = '02:6e:6f:76:61:01';
+
+/** QEMU's arguments for one machine. */
+export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memory: MemorySource): string[] {
+  const at = (name: string): string => escape(socketPath(spec.socketDirectory, name));
+  const args = [
+    ...['-name', `nova-${spec.id}`],
+    ...['-machine', machine(memory)],
+    ...['-accel', accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name],
+    ...['-cpu', accelerator.name === 'tcg' ? 'max' : 'host'],
+    ...['-smp', String(spec.vcpus), '-m', `${spec.memoryMb}M`],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    // Pipes to the process that starts it, so that nobody waits for a socket to appear; the socket is for those who come later.
+    ...['-chardev', 'stdio,id=qmp0,signal=off', '-mon', 'chardev=qmp0,mode=control'],
+    ...['-chardev', `socket,id=qmp1,path=${at(qmpSocket)},server=on,wait=off`, '-mon', 'chardev=qmp1,mode=control'],
+    ...[
+      '-chardev',
+      `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
+      '-serial',
+      'chardev:console',
+    ],
+  ];
+  if (memory.kind !== 'plain') {
+    const share = memory.kind === 'template' ? 'on' : 'off';
+    args.push(
+      '-object',
+      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}`,
+    );
+  }
+  if (memory.kind === 'clone') {
+    // The kernel is in the memory that is mapped.
+    args.push('-incoming', 'defer');
+  } else {
+    args.push('-kernel', spec.kernel, '-initrd', spec.initramfs, '-append', commandLine(spec, accelerator));
+  }
+  args.push(...devices(spec, at));
+  return args;
+}
+
+/** A slot on the bus for each device: guests then find them in the same place whatever else there is. */
+function devices(spec: MachineSpec, at: (name: string) => string): string[] {
+  let slot = 0;
+  const bus = (): string => `bus=virtio-mmio-bus.${slot++}`;
+  const args = ['-device', `virtio-serial-device,id=serial0,max_ports=${spec.channels + 1},${bus()}`];
+  for (let channel = 0; channel < spec.channels; channel++) {
+    args.push('-chardev', `socket,id=ch${channel},path=${at(channelSocket(channel))},server=on,wait=off`);
+    args.push('-device', `virtserialport,bus=serial0.0,nr=${channel + 1},chardev=ch${channel},name=nova.${channel}`);
+  }
+  let descriptor = firstDriveDescriptor;
+  spec.drives.forEach((drive, index) => {
+    const readOnly = drive.readOnly ? 'on' : 'off';
+    if (drive.foreign) args.push('-add-fd', `fd=${descriptor++},set=${index + 1}`);
+    const file = drive.foreign ? `/dev/fdset/${index + 1}` : escape(drive.path);
+    // A full host disk is an I/O error in the guest: the default would stop the guest until somebody notices.
+    args.push(
+      '-drive',
+      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},discard=unmap,werror=report,rerror=report`,
+    );
+    args.push('-device', `virtio-blk-device,drive=drive${index},${bus()}`);
+  });
+  if (spec.network.mode === 'user') {
+    const forwards = spec.network.forwards.map((f) => `,hostfwd=tcp:127.0.0.1:${f.hostPort}-:${f.guestPort}`).join('');
+    args.push('-netdev', `user,id=net0,ipv6=off${forwards}`);
+    args.push('-device', `virtio-net-device,netdev=net0,mac=${macAddress},${bus()}`);
+  }
+  return args;
+}
+
+function machine(memory: MemorySource): string {
+  const base = 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on,x-option-roms=off';
+  return memory.kind === 'plain' ? base : `${base},memory-backend=ram0`;
+}
+
+function commandLine(spec: MachineSpec, accelerator: Accelerator): string {
+  const words = [
+    'console=ttyS0',
+    'reboot=t',
+    'panic=-1',
+    'quiet',
+    'loglevel=5',
+    'random.trust_cpu=on',
+    'mitigations=off',
+  ];
+  const khz = accelerator.name === 'tcg' ? timestampCounterKhz() : null;
+  // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it.
+  if (khz !== null) words.push(`tsc_early_khz=${khz}`);
+  return [...words, ...spec.kernelArguments].join(' ');
+}
+
+/** The host's time stamp counter in kHz. Linux derives BogoMIPS from it: two for each MHz. */
+function timestampCounterKhz(): number | null {
+  if (arch() !== 'x64') return null;
+  try {
+    const found = /^bogomips\s*:\s*([\d.]+)/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
+    return found === undefined ? null : Math.round(Number(found) * 500);
+  } catch {
+    return null;
+  }
+}
+
+/** In QEMU's option lists a comma within a value is doubled. */
+function escape(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,238 @@
+import { spawn } from 'node:child_process';
+import { chown, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import type {
+  DriverFeatures,
+  LaunchOptions,
+  Machine,
+  MachineExit,
+  MachineRecord,
+  MachineSpec,
+  VmmDriver,
+} from '../../ports/vmm-driver.ts';
+import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { throwIfAborted } from '../../abort.ts';
+import { confine, vmmUid } from '../../vmm/confine.ts';
+import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { identify, isAlive } from '../../vmm/process-identity.ts';
+import { terminate } from '../../vmm/terminate.ts';
+import { qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
+import { qemuMachine } from './machine.ts';
+import { probeQemu, type ProbeGuest, type QemuProbe } from './probe.ts';
+import { openQmp, type QmpClient } from './qmp.ts';
+import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
+
+const features: DriverFeatures = {
+  virtualMachine: true,
+  pause: true,
+  snapshot: true,
+  restore: true,
+  sharedMemoryClones: true,
+  network: true,
+};
+
+/** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
+const overheadMb = 256;
+/** Threads of QEMU besides its vCPUs: main loop, RCU, workers of the disks. */
+const extraThreads = 128;
+/** Logs may grow by as much beyond the largest disk. */
+const logBytes = 64 << 20;
+
+export interface QemuDriverOptions {
+  /** Where probe results are kept. */
+  readonly probeDirectory: string;
+  /** A guest to prove an accelerator with; asked for only when it comes to that. */
+  readonly probeGuest: ProbeGuest;
+}
+
+export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
+  let known: Promise<QemuProbe> | undefined;
+  const probe = (fresh: boolean, signal?: AbortSignal): Promise<QemuProbe> => {
+    if (fresh || known === undefined) {
+      const running = probeQemu({
+        ...options,
+        fresh,
+        signal,
+        boot: (spec, accelerator) => start(spec, accelerator, { kind: 'plain' }, {}),
+      });
+      // A failed probe is asked again.
+      running.catch(() => (known = undefined));
+      known = running;
+    }
+    return known;
+  };
+  const accelerator = async (signal?: AbortSignal): Promise<Accelerator> => {
+    const found = await probe(false, signal);
+    if (found.accelerator === null) throw new NovaError('hypervisor_unavailable', found.reason);
+    return found.accelerator;
+  };
+
+  return {
+    name: 'qemu',
+    features,
+    async probe({ signal, fresh = false } = {}) {
+      const { accelerator: found, version, reason } = await probe(fresh, signal);
+      return {
+        available: found !== null,
+        accelerator: found?.name ?? 'none',
+        version,
+        binary: found?.binary ?? '',
+        reason,
+      };
+    },
+    async snapshotKey() {
+      const { accelerator: found, version } = await probe(false);
+      return `qemu ${version} ${found?.name ?? 'none'} ${found?.binary ?? ''} layout 1`;
+    },
+    async launch(spec, launch) {
+      const memory: MemorySource =
+        launch.snapshotTo === undefined
+          ? { kind: 'plain' }
+          : { kind: 'template', file: join(launch.snapshotTo, memoryFile) };
+      return start(spec, await accelerator(launch.signal), memory, launch);
+    },
+    async restore(spec, snapshot, { signal }) {
+      return start(
+        spec,
+        await accelerator(signal),
+        { kind: 'clone', file: join(snapshot.directory, memoryFile) },
+        { signal, stateFrom: snapshot.directory },
+      );
+    },
+    attach(record) {
+      return Promise.resolve(
+        isAlive(record) ? qemuMachine({ record, childExit: null, snapshotDirectory: null }) : null,
+      );
+    },
+  };
+}
+
+interface StartOptions extends LaunchOptions {
+  readonly stateFrom?: string;
+}
+
+/** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
+async function start(
+  spec: MachineSpec,
+  accelerator: Accelerator,
+  memory: MemorySource,
+  options: StartOptions,
+): Promise<Machine> {
+  const { signal, snapshotTo, stateFrom } = options;
+  throwIfAborted(signal, 'before the VMM was started');
+  await using undo = new AsyncDisposableStack();
+  const uid = vmmUid(spec.sequence);
+
+  const cgroup = await makeCgroup(spec.id, {
+    memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
+    cpus: spec.vcpus + 0.5,
+    processes: spec.vcpus + extraThreads,
+  });
+  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
+  undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
+  if (uid !== null) await giveTo(uid, spec, snapshotTo);
+
+  const log = await open(join(spec.directory, vmmLog), 'a', 0o600);
+  undo.defer(() => log.close());
+  const state = stateFrom === undefined ? null : await open(join(stateFrom, stateFile), 'r');
+  if (state !== null) undo.defer(() => state.close());
+
+  const foreign: FileHandle[] = [];
+  undo.defer(async () => void (await Promise.all(foreign.map((file) => file.close()))));
+  for (const drive of spec.drives.filter((each) => each.foreign))
+    foreign.push(await open(drive.path, drive.readOnly ? 'r' : 'r+'));
+
+  const command = confine(
+    {
+      uid,
+      groups: accelerator.name === 'kvm' ? [statSync('/dev/kvm').gid] : [],
+      emptyNetwork: spec.network.mode === 'none',
+      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
+      maxFileBytes: largestFile(spec) + logBytes,
+    },
+    [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
+  );
+  const child = spawn(command[0] ?? '', command.slice(1), {
+    detached: true,
+    cwd: spec.directory,
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdio: ['pipe', 'pipe', log.fd, state?.fd ?? 'ignore', ...foreign.map((file) => file.fd)],
+  });
+  const exit = Promise.withResolvers<MachineExit>();
+  child.once('exit', (code, name) => exit.resolve({ code, signal: name }));
+  child.once('error', (error) => {
+    exit.resolve({ code: null, signal: null });
+    process.emitWarning(`The VMM could not be started: ${error.message}`);
+  });
+  const identity = child.pid === undefined ? null : identify(child.pid);
+  if (identity === null || child.stdin === null || child.stdout === null) {
+    await exit.promise;
+    throw new NovaError(
+      'vmm_failed',
+      `QEMU could not be started: ${await fileTail(join(spec.directory, vmmLog), 2000)}`,
+    );
+  }
+  undo.defer(async () => {
+    await terminate(identity, 0);
+    await exit.promise;
+  });
+
+  const qmp = openQmp(child.stdout, child.stdin);
+  undo.defer(() => qmp.close());
+  const onAbort = (): void => qmp.close();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await (memory.kind === 'clone' ? load(qmp) : qmp.execute('query-status'));
+  } catch (error) {
+    throwIfAborted(signal, 'while the VMM was starting');
+    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+    throw new NovaError('vmm_failed', `QEMU did not start: ${said === '' ? String(error) : said}`, { cause: error });
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+
+  qmp.close();
+  await Promise.all([log, state, ...foreign].map((file) => file?.close()));
+  undo.move();
+  child.unref();
+  const record: MachineRecord = {
+    driver: 'qemu',
+    id: spec.id,
+    ...identity,
+    directory: spec.directory,
+    socketDirectory: spec.socketDirectory,
+    channels: spec.channels,
+    cgroup,
+  };
+  return qemuMachine({ record, childExit: exit.promise, snapshotDirectory: snapshotTo ?? null });
+}
+
+/** Loads the device state; the clone runs from then on. */
+async function load(qmp: QmpClient): Promise<void> {
+  const ready = qmp.execute('migrate-set-capabilities', {
+    capabilities: [...ignoreSharedMemory.capabilities, { capability: 'events', state: true }],
+  });
+  // Sent together: QEMU runs commands in order, and waiting for each answer would cost a wake-up apiece.
+  const incoming = qmp.execute('migrate-incoming', { uri: `fd:${stateDescriptor}` });
+  await Promise.all([ready, incoming]);
+  await migrationEnd(qmp);
+}
+
+/** What the VMM has to write belongs to its user; everything else stays ours. */
+async function giveTo(uid: number, spec: MachineSpec, snapshotTo: string | undefined): Promise<void> {
+  const owned = [
+    spec.socketDirectory,
+    spec.directory,
+    ...spec.drives.filter((drive) => !drive.readOnly && !drive.foreign).map((drive) => drive.path),
+  ];
+  if (snapshotTo !== undefined) owned.push(snapshotTo);
+  await Promise.all(owned.map((path) => chown(path, uid, uid)));
+}
+
+function largestFile(spec: MachineSpec): number {
+  const sizes = spec.drives.filter((drive) => !drive.readOnly).map((drive) => statSync(drive.path).size);
+  return Math.max(spec.memoryMb * 1024 * 1024, ...sizes);
+}

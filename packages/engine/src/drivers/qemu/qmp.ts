@@ -1,0 +1,116 @@
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { NovaError } from '@novasandbox/protocol';
+
+/**
+ * QEMU's machine protocol: JSON objects, one a line; a greeting, then replies with events in between
+ * (https://www.qemu.org/docs/master/interop/qmp-spec.html). Only our own QEMU speaks here, but a compromised one might: lines are bounded.
+ */
+export interface QmpClient {
+  /** Runs a command; rejects with `vmm_failed` when QEMU refuses it or the connection ends first. */
+  execute<T = unknown>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T>;
+  /** Resolves with the next event of that name. Wait for it before causing it. */
+  event(name: string): Promise<Readonly<Record<string, unknown>>>;
+  close(): void;
+}
+
+const maxLineBytes = 1 << 20;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Speaks QMP over a pair of streams, such as QEMU's stdin and stdout, or one socket. The handshake goes ahead of the first command. */
+export function openQmp(input: Readable, output: Writable): QmpClient {
+  const replies = new Map<number, Waiting>();
+  const events = new Map<string, Waiting[]>();
+  let nextId = 1;
+  let buffered = '';
+  let ended: NovaError | null = null;
+
+  const fail = (error: NovaError): void => {
+    if (ended !== null) return;
+    ended = error;
+    for (const waiting of [...replies.values(), ...[...events.values()].flat()]) waiting.reject(error);
+    replies.clear();
+    events.clear();
+  };
+
+  const take = (line: string): void => {
+    const message = parseMessage(line);
+    if (message === null) return;
+    if (typeof message['event'] === 'string') {
+      const waiting = events.get(message['event']) ?? [];
+      events.delete(message['event']);
+      for (const each of waiting) each.resolve(message['data'] ?? {});
+      return;
+    }
+    const waiting = replies.get(Number(message['id']));
+    if (waiting === undefined) return;
+    replies.delete(Number(message['id']));
+    if (message['error'] === undefined) waiting.resolve(message['return']);
+    else waiting.reject(new NovaError('vmm_failed', `QEMU refused a command: ${describe(message['error'])}`));
+  };
+
+  input.setEncoding('utf8');
+  input.on('data', (chunk: string) => {
+    buffered += chunk;
+    let start = 0;
+    for (let end = buffered.indexOf('\n'); end >= 0; end = buffered.indexOf('\n', start)) {
+      take(buffered.slice(start, end));
+      start = end + 1;
+    }
+    buffered = buffered.slice(start);
+    if (buffered.length > maxLineBytes) fail(new NovaError('vmm_failed', 'QEMU sent an endless QMP line.'));
+  });
+  const lost = (): void => fail(new NovaError('vmm_failed', 'QEMU closed its control connection.'));
+  input.on('end', lost).on('close', lost).on('error', lost);
+  output.on('error', lost);
+
+  const execute = async <T>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T> => {
+    if (ended !== null) throw ended;
+    const id = nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    replies.set(id, { resolve, reject });
+    output.write(`${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`);
+    return (await promise) as T;
+  };
+
+  // QEMU reads commands in order, so the handshake need not be waited for: its failure shows in the first command.
+  execute('qmp_capabilities').catch(() => undefined);
+
+  return {
+    execute,
+    event(name) {
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      if (ended !== null) reject(ended);
+      else events.set(name, [...(events.get(name) ?? []), { resolve, reject }]);
+      promise.catch(() => undefined);
+      return promise as Promise<Readonly<Record<string, unknown>>>;
+    },
+    close() {
+      fail(new NovaError('vmm_failed', 'The control connection was closed.'));
+      input.destroy();
+      output.destroy();
+    },
+  };
+}
+
+export function openQmpSocket(socket: Duplex): QmpClient {
+  return openQmp(socket, socket);
+}
+
+function parseMessage(line: string): Record<string, unknown> | null {
+  if (line.trim() === '') return null;
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+function describe(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'desc' in error) return String(error.desc);
+  return JSON.stringify(error);
+}

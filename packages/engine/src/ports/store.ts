@@ -1,0 +1,63 @@
+import type { HypervisorName, SandboxConfig, SandboxState } from '@novasandbox/protocol';
+import type { ProcessIdentity } from '../vmm/process-identity.ts';
+import type { MachineRecord } from './vmm-driver.ts';
+
+/** What is remembered of a sandbox. Process facts in it are checked against the host before they are believed. */
+export interface SandboxRecord {
+  /** Running number on this host, given by the store. */
+  readonly sequence: number;
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: SandboxState;
+  readonly config: SandboxConfig;
+  readonly hypervisor: HypervisorName;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly diskSizeMb: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly stoppedAtMs: number | null;
+  readonly expiresAtMs: number | null;
+  readonly pausedAtMs: number | null;
+  readonly bootTimeMs: number | null;
+  readonly bootKind: 'cold' | 'snapshot' | 'process' | null;
+  readonly accelerator: string | null;
+  readonly machine: MachineRecord | null;
+  /** Who is making it, while it is being made: when that process has gone, what is there is debris. */
+  readonly maker: ProcessIdentity | null;
+  readonly reason: string | null;
+}
+
+export type NewSandbox = Omit<
+  SandboxRecord,
+  | 'sequence'
+  | 'state'
+  | 'startedAtMs'
+  | 'stoppedAtMs'
+  | 'expiresAtMs'
+  | 'pausedAtMs'
+  | 'bootTimeMs'
+  | 'bootKind'
+  | 'accelerator'
+  | 'machine'
+  | 'reason'
+>;
+export type SandboxChange = Partial<Omit<SandboxRecord, 'sequence' | 'id' | 'config' | 'createdAtMs'>>;
+
+/**
+ * The seam to what survives a process. Several processes of a host use one store at once; each call is one transaction, durable
+ * against the end of the process.
+ */
+export interface Store extends Disposable {
+  /** Throws `sandbox_exists` when the name is taken. */
+  addSandbox(sandbox: NewSandbox): SandboxRecord;
+  /** By id, by name, or by a prefix of an id that only one has. */
+  findSandbox(ref: string): SandboxRecord | null;
+  listSandboxes(states?: readonly SandboxState[]): SandboxRecord[];
+  /** Applies the change if the state is (still) one of `from`; returns the record as it is then, or null when it is another or gone. */
+  changeSandbox(id: string, from: readonly SandboxState[], change: SandboxChange): SandboxRecord | null;
+  removeSandbox(id: string): void;
+  /** Takes one of `count` numbered leases of a thing for this process; null when living processes hold all. */
+  takeLease(thing: string, count: number): number | null;
+  releaseLease(thing: string, number: number): void;
+}

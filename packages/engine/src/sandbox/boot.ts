@@ -1,0 +1,170 @@
+import { join } from 'node:path';
+import { isNovaError } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import { copyExtents } from '../images/sparse.ts';
+import { makeWritableDisk } from '../images/writable-disk.ts';
+import type { GuestAgent } from '../ports/guest-agent.ts';
+import type { SandboxRecord } from '../ports/store.ts';
+import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
+import type { BuildContext } from '../services.ts';
+import { discardSnapshot, ensureSnapshot } from '../snapshot/make.ts';
+import { diskFile, type TemplateSnapshot } from '../snapshot/manifest.ts';
+import { canClone, shapeDigest } from '../snapshot/shape.ts';
+import { firstAnswer } from './first-answer.ts';
+import { guestImages, guestSpec, type GuestImages } from './guest-spec.ts';
+import { identityOf, userNetwork } from './identity.ts';
+import type { SandboxPlan } from './plan.ts';
+
+export interface Booted {
+  readonly machine: Machine;
+  readonly agent: GuestAgent;
+  readonly channel: number;
+  readonly kind: 'cold' | 'snapshot' | 'process';
+}
+
+/** Name of a sandbox's writable layer in its folder. */
+export const writableDiskFile = 'disk.raw';
+
+/** A sandbox's first start: a clone where its config allows one, a cold boot where not. */
+export async function bootNew(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  options: BuildContext,
+): Promise<Booted> {
+  if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+  const images = await guestImages(context, plan.template, options);
+  if (canClone(record.config, plan)) {
+    const digest = await shapeDigest(record.config, plan, images);
+    for (let attempt = 1; ; attempt++) {
+      const snapshot = await ensureSnapshot(context, digest, record.config, plan, images, options);
+      try {
+        return await clone(context, record, plan, images, snapshot, options);
+      } catch (error) {
+        // A snapshot that cannot be continued is made anew, once; the second failure is about something else.
+        if (attempt > 1 || !isNovaError(error, 'vmm_failed', 'boot_failed', 'boot_timeout', 'guest_protocol_error'))
+          throw error;
+        await discardSnapshot(context, digest);
+      }
+    }
+  }
+  if (!record.config.readOnlyRootfs)
+    await makeWritableDisk(diskOf(context, record), plan.diskSizeMb, { signal: options.signal });
+  return coldBoot(context, record, plan, images, options);
+}
+
+/** A later start: from the sandbox's own disk. */
+export async function bootAgain(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  options: BuildContext,
+): Promise<Booted> {
+  if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+  return coldBoot(context, record, plan, await guestImages(context, plan.template, options), options);
+}
+
+async function clone(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  images: GuestImages,
+  snapshot: TemplateSnapshot,
+  options: BuildContext,
+): Promise<Booted> {
+  const { diskExtents } = snapshot.manifest;
+  if (diskExtents !== null) {
+    await copyExtents(
+      join(snapshot.directory, diskFile),
+      diskExtents,
+      diskOf(context, record),
+      plan.diskSizeMb * 1024 * 1024,
+    );
+  }
+  const spec = specOf(context, record, plan, images);
+  const machine = await plan.driver.restore?.(spec, snapshot, options);
+  if (machine === undefined) throw new Error(`${plan.driver.name} says it restores and does not`);
+  return answered(context, record, plan, machine, 'snapshot', options);
+}
+
+async function coldBoot(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  images: GuestImages,
+  options: BuildContext,
+): Promise<Booted> {
+  const machine = await plan.driver.launch(specOf(context, record, plan, images), options);
+  return answered(context, record, plan, machine, 'cold', options);
+}
+
+async function bootProcess(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  options: BuildContext,
+): Promise<Booted> {
+  const spec: MachineSpec = {
+    ...base(context, record, plan),
+    kernel: '',
+    initramfs: '',
+    kernelArguments: [],
+    drives: [],
+    network: { mode: 'none' },
+    channels: 1024,
+  };
+  const machine = await plan.driver.launch(spec, options);
+  return answered(context, record, plan, machine, 'process', options);
+}
+
+/** Waits for the agent and makes the guest itself: identity, clock, randomness, limits. Fails closed: no identity, no sandbox. */
+async function answered(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  machine: Machine,
+  kind: Booted['kind'],
+  { signal }: BuildContext,
+): Promise<Booted> {
+  await using undo = new AsyncDisposableStack();
+  undo.use(machine);
+  const { config } = record;
+  // A snapshot's last session ended at a frame boundary, and a new guest has had none.
+  const { agent, channel } = await firstAnswer(context, machine, {
+    signal,
+    timeoutMs: config.bootTimeoutMs,
+    flush: false,
+  });
+  undo.defer(() => context.store.releaseLease(record.id, channel));
+  undo.use(agent);
+  const { template } = plan.template;
+  const deadlineMs = config.timeoutMs === 0 ? null : config.timeoutMs;
+  const identity = identityOf(record, template.user, deadlineMs, template.env);
+  const network = kind === 'cold' && config.enableNetwork ? { network: userNetwork } : {};
+  await agent.configure({ ...identity, ...network }, { signal, timeoutMs: config.bootTimeoutMs });
+  undo.move();
+  return { machine, agent, channel, kind };
+}
+
+function specOf(context: EngineContext, record: SandboxRecord, plan: SandboxPlan, images: GuestImages): MachineSpec {
+  return guestSpec(images, {
+    ...base(context, record, plan),
+    config: record.config,
+    writableDisk: diskOf(context, record),
+  });
+}
+
+function base(context: EngineContext, record: SandboxRecord, plan: SandboxPlan) {
+  return {
+    id: record.id,
+    sequence: record.sequence,
+    directory: context.layout.sandbox(record.id),
+    socketDirectory: context.layout.sockets(record.id),
+    memoryMb: plan.memoryMb,
+    vcpus: plan.vcpus,
+  };
+}
+
+function diskOf(context: EngineContext, record: SandboxRecord): string {
+  return join(context.layout.sandbox(record.id), writableDiskFile);
+}

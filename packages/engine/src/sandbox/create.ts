@@ -1,0 +1,117 @@
+import { mkdir, rm } from 'node:fs/promises';
+import {
+  NovaError,
+  parse,
+  sandboxConfigSchema,
+  type SandboxConfigInput,
+  type SandboxInfo,
+} from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import type { EngineContext } from '../context.ts';
+import type { SandboxRecord } from '../ports/store.ts';
+import type { BuildContext } from '../services.ts';
+import { ownIdentity } from '../vmm/process-identity.ts';
+import { bootAgain, bootNew, type Booted } from './boot.ts';
+import { newSandboxId } from './id.ts';
+import { toInfo } from './info.ts';
+import { planSandbox, type SandboxPlan } from './plan.ts';
+import { sweep, settle } from './reconcile.ts';
+
+/** Makes a sandbox and hands it out once its guest has taken on its identity. After an error or an abort nothing is left. */
+export async function createSandbox(
+  context: EngineContext,
+  input: SandboxConfigInput,
+  options: BuildContext = {},
+): Promise<SandboxInfo> {
+  const startedAt = performance.now();
+  const config = parse(sandboxConfigSchema, input, 'sandbox config');
+  throwIfAborted(options.signal, 'before anything was made');
+  await sweep(context);
+  const plan = await planSandbox(context, config, options.signal);
+
+  await using undo = new AsyncDisposableStack();
+  const record = context.store.addSandbox({
+    id: newSandboxId(),
+    name: config.name ?? null,
+    config,
+    hypervisor: plan.driver.name,
+    memoryMb: plan.memoryMb,
+    vcpus: plan.vcpus,
+    diskSizeMb: plan.diskSizeMb,
+    createdAtMs: Date.now(),
+    maker: ownIdentity(),
+  });
+  undo.defer(() => context.store.removeSandbox(record.id));
+  const directory = context.layout.sandbox(record.id);
+  await mkdir(directory, { mode: 0o700 });
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+
+  const booted = await bootNew(context, record, plan, options);
+  const running = await handOver(context, record, plan, booted, startedAt, options);
+  undo.move();
+  return toInfo(running);
+}
+
+/** Starts a stopped sandbox again; one that runs is left alone. */
+export async function startSandbox(
+  context: EngineContext,
+  found: SandboxRecord,
+  options: BuildContext = {},
+): Promise<SandboxInfo> {
+  const startedAt = performance.now();
+  const current = await settle(context, found);
+  if (current === null) throw new NovaError('sandbox_not_found', `The sandbox ${found.id} has gone.`);
+  if (current.state === 'running') return toInfo(current);
+  const record = context.store.changeSandbox(current.id, ['stopped', 'failed'], {
+    state: 'creating',
+    maker: ownIdentity(),
+    reason: null,
+  });
+  if (record === null)
+    throw new NovaError('invalid_state', `The sandbox ${current.id} is ${current.state} and cannot be started.`);
+  await using undo = new AsyncDisposableStack();
+  undo.defer(
+    () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
+  );
+  const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options.signal);
+  const booted = await bootAgain(context, record, { ...plan, diskSizeMb: record.diskSizeMb }, options);
+  const running = await handOver(context, record, plan, booted, startedAt, options);
+  undo.move();
+  return toInfo(running);
+}
+
+/** The last step of both: from here on the sandbox is the user's, and this process holds a session with it. */
+async function handOver(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  booted: Booted,
+  startedAt: number,
+  { signal }: BuildContext,
+): Promise<SandboxRecord> {
+  const { machine, agent, channel, kind } = booted;
+  const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  const now = Date.now();
+  const running =
+    signal?.aborted === true
+      ? null
+      : context.store.changeSandbox(record.id, ['creating'], {
+          state: 'running',
+          maker: null,
+          machine: machine.record,
+          startedAtMs: now,
+          stoppedAtMs: null,
+          expiresAtMs: record.config.timeoutMs === 0 ? null : now + record.config.timeoutMs,
+          bootTimeMs,
+          bootKind: kind,
+          accelerator: plan.accelerator,
+        });
+  if (running === null) {
+    await agent.close().catch(() => undefined);
+    context.store.releaseLease(record.id, channel);
+    await machine.stop();
+    throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
+  }
+  context.links.adopt(record.id, { machine, agent }, channel);
+  return running;
+}

@@ -1,0 +1,81 @@
+import type { SandboxConfig } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import type { GuestKernel, Initramfs, RootImage } from '../ports/image-source.ts';
+import type { Drive, MachineSpec, NetworkSpec } from '../ports/vmm-driver.ts';
+
+/** Host processes that may talk to one sandbox at once where each needs a channel of its own. */
+export const channelCount = 8;
+
+/** What a guest is booted from. */
+export interface GuestImages {
+  readonly kernel: GuestKernel;
+  readonly initramfs: Initramfs;
+  readonly root: RootImage;
+}
+
+export interface GuestSpecInput {
+  readonly id: string;
+  readonly sequence: number;
+  readonly directory: string;
+  readonly socketDirectory: string;
+  readonly config: Pick<
+    SandboxConfig,
+    'enableNetwork' | 'hostPort' | 'guestPort' | 'readOnlyRootfs' | 'kernelArgs' | 'extraDrives' | 'rootfsPath'
+  >;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly writableDisk: string;
+}
+
+/** A config as a machine: drives, command line (guest/BOOT.md), network. */
+export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSpec {
+  const { config } = input;
+  const drives: Drive[] = [
+    { path: config.rootfsPath ?? images.root.path, readOnly: true, foreign: config.rootfsPath !== undefined },
+  ];
+  const words = ['nova.root=vda', 'nova.channel=serial'];
+  if (config.readOnlyRootfs) {
+    words.push('nova.write=none');
+  } else {
+    drives.push({ path: input.writableDisk, readOnly: false, foreign: false });
+    words.push('nova.write=vdb');
+  }
+  for (const drive of config.extraDrives) {
+    const device = `vd${String.fromCodePoint('a'.charCodeAt(0) + drives.length)}`;
+    drives.push({ path: drive.path, readOnly: drive.readOnly, foreign: true });
+    words.push(`nova.drive=${device}:${drive.mountPath}:${drive.fsType}:${drive.readOnly ? 'ro' : 'rw'}`);
+  }
+  if (config.kernelArgs !== undefined) words.push(config.kernelArgs);
+  return {
+    id: input.id,
+    sequence: input.sequence,
+    directory: input.directory,
+    socketDirectory: input.socketDirectory,
+    memoryMb: input.memoryMb,
+    vcpus: input.vcpus,
+    kernel: images.kernel.path,
+    initramfs: images.initramfs.path,
+    kernelArguments: words,
+    drives,
+    network: networkOf(config),
+    channels: channelCount,
+  };
+}
+
+function networkOf(config: GuestSpecInput['config']): NetworkSpec {
+  if (!config.enableNetwork) return { mode: 'none' };
+  const forwards = config.hostPort === undefined ? [] : [{ hostPort: config.hostPort, guestPort: config.guestPort }];
+  return { mode: 'user', forwards };
+}
+
+/** Everything a template's guest is booted from; made where it is missing. */
+export async function guestImages(
+  context: EngineContext,
+  template: Parameters<EngineContext['images']['kernel']>[0],
+  options: Parameters<EngineContext['images']['kernel']>[1],
+): Promise<GuestImages> {
+  const kernel = await context.images.kernel(template, options);
+  const initramfs = await context.images.initramfs(kernel, options);
+  const root = await context.images.rootImage(template, options);
+  return { kernel, initramfs, root };
+}

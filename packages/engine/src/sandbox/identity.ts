@@ -1,0 +1,55 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { GuestIdentity } from '../ports/guest-agent.ts';
+import type { SandboxRecord } from '../ports/store.ts';
+
+/** What QEMU's user-mode network gives every guest (its documented defaults). */
+export const userNetwork = {
+  interface: 'eth0',
+  address: '10.0.2.15/24',
+  gateway: '10.0.2.2',
+  dns: ['10.0.2.3'],
+} as const;
+
+const entropyBytes = 64;
+/** Memory that processes of a guest must leave to its kernel and agent, MiB. */
+export const memoryReserve = 24;
+
+export const wallClockNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
+
+/**
+ * Everything that tells one clone from another. Sent before anything of a tenant runs; a sandbox whose agent does not accept it is not
+ * handed out.
+ */
+export function identityOf(
+  record: SandboxRecord,
+  user: string,
+  deadlineMs: number | null,
+  templateEnv: Readonly<Record<string, string>>,
+): GuestIdentity {
+  const hostname = hostnameOf(record);
+  return {
+    entropy: randomBytes(entropyBytes),
+    wallClockNs: wallClockNs(),
+    hostname,
+    machineId: randomBytes(16).toString('hex'),
+    bootId: randomUUID(),
+    env: { ...templateEnv, NOVA_SANDBOX: 'true', NOVA_SANDBOX_ID: record.id, ...record.config.env },
+    deadlineMs,
+    hosts: ['127.0.0.1 localhost', '::1 localhost', `127.0.1.1 ${hostname}`],
+    processLimit: record.config.maxProcesses,
+    memoryReserveMb: memoryReserve,
+    defaultUser: record.config.user ?? user,
+  };
+}
+
+/** Names may hold what host names may not. */
+function hostnameOf(record: SandboxRecord): string {
+  const name = record.name ?? record.id;
+  return (
+    name
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9-]/g, '-')
+      .replace(/^-+|-+$/g, '')
+      .slice(0, 63) || record.id
+  );
+}

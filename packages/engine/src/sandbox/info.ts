@@ -1,0 +1,30 @@
+import type { SandboxInfo } from '@novasandbox/protocol';
+import type { SandboxRecord } from '../ports/store.ts';
+
+const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+/** A record as everyone may see it. */
+export function toInfo(record: SandboxRecord): SandboxInfo {
+  const { config } = record;
+  return {
+    id: record.id,
+    name: record.name,
+    state: record.state,
+    templateId: config.templateId,
+    hypervisor: record.hypervisor,
+    memoryMb: record.memoryMb,
+    vcpus: record.vcpus,
+    diskSizeMb: record.diskSizeMb,
+    enableNetwork: config.enableNetwork,
+    hostPort: config.hostPort ?? null,
+    guestPort: config.guestPort,
+    labels: config.labels,
+    createdAt: new Date(record.createdAtMs).toISOString(),
+    startedAt: iso(record.startedAtMs),
+    stoppedAt: iso(record.stoppedAtMs),
+    expiresAt: iso(record.expiresAtMs),
+    ephemeral: config.ephemeral,
+    metadata: { bootTimeMs: record.bootTimeMs, bootKind: record.bootKind, accelerator: record.accelerator },
+    reason: record.reason,
+  };
+}

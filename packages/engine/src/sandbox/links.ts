@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import type { GuestAgent, OpenSession } from '../ports/guest-agent.ts';
+import type { SandboxRecord, Store } from '../ports/store.ts';
+import type { Machine, MachineRecord } from '../ports/vmm-driver.ts';
+
+/** This process's connection to one sandbox: its machine and a session with its agent. */
+export interface Link {
+  readonly machine: Machine;
+  readonly agent: GuestAgent;
+}
+
+export interface Links {
+  /** Takes over what create or start has opened. */
+  adopt(id: string, link: Link, channel: number): void;
+  /** The link of a running sandbox, opened when there is none yet. Concurrent callers share it. */
+  get(record: SandboxRecord, signal?: AbortSignal): Promise<Link>;
+  /** Closes the session and gives the channel back; the machine runs on. */
+  drop(id: string): Promise<void>;
+  closeAll(): Promise<void>;
+  /** Opens a session on a channel of a machine, for those who are about to adopt it. */
+  open(machine: Machine, options: OpenOptions): Promise<{ readonly agent: GuestAgent; readonly channel: number }>;
+}
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  /** The byte stream may hold a frame that an earlier session cut short. */
+  readonly flush: boolean;
+}
+
+interface Held extends Link {
+  readonly channel: number;
+}
+
+const leaseWaitMs = 30_000;
+const leasePollMs = 20;
+const handshakeTimeoutMs = 10_000;
+
+export function createLinks(
+  store: Store,
+  openSession: OpenSession,
+  attach: (record: MachineRecord) => Promise<Machine | null>,
+): Links {
+  const held = new Map<string, Promise<Held>>();
+
+  const hold = (id: string, link: Held): Held => {
+    // A session that ends by itself (the guest died, another process stopped it) makes room for a new one.
+    void link.agent.closed.then(() => {
+      void held.get(id)?.then((current) => {
+        if (current === link) forget(id, link);
+      });
+    });
+    return link;
+  };
+  const forget = (id: string, link: Held): void => {
+    held.delete(id);
+    store.releaseLease(id, link.channel);
+    link.machine.release();
+  };
+
+  const open: Links['open'] = async (machine, options) => {
+    const { id } = machine.record;
+    const channel = await takeChannel(store, id, machine.record.channels, options.signal);
+    try {
+      const stream = await machine.connect(channel, { signal: options.signal });
+      try {
+        const agent = await openSession(stream, options);
+        return { agent, channel };
+      } catch (error) {
+        stream.destroy();
+        throw error;
+      }
+    } catch (error) {
+      store.releaseLease(id, channel);
+      throw error;
+    }
+  };
+
+  const reach = async (record: SandboxRecord, signal?: AbortSignal): Promise<Held> => {
+    const machine = record.machine === null ? null : await attach(record.machine);
+    if (machine === null)
+      throw new NovaError('sandbox_not_running', `The sandbox ${record.name ?? record.id} is not running.`);
+    try {
+      return { machine, ...(await open(machine, { signal, timeoutMs: handshakeTimeoutMs, flush: true })) };
+    } catch (error) {
+      machine.release();
+      throw error;
+    }
+  };
+
+  return {
+    open,
+    adopt(id, link, channel) {
+      const adopted: Held = { ...link, channel };
+      held.set(id, Promise.resolve(adopted));
+      hold(id, adopted);
+    },
+    async get(record, signal) {
+      const { id } = record;
+      const current = held.get(id);
+      if (current !== undefined) {
+        try {
+          return await current;
+        } catch (error) {
+          // Another caller's abort is not this one's.
+          if (!isNovaError(error, 'cancelled') || signal?.aborted === true) throw error;
+        }
+      }
+      const opening = reach(record, signal);
+      held.set(id, opening);
+      try {
+        return hold(id, await opening);
+      } catch (error) {
+        if (held.get(id) === opening) held.delete(id);
+        throw error;
+      }
+    },
+    async drop(id) {
+      const current = held.get(id);
+      if (current === undefined) return;
+      held.delete(id);
+      const link = await current.catch(() => null);
+      if (link === null) return;
+      await link.agent.close().catch(() => undefined);
+      store.releaseLease(id, link.channel);
+      link.machine.release();
+    },
+    async closeAll() {
+      await Promise.all([...held.keys()].map((id) => this.drop(id)));
+    },
+  };
+}
+
+/** A channel nobody alive uses. Processes of this host that talk to one sandbox at once wait for each other beyond that number. */
+async function takeChannel(store: Store, id: string, count: number, signal?: AbortSignal): Promise<number> {
+  const end = performance.now() + leaseWaitMs;
+  for (;;) {
+    const channel = store.takeLease(id, count);
+    if (channel !== null) return channel;
+    if (performance.now() > end) {
+      throw new NovaError(
+        'channel_busy',
+        `All ${count} channels to the sandbox ${id} have been in use for ${leaseWaitMs / 1000} s.`,
+      );
+    }
+    await delay(leasePollMs, undefined, { signal });
+  }
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import type { EngineContext } from '../context.ts';
+import type { CallContext, SandboxFilter } from '../services.ts';
+import { consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
+import { attachMachine, found, linked } from './find.ts';
+import { toInfo } from './info.ts';
+import { settle } from './reconcile.ts';
+
+const mebibyte = 1024 * 1024;
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+export async function listSandboxes(
+  context: EngineContext,
+  { all = false, labels = {} }: SandboxFilter = {},
+): Promise<SandboxInfo[]> {
+  const current: SandboxInfo[] = [];
+  for (const record of context.store.listSandboxes()) {
+    const settled = await settle(context, record);
+    if (settled !== null) current.push(toInfo(settled));
+  }
+  return current.filter(
+    (info) =>
+      (all || info.state === 'running' || info.state === 'paused') &&
+      Object.entries(labels).every(([key, value]) => info.labels[key] === value),
+  );
+}
+
+/** What the guest says of itself beside what the host sees of its VMM. */
+export async function sandboxStats(context: EngineContext, ref: string): Promise<SandboxStats> {
+  const { agent, machine } = await linked(context, ref);
+  const [guest, host] = await Promise.all([agent.metrics(), machine.stats()]);
+  return {
+    timestamp: new Date().toISOString(),
+    uptimeMs: guest.uptimeMs,
+    cpuCount: guest.cpuCount,
+    cpuUsageUs: guest.cpuUserUs + guest.cpuSystemUs,
+    memoryTotalMb: round(guest.memTotalBytes / mebibyte),
+    memoryUsageMb: round((guest.memTotalBytes - guest.memAvailableBytes) / mebibyte),
+    memoryCacheMb: round(guest.memCacheBytes / mebibyte),
+    diskTotalMb: round(guest.diskTotalBytes / mebibyte),
+    diskUsageMb: round(guest.diskUsedBytes / mebibyte),
+    processes: guest.processes,
+    networkRxBytes: guest.netRxBytes,
+    networkTxBytes: guest.netTxBytes,
+    host: { rssMb: round(host.rssBytes / mebibyte), cpuUsageUs: host.cpuUs },
+  };
+}
+
+/** Sets the time to live, in the guest first: it is the one that keeps it. */
+export async function setSandboxTimeout(context: EngineContext, ref: string, timeoutMs: number): Promise<SandboxInfo> {
+  const { agent, record } = await linked(context, ref);
+  await agent.deadline(timeoutMs === 0 ? null : timeoutMs);
+  const expiresAtMs = timeoutMs === 0 ? null : Date.now() + timeoutMs;
+  return toInfo(context.store.changeSandbox(record.id, ['running'], { expiresAtMs }) ?? { ...record, expiresAtMs });
+}
+
+const defaultLogBytes = 64 * 1024;
+
+export async function sandboxLogs(
+  context: EngineContext,
+  ref: string,
+  bytes = defaultLogBytes,
+): Promise<{ console: string; vmm: string }> {
+  const directory = context.layout.sandbox((await found(context, ref)).id);
+  return {
+    console: await fileTail(join(directory, consoleLog), bytes),
+    vmm: await fileTail(join(directory, vmmLog), bytes),
+  };
+}
+
+/** Waits until the sandbox no longer runs. One that is removed as it ends is told as it was, stopped. */
+export async function sandboxExited(
+  context: EngineContext,
+  ref: string,
+  { signal }: CallContext = {},
+): Promise<SandboxInfo> {
+  const record = await found(context, ref);
+  const machine = await attachMachine(context, record);
+  if (machine === null) return toInfo(record);
+  const aborted = Promise.withResolvers<void>();
+  const onAbort = (): void => aborted.resolve();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([machine.exited, aborted.promise]);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+    machine.release();
+  }
+  throwIfAborted(signal, 'while waiting for the sandbox to end');
+  const after = await settle(context, record);
+  return toInfo(after ?? { ...record, state: 'stopped', machine: null });
+}

@@ -1,0 +1,28 @@
+import type { EngineContext } from '../context.ts';
+import type { SandboxService } from '../services.ts';
+import { createSandbox, startSandbox } from './create.ts';
+import { found, linked } from './find.ts';
+import { toInfo } from './info.ts';
+import { listSandboxes, sandboxExited, sandboxLogs, sandboxStats, setSandboxTimeout } from './observe.ts';
+import { pauseSandbox, resumeSandbox } from './pause.ts';
+import { removeSandbox, stopSandbox } from './stop.ts';
+
+/** The life of sandboxes; each verb is a file beside this one. */
+export function createSandboxService(context: EngineContext): SandboxService {
+  return {
+    create: (config, call) => createSandbox(context, config, call),
+    get: async (ref) => toInfo(await found(context, ref)),
+    config: async (ref) => (await found(context, ref)).config,
+    list: (filter) => listSandboxes(context, filter),
+    start: async (ref, call) => startSandbox(context, await found(context, ref), call),
+    stop: (ref, options) => stopSandbox(context, ref, options),
+    pause: (ref) => pauseSandbox(context, ref),
+    resume: (ref) => resumeSandbox(context, ref),
+    remove: (ref, options) => removeSandbox(context, ref, options),
+    stats: (ref) => sandboxStats(context, ref),
+    setTimeout: (ref, timeoutMs) => setSandboxTimeout(context, ref, timeoutMs),
+    logs: (ref, options) => sandboxLogs(context, ref, options?.bytes),
+    guestInfo: async (ref, call) => (await linked(context, ref, call?.signal)).agent.info(call),
+    exited: (ref, call) => sandboxExited(context, ref, call),
+  };
+}

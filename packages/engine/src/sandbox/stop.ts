@@ -1,0 +1,73 @@
+import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import type { SandboxRecord } from '../ports/store.ts';
+import type { Machine } from '../ports/vmm-driver.ts';
+import { attachMachine, found } from './find.ts';
+import { toInfo } from './info.ts';
+import { deleteSandbox, ended, settle } from './reconcile.ts';
+
+const defaultGraceMs = 5000;
+/** Beyond the grace it gives its processes, what the guest needs to sync, unmount and power off. */
+const powerOffMs = 3000;
+
+export async function stopSandbox(
+  context: EngineContext,
+  ref: string,
+  { force = false, graceMs = defaultGraceMs }: { readonly force?: boolean; readonly graceMs?: number } = {},
+): Promise<SandboxInfo> {
+  const record = await found(context, ref);
+  if (record.state === 'stopped' || record.state === 'failed') return toInfo(record);
+  if (record.state === 'creating')
+    throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
+  const machine = await attachMachine(context, record);
+  if (machine !== null) {
+    if (!force) await askGuest(context, record, machine, graceMs);
+    await machine.stop();
+  }
+  const stopped = await ended(context, record, null);
+  return toInfo(stopped ?? { ...record, state: 'stopped', stoppedAtMs: Date.now(), machine: null });
+}
+
+/** Lets the guest end its processes, write its disks and power off. One that does not answer or does not come to an end is cut off after. */
+async function askGuest(
+  context: EngineContext,
+  record: SandboxRecord,
+  machine: Machine,
+  graceMs: number,
+): Promise<void> {
+  try {
+    if (record.state === 'paused') await machine.resume?.({});
+    const { agent } = await context.links.get(record);
+    await agent.shutdown(graceMs, { timeoutMs: 5000 });
+  } catch {
+    return;
+  }
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, graceMs + powerOffMs);
+  await Promise.race([machine.exited, timeout.promise]);
+  clearTimeout(timer);
+}
+
+/** Deletes a sandbox with all it has. */
+export async function removeSandbox(
+  context: EngineContext,
+  ref: string,
+  { force = false }: { readonly force?: boolean } = {},
+): Promise<void> {
+  const record = await found(context, ref);
+  const current = await settle(context, record);
+  if (current === null) return;
+  if (current.state === 'creating')
+    throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
+  if (current.state === 'running' || current.state === 'paused') {
+    if (!force) {
+      throw new NovaError('invalid_state', `The sandbox ${record.name ?? record.id} is ${current.state}.`, {
+        hint: 'Stop it first, or remove it with force.',
+      });
+    }
+    const machine = await attachMachine(context, current);
+    await machine?.stop();
+    if ((await ended(context, current, null)) === null) return;
+  }
+  await deleteSandbox(context, current.id);
+}

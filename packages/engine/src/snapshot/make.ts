@@ -1,0 +1,142 @@
+import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SandboxConfig } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import { withLock } from '../images/lock.ts';
+import { publish } from '../images/publish.ts';
+import { dataExtents } from '../images/sparse.ts';
+import { step } from '../images/step.ts';
+import { makeWritableDisk } from '../images/writable-disk.ts';
+import { memoryReserve, userNetwork, wallClockNs } from '../sandbox/identity.ts';
+import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
+import { firstAnswer } from '../sandbox/first-answer.ts';
+import type { SandboxPlan } from '../sandbox/plan.ts';
+import type { BuildContext } from '../services.ts';
+import { processesNaming } from '../vmm/find-processes.ts';
+import { terminate } from '../vmm/terminate.ts';
+import {
+  describeFiles,
+  diskFile,
+  manifestFile,
+  readSnapshot,
+  type SnapshotManifest,
+  type TemplateSnapshot,
+} from './manifest.ts';
+
+/** The snapshot of that shape; made when it is not there. Processes that want the same one at once wait for the one that makes it. */
+export async function ensureSnapshot(
+  context: EngineContext,
+  digest: string,
+  config: SandboxConfig,
+  plan: SandboxPlan,
+  images: GuestImages,
+  options: BuildContext,
+): Promise<TemplateSnapshot> {
+  const directory = context.layout.snapshot(digest);
+  const found = await readSnapshot(digest, directory);
+  if (found !== null) return found;
+  const name = `snapshot-${digest}`;
+  return withLock(join(context.layout.workDirectory, `${name}.lock`), { signal: options.signal }, async () => {
+    const meanwhile = await readSnapshot(digest, directory);
+    if (meanwhile !== null) return meanwhile;
+    const { template } = plan.template;
+    await step(options.progress, 'snapshot', `Booting ${template.template_id} once for its snapshot`, () =>
+      publish(context.layout, name, async (work) => {
+        await make(context, digest, work, config, plan, images, options);
+        return directory;
+      }),
+    );
+    const made = await readSnapshot(digest, directory);
+    if (made === null) throw new Error(`the snapshot just made in ${directory} cannot be read`);
+    return made;
+  });
+}
+
+/** A snapshot that turned out to be broken: it is thrown away, so that the next one is made anew. */
+export async function discardSnapshot(context: EngineContext, digest: string): Promise<void> {
+  await rm(context.layout.snapshot(digest), { recursive: true, force: true });
+}
+
+async function make(
+  context: EngineContext,
+  digest: string,
+  work: string,
+  config: SandboxConfig,
+  plan: SandboxPlan,
+  images: GuestImages,
+  { signal }: BuildContext,
+): Promise<void> {
+  const startedAt = performance.now();
+  const { template } = plan.template;
+  await using undo = new AsyncDisposableStack();
+  // Under the lock nobody else makes it: a VMM with that name was left by one who was killed.
+  const socketDirectory = context.layout.sockets(`snap${digest.slice(0, 12)}`);
+  for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
+  const machineDirectory = join(work, 'machine');
+  await mkdir(machineDirectory);
+
+  const disk = join(work, diskFile);
+  if (!config.readOnlyRootfs) await makeWritableDisk(disk, plan.diskSizeMb, { signal });
+  const spec = guestSpec(images, {
+    id: `snap${digest.slice(0, 12)}`,
+    sequence: 0,
+    directory: machineDirectory,
+    socketDirectory,
+    config: { ...config, hostPort: undefined },
+    memoryMb: plan.memoryMb,
+    vcpus: plan.vcpus,
+    writableDisk: disk,
+  });
+  const machine = await plan.driver.launch(spec, { signal, snapshotTo: work });
+  undo.use(machine);
+  const { agent, channel } = await firstAnswer(context, machine, {
+    signal,
+    timeoutMs: config.bootTimeoutMs,
+    flush: false,
+  });
+  undo.defer(() => context.store.releaseLease(spec.id, channel));
+  undo.use(agent);
+  await agent.configure(
+    {
+      wallClockNs: wallClockNs(),
+      hostname: template.template_id,
+      defaultUser: template.user,
+      env: template.env,
+      memoryReserveMb: memoryReserve,
+      ...(config.enableNetwork ? { network: userNetwork } : {}),
+    },
+    { signal },
+  );
+  await agent.warm(template.warm, { signal, timeoutMs: 120_000 });
+  await agent.quiesce({ dropCaches: false, trim: false }, { signal, timeoutMs: 60_000 });
+  // The session ends at a frame boundary: clones need no flush before their first handshake.
+  await agent.close();
+  await machine.snapshot?.({ signal });
+  await rm(machineDirectory, { recursive: true });
+
+  const files = (await readdir(work)).sort();
+  const manifest: SnapshotManifest = {
+    version: 1,
+    templateId: template.template_id,
+    memoryMb: plan.memoryMb,
+    diskSizeMb: plan.diskSizeMb,
+    diskExtents: config.readOnlyRootfs ? null : await dataExtents(disk),
+    files: await describeFiles(work, files),
+    createdAt: new Date().toISOString(),
+    madeInMs: Math.round(performance.now() - startedAt),
+  };
+  await writeFile(join(work, manifestFile), JSON.stringify(manifest));
+  await closeToWriting(work, [...files, manifestFile]);
+}
+
+/** From here on it only gets read: by every VMM of this host, whatever its user. It holds nothing of a tenant. */
+async function closeToWriting(work: string, files: readonly string[]): Promise<void> {
+  const uid = process.getuid?.() ?? 0;
+  const gid = process.getgid?.() ?? 0;
+  await chown(work, uid, gid);
+  await chmod(work, 0o755);
+  for (const file of files) {
+    await chown(join(work, file), uid, gid);
+    await chmod(join(work, file), 0o444);
+  }
+}

@@ -1,0 +1,169 @@
+import { DatabaseSync } from 'node:sqlite';
+import { NovaError, type SandboxState } from '@novasandbox/protocol';
+import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
+import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
+
+const schemaVersion = 1;
+const schema = `
+  CREATE TABLE sandboxes (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT UNIQUE,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX sandboxes_by_state ON sandboxes (state);
+  CREATE TABLE leases (
+    thing TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    pid INTEGER NOT NULL,
+    start_time TEXT NOT NULL,
+    PRIMARY KEY (thing, number)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+interface Row {
+  readonly sequence: number;
+  readonly record: string;
+}
+
+/** Opens or makes the store. Processes wait up to 10 s for each other. */
+export function openSqliteStore(file: string): Store {
+  const db = new DatabaseSync(file, { timeout: 10_000 });
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
+  const transaction = <T>(work: () => T): T => {
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      db.exec('ROLLBACK');
+      throw error;
+    }
+  };
+  const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  if (version() === 0) {
+    transaction(() => {
+      // Another process may have made it meanwhile.
+      if (version() === 0) db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
+    });
+  }
+  if (version() !== schemaVersion) {
+    throw new NovaError(
+      'set_up_failed',
+      `${file} was written by another version of NovaSandbox (schema ${version()}).`,
+      {
+        hint: 'Use that version, or another NOVA_HOME.',
+      },
+    );
+  }
+
+  const select = (where: string, ...values: string[]): SandboxRecord[] =>
+    (
+      db
+        .prepare(`SELECT sequence, record FROM sandboxes WHERE ${where} ORDER BY sequence`)
+        .all(...values) as unknown as Row[]
+    ).map(read);
+  const write = (record: SandboxRecord): void => {
+    db.prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
+      record.name,
+      record.state,
+      JSON.stringify(record),
+      record.sequence,
+    );
+  };
+
+  return {
+    addSandbox(sandbox: NewSandbox) {
+      return transaction(() => {
+        if (sandbox.name !== null && select('name = ?', sandbox.name).length > 0) {
+          throw new NovaError('sandbox_exists', `A sandbox named "${sandbox.name}" exists already.`);
+        }
+        const row: Omit<SandboxRecord, 'sequence'> = {
+          ...sandbox,
+          state: 'creating',
+          startedAtMs: null,
+          stoppedAtMs: null,
+          expiresAtMs: null,
+          pausedAtMs: null,
+          bootTimeMs: null,
+          bootKind: null,
+          accelerator: null,
+          machine: null,
+          reason: null,
+        };
+        const { lastInsertRowid } = db
+          .prepare('INSERT INTO sandboxes (id, name, state, record) VALUES (?, ?, ?, ?)')
+          .run(row.id, row.name, row.state, '{}');
+        const record = { ...row, sequence: Number(lastInsertRowid) };
+        write(record);
+        return record;
+      });
+    },
+    findSandbox(ref) {
+      const exact = select('id = ? OR name = ?', ref, ref)[0];
+      if (exact !== undefined) return exact;
+      if (!/^[a-z0-9]{4,}$/.test(ref)) return null;
+      const [first, second] = select('id >= ? AND id < ?', ref, `${ref}~`);
+      return second === undefined ? (first ?? null) : null;
+    },
+    listSandboxes(states?: readonly SandboxState[]) {
+      if (states === undefined) return select('1 = 1');
+      return select(`state IN (${states.map(() => '?').join(', ')})`, ...states);
+    },
+    changeSandbox(id, from, change: SandboxChange) {
+      return transaction(() => {
+        const record = select('id = ?', id)[0];
+        if (record === undefined || !from.includes(record.state)) return null;
+        const changed = { ...record, ...change };
+        write(changed);
+        return changed;
+      });
+    },
+    removeSandbox(id) {
+      transaction(() => {
+        db.prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
+        db.prepare('DELETE FROM leases WHERE thing = ?').run(id);
+      });
+    },
+    takeLease(thing, count) {
+      return transaction(() => {
+        const held = new Set<number>();
+        const rows = db.prepare('SELECT number, pid, start_time FROM leases WHERE thing = ?').all(thing);
+        for (const row of rows) {
+          if (isAlive({ pid: Number(row['pid']), startTime: String(row['start_time']) }))
+            held.add(Number(row['number']));
+        }
+        for (let number = 0; number < count; number++) {
+          if (held.has(number)) continue;
+          const { pid, startTime } = ownIdentity();
+          db.prepare('INSERT OR REPLACE INTO leases (thing, number, pid, start_time) VALUES (?, ?, ?, ?)').run(
+            thing,
+            number,
+            pid,
+            startTime,
+          );
+          return number;
+        }
+        return null;
+      });
+    },
+    releaseLease(thing, number) {
+      const { pid, startTime } = ownIdentity();
+      db.prepare('DELETE FROM leases WHERE thing = ? AND number = ? AND pid = ? AND start_time = ?').run(
+        thing,
+        number,
+        pid,
+        startTime,
+      );
+    },
+    [Symbol.dispose]() {
+      db.close();
+    },
+  };
+}
+
+function read(row: Row): SandboxRecord {
+  return { ...(JSON.parse(row.record) as SandboxRecord), sequence: row.sequence };
+}

@@ -1,0 +1,120 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What the VMM process of a sandbox may use of the host. */
+export interface CgroupLimits {
+  readonly memoryBytes: number;
+  /** CPUs, may be fractional. */
+  readonly cpus: number;
+  readonly processes: number;
+}
+
+type Hierarchy =
+  | { readonly version: 2; readonly root: string }
+  | { readonly version: 1; readonly roots: Readonly<Record<Controller, string | null>> };
+type Controller = 'memory' | 'cpu' | 'pids';
+
+const folder = 'novasandbox';
+let found: Hierarchy | null | undefined;
+
+/** The host's cgroups, or null where this process cannot make any. v1, v2 and the hybrid of both are told by what is mounted. */
+function hierarchy(): Hierarchy | null {
+  if (found !== undefined) return found;
+  found = null;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return found;
+  let mounts: string[];
+  try {
+    mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  } catch {
+    return found;
+  }
+  const entries = mounts.map((line) => line.split(' ')).filter((f) => !f[3]?.split(',').includes('ro'));
+  const v1 = (controller: Controller): string | null =>
+    entries.find((f) => f[2] === 'cgroup' && f[3]?.split(',').includes(controller))?.[1] ?? null;
+  const roots = { memory: v1('memory'), cpu: v1('cpu'), pids: v1('pids') };
+  if (roots.memory !== null || roots.cpu !== null || roots.pids !== null) return (found = { version: 1, roots });
+  const v2 = entries.find((f) => f[2] === 'cgroup2')?.[1];
+  if (v2 !== undefined && existsSync(join(v2, 'cgroup.subtree_control'))) found = { version: 2, root: v2 };
+  return found;
+}
+
+function directories(id: string): string[] {
+  const h = hierarchy();
+  if (h === null) return [];
+  if (h.version === 2) return [join(h.root, folder, id)];
+  return [...new Set(Object.values(h.roots).filter((root) => root !== null))].map((root) => join(root, folder, id));
+}
+
+/** Makes the group of a sandbox. Returns its id, or null where the host has no cgroups that can be written. */
+export async function makeCgroup(id: string, limits: CgroupLimits): Promise<string | null> {
+  const h = hierarchy();
+  if (h === null) return null;
+  try {
+    for (const directory of directories(id)) await mkdir(directory, { recursive: true });
+    if (h.version === 2) await limitVersion2(h.root, id, limits);
+    else await limitVersion1(h.roots, id, limits);
+    return id;
+  } catch (error) {
+    await removeCgroup(id);
+    // A container may show cgroups that it cannot write: the limits inside the guest still hold.
+    if (
+      error instanceof Error &&
+      'code' in error &&
+      ['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'EBUSY'].includes(String(error.code))
+    ) {
+      found = null;
+      return null;
+    }
+    throw error;
+  }
+}
+
+const periodUs = 100_000;
+
+async function limitVersion2(root: string, id: string, limits: CgroupLimits): Promise<void> {
+  for (const parent of [root, join(root, folder)]) {
+    await writeFile(join(parent, 'cgroup.subtree_control'), '+memory +cpu +pids');
+  }
+  const group = join(root, folder, id);
+  await writeFile(join(group, 'memory.max'), String(limits.memoryBytes));
+  await writeFile(join(group, 'cpu.max'), `${Math.round(limits.cpus * periodUs)} ${periodUs}`);
+  await writeFile(join(group, 'pids.max'), String(limits.processes));
+}
+
+async function limitVersion1(
+  roots: Readonly<Record<Controller, string | null>>,
+  id: string,
+  limits: CgroupLimits,
+): Promise<void> {
+  if (roots.memory !== null)
+    await writeFile(join(roots.memory, folder, id, 'memory.limit_in_bytes'), String(limits.memoryBytes));
+  if (roots.pids !== null) await writeFile(join(roots.pids, folder, id, 'pids.max'), String(limits.processes));
+  if (roots.cpu !== null) {
+    await writeFile(join(roots.cpu, folder, id, 'cpu.cfs_period_us'), String(periodUs));
+    await writeFile(join(roots.cpu, folder, id, 'cpu.cfs_quota_us'), String(Math.round(limits.cpus * periodUs)));
+  }
+}
+
+/** Files a process joins the group by: it writes its pid into each. */
+export function cgroupJoinFiles(id: string): string[] {
+  return directories(id).map((directory) => join(directory, 'cgroup.procs'));
+}
+
+/** Removes an empty group; a missing one is fine. The kernel frees it shortly after its last process. */
+export async function removeCgroup(id: string): Promise<void> {
+  for (const directory of directories(id)) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await rmdir(directory);
+        break;
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        if (code === 'ENOENT') break;
+        if (code !== 'EBUSY' || attempt >= 200) throw error;
+        await delay(5);
+      }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** How a VMM process is shut in before it becomes the VMM. */
+export interface Confinement {
+  /** User and group of its own; null: stays who we are. */
+  readonly uid: number | null;
+  /** Groups it keeps besides, such as that of /dev/kvm. */
+  readonly groups: readonly number[];
+  /** In a network namespace with nothing in it. */
+  readonly emptyNetwork: boolean;
+  /** cgroup.procs files to join. */
+  readonly cgroupFiles: readonly string[];
+  /** Largest file it may write, bytes: bounds its disk and its logs. */
+  readonly maxFileBytes: number;
+}
+
+/**
+ * The command that applies `confinement` and then becomes `command`, as the same process: its pid is the VMM's. Limits and the cgroup
+ * come first, while it is still privileged; privileges go last. SIGXFSZ is ignored so that a full log is a failed write, not an end.
+ */
+export function confine(confinement: Confinement, command: readonly string[]): string[] {
+  const script = [
+    'set -e',
+    ...confinement.cgroupFiles.map((file) => `echo $$ > '${file}'`),
+    "trap '' XFSZ",
+    'ulimit -c 0',
+    // In units of 512 bytes, as POSIX has it.
+    `ulimit -f ${Math.ceil(confinement.maxFileBytes / 512)}`,
+    'exec "$@"',
+  ].join('\n');
+  const chain = ['/bin/sh', '-c', script, 'vmm'];
+  if (confinement.emptyNetwork && canUnshareNetwork()) chain.push('unshare', '--net', '--');
+  if (confinement.uid !== null) {
+    chain.push('setpriv', `--reuid=${confinement.uid}`, `--regid=${confinement.uid}`);
+    chain.push(confinement.groups.length > 0 ? `--groups=${confinement.groups.join(',')}` : '--clear-groups');
+    chain.push('--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', '--');
+  }
+  return [...chain, ...command];
+}
+
+const lowestUid = 700_000;
+const uidCount = 50_000;
+
+/**
+ * User id of the VMM of the sandbox with that running number, so that no two sandboxes of a host share one: null where this process
+ * may not change users. In a user namespace that maps too few ids they all run as nobody.
+ */
+export function vmmUid(sequence: number): number | null {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || findProgram('setpriv') === null) return null;
+  const uid = lowestUid + (sequence % uidCount);
+  return isMapped(uid) ? uid : isMapped(65_534) ? 65_534 : null;
+}
+
+function isMapped(uid: number): boolean {
+  try {
+    return readFileSync('/proc/self/uid_map', 'utf8')
+      .trim()
+      .split('\n')
+      .some((line) => {
+        const [inside = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+        return uid >= inside && uid < inside + count;
+      });
+  } catch {
+    return false;
+  }
+}
+
+function canUnshareNetwork(): boolean {
+  return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('unshare') !== null;
+}
+
+/** Full path of a program in PATH, or null. */
+export function findProgram(name: string): string | null {
+  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+    if (directory === '') continue;
+    const path = join(directory, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not there: look on.
+    }
+  }
+  return null;
+}

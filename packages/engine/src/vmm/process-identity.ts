@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** A process, told apart from a later one that was given the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** In the host's own unit: clock ticks since boot on Linux, a date elsewhere. */
+  readonly startTime: string;
+}
+
+/** Start time of a process, or null when there is none (a zombie counts as none: it holds nothing any more). */
+export function startTimeOf(pid: number): string | null {
+  if (process.platform !== 'linux') return startTimeFromPs(pid);
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    // Only these say that it has ended; taking anything else for its end would leave a process behind.
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return null;
+    throw error;
+  }
+  // proc(5): the second field is the name in parentheses and may hold anything, so the rest begins after the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const state = fields[0];
+  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+}
+
+export function identify(pid: number): ProcessIdentity | null {
+  const startTime = startTimeOf(pid);
+  return startTime === null ? null : { pid, startTime };
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return startTimeOf(identity.pid) === identity.startTime;
+}
+
+let own: ProcessIdentity | undefined;
+
+/** This process. */
+export function ownIdentity(): ProcessIdentity {
+  own ??= { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
+  return own;
+}
+
+function startTimeFromPs(pid: number): string | null {
+  try {
+    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+    return line === '' || line.startsWith('Z') ? null : line.replace(/^\S+\s+/, '');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive, type ProcessIdentity } from './process-identity.ts';
+
+/** Resolves true once the process has ended, false when it still lives after `withinMs`. */
+export async function waitForEnd(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
+  const end = performance.now() + withinMs;
+  // There is no event for the end of a process that is not our child; look often at first, then seldom.
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+    if (!isAlive(identity)) return true;
+    if (performance.now() >= end) return false;
+    await delay(pauseMs);
+  }
+}
+
+/** Sends a signal if the process is still the one meant. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (!isAlive(identity)) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+/** SIGTERM, then SIGKILL after `graceMs` (0: at once). Returns when the process has ended. */
+export async function terminate(identity: ProcessIdentity, graceMs: number): Promise<void> {
+  if (graceMs > 0) {
+    signalProcess(identity, 'SIGTERM');
+    if (await waitForEnd(identity, graceMs)) return;
+  }
+  signalProcess(identity, 'SIGKILL');
+  // A process in uninterruptible sleep can outlast SIGKILL; a minute of that is a broken host.
+  if (!(await waitForEnd(identity, 60_000))) throw new Error(`process ${identity.pid} survives SIGKILL`);
+}

@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { run } from 'node:test';
+import { styleText } from 'node:util';
+import { createEngine, layoutAt } from '@novasandbox/engine';
+import { findLeaks } from './support/leaks.ts';
+
+/**
+ * The whole test run: checks of the source, the agent's tests, unit, conformance and end-to-end tests, and in the end a look for anything left
+ * behind. Arguments are parts of file names: only test files that contain one of them run, and nothing else.
+ */
+const root = join(import.meta.dirname, '..');
+const wanted = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const pass = (name: string, detail = ''): void => {
+  passed++;
+  say(`${styleText('green', '✔')} ${name} ${styleText('gray', detail)}`);
+};
+const fail = (name: string, detail: string): void => {
+  failed++;
+  say(`${styleText('red', '✖')} ${name}\n${detail.replaceAll(/^/gm, '    ')}`);
+};
+
+async function command(
+  name: string,
+  argv: readonly string[],
+  cwd = root,
+): Promise<{ code: number; output: string; seconds: string }> {
+  const startedAt = performance.now();
+  const child = spawn(argv[0] ?? '', argv.slice(1), { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const { promise, resolve } = Promise.withResolvers<number>();
+  child.on('error', (error) => {
+    output += `${name}: ${error.message}`;
+    resolve(127);
+  });
+  child.on('close', (code) => resolve(code ?? 1));
+  const code = await promise;
+  return { code, output, seconds: `${((performance.now() - startedAt) / 1000).toFixed(1)} s` };
+}
+
+async function check(name: string, argv: readonly string[], cwd?: string): Promise<void> {
+  const { code, output, seconds } = await command(name, argv, cwd);
+  if (code === 0) pass(name, seconds);
+  else fail(name, output.trim());
+}
+
+async function agentTests(): Promise<void> {
+  const agent = join(root, 'guest/agent');
+  await check('agent: format', ['cargo', 'fmt', '--check'], agent);
+  await check('agent: clippy', ['cargo', 'clippy', '--release', '--all-targets', '--', '-D', 'warnings'], agent);
+  const { code, output, seconds } = await command('agent: tests', ['cargo', 'test', '--release'], agent);
+  const results = [...output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)];
+  const sum = (group: number): number => results.reduce((total, result) => total + Number(result[group]), 0);
+  passed += sum(1);
+  failed += sum(2);
+  skipped += sum(3);
+  say(`agent: ${sum(1)} tests passed, ${sum(2)} failed ${styleText('gray', seconds)}`);
+  if (code !== 0) {
+    // A build that fails has no results of its own.
+    if (sum(2) === 0) failed++;
+    say(output.trim());
+  }
+}
+
+/** Runs test files, each in a process of its own. */
+async function nodeTests(title: string, patterns: readonly string[], concurrency: number): Promise<void> {
+  const files = patterns
+    .flatMap((pattern) => globSync(pattern, { cwd: root, exclude: (name) => name === 'node_modules' }))
+    .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+    .sort()
+    .map((file) => join(root, file));
+  if (files.length === 0) return;
+  say(styleText('bold', `\n${title}`));
+  const events = run({ files, concurrency, execArgv: ['--disable-warning=ExperimentalWarning'], timeout: 600_000 });
+  for await (const { type, data } of events) {
+    if (type !== 'test:pass' && type !== 'test:fail') continue;
+    // Suites and files are counted by what is in them.
+    if (data.details.type === 'suite' || (data.nesting === 0 && data.file !== undefined && data.name === data.file)) {
+      if (type === 'test:pass') continue;
+      if (data.details.type === 'suite' && data.details.error.message.includes('subtest')) continue;
+    }
+    const where = data.file === undefined ? '' : `${relative(root, data.file)}: `;
+    if (data.skip !== undefined && data.skip !== false) {
+      skipped++;
+      say(`${styleText('yellow', '-')} ${where}${data.name} (skipped: ${String(data.skip)})`);
+    } else if (type === 'test:pass') {
+      pass(`${where}${data.name}`, `${Math.round(data.details.duration_ms)} ms`);
+    } else {
+      const { cause } = data.details.error;
+      fail(
+        `${where}${data.name}`,
+        cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? data.details.error.message),
+      );
+    }
+  }
+}
+
+/** What the tests clone: built before, so that no test's time limit has to allow for it. */
+async function prepare(): Promise<void> {
+  say(styleText('bold', '\ntemplates'));
+  await using engine = await createEngine();
+  for (const id of ['base', 'linux-default']) {
+    const startedAt = performance.now();
+    try {
+      await engine.templates.build(
+        id,
+        {},
+        { progress: ({ state, label }) => void (state === 'start' && say(`  ${label}`)) },
+      );
+      pass(`template ${id} is built`, `${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+    } catch (error) {
+      fail(`template ${id} is built`, String(error));
+    }
+  }
+}
+
+if (wanted.length === 0) {
+  await check('types', ['npx', '--no', 'tsc', '--noEmit', '-p', '.']);
+  await check('lint', ['npx', '--no', 'oxlint', '--type-aware', '--deny-warnings']);
+  await check('format', ['npx', '--no', 'prettier', '--check', '.']);
+  await agentTests();
+}
+await nodeTests('unit', ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/*.test.ts'], 2);
+await prepare();
+await nodeTests('conformance', ['tests/conformance/**/*.test.ts'], 1);
+await nodeTests('end to end', ['tests/e2e/**/*.test.ts', 'examples/**/*.test.ts', 'docs/**/*.test.ts'], 1);
+
+const leaks = await findLeaks(layoutAt());
+if (leaks.length === 0) pass('nothing is left behind');
+else fail('nothing is left behind', leaks.join('\n'));
+
+say(`\n${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,0 +1,68 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Layout } from '@novasandbox/engine';
+
+/**
+ * What sandboxes of a state folder have left on the host: processes, sockets, folders, cgroups, mounts, half-made things. Empty is what every
+ * test ends with.
+ */
+export async function findLeaks(layout: Layout): Promise<string[]> {
+  return [
+    ...processes(layout),
+    ...(await entries('socket folder', layout.run)),
+    ...(await entries('sandbox folder', layout.sandboxes)),
+    ...(await entries('half-made thing', layout.workDirectory)).filter((leak) => !/\.lock$|\/agent-target$/.test(leak)),
+    ...cgroups(),
+    ...mounts(layout),
+  ];
+}
+
+/** Throws with a list when anything is left. */
+export async function assertNoLeaks(layout: Layout): Promise<void> {
+  const leaks = await findLeaks(layout);
+  if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join('\n  ')}`);
+}
+
+function processes(layout: Layout): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    let command: string;
+    try {
+      command = readFileSync(join('/proc', pid, 'cmdline'), 'utf8').replaceAll('\0', ' ');
+    } catch {
+      continue;
+    }
+    if (!/qemu-system|nova-agent/.test(command)) continue;
+    if (command.includes(`${layout.run}/`) || command.includes(`${layout.home}/sandboxes/`))
+      found.push(`process ${pid}: ${command.slice(0, 200)}`);
+  }
+  return found;
+}
+
+async function entries(what: string, directory: string): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  return names.map((name) => `${what}: ${join(directory, name)}`);
+}
+
+/** Groups without a process: a running sandbox of somebody else is not ours to judge. */
+function cgroups(): string[] {
+  const roots = [
+    '/sys/fs/cgroup/novasandbox',
+    ...['memory', 'cpu', 'cpu,cpuacct', 'pids'].map((c) => `/sys/fs/cgroup/${c}/novasandbox`),
+  ];
+  return roots.filter(existsSync).flatMap((root) =>
+    readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(root, entry.name))
+      .filter((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8').trim() === '')
+      .map((group) => `empty cgroup: ${group}`),
+  );
+}
+
+function mounts(layout: Layout): string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`${layout.home}/`) || line.includes(`${layout.run}/`))
+    .map((line) => `mount: ${line}`);
+}
