@@ -34,23 +34,40 @@ const macAddress = '02:6e:6f:76:61:01';
 /** QEMU's arguments for one machine. */
 export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memory: MemorySource): string[] {
   const at = (name: string): string => escape(socketPath(spec.socketDirectory, name));
-  const args = [
-    ...['-name', `nova-${spec.id}`],
-    ...['-machine', machine(memory)],
-    ...['-accel', accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name],
-    ...['-cpu', accelerator.name === 'tcg' ? 'max' : 'host'],
-    ...['-smp', String(spec.vcpus), '-m', `${spec.memoryMb}M`],
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+  const args: string[] = [
+    // Options and their values in pairs.
+    '-name',
+    `nova-${spec.id}`,
+    '-machine',
+    machine(memory),
+    '-accel',
+    accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name,
+    '-cpu',
+    accelerator.name === 'tcg' ? 'max' : 'host',
+    '-smp',
+    String(spec.vcpus),
+    '-m',
+    `${spec.memoryMb}M`,
+    '-nodefaults',
+    '-no-user-config',
+    '-display',
+    'none',
+    '-no-reboot',
+    '-sandbox',
+    'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
     // Pipes to the process that starts it, so that nobody waits for a socket to appear; the socket is for those who come later.
-    ...['-chardev', 'stdio,id=qmp0,signal=off', '-mon', 'chardev=qmp0,mode=control'],
-    ...['-chardev', `socket,id=qmp1,path=${at(qmpSocket)},server=on,wait=off`, '-mon', 'chardev=qmp1,mode=control'],
-    ...[
-      '-chardev',
-      `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
-      '-serial',
-      'chardev:console',
-    ],
+    '-chardev',
+    'stdio,id=qmp0,signal=off',
+    '-mon',
+    'chardev=qmp0,mode=control',
+    '-chardev',
+    `socket,id=qmp1,path=${at(qmpSocket)},server=on,wait=off`,
+    '-mon',
+    'chardev=qmp1,mode=control',
+    '-chardev',
+    `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
+    '-serial',
+    'chardev:console',
   ];
   if (memory.kind !== 'plain') {
     const share = memory.kind === 'template' ? 'on' : 'off';

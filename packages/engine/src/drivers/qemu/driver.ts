@@ -195,7 +195,8 @@ async function start(
   }
 
   qmp.close();
-  await Promise.all([log, state, ...foreign].map((file) => file?.close()));
+  await Promise.all([log, ...foreign].map((file) => file.close()));
+  await state?.close();
   undo.move();
   child.unref();
   const record: MachineRecord = {

@@ -1,0 +1,82 @@
+import { writeFile } from 'node:fs/promises';
+import { createEngine, layoutAt } from '@novasandbox/engine';
+import { NovaError } from '@novasandbox/protocol';
+import { createBenchAccess } from './access.ts';
+import { describeHost } from './host.ts';
+import type { Measure, Row } from './measure.ts';
+import { controls, execTrue, ping, transfer } from './measures/calls.ts';
+import { clone, coldBoot, config, prewarmed, tenAtOnce } from './measures/create.ts';
+import { density } from './measures/density.ts';
+import { agent, command, others } from './measures/processes.ts';
+import { renderTable } from './render.ts';
+
+const measures: readonly Measure[] = [
+  config,
+  coldBoot,
+  clone,
+  prewarmed,
+  tenAtOnce,
+  ping,
+  execTrue,
+  controls,
+  transfer,
+  command,
+  agent,
+  density,
+  others,
+];
+
+export interface BenchOptions {
+  /** Writes the result as JSON: to that file, or for `true` to stdout in place of the table. */
+  readonly json?: string | boolean | undefined;
+  /** Few rounds: shows that it works. */
+  readonly quick?: boolean | undefined;
+  /** Ids of the measures to take; default all. */
+  readonly only?: readonly string[] | undefined;
+  readonly templateId?: string | undefined;
+}
+
+/** Measures this machine. Nothing is asserted: a missed budget is told, not failed. */
+export async function runBench({
+  json = false,
+  quick = false,
+  only = [],
+  templateId = 'base',
+}: BenchOptions = {}): Promise<void> {
+  const unknown = only.filter((id) => !measures.some((measure) => measure.id === id));
+  if (unknown.length > 0) {
+    throw new NovaError(
+      'invalid_argument',
+      `There is no measure ${unknown.join(', ')}: there are ${measures.map(({ id }) => id).join(', ')}.`,
+    );
+  }
+  const progress = (text: string): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  };
+  await using engine = await createEngine();
+  await engine.templates.build(templateId, {}, { progress: ({ label }) => progress(label) });
+  const host = await describeHost(engine);
+  const rows: Row[] = [];
+  const access = createBenchAccess(layoutAt());
+  for (const measure of measures.filter(({ id }) => only.length === 0 || only.includes(id))) {
+    progress(measure.title);
+    await measure.run({
+      engine,
+      quick,
+      templateId,
+      ...access,
+      report: (row) => void rows.push(row),
+      progress: (text) => progress(`${measure.title}: ${text}`),
+    });
+  }
+  progress('');
+  const result = { host, quick, rows };
+  if (typeof json === 'string') await writeFile(json, `${JSON.stringify(result, null, 2)}\n`);
+  if (json === true) console.log(JSON.stringify(result, null, 2));
+  else
+    console.log(
+      `${Object.entries(host)
+        .map(([key, value]) => `${key}: ${value}`)
+        .join('\n')}\n\n${renderTable(rows)}`,
+    );
+}

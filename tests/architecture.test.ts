@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, normalize, relative } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..');
+
+interface Rule {
+  /** Files the rule is about: a folder or file below the root, the most specific rule counts. */
+  readonly from: string;
+  /** What they may import besides Node's own modules and their own folder: folders or files of the project, or packages. */
+  readonly may: readonly string[];
+  readonly because: string;
+}
+
+const engine = 'packages/engine/src';
+const ports = `${engine}/ports`;
+const services = ['sandbox', 'exec', 'files', 'template', 'snapshot'].map((name) => `${engine}/${name}`);
+const serviceImports = [
+  '@novasandbox/protocol',
+  'zod',
+  ports,
+  ...services,
+  `${engine}/context.ts`,
+  `${engine}/services.ts`,
+  `${engine}/layout.ts`,
+  `${engine}/abort.ts`,
+  `${engine}/images`,
+  `${engine}/vmm`,
+];
+
+/** Requests go one way: route -> service -> driver or agent. Nothing imports upwards. */
+const rules: readonly Rule[] = [
+  {
+    from: 'packages/protocol/src',
+    may: ['zod'],
+    because: 'the contract runs in a browser too and depends on zod alone',
+  },
+  {
+    from: ports,
+    may: ['@novasandbox/protocol', `${engine}/vmm/process-identity.ts`],
+    because: 'a seam names what both sides share and nothing of either',
+  },
+  {
+    from: `${engine}/vmm`,
+    may: ['@novasandbox/protocol', ports],
+    because: 'mechanics that drivers share know no driver and no service',
+  },
+  {
+    from: `${engine}/drivers`,
+    may: ['@novasandbox/protocol', ports, `${engine}/vmm`, `${engine}/layout.ts`, `${engine}/abort.ts`],
+    because: 'a driver holds no policy and no database',
+  },
+  {
+    from: `${engine}/agent`,
+    may: ['@novasandbox/protocol', ports],
+    because: 'the agent client works over any byte stream',
+  },
+  {
+    from: `${engine}/images`,
+    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/layout.ts`, `${engine}/abort.ts`, `${engine}/vmm`],
+    because: 'images know no sandboxes',
+  },
+  {
+    from: `${engine}/store`,
+    may: ['@novasandbox/protocol', ports, `${engine}/vmm/process-identity.ts`],
+    because: 'the store keeps records and decides nothing',
+  },
+  ...services.map((from): Rule => ({
+    from,
+    may: serviceImports,
+    because: 'a service speaks to drivers, agent and store through their ports',
+  })),
+  {
+    from: `${engine}/services.ts`,
+    may: ['@novasandbox/protocol', ports],
+    because: 'the offer of the engine names no implementation',
+  },
+  {
+    from: `${engine}/context.ts`,
+    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/sandbox/links.ts`],
+    because: 'what services share',
+  },
+  { from: `${engine}/layout.ts`, may: ['@novasandbox/protocol'], because: 'paths depend on nothing' },
+  { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
+  {
+    from: `${engine}/engine.ts`,
+    may: ['@novasandbox/protocol', engine],
+    because: 'the composition root knows all parts',
+  },
+  { from: `${engine}/index.ts`, may: [engine], because: 'the curated exports' },
+  {
+    from: 'packages/sdk/src',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'tar-stream'],
+    because: 'the SDK speaks the services',
+  },
+  {
+    from: 'packages/cli/src',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'novasandbox', 'commander', 'tar-stream', 'bench/main.ts'],
+    because: 'the CLI is a client',
+  },
+  {
+    from: 'bench',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'novasandbox'],
+    because: 'measurements go through the public ways in',
+  },
+  { from: 'examples', may: ['novasandbox'], because: 'examples use what users have' },
+];
+
+/** Drivers must not know each other either. */
+const driverFolder = /^packages\/engine\/src\/drivers\/([^/]+)\//;
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  return [
+    ...text.matchAll(
+      /(?:^|[\s;}])(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(\s*['"]([^'"]+)['"]\s*\)|^import\s*['"]([^'"]+)['"]/gm,
+    ),
+  ].map((found) => found[1] ?? found[2] ?? found[3] ?? '');
+}
+
+const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+
+test('imports go one way', () => {
+  const files = globSync(['packages/*/src/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'], { cwd: root }).filter(
+    (file) => !file.endsWith('.test.ts') && !file.includes('/testing/'),
+  );
+  assert.ok(files.length > 50);
+  const broken: string[] = [];
+  for (const file of files) {
+    const rule = rules.filter(({ from }) => within(file, from)).toSorted((a, b) => b.from.length - a.from.length)[0];
+    if (rule === undefined) {
+      broken.push(`${file}: no rule covers it`);
+      continue;
+    }
+    for (const specifier of importsOf(file)) {
+      if (specifier.startsWith('node:') || builtinModules.includes(specifier)) continue;
+      const target = specifier.startsWith('.')
+        ? normalize(relative(root, join(root, dirname(file), specifier)))
+        : specifier;
+      const own = within(target, rule.from.endsWith('.ts') ? '\0' : rule.from);
+      const allowed = own || rule.may.some((each) => within(target, each));
+      const otherDriver =
+        driverFolder.exec(file)?.[1] !== undefined &&
+        driverFolder.exec(target)?.[1] !== undefined &&
+        driverFolder.exec(file)?.[1] !== driverFolder.exec(target)?.[1];
+      if (!allowed || otherDriver) broken.push(`${file} imports ${specifier}: ${rule.because}`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+test('every rule is about something', () => {
+  for (const { from } of rules) {
+    assert.ok(globSync([from, `${from}/**/*.ts`], { cwd: root }).length > 0, from);
+  }
+});

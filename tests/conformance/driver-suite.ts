@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { after, test } from 'node:test';
+import { isNovaError } from '@novasandbox/protocol';
+import {
+  openSession,
+  processesNaming,
+  type Machine,
+  type MachineRecord,
+  type MachineSpec,
+  type VmmDriver,
+} from '@novasandbox/engine';
+import { assertNoLeaks } from '../support/leaks.ts';
+import type { TestHome } from '../support/test-home.ts';
+
+export interface DriverUnderTest {
+  readonly name: string;
+  readonly home: TestHome;
+  readonly driver: VmmDriver;
+  /** A guest that boots to its agent with nothing but an initramfs, or what stands for it. */
+  readonly guest: Pick<MachineSpec, 'kernel' | 'initramfs' | 'kernelArguments'>;
+  /** Script that launches a machine of this driver in a process of its own and prints its record (support/launch-machine.ts). */
+  readonly launcher: readonly string[];
+}
+
+const memoryMb = 192;
+const callTimeoutMs = 60_000;
+let sequence = 0;
+
+/** What every driver must do; the same for all. */
+export function driverSuite({ name, home, driver, guest, launcher }: DriverUnderTest): void {
+  const { layout } = home;
+  const specOf = async (): Promise<MachineSpec> => {
+    sequence += 1;
+    const id = `conf${process.pid}x${sequence}`;
+    const directory = layout.sandbox(id);
+    await mkdir(directory, { recursive: true });
+    await chmod(directory, 0o711);
+    return {
+      id,
+      sequence,
+      directory,
+      socketDirectory: layout.sockets(id),
+      memoryMb,
+      vcpus: 1,
+      ...guest,
+      drives: [],
+      network: { mode: 'none' },
+      channels: 2,
+    };
+  };
+  const session = async (machine: Machine, channel = 0) =>
+    openSession(await machine.connect(channel, {}), { flush: true, timeoutMs: callTimeoutMs });
+  /** The folder is the caller's to remove; everything else must have gone by itself. */
+  const nothingLeft = async (spec: MachineSpec): Promise<void> => {
+    assert.deepEqual(processesNaming(spec.socketDirectory), []);
+    await rm(spec.directory, { recursive: true });
+    await assertNoLeaks(layout);
+  };
+  const check = (what: string, body: () => Promise<void>): void =>
+    void test(`${name}: ${what}`, { timeout: 180_000 }, body);
+
+  after(() => home[Symbol.asyncDispose]());
+
+  check('a machine is launched, answers on every channel, and is gone after stop', async () => {
+    const spec = await specOf();
+    const machine = await driver.launch(spec, {});
+    const first = await session(machine, 0);
+    const second = await session(machine, 1);
+    const [one, two] = await Promise.all([first.info(), second.info()]);
+    assert.equal(one.bootId, two.bootId);
+    assert.equal(driver.features.virtualMachine, one.pid === 1);
+    assert.ok((await machine.stats()).rssBytes > 0);
+    await machine.stop();
+    await machine.stop();
+    await machine.exited;
+    assert.ok((await first.closed) !== undefined);
+    await nothingLeft(spec);
+  });
+
+  check('each feature is there exactly when its method is', async () => {
+    const spec = await specOf();
+    await using machine = await driver.launch(spec, {});
+    assert.equal(machine.pause !== undefined, driver.features.pause);
+    assert.equal(machine.resume !== undefined, driver.features.pause);
+    assert.equal(machine.snapshot !== undefined, driver.features.snapshot);
+    assert.equal(driver.restore !== undefined, driver.features.restore);
+    await machine.stop();
+    await nothingLeft(spec);
+  });
+
+  check('an abort at any moment of the launch leaves nothing', async () => {
+    for (const afterMs of [0, 1, 3, 10, 25, 50, 100, 200]) {
+      const spec = await specOf();
+      const controller = new AbortController();
+      const launching = driver.launch(spec, { signal: controller.signal });
+      const outcome = launching.then(
+        (machine) => machine,
+        (error: unknown) => error,
+      );
+      if (afterMs > 0) await delay(afterMs);
+      controller.abort();
+      const result = await outcome;
+      // An abort after the launch is the caller's to act on.
+      if (result instanceof Error) assert.ok(isNovaError(result, 'cancelled'), String(result));
+      else await (result as Machine).stop();
+      await nothingLeft(spec);
+    }
+  });
+
+  check('an abort before the launch starts nothing', async () => {
+    const spec = await specOf();
+    await assert.rejects(driver.launch(spec, { signal: AbortSignal.abort() }), (error) =>
+      isNovaError(error, 'cancelled'),
+    );
+    await nothingLeft(spec);
+  });
+
+  check('a process that dies is noticed, and what it held is given back', async () => {
+    const spec = await specOf();
+    const machine = await driver.launch(spec, {});
+    const agent = await session(machine);
+    process.kill(machine.record.pid, 'SIGKILL');
+    await machine.exited;
+    await agent.closed;
+    await assert.rejects(agent.ping(), (error) => isNovaError(error, 'guest_unreachable'));
+    await machine.stop();
+    await nothingLeft(spec);
+  });
+
+  check('a machine outlives the process that launched it and is attached again', async () => {
+    const spec = await specOf();
+    const child = spawn(process.execPath, [...launcher, JSON.stringify(spec)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: home.env,
+    });
+    let printed = '';
+    for await (const chunk of child.stdout) {
+      printed += String(chunk);
+      if (printed.endsWith('\n')) break;
+    }
+    child.kill('SIGKILL');
+    const record = JSON.parse(printed) as MachineRecord;
+    const machine = await driver.attach(record);
+    assert.ok(machine !== null);
+    const agent = await session(machine);
+    assert.equal((await agent.info()).pid === 1, driver.features.virtualMachine);
+    await machine.stop();
+    assert.equal(await driver.attach(record), null);
+    await nothingLeft(spec);
+  });
+
+  check('ten machines are launched at once', async () => {
+    const specs = await Promise.all(Array.from({ length: 10 }, specOf));
+    const machines = await Promise.all(specs.map((spec) => driver.launch(spec, {})));
+    const agents = await Promise.all(machines.map((machine) => session(machine)));
+    await Promise.all(agents.map((agent) => agent.ping({ timeoutMs: callTimeoutMs })));
+    await Promise.all(machines.map((machine) => machine.stop()));
+    await Promise.all(specs.map((spec) => rm(spec.directory, { recursive: true })));
+    await assertNoLeaks(layout);
+  });
+
+  if (driver.features.pause) {
+    check('pause and resume are idempotent, and a paused guest stands still', async () => {
+      const spec = await specOf();
+      await using machine = await driver.launch(spec, {});
+      const agent = await session(machine);
+      await machine.pause?.({});
+      await machine.pause?.({});
+      await assert.rejects(agent.ping({ timeoutMs: 300 }), (error) => isNovaError(error, 'guest_unreachable'));
+      const before = await machine.stats();
+      await delay(300);
+      assert.ok((await machine.stats()).cpuUs - before.cpuUs <= 20_000);
+      await machine.resume?.({});
+      await machine.resume?.({});
+      await (await session(machine, 1)).ping();
+      await machine.stop();
+      await nothingLeft(spec);
+    });
+  }
+
+  if (driver.features.virtualMachine) {
+    check('a bad configuration is refused with the reason, and nothing is left', async () => {
+      for (const change of [{ kernel: '/nonexistent/vmlinux' }, { memoryMb: 1 << 30 }, { vcpus: 100_000 }]) {
+        const spec = { ...(await specOf()), ...change };
+        await assert.rejects(
+          driver.launch(spec, {}),
+          (error) => isNovaError(error, 'vmm_failed') && error.message.length > 20,
+        );
+        await nothingLeft(spec);
+      }
+    });
+  }
+
+  if (driver.features.restore) {
+    check('clones of a snapshot run side by side and never change it', async () => {
+      const spec = await specOf();
+      const directory = join(spec.directory, 'snapshot');
+      await mkdir(directory);
+      const original = await driver.launch(spec, { snapshotTo: directory });
+      const agent = await session(original);
+      const { bootId } = await agent.info();
+      await agent.quiesce({ dropCaches: false, trim: false });
+      await agent.close();
+      const snapshot = await original.snapshot?.({});
+      assert.ok(snapshot !== undefined);
+      await original.exited;
+      for (const file of await readdir(directory)) await chmod(join(directory, file), 0o444);
+      const memory = await readFile(join(directory, 'ram'));
+
+      const specs = [await specOf(), await specOf()];
+      const clones = await Promise.all(specs.map((each) => driver.restore?.(each, snapshot, {})));
+      for (const clone of clones) {
+        assert.ok(clone !== undefined);
+        const there = await session(clone);
+        assert.equal((await there.info()).bootId, bootId);
+      }
+      for (const clone of clones) await clone?.stop();
+      assert.ok(memory.equals(await readFile(join(directory, 'ram'))));
+      for (const each of specs) await rm(each.directory, { recursive: true });
+      await nothingLeft(spec);
+    });
+
+    check('a damaged snapshot is refused with the reason, and nothing is left', async () => {
+      const spec = await specOf();
+      const directory = join(spec.directory, 'snapshot');
+      await mkdir(directory);
+      await assert.rejects(async () => driver.restore?.(spec, { directory }, {}));
+      assert.ok(!existsSync(spec.socketDirectory));
+      await nothingLeft(spec);
+    });
+  }
+}
