@@ -213,13 +213,14 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
       const memory = await readFile(join(directory, 'ram'));
 
       const specs = [await specOf(), await specOf()];
-      const clones = await Promise.all(specs.map((each) => driver.restore?.(each, snapshot, {})));
+      const { restore } = driver;
+      assert.ok(restore !== undefined);
+      const clones = await Promise.all(specs.map((each) => restore(each, snapshot, {})));
       for (const clone of clones) {
-        assert.ok(clone !== undefined);
         const there = await session(clone);
         assert.equal((await there.info()).bootId, bootId);
       }
-      for (const clone of clones) await clone?.stop();
+      await Promise.all(clones.map((clone) => clone.stop()));
       assert.ok(memory.equals(await readFile(join(directory, 'ram'))));
       for (const each of specs) await rm(each.directory, { recursive: true });
       await nothingLeft(spec);
