@@ -1,0 +1,70 @@
+//! The arguments of an exec call.
+
+use crate::error::{Failure, Outcome};
+use crate::record::{self, Fields};
+
+const MOST_RETAINED: u64 = 16 << 20;
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub columns: u16,
+    pub rows: u16,
+}
+
+#[derive(Default)]
+pub struct Request {
+    pub argv: Vec<Vec<u8>>,
+    pub cwd: Vec<u8>,
+    pub env: Vec<Vec<u8>>,
+    pub user: Vec<u8>,
+    pub pty: Option<Size>,
+    pub timeout_ms: u64,
+    pub stdin: bool,
+    pub retain: usize,
+    pub tag: Vec<u8>,
+    pub detached: bool,
+    pub merge_stderr: bool,
+}
+
+impl Size {
+    pub fn parse(record: &[u8]) -> Outcome<Self> {
+        let mut size = Size { columns: 80, rows: 24 };
+        for (tag, value) in Fields::new(record) {
+            match tag {
+                1 => size.columns = record::narrow(value)?,
+                2 => size.rows = record::narrow(value)?,
+                _ => {}
+            }
+        }
+        Ok(size)
+    }
+}
+
+impl Request {
+    pub fn parse(fields: Fields) -> Outcome<Self> {
+        let mut request = Request::default();
+        for (tag, value) in fields {
+            match tag {
+                1 => request.argv.push(value.to_vec()),
+                2 => request.cwd = value.to_vec(),
+                3 => request.env.push(value.to_vec()),
+                4 => request.user = value.to_vec(),
+                5 => request.pty = Some(Size::parse(value)?),
+                6 => request.timeout_ms = record::int(value)?,
+                7 => request.stdin = record::flag(value)?,
+                8 => request.retain = record::int(value)?.min(MOST_RETAINED) as usize,
+                9 => request.tag = value.to_vec(),
+                10 => request.detached = record::flag(value)?,
+                11 => request.merge_stderr = record::flag(value)?,
+                _ => {}
+            }
+        }
+        if request.argv.is_empty() {
+            return Err(Failure::invalid("no command"));
+        }
+        if !request.cwd.is_empty() && !request.cwd.starts_with(b"/") {
+            return Err(Failure::invalid("the working directory is not an absolute path"));
+        }
+        Ok(request)
+    }
+}

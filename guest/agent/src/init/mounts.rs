@@ -1,0 +1,70 @@
+//! Mounts that are the same in every guest.
+
+use std::ffi::CString;
+use std::os::unix::fs::symlink;
+
+use super::command_line::{CommandLine, WriteLayer};
+use super::{fatal, Step};
+use crate::log;
+use crate::sys::{check, Errno, Sys};
+
+pub fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong, data: &str) -> Sys<()> {
+    let text = |text: &str| CString::new(text).map_err(|_| Errno(libc::EINVAL));
+    let (source, target, kind, data) = (text(source)?, text(target)?, text(kind)?, text(data)?);
+    // SAFETY: all strings end in NUL.
+    check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) })
+        .map(drop)
+}
+
+pub fn make_folder(path: &str) -> Sys<()> {
+    match std::fs::create_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Errno(error.raw_os_error().unwrap_or(libc::EIO))),
+    }
+}
+
+/// As `mount`, except that the folder is made first where that is possible and what is mounted already is fine.
+fn mount_at(source: &str, target: &str, kind: &str, flags: libc::c_ulong, data: &str) -> Sys<()> {
+    let _ = make_folder(target);
+    match mount(source, target, kind, flags, data) {
+        Err(Errno(libc::EBUSY)) => Ok(()),
+        result => result,
+    }
+}
+
+const SAFE: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+
+pub fn early() -> Step<()> {
+    mount_at("proc", "/proc", "proc", SAFE, "").map_err(fatal("mount /proc"))?;
+    mount_at("sysfs", "/sys", "sysfs", SAFE, "").map_err(fatal("mount /sys"))?;
+    mount_at("devtmpfs", "/dev", "devtmpfs", libc::MS_NOSUID, "mode=0755").map_err(fatal("mount /dev"))?;
+    for (name, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
+        let _ = symlink(["/proc/self/fd", target].concat(), ["/dev/", name].concat());
+    }
+    Ok(())
+}
+
+/// In the new root.
+pub fn late(options: &CommandLine) -> Step<()> {
+    mount_at("devpts", "/dev/pts", "devpts", libc::MS_NOSUID | libc::MS_NOEXEC, "gid=5,mode=620,ptmxmode=666")
+        .map_err(fatal("mount /dev/pts"))?;
+    mount_at("tmpfs", "/dev/shm", "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=1777")
+        .map_err(fatal("mount /dev/shm"))?;
+    if options.root.is_some() && options.write == WriteLayer::None {
+        let flags = libc::MS_NOSUID | libc::MS_NODEV;
+        mount_at("tmpfs", "/run", "tmpfs", flags, "mode=0755").map_err(fatal("mount /run"))?;
+        mount_at("tmpfs", "/tmp", "tmpfs", flags, "mode=1777").map_err(fatal("mount /tmp"))?;
+    } else {
+        let _ = make_folder("/run");
+        if make_folder("/tmp").is_ok() {
+            // Many images are packed without the sticky bit.
+            // SAFETY: the path ends in NUL.
+            unsafe { libc::chmod(c"/tmp".as_ptr(), 0o1777) };
+        }
+    }
+    // Limits need it, sandboxes do not: a kernel without cgroups is served too.
+    if let Err(errno) = mount_at("cgroup2", "/sys/fs/cgroup", "cgroup2", SAFE, "") {
+        log::failure("no cgroups", errno);
+    }
+    Ok(())
+}
