@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from 'commander';
+
+type Pairs = Readonly<Record<string, string>>;
+
+/** Adds `key=value` to what was given before. */
+export function parseLabel(text: string, before: Pairs = {}): Pairs {
+  const equals = text.indexOf('=');
+  if (equals <= 0) throw new InvalidArgumentError('Give it as key=value.');
+  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+/** Adds `NAME=value` to what was given before; `NAME` alone takes the value from the caller's own environment, as docker does. */
+export function parseVariable(text: string, before: Pairs = {}): Pairs {
+  if (text.includes('=')) return parseLabel(text, before);
+  if (text === '') throw new InvalidArgumentError('Give it as NAME=value, or NAME.');
+  const value = process.env[text];
+  return value === undefined ? before : { ...before, [text]: value };
+}
+
+/** Adds the variables of a file: one a line, `#` begins a comment. */
+export function parseEnvFile(path: string, before: Pairs = {}): Pairs {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InvalidArgumentError(`It cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const lines = content.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'));
+  return lines.reduce((pairs, line) => parseVariable(line.trimStart(), pairs), before);
+}

@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import type { TemplateInfo } from '@novasandbox/protocol';
+import { openEngine } from '../open-engine.ts';
+import { Interrupts } from '../process/interrupts.ts';
+import { printJson } from '../render/json.ts';
+import { showProgress } from '../render/progress.ts';
+import { bytesOf, mebibytesOf } from '../render/quantity.ts';
+import { renderTable } from '../render/table.ts';
+
+interface BuildOptions {
+  readonly force?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+export function define(command: Command): void {
+  command.description('Templates are what sandboxes are clones of: folders with a template.json.').addHelpText(
+    'after',
+    `
+Examples:
+  nova template ls
+  nova template build base
+  nova template inspect base`,
+  );
+  command
+    .command('ls')
+    .description('List templates, built or not.')
+    .option('--json', 'print as JSON')
+    .action(({ json = false }: { readonly json?: boolean }) => ls(json));
+  command
+    .command('build')
+    .description('Make what a template needs: kernel, agent, root image, snapshot. What is there is kept.')
+    .argument('<template>', 'id of the template')
+    .option('-f, --force', 'build the root image anew')
+    .option('-q, --quiet', 'no progress')
+    .option('--json', 'print all about the template as JSON')
+    .addHelpText('after', '\nExample:\n  nova template build --force base')
+    .action((id: string, options: BuildOptions) => build(id, options));
+  command
+    .command('inspect')
+    .description('Show all about templates, as JSON.')
+    .argument('<template...>', 'ids of templates')
+    .option('--json', 'JSON, which it is anyway')
+    .addHelpText('after', "\nExample:\n  nova template inspect base | jq '.[0].packages'")
+    .action((ids: string[]) => inspect(ids));
+  command
+    .command('rm')
+    .description('Remove what was built of templates: root image and snapshots. template.json stays.')
+    .argument('<template...>', 'ids of templates')
+    .addHelpText('after', '\nExample:\n  nova template rm linux-default')
+    .action((ids: string[]) => rm(ids));
+}
+
+async function ls(json: boolean): Promise<void> {
+  await using engine = await openEngine();
+  const templates = await engine.templates.list();
+  if (json) printJson(templates);
+  else process.stdout.write(renderTable(header, templates.map(toRow)));
+}
+
+const header = ['ID', 'SOURCE', 'BUILT', 'SIZE', 'SNAPSHOTS', 'MEMORY', 'VCPUS', 'DISK', 'NAME'];
+
+function toRow(template: TemplateInfo): string[] {
+  return [
+    template.id,
+    template.source,
+    template.built ? 'yes' : 'no',
+    template.sizeBytes === null ? '-' : bytesOf(template.sizeBytes),
+    String(template.snapshots),
+    mebibytesOf(template.memoryMb),
+    String(template.vcpus),
+    mebibytesOf(template.diskSizeMb),
+    template.name,
+  ];
+}
+
+async function build(id: string, { force = false, quiet = false, json = false }: BuildOptions): Promise<void> {
+  using interrupts = new Interrupts();
+  await using engine = await openEngine();
+  try {
+    using progress = showProgress({ quiet: quiet || json });
+    const context = { signal: interrupts.signal, progress: progress.sink };
+    const built = await engine.templates.build(id, { force }, context);
+    if (json) printJson(built);
+    else process.stdout.write(`${built.id}\n`);
+  } catch (error) {
+    if (!interrupts.signal.aborted) throw error;
+    process.exitCode = interrupts.exitCode;
+  }
+}
+
+async function inspect(ids: readonly string[]): Promise<void> {
+  await using engine = await openEngine();
+  printJson(await Promise.all(ids.map((id) => engine.templates.inspect(id))));
+}
+
+async function rm(ids: readonly string[]): Promise<void> {
+  await using engine = await openEngine();
+  for (const id of ids) {
+    await engine.templates.remove(id);
+    process.stdout.write(`${id}\n`);
+  }
+}

@@ -1,0 +1,55 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { isNovaError, packDirectory, type Sandbox } from 'novasandbox';
+import type { CopyOptions, CopyResult } from './copy-options.ts';
+import { Counter } from './counted.ts';
+
+/** Copies a file or directory of the host into a sandbox: into `path` where that is a directory, as `path` else. */
+export async function copyToSandbox(
+  sandbox: Sandbox,
+  source: string,
+  path: string,
+  options: CopyOptions,
+): Promise<CopyResult> {
+  const { user, signal, progress } = options;
+  const found = await stat(source);
+  const intoIt = path.endsWith('/') || (await isDirectory(sandbox, path, options));
+  // `folder/.` means its contents, as cp and docker have it.
+  const contentsOnly = found.isDirectory() && /(^|\/)\.$/.test(source);
+  const target = intoIt && !contentsOnly ? `${path.replace(/\/+$/, '')}/${basename(resolve(source))}` : path;
+  if (found.isDirectory()) {
+    const counter = new Counter(`Copying ${source}`, progress);
+    const { entries } = await sandbox.files.importTar(target, counter.count(packDirectory(source)), { user, signal });
+    return { entries, bytes: counter.bytes, skipped: [] };
+  }
+  const counter = new Counter(`Copying ${source}`, progress, found.size);
+  const content = counter.count(createReadStream(source, { highWaterMark: 262_144 }));
+  await sandbox.files.write(target, content, { user, signal, mode: found.mode & 0o777 });
+  return { entries: 1, bytes: counter.bytes, skipped: [] };
+}
+
+/** Copies stdin into a sandbox: as a file, or an archive into a directory. */
+export async function copyStreamToSandbox(
+  sandbox: Sandbox,
+  source: AsyncIterable<Uint8Array>,
+  path: string,
+  { archive, user, signal, progress }: CopyOptions,
+): Promise<CopyResult> {
+  const counter = new Counter('Copying stdin', progress);
+  if (!archive) {
+    await sandbox.files.write(path, counter.count(source), { user, signal });
+    return { entries: 1, bytes: counter.bytes, skipped: [] };
+  }
+  const { entries } = await sandbox.files.importTar(path, counter.count(source), { user, signal });
+  return { entries, bytes: counter.bytes, skipped: [] };
+}
+
+async function isDirectory(sandbox: Sandbox, path: string, { user, signal }: CopyOptions): Promise<boolean> {
+  try {
+    return (await sandbox.files.stat(path, { user, signal })).type === 'directory';
+  } catch (error) {
+    if (isNovaError(error, 'file_not_found')) return false;
+    throw error;
+  }
+}

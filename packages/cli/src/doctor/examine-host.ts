@@ -1,0 +1,126 @@
+import { constants } from 'node:fs';
+import { access, mkdir, readFile, statfs } from 'node:fs/promises';
+import { arch, availableParallelism, cpus, freemem, release, totalmem, type as systemName } from 'node:os';
+import { bytesOf } from '../render/quantity.ts';
+import { version } from '../version.ts';
+import type { Finding } from './finding.ts';
+
+/** A root image, a snapshot and room for a few sandboxes. */
+const neededDiskBytes = 3 * 1024 ** 3;
+const neededMemoryBytes = 512 * 1024 ** 2;
+const oldestNode = 24;
+
+/** What this host brings, without starting anything. */
+export async function examineHost(): Promise<Finding[]> {
+  return [
+    { state: 'fine', subject: 'NovaSandbox', detail: version },
+    examineNode(),
+    { state: 'fine', subject: 'system', detail: `${systemName()} ${release()}, ${arch()}` },
+    examineProcessors(),
+    await examineMemory(),
+    await examineDisk(),
+    ...(process.platform === 'linux' ? [await examineKvm(), await examineCgroups()] : []),
+  ];
+}
+
+function examineNode(): Finding {
+  const fresh = Number(process.versions.node.split('.')[0]) >= oldestNode;
+  return {
+    state: fresh ? 'fine' : 'broken',
+    subject: 'Node',
+    detail: process.versions.node,
+    remedy: fresh ? undefined : `Use Node ${oldestNode} or newer: ./nova brings its own where the machine's is older.`,
+  };
+}
+
+function examineProcessors(): Finding {
+  return {
+    state: 'fine',
+    subject: 'CPUs',
+    detail: `${availableParallelism()} x ${cpus()[0]?.model.trim() ?? 'unknown'}`,
+  };
+}
+
+async function examineMemory(): Promise<Finding> {
+  const meminfo = await readFile('/proc/meminfo', 'utf8').catch(() => '');
+  const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1] ?? Number.NaN) * 1024 || freemem();
+  const enough = available >= neededMemoryBytes;
+  return {
+    state: enough ? 'fine' : 'note',
+    subject: 'memory',
+    detail: `${bytesOf(available)} of ${bytesOf(totalmem())} available`,
+    remedy: enough ? undefined : 'Free memory, or make smaller sandboxes with --memory.',
+  };
+}
+
+async function examineDisk(): Promise<Finding> {
+  const { layoutAt } = await import('@novasandbox/engine');
+  const { home } = layoutAt();
+  try {
+    await mkdir(home, { recursive: true, mode: 0o711 });
+    await access(home, constants.W_OK);
+    const { bavail, bsize } = await statfs(home);
+    const enough = bavail * bsize >= neededDiskBytes;
+    return {
+      state: enough ? 'fine' : 'note',
+      subject: 'disk',
+      detail: `${bytesOf(bavail * bsize)} free for ${home}`,
+      remedy: enough ? undefined : 'Free disk space, or set NOVA_HOME to a folder on a larger disk.',
+    };
+  } catch (error) {
+    return {
+      state: 'broken',
+      subject: 'disk',
+      detail: `${home} cannot be written to: ${error instanceof Error ? error.message : String(error)}`,
+      remedy: 'Set NOVA_HOME to a folder of your own.',
+    };
+  }
+}
+
+async function examineKvm(): Promise<Finding> {
+  const there = await access('/dev/kvm').then(
+    () => true,
+    () => false,
+  );
+  if (!there) {
+    return {
+      state: 'note',
+      subject: '/dev/kvm',
+      detail: 'not there: guests are emulated, which is slower but works',
+      remedy:
+        'For more speed enable virtualisation in the firmware, or nested virtualisation where this is a VM itself.',
+    };
+  }
+  const usable = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return {
+    state: usable ? 'fine' : 'note',
+    subject: '/dev/kvm',
+    // Opening it proves nothing: what a guest booted on it did is told by the hypervisor's line.
+    detail: usable ? 'may be opened (whether guests run on it, the probe says)' : 'may not be opened by this user',
+    remedy: usable ? undefined : 'Join its group and log in again: sudo usermod -aG kvm "$USER"',
+  };
+}
+
+async function examineCgroups(): Promise<Finding> {
+  const controllers = await readFile('/sys/fs/cgroup/cgroup.controllers', 'utf8').catch(() => '');
+  const writable = await access('/sys/fs/cgroup/cgroup.procs', constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  const whole = writable && ['cpu', 'memory', 'pids'].every((name) => controllers.split(/\s+/).includes(name));
+  return {
+    state: whole ? 'fine' : 'note',
+    subject: 'cgroups',
+    detail: whole
+      ? `version 2, writable: ${controllers.trim()}`
+      : controllers === ''
+        ? 'version 2 is not mounted: limits hold in the guest, not for the VMM around it'
+        : 'not writable here: limits hold in the guest, not for the VMM around it',
+    remedy: whole
+      ? undefined
+      : 'Run as root, or with a delegated cgroup (systemd-run --user --scope -p Delegate=yes nova ...).',
+  };
+}

@@ -1,0 +1,25 @@
+import type { Engine } from '@novasandbox/engine';
+import type { SandboxInfo } from '@novasandbox/protocol';
+import { openEngine } from './open-engine.ts';
+import { reportError } from './render/error.ts';
+import { printJson } from './render/json.ts';
+
+/**
+ * Does one thing to several sandboxes at once. Prints each that worked, as it was named; tells each that did not, and then ends with 1.
+ */
+export async function eachSandbox(
+  refs: readonly string[],
+  { json = false }: { readonly json?: boolean | undefined },
+  call: (engine: Engine, ref: string) => Promise<SandboxInfo | void>,
+): Promise<void> {
+  await using engine = await openEngine();
+  const results = await Promise.allSettled(
+    [...new Set(refs)].map(async (ref) => ({ ref, info: await call(engine, ref) })),
+  );
+  const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  if (json) printJson(done.map(({ ref, info }) => info ?? { ref }));
+  else process.stdout.write(done.map(({ ref }) => `${ref}\n`).join(''));
+  for (const result of results) {
+    if (result.status === 'rejected') process.exitCode = await reportError(result.reason, { json, exitCode: 1 });
+  }
+}

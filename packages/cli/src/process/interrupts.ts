@@ -1,0 +1,58 @@
+import { brokenPipeExitCode } from '../exit-codes.ts';
+
+const sigint = 2;
+/** Signals that end us at once, with the number shells add to 128. */
+const ending = { SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
+
+/**
+ * What asks a command to end, from outside: the first Ctrl-C is the command's, when there is one to send it to; the second, any other ending
+ * signal, and a reader of stdout that leaves, make us give up and clean up. A third Ctrl-C leaves at once, whatever is left behind.
+ */
+export class Interrupts implements Disposable {
+  /** Aborts when it is time to give up. */
+  readonly signal: AbortSignal;
+  /** Sends a signal to the command. Set while one runs and does not read Ctrl-C as a byte. */
+  forward: ((signal: number) => void) | undefined;
+  readonly #abort = new AbortController();
+  readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
+  #interrupts = 0;
+  #exitCode = 1;
+  readonly #brokenPipe = (): void => this.#giveUp(brokenPipeExitCode);
+
+  constructor() {
+    this.signal = this.#abort.signal;
+    this.#listeners = [
+      ['SIGINT', () => this.#interrupt()],
+      ...Object.entries(ending).map(
+        ([name, number]) => [name as NodeJS.Signals, () => this.#giveUp(128 + number)] as const,
+      ),
+    ];
+    for (const [name, listener] of this.#listeners) process.on(name, listener);
+    process.stdout.on('error', this.#brokenPipe);
+    process.stderr.on('error', this.#brokenPipe);
+  }
+
+  /** What to exit with once given up. */
+  get exitCode(): number {
+    return this.#exitCode;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, listener] of this.#listeners) process.off(name, listener);
+    process.stdout.off('error', this.#brokenPipe);
+    process.stderr.off('error', this.#brokenPipe);
+  }
+
+  #interrupt(): void {
+    this.#interrupts += 1;
+    if (this.#interrupts > 2) process.exit(128 + sigint);
+    if (this.#interrupts === 1 && this.forward !== undefined) this.forward(sigint);
+    else this.#giveUp(128 + sigint);
+  }
+
+  #giveUp(exitCode: number): void {
+    if (this.signal.aborted) return;
+    this.#exitCode = exitCode;
+    this.#abort.abort();
+  }
+}

@@ -1,0 +1,77 @@
+import type { Engine, ExecRequest } from '@novasandbox/engine';
+import type { CommandOptions } from '../args/command-options.ts';
+import { timeoutExitCode } from '../exit-codes.ts';
+import { printJson } from '../render/json.ts';
+import { UsageError } from '../usage-error.ts';
+import { endProcess } from './end-process.ts';
+import type { Interrupts } from './interrupts.ts';
+import { GivenUp, streamProcess } from './stream-process.ts';
+import { terminalSize } from './terminal.ts';
+
+export interface CommandToRun {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  readonly user?: string | undefined;
+  readonly options: CommandOptions;
+}
+
+/** Runs a command in a sandbox with our stdin, stdout and stderr; resolves to the exit code to pass on. */
+export async function runCommand(
+  engine: Engine,
+  sandboxId: string,
+  command: CommandToRun,
+  interrupts: Interrupts,
+): Promise<number> {
+  const { interactive = false, tty = false } = command.options;
+  const attached = await engine.exec.start(sandboxId, toRequest(command), { signal: interrupts.signal });
+  try {
+    const exit = await streamProcess(attached, { interactive, tty, interrupts });
+    return exit.timedOut ? timeoutExitCode : exit.exitCode;
+  } catch (error) {
+    if (!(error instanceof GivenUp) && !interrupts.signal.aborted) throw error;
+    await endProcess(attached);
+    return interrupts.exitCode;
+  }
+}
+
+/** Runs a command and prints one JSON document with its result and `about`. */
+export async function runCommandForJson(
+  engine: Engine,
+  sandboxId: string,
+  { argv, env, user, options }: CommandToRun,
+  interrupts: Interrupts,
+  about: object,
+): Promise<number> {
+  if (options.tty === true) throw new UsageError('--json and --tty do not go together.');
+  const { Sandbox } = await import('novasandbox');
+  await using sandbox = await Sandbox.connect(sandboxId, { engine });
+  const {
+    usage,
+    stdoutBytes: _out,
+    stderrBytes: _err,
+    ...result
+  } = await sandbox.commands.run(argv, {
+    cwd: options.workdir,
+    timeoutMs: options.timeout,
+    stdin: options.interactive === true ? process.stdin : undefined,
+    env,
+    user,
+    signal: interrupts.signal,
+    check: false,
+  });
+  printJson({ sandboxId, ...about, ...result, usage });
+  return result.timedOut ? timeoutExitCode : result.exitCode;
+}
+
+function toRequest({ argv, env, user, options }: CommandToRun): ExecRequest {
+  const { interactive = false, tty = false, workdir, timeout } = options;
+  return {
+    argv,
+    cwd: workdir,
+    env: tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', ...env } : env,
+    user,
+    timeoutMs: timeout,
+    stdin: interactive,
+    pty: tty ? terminalSize() : undefined,
+  };
+}

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { verbs } from './verbs.ts';
+import { version } from './version.ts';
+
+const main = join(import.meta.dirname, 'main.ts');
+
+function nova(...argv: string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', main, ...argv],
+    { encoding: 'utf8' },
+  );
+  return { status, stdout, stderr };
+}
+
+test('the version is that of the package', () => {
+  const { version: packaged } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
+    version: string;
+  };
+  assert.equal(version, packaged);
+  assert.deepEqual(nova('--version'), { status: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('help lists every verb', () => {
+  for (const argv of [[], ['--help'], ['help']]) {
+    const { status, stdout, stderr } = nova(...argv);
+    assert.equal(status, 0);
+    assert.equal(stderr, '');
+    for (const [name, { hidden = false }] of Object.entries(verbs)) {
+      assert.equal(new RegExp(`^  ${name} +\\S`, 'm').test(stdout), !hidden, name);
+    }
+  }
+});
+
+test('every verb has help with an example', () => {
+  for (const [name, { hidden = false }] of Object.entries(verbs)) {
+    if (hidden) continue;
+    const { status, stdout } = nova(name, '--help');
+    assert.equal(status, 0, name);
+    assert.match(stdout, new RegExp(`^Usage: nova ${name}`), name);
+    assert.match(stdout, new RegExp(`Examples?:\\n(.*\\n)*.*nova ${name}`), name);
+  }
+  assert.equal(nova('help', 'run').stdout, nova('run', '--help').stdout);
+});
+
+test('mistakes end with 2 and say what to do', () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['rnu'], /unknown command 'rnu'\n\(Did you mean run\?\)/],
+    [['run', '--nonsense', '--', 'x'], /unknown option '--nonsense'[^]*nova run --help/],
+    [['run'], /Say what to run/],
+    [['run', '--memory', 'much', '--', 'x'], /Give MiB/],
+    [['run', '-d', '-t', '--', 'x'], /--detach does not go with/],
+    [['exec', 'box'], /missing required argument 'command'/],
+    [['cp', 'a', 'b'], /One side must be in a sandbox/],
+    [['template', 'bild'], /unknown command 'bild'/],
+    [['completion', 'csh'], /Allowed choices are bash, zsh, fish/],
+  ];
+  for (const [argv, message] of cases) {
+    const { status, stdout, stderr } = nova(...argv);
+    assert.equal(status, 2, `${argv.join(' ')}: ${stderr}`);
+    assert.equal(stdout, '');
+    assert.match(stderr, message);
+  }
+});
+
+test('help and version need neither the engine nor zod', () => {
+  const { stdout } = spawnSync(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      '--import',
+      `data:text/javascript,import{registerHooks}from'node:module';registerHooks({load(u,c,n){if(/zod|packages.(engine|protocol|sdk)/.test(u))console.log('LOADED',u);return n(u,c)}})`,
+      main,
+      'run',
+      '--help',
+    ],
+    { encoding: 'utf8' },
+  );
+  assert.doesNotMatch(stdout, /LOADED/);
+  assert.match(stdout, /Usage: nova run/);
+});
+
+test('completion scripts are valid for their shells', () => {
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const { stdout } = nova('completion', shell);
+    const check = spawnSync(shell, ['-n'], { input: stdout, encoding: 'utf8' });
+    // A shell that is not there cannot be asked.
+    if (check.error === undefined) assert.equal(check.stderr, '', shell);
+  }
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NovaError, type ProgressEvent } from '@novasandbox/protocol';
+import { renderError } from './error.ts';
+import { toJson } from './json.ts';
+import { newText } from './new-text.ts';
+import { printable } from './printable.ts';
+import { showProgress } from './progress.ts';
+import { bytesOf, spanOf } from './quantity.ts';
+import { renderTable } from './table.ts';
+
+test('columns are as wide as their widest cell, and nothing follows the last', () => {
+  assert.equal(
+    renderTable(
+      ['ID', 'NAME'],
+      [
+        ['a', 'long name'],
+        ['abc', '-'],
+      ],
+    ),
+    'ID   NAME\na    long name\nabc  -\n',
+  );
+  assert.equal(renderTable(['ID'], []), 'ID\n');
+});
+
+test('a table cannot be broken out of', () => {
+  assert.equal(renderTable(['N'], [['a\nb\x1b[2J']]), 'N\na b\\x1b[2J\n');
+});
+
+test('control characters are made visible, line ends and tabs stay', () => {
+  assert.equal(printable('a\x1b]0;title\x07\tb\r\nc\x9b1m\0'), 'a\\x1b]0;title\\x07\tb\nc\\x9b1m\\x00');
+  assert.equal(printable('ünï €😀'), 'ünï €😀');
+});
+
+test('an error has its message and what to do about it', () => {
+  assert.equal(
+    renderError(new NovaError('sandbox_not_found', 'There is no "x\x1b[1m".', { hint: 'Look again.' })),
+    'nova: There is no "x\\x1b[1m".\n  hint: Look again.\n',
+  );
+});
+
+test('JSON takes bigints', () => {
+  assert.equal(toJson({ a: 5n, b: 2n ** 70n }), '{\n  "a": 5,\n  "b": "1180591620717411303424"\n}');
+});
+
+test('spans and sizes read well', () => {
+  assert.deepEqual([0, 59_999, 61_000, 3_661_000, 90_000_000].map(spanOf), ['0s', '59s', '1m 1s', '1h 1m', '1d 1h']);
+  assert.deepEqual([0, 1023, 1536, 1024 ** 2 * 250, 1024 ** 3 * 2].map(bytesOf), [
+    '0 B',
+    '1023 B',
+    '1.5 KiB',
+    '250 MiB',
+    '2 GiB',
+  ]);
+});
+
+test('only what is new of a growing text is shown, also when its beginning is cut', () => {
+  assert.equal(newText('', 'ab'), 'ab');
+  assert.equal(newText('ab', 'abcd'), 'cd');
+  const long = Array.from({ length: 200 }, (_, line) => `line ${line}\n`).join('');
+  assert.equal(newText(long, `${long.slice(700)}more`), 'more');
+  assert.equal(newText('old', 'unrelated'), 'unrelated');
+});
+
+const event = (state: ProgressEvent['state'], more: Partial<ProgressEvent> = {}): ProgressEvent => ({
+  step: 'rootfs',
+  label: 'Building',
+  state,
+  elapsedMs: 0,
+  ...more,
+});
+
+test('short steps are not shown, neither on a terminal nor elsewhere', () => {
+  for (const isTTY of [true, false]) {
+    let shown = '';
+    using progress = showProgress({ stream: { isTTY, write: (text) => (shown += text) } });
+    progress.sink(event('start'));
+    progress.sink(event('done'));
+    assert.equal(shown, '');
+  }
+});
+
+test('a long step is shown with its bar on a terminal, and the line is left clean', async () => {
+  let shown = '';
+  const progress = showProgress({ stream: { isTTY: true, columns: 60, write: (text) => (shown += text) } });
+  progress.sink(event('start', { elapsedMs: 2000 }));
+  progress.sink(event('update', { fraction: 0.5, detail: 'libc6\x1b[2J' }));
+  await sleep(250);
+  progress.sink(event('done', { elapsedMs: 2300 }));
+  progress[Symbol.dispose]();
+  assert.match(shown, /Building: libc6\\x1b\[2J \[█{12}/);
+  assert.match(shown, /✓ Building \(2\.\d s\)\n$/);
+  assert.equal(
+    Math.max(...shown.split('\r').map((line) => line.replace('\x1b[2K', '').split('\n')[0]?.length ?? 0)) <= 59,
+    true,
+  );
+});
+
+test('elsewhere it is a line when it gets long and one at its end', async () => {
+  let shown = '';
+  using progress = showProgress({ stream: { write: (text) => (shown += text) } });
+  progress.sink(event('start'));
+  await sleep(1100);
+  progress.sink(event('failed'));
+  assert.match(shown, /^Building \.\.\.\nfailed: Building \(1\.\d s\)\n$/);
+});
+
+test('quiet is quiet', async () => {
+  using progress = showProgress({ quiet: true, stream: { isTTY: true, write: () => assert.fail('written') } });
+  progress.sink(event('start', { elapsedMs: 5000 }));
+  await sleep(150);
+});

@@ -1,0 +1,13 @@
+import { printable } from './printable.ts';
+
+export type Row = readonly string[];
+
+/** Columns as wide as their widest cell, two spaces between them, nothing behind the last. */
+export function renderTable(header: Row, rows: readonly Row[]): string {
+  const lines = [header, ...rows].map((row) => row.map((cell) => printable(cell).replaceAll(/\s/g, ' ')));
+  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('');
+}
