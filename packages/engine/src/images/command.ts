@@ -48,7 +48,8 @@ export async function runCommand(
   signal?.throwIfAborted();
   const child = spawn(program, commandArguments, {
     cwd: options.cwd,
-    env: { ...process.env, LC_ALL: 'C', ...options.env },
+    // mke2fs and its like lie in folders that users have not on their PATH.
+    env: { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     detached: true,
   });

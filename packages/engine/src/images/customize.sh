@@ -45,16 +45,10 @@ rm -rf "$root"/tmp/* "$root"/run/*
 echo 'nova: making the image'
 # /proc, /sys and /dev are mounted in the tree: looked at through a bind mount they are the empty folders they should be.
 flat="$(mktemp -d)"
-if ! unshare --mount true 2>/dev/null; then
-  echo 'nova: no mount namespace can be made here' >&2
-  exit 1
-fi
-unshare --mount -- sh -eu -c '
-  mount --bind "$1" "$2"
-  blocks=$(du -s -B 4096 "$2" | cut -f 1)
-  inodes=$(find "$2" | wc -l)
-  # Read-only for ever: no journal, and just the space it needs.
-  mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N $((inodes + inodes / 20 + 64)) -L nova-root \
-    -O ^has_journal,^resize_inode -E nodiscard -d "$2" /proc/self/fd/3 $((blocks + blocks / 16 + inodes / 10 + 2048))
-' sh "$root" "$flat"
-rmdir "$flat"
+trap 'umount "$flat" && rmdir "$flat"' EXIT
+mount --bind "$root" "$flat"
+blocks=$(du -s -B 4096 "$flat" | cut -f 1)
+inodes=$(find "$flat" | wc -l)
+# Read-only for ever: no journal, and just the space it needs.
+mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N $((inodes + inodes / 20 + 64)) -L nova-root \
+  -O ^has_journal,^resize_inode -E nodiscard -d "$flat" /proc/self/fd/3 $((blocks + blocks / 16 + inodes / 10 + 2048))

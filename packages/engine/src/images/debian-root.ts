@@ -110,8 +110,7 @@ async function failed(layout: Layout, id: string, log: string, cause: CommandFai
   const text = await readFile(log, 'utf8').catch(() => '');
   const kept = layout.rootfs('failedlog');
   await writeFile(kept, text);
-  const complaint = [...text.matchAll(/^(?:E|error|fatal|mke2fs|nova):\s*(.*)$/gim)].map(([line]) => line);
-  const reason = complaint.slice(0, 3).join(' | ') || cause.tail;
+  const reason = complaints(text).slice(0, 3).join(' | ') || cause.tail;
   if (/no space left/i.test(text)) {
     return new NovaError(
       'host_resource_exhausted',
@@ -136,4 +135,15 @@ async function failed(layout: Layout, id: string, log: string, cause: CommandFai
         : {}),
     },
   );
+}
+
+/** The lines of a log that name what went wrong. mmdebstrap's own last words only repeat the hook that failed. */
+function complaints(text: string): string[] {
+  const lines = [...text.matchAll(/^(?:E|W|error|fatal|mke2fs|mount|__populate_fs|dpkg: error.*):\s.*$/gim)].map(
+    ([line]) => line,
+  );
+  const errors = lines.filter(
+    (line) => !/^W:/.test(line) && !/^E: (setup failed|command failed|mmdebstrap failed)/.test(line),
+  );
+  return errors.length > 0 ? errors : lines;
 }

@@ -1,6 +1,7 @@
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Layout } from '../layout.ts';
+import { runCommand } from './command.ts';
 
 /**
  * Makes a content-addressed folder whole or not at all: `make` fills a work folder and says the final name that it then takes. What a killed
@@ -19,7 +20,10 @@ export async function publish(layout: Layout, name: string, make: (work: string)
 /** Runs `work` with an empty folder that is gone afterwards. To be called under the lock of `name`. */
 export async function inWorkFolder<T>(layout: Layout, name: string, work: (folder: string) => Promise<T>): Promise<T> {
   const folder = join(layout.workDirectory, name);
-  const clear = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  const clear = async (): Promise<void> => {
+    await unmountBelow(folder);
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
   await clear();
   await mkdir(folder, { recursive: true });
   // The VMM runs as another user: what it opens must be readable whatever the umask.
@@ -29,6 +33,21 @@ export async function inWorkFolder<T>(layout: Layout, name: string, work: (folde
   } finally {
     await clear();
   }
+}
+
+/**
+ * Unmounts what a killed build may have left mounted there: /dev and /proc of the host among it, which must not be emptied with the folder.
+ * Throws when that fails.
+ */
+async function unmountBelow(folder: string): Promise<void> {
+  if (process.platform !== 'linux') return;
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) =>
+      line.split(' ')[4]?.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCodePoint(parseInt(octal, 8))),
+    )
+    .filter((path) => path !== undefined && path.startsWith(`${folder}/`));
+  for (const path of mounts.toReversed()) await runCommand('umount', ['-l', path ?? '']);
 }
 
 /** Waits until the contents of a file are on the disk, so that a rename never shows a file that a power cut emptied. */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
@@ -45,6 +46,7 @@ export async function bootNew(
         if (attempt > 1 || !isNovaError(error, 'vmm_failed', 'boot_failed', 'boot_timeout', 'guest_protocol_error'))
           throw error;
         await discardSnapshot(context, digest);
+        await rm(diskOf(context, record), { force: true });
       }
     }
   }
@@ -139,7 +141,9 @@ async function answered(
   undo.use(agent);
   const { template } = plan.template;
   const deadlineMs = config.timeoutMs === 0 ? null : config.timeoutMs;
-  const identity = identityOf(record, template.user, deadlineMs, template.env);
+  // The template's user lives in the template's root image.
+  const user = kind === 'process' ? undefined : template.user;
+  const identity = identityOf(record, user, deadlineMs, template.env);
   const network = kind === 'cold' && config.enableNetwork ? { network: userNetwork } : {};
   await agent.configure({ ...identity, ...network }, { signal, timeoutMs: config.bootTimeoutMs });
   undo.move();

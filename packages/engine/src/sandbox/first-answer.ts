@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
@@ -6,6 +7,8 @@ import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
 import { consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import type { OpenOptions } from './links.ts';
+
+const endSeenWithinMs = 500;
 
 /** The first session with a guest that is coming up. Fails as soon as the VMM ends, or at the time limit, with the console's last words. */
 export async function firstAnswer(
@@ -25,6 +28,8 @@ export async function firstAnswer(
     return await context.links.open(machine, { ...options, signal });
   } catch (error) {
     throwIfAborted(options.signal, 'while the guest was booting');
+    // A VMM that ends closes its sockets before its end is seen.
+    await Promise.race([machine.exited, delay(endSeenWithinMs)]);
     const last = await lastWords(machine.record.directory);
     if (ended) throw new NovaError('boot_failed', `The guest ended while it was booting. ${last}`, { cause: error });
     if (over.signal.aborted || isNovaError(error, 'guest_unreachable')) {

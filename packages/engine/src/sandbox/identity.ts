@@ -22,11 +22,12 @@ export const wallClockNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
  */
 export function identityOf(
   record: SandboxRecord,
-  user: string,
+  user: string | undefined,
   deadlineMs: number | null,
   templateEnv: Readonly<Record<string, string>>,
 ): GuestIdentity {
   const hostname = hostnameOf(record);
+  const defaultUser = record.config.user ?? user;
   return {
     entropy: randomBytes(entropyBytes),
     wallClockNs: wallClockNs(),
@@ -38,7 +39,7 @@ export function identityOf(
     hosts: ['127.0.0.1 localhost', '::1 localhost', `127.0.1.1 ${hostname}`],
     processLimit: record.config.maxProcesses,
     memoryReserveMb: memoryReserve,
-    defaultUser: record.config.user ?? user,
+    ...(defaultUser === undefined ? {} : { defaultUser }),
   };
 }
 

@@ -10,6 +10,7 @@ import { makeWritableDisk } from '../images/writable-disk.ts';
 import { memoryReserve, userNetwork, wallClockNs } from '../sandbox/identity.ts';
 import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
+import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { SandboxPlan } from '../sandbox/plan.ts';
 import type { BuildContext } from '../services.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
@@ -107,13 +108,18 @@ async function make(
     },
     { signal },
   );
-  await agent.warm(template.warm, { signal, timeoutMs: 120_000 });
+  for (const argv of template.warm) await runOnce(agent, argv, signal);
   await agent.quiesce({ dropCaches: false, trim: false }, { signal, timeoutMs: 60_000 });
   // The session ends at a frame boundary: clones need no flush before their first handshake.
   await agent.close();
   await machine.snapshot?.({ signal });
   await rm(machineDirectory, { recursive: true });
 
+  // Clones get copies of the disk; nobody but us opens this one.
+  if (!config.readOnlyRootfs) {
+    await chown(disk, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
+    await chmod(disk, 0o400);
+  }
   const files = (await readdir(work)).sort();
   const manifest: SnapshotManifest = {
     version: 1,
@@ -126,17 +132,13 @@ async function make(
     madeInMs: Math.round(performance.now() - startedAt),
   };
   await writeFile(join(work, manifestFile), JSON.stringify(manifest));
-  await closeToWriting(work, [...files, manifestFile]);
 }
 
-/** From here on it only gets read: by every VMM of this host, whatever its user. It holds nothing of a tenant. */
-async function closeToWriting(work: string, files: readonly string[]): Promise<void> {
-  const uid = process.getuid?.() ?? 0;
-  const gid = process.getgid?.() ?? 0;
-  await chown(work, uid, gid);
-  await chmod(work, 0o755);
-  for (const file of files) {
-    await chown(join(work, file), uid, gid);
-    await chmod(join(work, file), 0o444);
-  }
+const warmTimeoutMs = 60_000;
+
+/** Clones then find in memory what their first command needs. A program the template lacks is the template's mistake and is told. */
+async function runOnce(agent: GuestAgent, argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const attached = await agent.exec({ argv, timeoutMs: warmTimeoutMs }, { signal });
+  for await (const _ of attached.output);
+  await attached.exit;
 }

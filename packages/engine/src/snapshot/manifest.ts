@@ -18,8 +18,14 @@ export const snapshotManifestSchema = z.strictObject({
     .array(z.tuple([z.int(), z.int()]).readonly())
     .readonly()
     .nullable(),
-  /** Size of each file and, for the small ones, what it holds: a damaged snapshot is made anew instead of being restored. */
-  files: z.record(z.string(), z.strictObject({ sizeBytes: z.int(), sha256: z.string().nullable() })),
+  /**
+   * Size of each file, when it was last changed in any way (nobody but root can set that), and, for the small ones, what it holds: a snapshot
+   * that is not as it was made is made anew instead of being restored.
+   */
+  files: z.record(
+    z.string(),
+    z.strictObject({ sizeBytes: z.int(), changedNs: z.string(), sha256: z.string().nullable() }),
+  ),
   createdAt: z.string(),
   /** How long it took to make, ms. */
   madeInMs: z.number(),
@@ -38,14 +44,15 @@ const hashedBytes = 1 << 20;
 export async function describeFiles(directory: string, names: readonly string[]): Promise<SnapshotManifest['files']> {
   const described = names.map(async (name) => {
     const path = join(directory, name);
-    const { size } = await stat(path);
+    const { size: bytes, ctimeNs } = await stat(path, { bigint: true });
+    const size = Number(bytes);
     const sha256 =
       size > hashedBytes
         ? null
         : createHash('sha256')
             .update(await readFile(path))
             .digest('hex');
-    return [name, { sizeBytes: size, sha256 }] as const;
+    return [name, { sizeBytes: size, changedNs: String(ctimeNs), sha256 }] as const;
   });
   return Object.fromEntries(await Promise.all(described));
 }

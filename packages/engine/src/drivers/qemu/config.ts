@@ -8,6 +8,8 @@ import { consoleLog } from '../../vmm/logs.ts';
 export interface Accelerator {
   readonly name: 'kvm' | 'hvf' | 'tcg';
   readonly binary: string;
+  /** QEMU can map a memory file it may only read (8.2 and later: `readonly=on,rom=off`). */
+  readonly readOnlyMemory: boolean;
 }
 
 /** Where the guest's memory comes from. */
@@ -71,9 +73,10 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   ];
   if (memory.kind !== 'plain') {
     const share = memory.kind === 'template' ? 'on' : 'off';
+    const readOnly = memory.kind === 'clone' && accelerator.readOnlyMemory ? ',readonly=on,rom=off' : '';
     args.push(
       '-object',
-      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}`,
+      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${readOnly}`,
     );
   }
   if (memory.kind === 'clone') {
@@ -86,10 +89,16 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   return args;
 }
 
-/** A slot on the bus for each device: guests then find them in the same place whatever else there is. */
+/** Virtio transports of the machine with its second I/O APIC. */
+const busCount = 24;
+
+/**
+ * A slot on the bus for each device: guests then find them in the same place whatever else there is. Linux goes through them from the last to
+ * the first, so that is the order of the drives.
+ */
 function devices(spec: MachineSpec, at: (name: string) => string): string[] {
-  let slot = 0;
-  const bus = (): string => `bus=virtio-mmio-bus.${slot++}`;
+  let slot = busCount;
+  const bus = (): string => `bus=virtio-mmio-bus.${--slot}`;
   const args = ['-device', `virtio-serial-device,id=serial0,max_ports=${spec.channels + 1},${bus()}`];
   for (let channel = 0; channel < spec.channels; channel++) {
     args.push('-chardev', `socket,id=ch${channel},path=${at(channelSocket(channel))},server=on,wait=off`);

@@ -22,7 +22,7 @@ import { qemuArguments, stateDescriptor, type Accelerator, type MemorySource } f
 import { qemuMachine } from './machine.ts';
 import { probeQemu, type ProbeGuest, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
-import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
+import { ignoreSharedMemory, memoryFile, memoryGroup, migrationEnd, stateFile } from './snapshot.ts';
 
 const features: DriverFeatures = {
   virtualMachine: true,
@@ -102,9 +102,7 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
       );
     },
     attach(record) {
-      return Promise.resolve(
-        isAlive(record) ? qemuMachine({ record, childExit: null, snapshotDirectory: null }) : null,
-      );
+      return Promise.resolve(isAlive(record) ? qemuMachine({ record, childExit: null, snapshot: null }) : null);
     },
   };
 }
@@ -148,7 +146,10 @@ async function start(
   const command = confine(
     {
       uid,
-      groups: accelerator.name === 'kvm' ? [statSync('/dev/kvm').gid] : [],
+      groups: [
+        ...(accelerator.name === 'kvm' ? [statSync('/dev/kvm').gid] : []),
+        ...(memory.kind === 'clone' ? [memoryGroup] : []),
+      ],
       emptyNetwork: spec.network.mode === 'none',
       cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
@@ -208,7 +209,9 @@ async function start(
     channels: spec.channels,
     cgroup,
   };
-  return qemuMachine({ record, childExit: exit.promise, snapshotDirectory: snapshotTo ?? null });
+  const { readOnlyMemory } = accelerator;
+  const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
+  return qemuMachine({ record, childExit: exit.promise, snapshot });
 }
 
 /** Loads the device state; the clone runs from then on. */

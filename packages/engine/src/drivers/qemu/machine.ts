@@ -11,17 +11,18 @@ import { watchForEnd } from '../../vmm/watch-for-end.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { channelSocket, qmpSocket } from './config.ts';
 import { openQmpSocket, type QmpClient } from './qmp.ts';
-import { stateFile, writeSnapshot } from './snapshot.ts';
+import { sealSnapshot, stateFile, writeSnapshot } from './snapshot.ts';
 
 export interface QemuMachineOptions {
   readonly record: MachineRecord;
   /** Settles at the end of the process where it is our child; null: it is somebody else's and is looked at. */
   readonly childExit: Promise<MachineExit> | null;
-  readonly snapshotDirectory: string | null;
+  /** Where it will be snapshotted to. */
+  readonly snapshot: { readonly directory: string; readonly readOnlyMemory: boolean } | null;
 }
 
 /** One QEMU process. The control connection is opened for each operation and given back: QEMU serves one at a time. */
-export function qemuMachine({ record, childExit, snapshotDirectory }: QemuMachineOptions): Machine {
+export function qemuMachine({ record, childExit, snapshot }: QemuMachineOptions): Machine {
   const control = async <T>(work: (qmp: QmpClient) => Promise<T>, signal?: AbortSignal): Promise<T> => {
     const socket = await connectUnixSocket(socketPath(record.socketDirectory, qmpSocket), signal);
     const qmp = openQmpSocket(socket);
@@ -52,12 +53,12 @@ export function qemuMachine({ record, childExit, snapshotDirectory }: QemuMachin
     pause: ({ signal }) => control(async (qmp) => void (await qmp.execute('stop')), signal),
     resume: ({ signal }) => control(async (qmp) => void (await qmp.execute('cont')), signal),
     snapshot: async ({ signal }): Promise<SnapshotFiles> => {
-      if (snapshotDirectory === null)
-        throw new NovaError('snapshot_failed', 'The machine was not launched to be snapshotted.');
+      if (snapshot === null) throw new NovaError('snapshot_failed', 'The machine was not launched to be snapshotted.');
       const socket = socketPath(record.socketDirectory, 'state');
-      await control((qmp) => writeSnapshot(qmp, socket, join(snapshotDirectory, stateFile)), signal);
+      await control((qmp) => writeSnapshot(qmp, socket, join(snapshot.directory, stateFile)), signal);
       await machine.stop();
-      return { directory: snapshotDirectory };
+      await sealSnapshot(snapshot.directory, snapshot.readOnlyMemory);
+      return { directory: snapshot.directory };
     },
     stats: () => hostUsage(record.pid),
     stop: async ({ graceMs = 0 } = {}) => {

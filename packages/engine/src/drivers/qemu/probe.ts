@@ -30,6 +30,8 @@ interface ProbeOptions {
 
 /** A guest on working hardware support says it is ready within a second or two. */
 const probeTimeoutMs = 10_000;
+/** Raised when a verdict holds something new. */
+const verdictVersion = 2;
 const readyLine = 'nova-agent: ready';
 
 /** Which accelerator really runs a guest here. The verdict holds for this boot of the host, this QEMU and this kernel. */
@@ -58,7 +60,8 @@ async function decide(binary: string, options: ProbeOptions): Promise<QemuProbe>
   const version = /version (\S+)/.exec(said.stdout ?? '')?.[1] ?? '';
   if (version === '')
     return { accelerator: null, version, reason: `${binary} does not run: ${(said.stderr ?? '').trim()}` };
-  const emulated: Accelerator = { name: 'tcg', binary };
+  const readOnlyMemory = atLeast(version, 8, 2);
+  const emulated: Accelerator = { name: 'tcg', binary, readOnlyMemory };
   const without = (why: string): QemuProbe => ({
     accelerator: emulated,
     version,
@@ -67,7 +70,7 @@ async function decide(binary: string, options: ProbeOptions): Promise<QemuProbe>
 
   if (process.platform === 'darwin') {
     return {
-      accelerator: { name: 'hvf', binary },
+      accelerator: { name: 'hvf', binary, readOnlyMemory },
       version,
       reason: `QEMU ${version} with Apple's Hypervisor framework (HVF)`,
     };
@@ -79,7 +82,7 @@ async function decide(binary: string, options: ProbeOptions): Promise<QemuProbe>
     return without('/dev/kvm may not be opened by this user (add it to the group kvm)');
   }
   // Debian's small build for microvms starts faster, but has no seccomp sandbox.
-  const hardware: Accelerator = { name: 'kvm', binary };
+  const hardware: Accelerator = { name: 'kvm', binary, readOnlyMemory };
   const failure = await probeBoot(hardware, options);
   return failure === null
     ? { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` }
@@ -133,6 +136,11 @@ async function ready(machine: Machine, signal?: AbortSignal): Promise<string | n
   return `nothing heard within ${probeTimeoutMs / 1000} s`;
 }
 
+function atLeast(version: string, major: number, minor: number): boolean {
+  const [a = 0, b = 0] = version.split('.').map(Number);
+  return a > major || (a === major && b >= minor);
+}
+
 function verdictKey(binary: string): string {
   const { size, mtimeMs } = statSync(binary);
   let boot = '';
@@ -141,7 +149,10 @@ function verdictKey(binary: string): string {
   } catch {
     // Hosts without it are told apart by kernel alone.
   }
-  return createHash('sha256').update([boot, release(), binary, size, mtimeMs].join('\n')).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update([verdictVersion, boot, release(), binary, size, mtimeMs].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 async function readVerdict(file: string): Promise<QemuProbe | null> {
