@@ -1,4 +1,4 @@
-import { chmod, copyFile, readdir, readFile, stat } from 'node:fs/promises';
+import { chmod, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { repositoryRoot, type Layout } from '../layout.ts';
@@ -44,6 +44,9 @@ export async function guestAgent(layout: Layout, options: ImageOptions, source =
           await copyFile(built, join(work, binaryName));
           await chmod(join(work, binaryName), 0o755);
           await flush(join(work, binaryName));
+          if ((await contentDigest(source, files)) !== digest) {
+            throw new NovaError('set_up_failed', `The sources in ${source} changed while the guest agent was built.`);
+          }
           return layout.agent(digest);
         }),
       );
@@ -89,20 +92,28 @@ async function build(
   await requireRust(source, signal);
   const locked = (await exists(join(source, 'Cargo.lock'))) ? ['--locked'] : [];
   let executable: string | undefined;
+  const complaints: string[] = [];
+  const log = layout.agent('buildlog');
+  await rm(log, { force: true });
   try {
     await runCommand('cargo', ['build', '--release', ...locked, '--message-format=json-render-diagnostics'], {
       cwd: source,
       // Kept, so that the next change builds only what it touches.
       env: { CARGO_TARGET_DIR: layout.agent('target'), CARGO_TERM_COLOR: 'never' },
       signal,
+      log,
       onLine: (line) => {
+        if (line.startsWith('error')) complaints.push(line);
         if (line.startsWith('{')) executable = executableIn(line) ?? executable;
         else if (/^\s*(Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
       },
     });
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
-    throw new NovaError('set_up_failed', `The guest agent could not be built: ${error.tail}`, { cause: error });
+    const reason = complaints.slice(0, 3).join(' | ') || error.tail;
+    throw new NovaError('set_up_failed', `The guest agent could not be built: ${reason}. Log: ${log}`, {
+      cause: error,
+    });
   }
   if (executable === undefined) throw new NovaError('set_up_failed', `cargo built no ${binaryName}.`);
   return executable;

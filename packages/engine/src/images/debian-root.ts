@@ -143,7 +143,7 @@ function complaints(text: string): string[] {
     ([line]) => line,
   );
   const errors = lines.filter(
-    (line) => !/^W:/.test(line) && !/^E: (setup failed|command failed|mmdebstrap failed)/.test(line),
+    (line) => !line.startsWith('W:') && !/^E: (setup failed|command failed|mmdebstrap failed)/.test(line),
   );
   return errors.length > 0 ? errors : lines;
 }
