@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { layoutAt, type Layout } from '@novasandbox/engine';
+import { layoutAt, prepareLayout, type Layout } from '@novasandbox/engine';
 
 /** What is content-addressed and dear to make: shared with the machine's own state folder. */
 const shared = ['agent', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes', 'work', 'toolchain'];
@@ -24,6 +24,7 @@ export async function testHome(options: { readonly own?: readonly string[] } = {
     if (options.own?.includes(name) !== true) await symlink(join(machine.home, name), join(home, name));
   }
   const layout = layoutAt(home);
+  await prepareLayout(layout);
   return {
     home,
     layout,

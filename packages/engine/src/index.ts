@@ -2,7 +2,7 @@ export type * from './services.ts';
 export type * from './ports/guest-agent.ts';
 export type * from './ports/vmm-driver.ts';
 export { createEngine } from './engine.ts';
-export { layoutAt, type Layout } from './layout.ts';
+export { layoutAt, prepareLayout, type Layout } from './layout.ts';
 
 // The parts below the engine, for those who build on them one by one: the conformance suite and the benchmark.
 export { openSession } from './agent/index.ts';

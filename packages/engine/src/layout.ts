@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
 /**
@@ -81,7 +81,9 @@ export function layoutAt(home: string = defaultHome()): Layout {
 /** Makes the folders that must be there before anything else, closed to others but for passing through. */
 export async function prepareLayout(layout: Layout): Promise<void> {
   for (const directory of [layout.home, layout.sandboxes, layout.workDirectory, layout.run]) {
-    await mkdir(directory, { recursive: true, mode: 0o711 });
+    // The first folder that was missing; VMMs of other users must be able to pass through it whatever the umask.
+    const made = await mkdir(directory, { recursive: true, mode: 0o711 });
+    for (let each = directory; made !== undefined && each.startsWith(made); each = dirname(each)) await chmod(each, 0o711);
   }
 }
 

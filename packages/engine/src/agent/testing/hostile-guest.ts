@@ -28,7 +28,8 @@ export class HostileGuest {
   #hello = Buffer.alloc(0);
   #greeted = false;
   #taken = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
+  readonly #closed = Promise.withResolvers<void>();
   /** Whether the host has ended its side. */
   ended = false;
   /** The host's filler before the handshake, in bytes. */
@@ -49,15 +50,8 @@ export class HostileGuest {
       if (this.#greeted) this.#decoder.push(chunk);
       else if (greet) this.#greet(chunk);
     });
-    duplex.on('end', () => {
-      this.ended = true;
-      this.#wake();
-    });
     duplex.on('error', () => {});
-    duplex.on('close', () => {
-      this.ended = true;
-      this.#wake();
-    });
+    for (const event of ['end', 'close']) duplex.on(event, () => this.#onEnd());
   }
 
   /** The next frame of the host that nobody has been given; fails when the host ends first. */
@@ -84,20 +78,15 @@ export class HostileGuest {
   }
 
   /** Resolves when the host has ended its side. */
-  async end(): Promise<void> {
-    while (!this.ended) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
-      await promise;
-    }
+  end(): Promise<void> {
+    return this.#closed.promise;
   }
 
-  /** Writes bytes as they are; resolves when the channel has taken them. */
-  raw(bytes: Uint8Array): Promise<void> {
+  /** Writes bytes as they are; resolves when the channel has taken them, or the host has ended it. */
+  async raw(bytes: Uint8Array): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The host may have destroyed the channel by then, which is not this side's concern.
     this.duplex.write(bytes, () => resolve());
-    return promise;
+    await Promise.race([promise, this.#closed.promise]);
   }
 
   data(stream: number, channel: number, bytes: Uint8Array): Promise<void> {
@@ -133,6 +122,12 @@ export class HostileGuest {
     const nonce = this.#hello.subarray(end - NONCE_LENGTH, end);
     this.duplex.write(Buffer.concat([MAGIC, Buffer.from([1, 0]), nonce]));
     if (this.#hello.length > end) this.#decoder.push(this.#hello.subarray(end));
+  }
+
+  #onEnd(): void {
+    this.ended = true;
+    this.#closed.resolve();
+    this.#wake();
   }
 
   #wake(): void {
