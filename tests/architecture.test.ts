@@ -84,6 +84,7 @@ const rules: readonly Rule[] = [
   },
   { from: `${engine}/layout.ts`, may: ['@novasandbox/protocol'], because: 'paths depend on nothing' },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
+  { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   {
     from: `${engine}/engine.ts`,
     may: ['@novasandbox/protocol', engine],

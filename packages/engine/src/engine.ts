@@ -1,5 +1,6 @@
 import type { HypervisorName } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
+import { typedErrors } from './boundary.ts';
 import type { EngineContext } from './context.ts';
 import { createProcessDriver } from './drivers/process/driver.ts';
 import { createQemuDriver } from './drivers/qemu/driver.ts';
@@ -44,10 +45,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= links.closeAll().finally(() => store[Symbol.dispose]()));
   return {
-    sandboxes: createSandboxService(context),
-    exec: createExecService(context),
-    files: createFileService(context),
-    templates: createTemplateService(context),
+    sandboxes: typedErrors(createSandboxService(context)),
+    exec: typedErrors(createExecService(context)),
+    files: typedErrors(createFileService(context)),
+    templates: typedErrors(createTemplateService(context)),
     hypervisors: ({ fresh = false, signal } = {}) =>
       Promise.all(
         inOrderOfPreference.map(async (driver) => ({

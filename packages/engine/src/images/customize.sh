@@ -40,13 +40,16 @@ find "$root/usr/share/doc" -mindepth 1 -type d -empty -delete
 find "$root/var/lib/apt/lists" "$root/var/cache/apt" -type f ! -name lock -delete
 find "$root/var/log" -type f -delete
 rm -rf "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/var/cache/ldconfig/aux-cache
-rm -rf "$root"/tmp/* "$root"/run/*
+rm -f "$root/etc/apt/apt.conf.d/00mmdebstrap"
 
 echo 'nova: making the image'
 # /proc, /sys and /dev are mounted in the tree: looked at through a bind mount they are the empty folders they should be.
 flat="$(mktemp -d)"
-trap 'umount "$flat" && rmdir "$flat"' EXIT
+trap 'umount -R "$flat" && rmdir "$flat"' EXIT
 mount --bind "$root" "$flat"
+# mmdebstrap's own files lie in /tmp. They are hidden, not removed: without its configuration apt would work on the host.
+mount -t tmpfs -o mode=1777 tmpfs "$flat/tmp"
+mount -t tmpfs -o mode=755 tmpfs "$flat/run"
 blocks=$(du -s -B 4096 "$flat" | cut -f 1)
 inodes=$(find "$flat" | wc -l)
 # Read-only for ever: no journal, and just the space it needs.

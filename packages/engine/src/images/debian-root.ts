@@ -60,6 +60,8 @@ export async function buildDebianRoot(
       `--variant=${source.variant}`,
       `--architectures=${hostArchitecture().debian}`,
       '--format=null',
+      // The image is written in the hook, which cleans up before: afterwards the tree is thrown away.
+      '--skip=cleanup',
       '--verbose',
       ...(packages.length > 0 ? [`--include=${packages.join(',')}`] : []),
       '--aptopt=Acquire::Languages "none"',

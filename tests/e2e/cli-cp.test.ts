@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { cliUnderTest, type Cli } from '../support/nova-cli.ts';
+
+interface Copying extends AsyncDisposable {
+  readonly cli: Cli;
+  readonly folder: string;
+  /** Runs a script in the sandbox `box`. */
+  sh(script: string): Promise<string>;
+}
+
+async function copying(): Promise<Copying> {
+  const cli = await cliUnderTest();
+  const folder = await mkdtemp(join(tmpdir(), 'nova-cp-'));
+  await cli.ok('create', '--name', 'box');
+  return {
+    cli,
+    folder,
+    sh: (script) => cli.ok('exec', 'box', '--', 'sh', '-c', script),
+    [Symbol.asyncDispose]: async () => {
+      await rm(folder, { recursive: true, force: true });
+      await cli[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('files go in and out unchanged, with their modes, owned by the user of the sandbox', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const content = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256));
+  await writeFile(join(folder, 'data.bin'), content);
+  await chmod(join(folder, 'data.bin'), 0o750);
+  await cli.ok('cp', join(folder, 'data.bin'), 'box:/tmp/copy.bin');
+  await cli.ok('cp', join(folder, 'data.bin'), 'box:/tmp');
+  assert.equal(await its.sh('stat -c "%a %U" /tmp/copy.bin; cmp /tmp/copy.bin /tmp/data.bin'), '750 user');
+  await cli.ok('cp', 'box:/tmp/copy.bin', join(folder, 'back.bin'));
+  assert.deepEqual(await readFile(join(folder, 'back.bin')), content);
+  assert.equal((await stat(join(folder, 'back.bin'))).mode & 0o777, 0o750);
+  await cli.ok('cp', 'box:/tmp/copy.bin', folder);
+  assert.deepEqual(await readFile(join(folder, 'copy.bin')), content);
+});
+
+test('directories go in and out: into one that is there, as one that is not, or by their contents', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const tree = join(folder, 'tree');
+  await mkdir(join(tree, 'deep', 'n'.repeat(150)), { recursive: true });
+  await writeFile(join(tree, 'deep', 'n'.repeat(150), 'file'), 'deep');
+  await writeFile(join(tree, 'ünï €'), 'x');
+  await symlink('deep', join(tree, 'link'));
+  await cli.ok('cp', tree, 'box:/tmp/as-new');
+  await cli.ok('cp', tree, 'box:/tmp');
+  await its.sh('mkdir /tmp/contents');
+  await cli.ok('cp', `${tree}/.`, 'box:/tmp/contents');
+  assert.equal(await its.sh('cd /tmp && diff -r as-new tree && diff -r tree contents; stat -c %U tree/deep'), 'user');
+  await cli.ok('cp', 'box:/tmp/tree', join(folder, 'back'));
+  assert.equal(execFileSync('diff', ['-r', tree, join(folder, 'back')]).toString(), '');
+  await mkdir(join(folder, 'there'));
+  await cli.ok('cp', 'box:/tmp/tree', join(folder, 'there'));
+  assert.deepEqual(await readdir(join(folder, 'there')), ['tree']);
+});
+
+test('streams: a file from stdin and to stdout, directories as tar', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  assert.equal((await cli.nova(['cp', '-', 'box:/tmp/in'], { input: 'from stdin' })).code, 0);
+  assert.equal((await cli.nova(['cp', 'box:/tmp/in', '-'])).stdout, 'from stdin');
+  await its.sh('mkdir -p /tmp/d/e; echo 1 > /tmp/d/e/f');
+  const { stdoutBytes } = await cli.nova(['cp', 'box:/tmp/d', '-']);
+  const list = execFileSync('tar', ['-t'], { input: stdoutBytes }).toString();
+  assert.match(list, /^(\.\/)?e\/f$/m);
+  assert.equal((await cli.nova(['cp', '--archive', '-', 'box:/tmp/unpacked'], { input: stdoutBytes })).code, 0);
+  assert.equal(await its.sh('cat /tmp/unpacked/e/f'), '1');
+  await writeFile(join(folder, 'big'), Buffer.alloc(20_000_000, 1));
+  await cli.ok('cp', join(folder, 'big'), 'box:/tmp/big');
+  assert.equal((await cli.nova(['cp', 'box:/tmp/big', '-'])).stdoutBytes.length, 20_000_000);
+});
+
+test('what a hostile tree holds stays in the destination', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  await its.sh(
+    'mkdir -p /tmp/evil/d; cd /tmp/evil; ln -s /etc/passwd abs; ln -s ../../../x up; ln -s d ok; mkfifo pipe; echo 1 > d/f; sudo mknod null c 1 3; chmod 6777 d/f',
+  );
+  const { code, stderr } = await cli.nova(['cp', 'box:/tmp/evil', join(folder, 'out')]);
+  assert.equal(code, 0);
+  for (const name of ['abs', 'up', 'pipe', 'null']) assert.match(stderr, new RegExp(`left out ${name}: `));
+  assert.deepEqual((await readdir(join(folder, 'out'))).sort(), ['d', 'ok']);
+  assert.equal((await stat(join(folder, 'out/d/f'))).mode & 0o7000, 0);
+});
+
+test('what cannot be copied is told, and what was there stays', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  await writeFile(join(folder, 'mine'), 'mine');
+  for (const [argv, message] of [
+    [['cp', 'box:/no/such', join(folder, 'mine')], /no.such/],
+    [['cp', 'box:/dev/zero', join(folder, 'mine')], /neither a file nor a directory/],
+    [['cp', '--max-size', '1', 'box:/tmp/large', join(folder, 'mine')], /larger than/],
+    [['cp', join(folder, 'missing'), 'box:/tmp'], /missing/],
+    [['cp', 'nobody:/etc/passwd', folder], /nobody/],
+    [['cp', join(folder, 'mine'), 'box:/proc/x/y'], /hint/],
+  ] as const) {
+    if (argv.includes('box:/tmp/large')) await its.sh('head -c 2000000 /dev/zero > /tmp/large');
+    const { code, stderr } = await cli.nova(argv);
+    assert.equal(code, 1, argv.join(' '));
+    assert.match(stderr, message);
+  }
+  assert.equal(await readFile(join(folder, 'mine'), 'utf8'), 'mine');
+  assert.deepEqual(await readdir(folder), ['mine']);
+});

@@ -1,0 +1,103 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { assertNoLeaks } from './leaks.ts';
+import { testHome, type TestHome } from './test-home.ts';
+
+export const mainFile = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+
+/** How `nova` is started: the way the script of that name does it. */
+export const novaCommand: readonly string[] = [process.execPath, '--disable-warning=ExperimentalWarning', mainFile];
+
+export interface CliResult {
+  /** 128 + signal number where a signal ended it, as a shell says it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stdoutBytes: Buffer;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+/** The CLI on a state folder of its own. Disposing removes the sandboxes and then looks for anything left behind. */
+export interface Cli extends AsyncDisposable {
+  readonly home: TestHome;
+  /** Runs it to its end. */
+  nova(argv: readonly string[], options?: CliOptions): Promise<CliResult>;
+  /** The same, and throws when it does not end with 0. Resolves to stdout without the last line end. */
+  ok(...argv: string[]): Promise<string>;
+  /** Starts it; all three streams are pipes. */
+  start(argv: readonly string[], options?: CliOptions): ChildProcess;
+}
+
+export async function cliUnderTest(): Promise<Cli> {
+  const home = await testHome();
+  const start: Cli['start'] = (argv, { env = {}, cwd } = {}) =>
+    spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), ...argv], { env: { ...home.env, ...env }, cwd });
+  const nova: Cli['nova'] = async (argv, options = {}) => {
+    const child = start(argv, options);
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input);
+    return finished(child);
+  };
+  const ok = async (...argv: string[]): Promise<string> => {
+    const result = await nova(argv);
+    if (result.code !== 0) throw new Error(`nova ${argv.join(' ')} ended with ${result.code}: ${result.stderr}`);
+    return result.stdout.replace(/\n$/, '');
+  };
+  return {
+    home,
+    nova,
+    ok,
+    start,
+    [Symbol.asyncDispose]: async () => {
+      try {
+        const left = (await ok('ls', '--all', '--quiet')).split('\n').filter((id) => id !== '');
+        if (left.length > 0) await ok('rm', '--force', ...left);
+        await assertNoLeaks(home.layout);
+      } finally {
+        await home[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+/** All a child says, and how it ends. */
+export async function finished(child: ChildProcess): Promise<CliResult> {
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    everything(child.stdout),
+    everything(child.stderr),
+    once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
+  ]);
+  const numbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 };
+  return {
+    code: code ?? 128 + (numbers[signal ?? ''] ?? 0),
+    stdout: stdout.toString(),
+    stdoutBytes: stdout,
+    stderr: stderr.toString(),
+  };
+}
+
+/** Reads on until `text` has come; what follows stays in the stream. */
+export async function until(stream: Readable | null, text: string): Promise<string> {
+  let seen = '';
+  while (!seen.includes(text)) {
+    const chunk = (stream?.read() ?? null) as Buffer | null;
+    if (chunk !== null) seen += chunk.toString();
+    else if (stream === null || stream.readableEnded)
+      throw new Error(`it ended before ${JSON.stringify(text)}: ${seen}`);
+    else await Promise.race([once(stream, 'readable'), once(stream, 'end')]);
+  }
+  return seen;
+}
+
+async function everything(stream: Readable | null): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream ?? []) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
