@@ -26,20 +26,26 @@ export function identityOf(
   deadlineMs: number | null,
   templateEnv: Readonly<Record<string, string>>,
 ): GuestIdentity {
-  const hostname = hostnameOf(record);
   const defaultUser = record.config.user ?? user;
+  return {
+    ...uniqueIdentity(hostnameOf(record)),
+    env: { ...templateEnv, NOVA_SANDBOX: 'true', NOVA_SANDBOX_ID: record.id, ...record.config.env },
+    deadlineMs,
+    processLimit: record.config.maxProcesses,
+    memoryReserveMb: memoryReserve,
+    ...(defaultUser === undefined ? {} : { defaultUser }),
+  };
+}
+
+/** What no two guests may share. */
+export function uniqueIdentity(hostname: string): GuestIdentity {
   return {
     entropy: randomBytes(entropyBytes),
     wallClockNs: wallClockNs(),
     hostname,
     machineId: randomBytes(16).toString('hex'),
     bootId: randomUUID(),
-    env: { ...templateEnv, NOVA_SANDBOX: 'true', NOVA_SANDBOX_ID: record.id, ...record.config.env },
-    deadlineMs,
     hosts: ['127.0.0.1 localhost', '::1 localhost', `127.0.1.1 ${hostname}`],
-    processLimit: record.config.maxProcesses,
-    memoryReserveMb: memoryReserve,
-    ...(defaultUser === undefined ? {} : { defaultUser }),
   };
 }
 

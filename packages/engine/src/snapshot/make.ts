@@ -7,7 +7,7 @@ import { publish } from '../images/publish.ts';
 import { dataExtents } from '../images/sparse.ts';
 import { step } from '../images/step.ts';
 import { makeWritableDisk } from '../images/writable-disk.ts';
-import { memoryReserve, userNetwork, wallClockNs } from '../sandbox/identity.ts';
+import { memoryReserve, uniqueIdentity, userNetwork } from '../sandbox/identity.ts';
 import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
@@ -98,12 +98,13 @@ async function make(
   undo.defer(() => context.store.releaseLease(spec.id, channel));
   undo.use(agent);
   await agent.configure(
+    // All of it, though each clone gets its own: what only has to be changed later costs less than what has to be made.
     {
-      wallClockNs: wallClockNs(),
-      hostname: template.template_id,
+      ...uniqueIdentity(template.template_id),
       defaultUser: template.user,
       env: template.env,
       memoryReserveMb: memoryReserve,
+      processLimit: config.maxProcesses,
       ...(config.enableNetwork ? { network: userNetwork } : {}),
     },
     { signal },
