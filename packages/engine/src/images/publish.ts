@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Layout } from '../layout.ts';
 import { runCommand } from './command.ts';
@@ -21,7 +21,7 @@ export async function publish(layout: Layout, name: string, make: (work: string)
 export async function inWorkFolder<T>(layout: Layout, name: string, work: (folder: string) => Promise<T>): Promise<T> {
   const folder = join(layout.workDirectory, name);
   const clear = async (): Promise<void> => {
-    await unmountBelow(folder);
+    await unmountBelow(layout.workDirectory, name);
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   };
   await clear();
@@ -39,8 +39,9 @@ export async function inWorkFolder<T>(layout: Layout, name: string, work: (folde
  * Unmounts what a killed build may have left mounted there: /dev and /proc of the host among it, which must not be emptied with the folder.
  * Throws when that fails.
  */
-async function unmountBelow(folder: string): Promise<void> {
+async function unmountBelow(parent: string, name: string): Promise<void> {
   if (process.platform !== 'linux') return;
+  const folder = join(await realpath(parent).catch(() => parent), name);
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
     .split('\n')
     .map((line) =>

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isNovaError } from '@novasandbox/protocol';
+import { guestAgent } from './agent.ts';
+import { scratchFolder, type Scratch } from './testing/scratch.ts';
+
+async function crate(scratch: Scratch): Promise<string> {
+  const source = join(scratch.folder, 'agent');
+  await mkdir(join(source, 'src'), { recursive: true });
+  await writeFile(join(source, 'Cargo.toml'), '[package]\nname = "nova-agent"\nrust-version = "1.85"\n');
+  await writeFile(join(source, 'src/main.rs'), 'fn main() {}\n');
+  return source;
+}
+
+/** A cargo that "builds" the text of main.rs, and keeps a line for each build. */
+async function cargo(scratch: Scratch, version = '1.95.0'): Promise<() => Promise<number>> {
+  const builds = join(scratch.folder, 'builds');
+  await writeFile(builds, '');
+  await scratch.program(
+    'cargo',
+    `if [ "$1" = --version ]; then echo "cargo ${version} (abc 2026-01-01)"; exit; fi
+     if grep -q broken src/main.rs; then echo "error[E0425]: cannot find value" >&2; exit 101; fi
+     echo "$*" >> ${builds}
+     mkdir -p "$CARGO_TARGET_DIR" && cp src/main.rs "$CARGO_TARGET_DIR/nova-agent"
+     echo "   Compiling nova-agent v0.1.0" >&2
+     echo '{"reason":"compiler-artifact","executable":null}'
+     echo "{\\"reason\\":\\"compiler-artifact\\",\\"executable\\":\\"$CARGO_TARGET_DIR/nova-agent\\"}"`,
+  );
+  return async () => (await readFile(builds, 'utf8')).split('\n').length - 1;
+}
+
+test('the agent is built once for the same sources, whatever their times', async () => {
+  await using scratch = await scratchFolder();
+  const source = await crate(scratch);
+  const builds = await cargo(scratch);
+  const first = await guestAgent(scratch.layout, {}, source);
+  assert.equal(await readFile(first.path, 'utf8'), 'fn main() {}\n');
+  assert.deepEqual(await guestAgent(scratch.layout, {}, source), first);
+  await utimes(join(source, 'src/main.rs'), 1, 1);
+  assert.deepEqual(await guestAgent(scratch.layout, {}, source), first);
+  assert.equal(await builds(), 1);
+
+  await writeFile(join(source, 'src/main.rs'), 'fn main() { }\n');
+  const second = await guestAgent(scratch.layout, {}, source);
+  assert.notEqual(second.digest, first.digest);
+  assert.equal(await builds(), 2);
+  assert.deepEqual(await readdir(scratch.layout.workDirectory), []);
+});
+
+test('calls at once build it once', async () => {
+  await using scratch = await scratchFolder();
+  const source = await crate(scratch);
+  const builds = await cargo(scratch);
+  const made = await Promise.all([1, 2, 3].map(() => guestAgent(scratch.layout, {}, source)));
+  assert.equal(new Set(made.map(({ path }) => path)).size, 1);
+  assert.equal(await builds(), 1);
+});
+
+test('what is wrong is said: old Rust, no Rust, broken sources, no sources', async () => {
+  await using scratch = await scratchFolder();
+  const source = await crate(scratch);
+  const fails = async (pattern: RegExp): Promise<void> => {
+    await assert.rejects(guestAgent(scratch.layout, {}, source), (error) => {
+      assert.ok(isNovaError(error, 'set_up_failed'));
+      assert.match(error.message, pattern);
+      return true;
+    });
+  };
+  await cargo(scratch, '1.63.0');
+  await fails(/needs Rust 1\.85 or newer, not cargo 1\.63\.0/);
+  await scratch.program('cargo', 'echo "error: rustup could not choose a version of cargo" >&2; exit 1');
+  await fails(/cargo does not run/);
+  await cargo(scratch);
+  await writeFile(join(source, 'src/main.rs'), 'broken');
+  await fails(/E0425.*cannot find value/);
+  await assert.rejects(
+    guestAgent(scratch.layout, {}, join(scratch.folder, 'missing')),
+    (error) => isNovaError(error, 'set_up_failed') && /sources/.test(error.message),
+  );
+});
