@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 
 /** How a VMM process is shut in before it becomes the VMM. */
 export interface Confinement {
-  /** User and group of its own; null: stays who we are. */
+  /** User and group of its own; null: stays who we are, though without any privilege. */
   readonly uid: number | null;
   /** Groups it keeps besides, such as that of /dev/kvm. */
   readonly groups: readonly number[];
@@ -31,10 +31,10 @@ export function confine(confinement: Confinement, command: readonly string[]): s
   ].join('\n');
   const chain = ['/bin/sh', '-c', script, 'vmm'];
   if (confinement.emptyNetwork && canUnshareNetwork()) chain.push('unshare', '--net', '--');
-  if (confinement.uid !== null) {
-    chain.push('setpriv', `--reuid=${confinement.uid}`, `--regid=${confinement.uid}`);
-    chain.push(confinement.groups.length > 0 ? `--groups=${confinement.groups.join(',')}` : '--clear-groups');
-    chain.push('--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', '--');
+  if (canDropPrivileges()) {
+    chain.push('setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
+    if (confinement.uid !== null) chain.push(`--reuid=${confinement.uid}`, `--regid=${confinement.uid}`);
+    chain.push(confinement.groups.length > 0 ? `--groups=${confinement.groups.join(',')}` : '--clear-groups', '--');
   }
   return [...chain, ...command];
 }
@@ -47,7 +47,7 @@ const uidCount = 50_000;
  * may not change users. In a user namespace that maps too few ids they all run as nobody.
  */
 export function vmmUid(sequence: number): number | null {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0 || findProgram('setpriv') === null) return null;
+  if (!canDropPrivileges()) return null;
   const uid = lowestUid + (sequence % uidCount);
   return isMapped(uid) ? uid : isMapped(65_534) ? 65_534 : null;
 }
@@ -64,6 +64,10 @@ function isMapped(uid: number): boolean {
   } catch {
     return false;
   }
+}
+
+function canDropPrivileges(): boolean {
+  return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('setpriv') !== null;
 }
 
 function canUnshareNetwork(): boolean {

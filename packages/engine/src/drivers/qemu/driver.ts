@@ -121,7 +121,9 @@ async function start(
   const { signal, snapshotTo, stateFrom } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const uid = vmmUid(spec.sequence);
+  const kvm = accelerator.name === 'kvm' ? statSync('/dev/kvm') : null;
+  // Where KVM is for root alone, the VMM has to stay root to open it; it has no privileges all the same.
+  const uid = kvm !== null && (kvm.mode & 0o060) !== 0o060 ? null : vmmUid(spec.sequence);
 
   const cgroup = await makeCgroup(spec.id, {
     memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
@@ -146,10 +148,7 @@ async function start(
   const command = confine(
     {
       uid,
-      groups: [
-        ...(accelerator.name === 'kvm' ? [statSync('/dev/kvm').gid] : []),
-        ...(memory.kind === 'clone' ? [memoryGroup] : []),
-      ],
+      groups: [...(kvm === null ? [] : [kvm.gid]), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       emptyNetwork: spec.network.mode === 'none',
       cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
