@@ -1,4 +1,4 @@
-import type { Engine, ExecRequest } from '@novasandbox/engine';
+import type { AttachedProcess, Engine, ExecRequest } from '@novasandbox/engine';
 import type { CommandOptions } from '../args/command-options.ts';
 import { timeoutExitCode } from '../exit-codes.ts';
 import { printJson } from '../render/json.ts';
@@ -23,7 +23,7 @@ export async function runCommand(
   interrupts: Interrupts,
 ): Promise<number> {
   const { interactive = false, tty = false } = command.options;
-  const attached = await engine.exec.start(sandboxId, toRequest(command), { signal: interrupts.signal });
+  const attached = await start(engine, sandboxId, toRequest(command), interrupts.signal);
   try {
     const exit = await streamProcess(attached, { interactive, tty, interrupts });
     return exit.timedOut ? timeoutExitCode : exit.exitCode;
@@ -61,6 +61,24 @@ export async function runCommandForJson(
   });
   printJson({ sandboxId, ...about, ...result, usage });
   return result.timedOut ? timeoutExitCode : result.exitCode;
+}
+
+/** The signal counts until the command runs: from then on an interrupt has to end it, not just to let go of it. */
+async function start(
+  engine: Engine,
+  sandboxId: string,
+  request: ExecRequest,
+  signal: AbortSignal,
+): Promise<AttachedProcess> {
+  const starting = new AbortController();
+  const abort = (): void => starting.abort();
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  try {
+    return await engine.exec.start(sandboxId, request, { signal: starting.signal });
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function toRequest({ argv, env, user, options }: CommandToRun): ExecRequest {

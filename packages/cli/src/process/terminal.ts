@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { AttachedProcess } from '@novasandbox/engine';
 
 /** Size of our terminal, or the one terminals have by default. */
@@ -24,6 +25,9 @@ export function rawMode(): Disposable {
     }
   };
   process.stdin.setRawMode(true);
+  // Node leaves one translation on: a line feed of the guest's would move the cursor to the left too, which full-screen programs do not
+  // expect. Without stty it stays so.
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
   process.on('exit', restore);
   return {
     [Symbol.dispose]() {

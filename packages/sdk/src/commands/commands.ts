@@ -5,6 +5,7 @@ import { CommandHandle, type OutputCallback } from './command-handle.ts';
 import { CommandError, describeCommand } from './command-error.ts';
 import type { CommandResult } from './command-result.ts';
 import { findProcess, listProcesses } from './process-list.ts';
+import { whileStarting } from './while-starting.ts';
 import { signalNumber, type Signal } from './signals.ts';
 import { feedStdin, toBytes, type StdinSource } from './stdin.ts';
 
@@ -31,7 +32,7 @@ export interface RunOptions {
   readonly check?: boolean | undefined;
   /** A word of one's own, shown by `list`. */
   readonly tag?: string | undefined;
-  /** Kills the command and rejects with `cancelled`. */
+  /** Kills the command and rejects with `cancelled`. In the background it counts until the command runs. */
   readonly signal?: AbortSignal | undefined;
   readonly background?: boolean | undefined;
 }
@@ -57,9 +58,10 @@ export class Commands {
   async run(command: string | readonly string[], options: RunOptions = {}): Promise<CommandHandle | CommandResult> {
     const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
     if (options.signal?.aborted === true) throw cancelled(describeCommand(argv), options.signal);
-    const process = await this.#scope.engine.exec.start(this.#scope.id, toRequest(argv, options), {
-      signal: options.signal,
-    });
+    const request = toRequest(argv, options);
+    const process = await whileStarting(options.signal, (signal) =>
+      this.#scope.engine.exec.start(this.#scope.id, request, { signal }),
+    );
     const name = describeCommand(argv);
     const handle = this.#handle(process, name, options);
     const feeding =

@@ -1,6 +1,7 @@
 import { NovaError } from '@novasandbox/protocol';
 import { findProcess } from '../commands/process-list.ts';
 import { signalNumber, type Signal } from '../commands/signals.ts';
+import { whileStarting } from '../commands/while-starting.ts';
 import { toBytes } from '../commands/stdin.ts';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { PtyHandle, type PtyCallback } from './pty-handle.ts';
@@ -23,6 +24,7 @@ export interface PtyCreateOptions extends Partial<PtySize> {
   /** Time limit of the whole session, 0 for none. */
   readonly timeoutMs?: number | undefined;
   readonly onData?: PtyCallback | undefined;
+  /** Counts until the terminal is there. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,18 +40,17 @@ export class Pty {
   /** Starts a shell, or `command`, in a terminal of its own. */
   async create(options: PtyCreateOptions = {}): Promise<PtyHandle> {
     const { cols = 80, rows = 24, command = interactiveShell, cwd, env, user, timeoutMs, onData, signal } = options;
-    const process = await this.#scope.engine.exec.start(
-      this.#scope.id,
-      {
-        argv: command,
-        cwd,
-        env: { TERM: 'xterm-256color', ...env },
-        user,
-        timeoutMs,
-        pty: checkSize({ cols, rows }),
-        stdin: true,
-      },
-      { signal },
+    const request = {
+      argv: command,
+      cwd,
+      env: { TERM: 'xterm-256color', ...env },
+      user,
+      timeoutMs,
+      pty: checkSize({ cols, rows }),
+      stdin: true,
+    };
+    const process = await whileStarting(signal, (starting) =>
+      this.#scope.engine.exec.start(this.#scope.id, request, { signal: starting }),
     );
     return new PtyHandle(process, onData);
   }
