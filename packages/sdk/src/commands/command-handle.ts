@@ -14,7 +14,7 @@ export interface CommandOutput {
 }
 
 /** Called for output as it comes; the command waits while a returned promise is open. */
-export type OutputCallback = (text: string, bytes: Uint8Array) => void | Promise<void>;
+export type OutputCallback = (text: string, bytes: Uint8Array) => unknown;
 
 export interface CommandHandleOptions {
   /** The command as messages name it. */

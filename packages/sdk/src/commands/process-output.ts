@@ -9,9 +9,9 @@ export interface ProcessOutputOptions {
   /** Bytes of each channel that are kept. */
   readonly keepBytes: number;
   /** Told of every chunk; the process waits while the promise is open. */
-  readonly onChunk?: ((chunk: OutputChunk) => void | Promise<void>) | undefined;
+  readonly onChunk?: ((chunk: OutputChunk) => unknown) | undefined;
   /** Told when the last chunk has been. */
-  readonly onEnd?: (() => void | Promise<void>) | undefined;
+  readonly onEnd?: (() => unknown) | undefined;
 }
 
 /**

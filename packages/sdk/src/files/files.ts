@@ -134,7 +134,7 @@ export class Files {
   /** `watch` with a callback. `onError` is told when the watch breaks, for example because changes were lost. */
   async watchDir(
     path: string,
-    onChange: (change: Change) => void | Promise<void>,
+    onChange: (change: Change) => unknown,
     options: FileOptions & { readonly recursive?: boolean; readonly onError?: (error: unknown) => void } = {},
   ): Promise<{ stop(): Promise<void> }> {
     const { onError, ...how } = options;

@@ -6,7 +6,7 @@ import { toBytes } from '../commands/stdin.ts';
 import { checkSize, type PtySize } from './pty-size.ts';
 
 /** Called for what the terminal shows; the guest waits while a returned promise is open. */
-export type PtyCallback = (bytes: Uint8Array) => void | Promise<void>;
+export type PtyCallback = (bytes: Uint8Array) => unknown;
 
 const keptBytes = 262_144;
 
