@@ -1,0 +1,7 @@
+export * from './guest.ts';
+export * from './permissions.ts';
+export * from './route.ts';
+export * from './routes.ts';
+export * from './streams.ts';
+export * from './system.ts';
+export * from './vms.ts';

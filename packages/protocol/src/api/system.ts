@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { templateInfoSchema } from '../template.ts';
+import { permissionSchema, roleSchema } from './permissions.ts';
+
+export const healthSchema = z.object({ status: z.literal('ok') });
+export const readySchema = z.object({
+  ready: z.boolean(),
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string() })),
+});
+export const statusSchema = z.object({
+  version: z.string(),
+  uptime_seconds: z.number(),
+  vms: z.record(z.string(), z.int()),
+  hypervisor: z.string(),
+  accelerator: z.string(),
+});
+export const systemInfoSchema = z.object({
+  version: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  kernel: z.string(),
+  architecture: z.string(),
+  cpus: z.int(),
+  memory_mb: z.number(),
+  hypervisors: z.array(
+    z.object({
+      name: z.string(),
+      available: z.boolean(),
+      accelerator: z.string(),
+      version: z.string(),
+      reason: z.string(),
+      features: z.record(z.string(), z.boolean()),
+    }),
+  ),
+});
+export const systemMetricsSchema = z.object({
+  timestamp: z.iso.datetime(),
+  cpu_usage_percent: z.number(),
+  load_1: z.number(),
+  memory_total_mb: z.number(),
+  memory_available_mb: z.number(),
+  disk_total_mb: z.number(),
+  disk_free_mb: z.number(),
+  vms_running: z.int(),
+  vms_paused: z.int(),
+  daemon_rss_mb: z.number(),
+});
+export const diagnosticsSchema = z.object({
+  checks: z.array(
+    z.object({ subject: z.string(), ok: z.boolean(), detail: z.string(), remedy: z.string().nullable() }),
+  ),
+});
+export const emergencyStopSchema = z.object({
+  stopped: z.array(z.string()),
+  failed: z.array(z.object({ id: z.string(), message: z.string() })),
+});
+
+export const templateWireSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  description: z.string(),
+  source: z.string(),
+  memory_mb: z.int(),
+  vcpus: z.int(),
+  disk_mb: z.int(),
+  user: z.string(),
+  packages: z.array(z.string()),
+  built: z.boolean(),
+  size_bytes: z.number().nullable(),
+  snapshots: z.int(),
+  digest: z.string().nullable(),
+});
+export type TemplateWire = z.infer<typeof templateWireSchema>;
+export const templateWireOf = (t: z.infer<typeof templateInfoSchema>): TemplateWire => ({
+  id: t.id,
+  name: t.name,
+  description: t.description,
+  source: t.source,
+  memory_mb: t.memoryMb,
+  vcpus: t.vcpus,
+  disk_mb: t.diskSizeMb,
+  user: t.user,
+  packages: t.packages,
+  built: t.built,
+  size_bytes: t.sizeBytes,
+  snapshots: t.snapshots,
+  digest: t.digest,
+});
+export const templateListSchema = z.object({ templates: z.array(templateWireSchema) });
+export const buildTemplateSchema = z.strictObject({ force: z.boolean().default(false) });
+
+// Who may come in.
+const username = z
+  .string()
+  .min(1)
+  .max(64)
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.@-]*$/);
+const password = z.string().min(12).max(256);
+export const loginSchema = z.strictObject({ username, password: z.string().min(1).max(256) });
+export const loggedInSchema = z.object({
+  access_token: z.string(),
+  token_type: z.literal('bearer'),
+  expires_in: z.int(),
+});
+export const whoAmISchema = z.object({
+  kind: z.enum(['key', 'user', 'local']),
+  name: z.string(),
+  role: roleSchema,
+  permissions: z.array(permissionSchema),
+});
+export const createUserSchema = z.strictObject({ username, password, role: roleSchema.default('user') });
+export const userSchema = z.object({
+  username: z.string(),
+  role: roleSchema,
+  created_at: z.iso.datetime(),
+  locked_until: z.iso.datetime().nullable(),
+});
+export const userListSchema = z.object({ users: z.array(userSchema) });
+export const createKeySchema = z.strictObject({
+  name: z.string().min(1).max(64),
+  role: roleSchema.default('user'),
+  /** Narrows the role; empty: all of it. */
+  scopes: z.array(permissionSchema).max(50).default([]),
+  expires_in_seconds: z
+    .int()
+    .min(1)
+    .max(10 * 365 * 86_400)
+    .optional(),
+});
+export const keySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: roleSchema,
+  scopes: z.array(permissionSchema),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime().nullable(),
+  last_used_at: z.iso.datetime().nullable(),
+  revoked: z.boolean(),
+});
+export const createdKeySchema = keySchema.extend({
+  key: z.string().describe('Shown once. `e2b_key` is the same key for E2B clients.'),
+  e2b_key: z.string(),
+});
+export const keyListSchema = z.object({ keys: z.array(keySchema) });
+export const roleListSchema = z.object({
+  roles: z.array(z.object({ name: roleSchema, permissions: z.array(permissionSchema) })),
+});
