@@ -14,17 +14,28 @@ give_up() { # what happened, remedy
 # --- steps: shown, timed, interruptible ---------------------------------------------------------------------------------------------
 
 job=""
+job_name=""
+# Ends what the step has started. npm does not listen; dpkg gets the time to finish the package at hand.
 stop_job() {
+  local tenths=20
   [ -z "$job" ] && return
   kill -TERM -- "-$job" 2>/dev/null || :
+  [ "$job_name" = apt ] && tenths=600
+  while kill -0 -- "-$job" 2>/dev/null && [ "$tenths" -gt 0 ]; do
+    sleep 0.1
+    tenths=$((tenths - 1))
+  done
+  kill -KILL -- "-$job" 2>/dev/null || :
   wait "$job" 2>/dev/null || :
   job=""
 }
 interrupted() {
-  trap - INT TERM HUP EXIT
-  stop_job
+  trap '' INT TERM HUP
+  trap - EXIT
   printf '\n' >&2
-  say 'interrupted; the same command goes on from here.'
+  say 'interrupted: ending what is under way ...'
+  stop_job
+  say 'the same command goes on from here.'
   exit 130
 }
 
@@ -47,6 +58,7 @@ step() { # name, label, remedy, command...
   set -m # a process group of its own, to be ended as a whole
   "$@" </dev/null >"$log" 2>&1 &
   job=$!
+  job_name="$name"
   set +m
   if [ "$live" -eq 1 ]; then
     while kill -0 "$job" 2>/dev/null; do
@@ -81,25 +93,39 @@ as_root() {
   if [ "$EUID" -eq 0 ]; then "$@" 9>&-; else sudo "$@" 9>&-; fi
 }
 
-apt_install() {
-  # An installation that was cut short is finished first.
-  as_root dpkg --configure -a &&
-    as_root apt-get -q -o DPkg::Lock::Timeout=600 update &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends --no-remove \
-      -o DPkg::Lock::Timeout=600 install "$@"
+apt_update() { as_root apt-get -q -o DPkg::Lock::Timeout=600 update; }
+
+apt_install_once() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends --no-remove \
+    -o DPkg::Lock::Timeout=600 install "$@"
 }
 
-install_packages() { # package...
+apt_install() {
+  # Where an installation was cut short, apt wants it finished first.
+  apt_install_once "$@" || { as_root dpkg --configure -a && apt_install_once "$@"; }
+}
+
+# Installs `missing`, and where `least_cargo` is set a Rust of at least that version, from the packages of this system.
+install_packages() {
+  local what="$missing" rust_packages=""
+  [ -z "$least_cargo" ] || what="$what cargo (>= $least_cargo)"
   if ! is_there apt-get; then
-    give_up "this machine lacks: $*" "Install these (by the names of your distribution), then run the same command again."
+    give_up "this machine lacks:$what" "Install these (by the names of your distribution), then run the same command again."
   fi
   if [ "$EUID" -ne 0 ]; then
-    is_there sudo || give_up "this machine lacks: $*, and there is no sudo" "As root: apt-get install $*"
+    is_there sudo || give_up "this machine lacks:$what, and there is no sudo" "As root: apt-get install$missing"
     # Asked for in the foreground: a step runs in the background and could not.
-    sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install $*"
+    sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install$missing"
   fi
+  step apt-lists "Package lists" "See that apt-get update works, then run the same command again." apt_update
+  if [ -n "$least_cargo" ]; then
+    find_rust_packages "$least_cargo"
+    [ -n "$rust_packages" ] || give_up "this system has no package with Rust >= $least_cargo" "$rust_remedy"
+  fi
+  # shellcheck disable=SC2086 # names of packages, split on purpose
+  set -- $missing $rust_packages
   step apt "System packages: $*" \
-    "See that apt-get works (apt-get update; apt-get install $*), then run the same command again." apt_install "$@"
+    "See that \`apt-get install $*\` works, then run the same command again." apt_install "$@"
   hash -r
 }
 
@@ -111,7 +137,7 @@ find_rust_packages() { # least version
     candidate="$(apt-cache policy "${pair%% *}" 2>/dev/null | sed -n 's/^ *Candidate: *//p')"
     case "$candidate" in '' | '(none)') continue ;; esac
     if dpkg --compare-versions "$candidate" ge "$1"; then
-      rust_packages="$pair"
+      rust_packages="$pair libc6-dev"
       return
     fi
   done
@@ -207,28 +233,25 @@ case "$OSTYPE" in
 esac
 
 missing=""
-if [ "$wants_guest" -eq 1 ]; then missing_packages; fi
+least_cargo=""
+rust_remedy=""
+if [ "$wants_guest" -eq 1 ]; then
+  missing_packages
+  if ! known_cargo; then
+    [ -f "$root/guest/agent/Cargo.toml" ] || give_up "there is no guest agent in $root/guest/agent" 'Clone the whole repository.'
+    wanted="$(least_rust)"
+    rust_remedy="Install Rust >= $wanted (rustup, or a newer distribution), then run the same command again."
+    find_cargo "$wanted" || least_cargo="$wanted"
+  fi
+fi
 if ! known_node && ! find_node && ! is_there npm; then missing="$missing nodejs npm"; fi
 if ! modules_are_there && ! is_there npm; then
   case " $missing " in *' npm '*) ;; *) missing="$missing npm" ;; esac
 fi
-# shellcheck disable=SC2086 # names of packages, split on purpose
-if [ -n "$missing" ]; then install_packages $missing; fi
+if [ -n "$missing$least_cargo" ]; then install_packages; fi
 
 if [ "$wants_guest" -eq 1 ] && ! known_cargo; then
-  if [ ! -f "$root/guest/agent/Cargo.toml" ]; then
-    give_up "the guest agent's sources are missing in $root/guest/agent" 'Clone the whole repository.'
-  fi
-  least="$(least_rust)"
-  if ! find_cargo "${least:-1.0}"; then
-    remedy="Install Rust >= $least (rustup, or a newer distribution), then run the same command again."
-    is_there apt-get || give_up "there is no Rust >= $least" "$remedy"
-    find_rust_packages "$least"
-    [ -n "$rust_packages" ] || give_up "there is no Rust >= $least among this machine's packages" "$remedy"
-    # shellcheck disable=SC2086
-    install_packages $rust_packages libc6-dev
-    find_cargo "$least" || give_up "cargo is still older than $least" "$remedy"
-  fi
+  find_cargo "$wanted" || give_up "there is still no cargo >= $wanted on the PATH" "$rust_remedy"
   stamp cargo "$cargo_bin"
 fi
 
