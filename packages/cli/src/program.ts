@@ -1,14 +1,15 @@
 import { Command, CommanderError } from 'commander';
 import { verbs } from './verbs.ts';
-import { brokenPipeExitCode, usageExitCode } from './exit-codes.ts';
+import { usageExitCode } from './exit-codes.ts';
+import { outputFailed } from './output-failed.ts';
 import { version } from './version.ts';
 
 /** Runs one command line; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   // A reader that leaves (`nova ls | head -1`) is no error; commands that have something to clean up put their own listener first.
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', () => {
-      if (stream.listenerCount('error') === 1) process.exit(brokenPipeExitCode);
+    stream.on('error', (error) => {
+      if (stream.listenerCount('error') === 1) process.exit(outputFailed(error));
     });
   }
   const called = argv.find((word) => !word.startsWith('-') && word !== 'help') ?? '';
@@ -17,7 +18,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: 'user' });
     await flush();
-    return Number(process.exitCode ?? 0);
+    return process.stdout.errored ? outputFailed(process.stdout.errored) : Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
     const { reportError } = await import('./render/error.ts');

@@ -1,4 +1,4 @@
-import { brokenPipeExitCode } from '../exit-codes.ts';
+import { outputFailed } from '../output-failed.ts';
 
 const sigint = 2;
 /** Signals that end us at once, with the number shells add to 128. */
@@ -17,7 +17,7 @@ export class Interrupts implements Disposable {
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
   #interrupts = 0;
   #exitCode = 1;
-  readonly #brokenPipe = (): void => this.#giveUp(brokenPipeExitCode);
+  readonly #outputFailed = (error: Error): void => this.#giveUp(outputFailed(error));
 
   constructor() {
     this.signal = this.#abort.signal;
@@ -28,8 +28,8 @@ export class Interrupts implements Disposable {
       ),
     ];
     for (const [name, listener] of this.#listeners) process.on(name, listener);
-    process.stdout.on('error', this.#brokenPipe);
-    process.stderr.on('error', this.#brokenPipe);
+    process.stdout.on('error', this.#outputFailed);
+    process.stderr.on('error', this.#outputFailed);
   }
 
   /** What to exit with once given up. */
@@ -39,8 +39,8 @@ export class Interrupts implements Disposable {
 
   [Symbol.dispose](): void {
     for (const [name, listener] of this.#listeners) process.off(name, listener);
-    process.stdout.off('error', this.#brokenPipe);
-    process.stderr.off('error', this.#brokenPipe);
+    process.stdout.off('error', this.#outputFailed);
+    process.stderr.off('error', this.#outputFailed);
   }
 
   #interrupt(): void {
