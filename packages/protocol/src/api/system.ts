@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { templateInfoSchema } from '../template.ts';
+import type { TemplateInfo } from '../template.ts';
 import { permissionSchema, roleSchema } from './permissions.ts';
 
 export const healthSchema = z.object({ status: z.literal('ok') });
@@ -71,7 +71,7 @@ export const templateWireSchema = z.object({
   digest: z.string().nullable(),
 });
 export type TemplateWire = z.infer<typeof templateWireSchema>;
-export const templateWireOf = (t: z.infer<typeof templateInfoSchema>): TemplateWire => ({
+export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   id: t.id,
   name: t.name,
   description: t.description,
