@@ -14,6 +14,9 @@ const MAX_STREAMS: usize = 1_024;
 /// The types of MESSAGE frames.
 pub mod message {
     pub const STARTED: u8 = 1;
+    pub const STAT: u8 = 2;
+    pub const ENTRY: u8 = 3;
+    pub const CONNECTED: u8 = 7;
     pub const RESIZE: u8 = 16;
     pub const SIGNAL: u8 = 17;
 }
@@ -116,6 +119,9 @@ impl Agent {
                 job.queues().input.push_back(bytes.to_vec());
                 job.notify();
             }
+            Work::Read(_) => stream.consume(caller.stream, bytes.len(), &mut link.outbox),
+            Work::Write(_) => self.on_write_data(caller, bytes),
+            Work::Tunnel(_) => self.on_tunnel_data(caller, bytes),
         }
         Ok(())
     }
@@ -160,11 +166,13 @@ impl Agent {
                 let exec = *exec;
                 self.on_input_end(exec);
             }
-            Work::Exec { .. } => {}
+            Work::Exec { .. } | Work::Read(_) => {}
             Work::Job(job) => {
                 job.queues().input_ended = true;
                 job.notify();
             }
+            Work::Write(_) => self.on_write_end(caller),
+            Work::Tunnel(_) => self.on_tunnel_end(caller),
         }
     }
 
@@ -180,6 +188,9 @@ impl Agent {
                 let job = job.clone();
                 self.advance_job(link, stream, &job);
             }
+            Work::Read(_) => self.advance_read(link, stream),
+            Work::Write(_) => {}
+            Work::Tunnel(_) => self.advance_tunnel(link, stream),
         }
     }
 
@@ -262,7 +273,8 @@ impl Agent {
         match link.streams.remove(&number).map(|stream| stream.work) {
             Some(Work::Exec { exec, .. }) => self.detach(exec, Caller { link: id, stream: number }),
             Some(Work::Job(job)) => job.cancel(),
-            None => {}
+            // What these hold is closed with them.
+            Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_)) | None => {}
         }
     }
 }

@@ -6,6 +6,7 @@ mod configure;
 mod dispatch;
 mod error;
 mod exec;
+mod files;
 mod frame;
 mod identity;
 mod init;
@@ -25,6 +26,7 @@ mod signals;
 mod stream;
 mod sys;
 mod timers;
+mod tunnel;
 mod users;
 
 use std::ffi::OsString;
@@ -95,6 +97,8 @@ fn run_as_process(options: &Options) -> sys::Sys<i32> {
     unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
         libc::umask(0o022);
+        // Descriptors of whoever started it are nothing its processes should get.
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
     }
     init::raise_descriptor_limit();
     let mut agent = Agent::new(Channel::unix(&options.listen)?, None)?;

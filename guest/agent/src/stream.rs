@@ -2,18 +2,26 @@
 
 use std::sync::Arc;
 
+use crate::files::{Reading, Writing};
 use crate::frame::INITIAL_CREDIT;
 use crate::jobs::Job;
 use crate::link::Outbox;
+use crate::tunnel::Tunnel;
 
 /// Credit is granted back in portions of this size, so that small inputs cost no extra frames.
 const GRANT: u32 = INITIAL_CREDIT / 4;
 
 pub enum Work {
     /// Attached to the output of a process; with `control` the host may also send input.
-    Exec { exec: u64, control: bool },
+    Exec {
+        exec: u64,
+        control: bool,
+    },
     /// Runs on a worker thread.
     Job(Arc<Job>),
+    Read(Reading),
+    Write(Writing),
+    Tunnel(Box<Tunnel>),
 }
 
 pub struct Stream {

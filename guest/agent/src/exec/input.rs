@@ -59,9 +59,9 @@ impl Agent {
         let mut written = bytes.len();
         if let Some(process) = self.processes.all.get_mut(&exec) {
             if let Some(fd) = process.input_fd().filter(|_| !process.input.ending) {
-                // Straight from the frame in the usual case.
-                written = match sys::write(fd, bytes) {
-                    _ if process.input.wants_room() => 0,
+                // Straight from the frame, unless something waits already.
+                let result = if process.input.wants_room() { Ok(0) } else { sys::write(fd, bytes) };
+                written = match result {
                     Ok(count) => count,
                     Err(Errno(libc::EAGAIN | libc::EINTR)) => 0,
                     Err(_) => {

@@ -29,8 +29,12 @@ impl Agent {
             let size: usize = strings.map(|string| string.len() + 5).sum();
             // The whole answer has a limit; what is left of it must do for the entries still to come.
             if list.0.len() + entry.0.len() + size + left * PLAIN_ENTRY < MAX_JOINED {
-                process.argv.iter().for_each(|argument| drop(entry.bytes(3, argument)));
-                process.env.iter().for_each(|variable| drop(entry.bytes(11, variable)));
+                for argument in &process.argv {
+                    entry.bytes(3, argument);
+                }
+                for variable in &process.env {
+                    entry.bytes(11, variable);
+                }
             }
             if list.0.len() + entry.0.len() + 5 > MAX_JOINED {
                 break;
