@@ -101,7 +101,8 @@ test('what cannot be copied is told, and what was there stays', async () => {
     [['cp', 'box:/no/such', join(folder, 'mine')], /no.such/],
     [['cp', 'box:/dev/zero', join(folder, 'mine')], /neither a file nor a directory/],
     [['cp', '--max-size', '1', 'box:/tmp/large', join(folder, 'mine')], /larger than/],
-    [['cp', join(folder, 'missing'), 'box:/tmp'], /missing/],
+    [['cp', join(folder, 'missing'), 'box:/tmp'], /On the host: .*missing/],
+    [['cp', 'box:/etc/passwd', join(folder, 'no', 'such', 'folder')], /On the host: .*no.such/],
     [['cp', 'nobody:/etc/passwd', folder], /nobody/],
     [['cp', join(folder, 'mine'), 'box:/proc/x/y'], /hint/],
   ] as const) {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
-import { cliUnderTest, finished, until } from '../support/nova-cli.ts';
+import { cliUnderTest, finished, novaCommand, until } from '../support/nova-cli.ts';
 
 test('a sandbox lives on between commands: create, exec, pause, resume, stop, start, rm', async () => {
   await using cli = await cliUnderTest();
@@ -154,4 +155,18 @@ test('completion offers the sandboxes that are there', async () => {
   await cli.ok('create', '--name', 'box');
   assert.equal(await cli.ok('__complete', '--', 'exec', 'b'), 'box');
   assert.equal(await cli.ok('__complete', '--', 'run', '--template', 'ba'), 'base');
+  const script = `nova() { ${novaCommand.map((word) => `'${word}'`).join(' ')} "$@"; }; eval "$(nova completion bash)"
+    COMP_WORDS=(nova exec b) COMP_CWORD=2; _nova; echo "\${COMPREPLY[@]}"`;
+  const { stdout } = spawnSync('bash', ['-c', script], { env: cli.home.env, encoding: 'utf8' });
+  assert.equal(stdout, 'box\n');
+});
+
+test('a paused sandbox has its statistics refused, not waited for', async () => {
+  await using cli = await cliUnderTest();
+  await cli.ok('create', '--name', 'box');
+  await cli.ok('pause', 'box');
+  const started = performance.now();
+  const { code, stdout } = await cli.nova(['stats', '--json', 'box']);
+  assert.ok(performance.now() - started < 5000);
+  assert.ok(code === 1 || stdout.includes('"rssMb"'));
 });

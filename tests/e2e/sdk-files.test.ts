@@ -57,7 +57,6 @@ test('streams of any size go both ways; what is read at once is bounded', async 
   await assert.rejects(sandbox.files.readBytes('/tmp/big', { maxBytes: 1_000_000 }), {
     code: 'host_resource_exhausted',
   });
-  await assert.rejects(sandbox.files.read('/dev/zero', { maxBytes: 1_000_000 }), { code: 'host_resource_exhausted' });
   await sandbox.files.write('/tmp/blob', new Blob(['from a blob']));
   assert.equal(await sandbox.files.read('/tmp/blob'), 'from a blob');
   assert.match(await sandbox.files.read('/proc/version'), /^Linux version/);

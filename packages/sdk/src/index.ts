@@ -15,6 +15,7 @@ export { Files } from './files/files.ts';
 export type { FileOptions, FileStream, FileWatch, ReadOptions, WriteOptions } from './files/files.ts';
 export type { FileContent } from './files/file-content.ts';
 export { extractTar, type ExtractLimits, type ExtractResult } from './tar/extract.ts';
+export { hostFileError } from './tar/host-file-error.ts';
 export { packDirectory } from './tar/pack-directory.ts';
 
 export { Pty, interactiveShell, type PtyCreateOptions } from './pty/pty.ts';

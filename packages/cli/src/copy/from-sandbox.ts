@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { extractTar, NovaError, type Entry, type Sandbox } from 'novasandbox';
+import { extractTar, hostFileError, NovaError, type Entry, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
 
@@ -60,17 +60,16 @@ async function copyable(sandbox: Sandbox, path: string, { user, signal }: CopyOp
 async function writeHostFile(path: string, content: AsyncIterable<Uint8Array>, mode: number): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
   try {
-    const file = await open(temporary, 'wx', 0o600);
+    const file = await open(temporary, 'wx', mode & 0o777);
     try {
       for await (const part of content) await file.writeFile(part);
-      await file.chmod(mode & 0o777 & ~process.umask());
     } finally {
       await file.close();
     }
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw hostFileError(error);
   }
 }
 

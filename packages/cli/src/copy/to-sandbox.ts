@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
-import { isNovaError, packDirectory, type Sandbox } from 'novasandbox';
+import { hostFileError, isNovaError, packDirectory, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
 
@@ -13,7 +13,7 @@ export async function copyToSandbox(
   options: CopyOptions,
 ): Promise<CopyResult> {
   const { user, signal, progress } = options;
-  const found = await stat(source);
+  const found = await stat(source).catch((error: unknown) => Promise.reject(hostFileError(error)));
   const intoIt = path.endsWith('/') || (await isDirectory(sandbox, path, options));
   // `folder/.` means its contents, as cp and docker have it.
   const contentsOnly = found.isDirectory() && /(^|\/)\.$/.test(source);

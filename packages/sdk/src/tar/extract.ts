@@ -76,7 +76,7 @@ class Extraction {
     switch (entry.type) {
       case 'directory':
         await this.#makeDirectory(path);
-        this.#modes.set(path, entry.mode & 0o777);
+        this.#modes.set(path, (entry.mode & 0o755) | 0o700);
         return;
       case 'file':
         return this.#writeFile(path, entry);
@@ -95,7 +95,7 @@ class Extraction {
 
   async finish(): Promise<ExtractResult> {
     // At the end, deepest first: a directory that may not be written to could not have been filled.
-    for (const [path, mode] of [...this.#modes].reverse()) await chmod(this.#onDisk(path), mode | 0o700);
+    for (const [path, mode] of [...this.#modes].reverse()) await chmod(this.#onDisk(path), mode);
     return { entries: this.#entries, bytes: this.#bytes, skipped: this.#skipped };
   }
 
@@ -115,12 +115,11 @@ class Extraction {
     if (this.#bytes + entry.size > this.#maxBytes) throw tooMuch(`more than ${this.#maxBytes} bytes`);
     this.#bytes += entry.size;
     await this.#makeRoom(path);
+    // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    const file = await open(this.#onDisk(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const file = await open(this.#onDisk(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
     try {
       for await (const part of entry.body) await file.writeFile(part);
-      // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
-      await file.chmod(entry.mode & 0o777 & ~process.umask());
       await file.utimes(entry.modifiedSeconds, entry.modifiedSeconds).catch(() => undefined);
     } finally {
       await file.close();

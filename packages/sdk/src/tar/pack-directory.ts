@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { blockSize, encodeHeader, type TarHeader } from './header.ts';
+import { hostFileError } from './host-file-error.ts';
 import { padding } from './read-tar.ts';
 
 const separator = Buffer.from('/');
@@ -10,7 +11,11 @@ const separator = Buffer.from('/');
  * that change meanwhile are cut or filled with zeros to the size they had: an archive cannot take a size back.
  */
 export async function* packDirectory(directory: string): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* packBelow(Buffer.from(directory), '');
+  try {
+    yield* packBelow(Buffer.from(directory), '');
+  } catch (error) {
+    throw hostFileError(error);
+  }
   yield new Uint8Array(2 * blockSize);
 }
 
