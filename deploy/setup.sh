@@ -3,82 +3,8 @@
 # node_major. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
-say() { printf 'nova: %s\n' "$*" >&2; }
-
-give_up() { # what happened, remedy
-  say "$1"
-  say "  -> $2"
-  exit 1
-}
-
-# --- steps: shown, timed, interruptible ---------------------------------------------------------------------------------------------
-
-job=""
-job_name=""
-# Ends what the step has started. npm does not listen; dpkg gets the time to finish the package at hand.
-stop_job() {
-  local tenths=20
-  [ -z "$job" ] && return
-  kill -TERM -- "-$job" 2>/dev/null || :
-  [ "$job_name" = apt ] && tenths=600
-  while kill -0 -- "-$job" 2>/dev/null && [ "$tenths" -gt 0 ]; do
-    sleep 0.1
-    tenths=$((tenths - 1))
-  done
-  kill -KILL -- "-$job" 2>/dev/null || :
-  wait "$job" 2>/dev/null || :
-  job=""
-}
-interrupted() {
-  trap '' INT TERM HUP
-  trap - EXIT
-  printf '\n' >&2
-  say 'interrupted: ending what is under way ...'
-  stop_job
-  say 'the same command goes on from here.'
-  exit 130
-}
-
-live=0
-if [ -t 2 ] && [ -z "${CI:-}" ] && [ "${TERM:-dumb}" != dumb ]; then live=1; fi
-
-# The newest line of the log, on one line of the terminal.
-show() { # label, seconds, log
-  local detail width
-  width=$((${COLUMNS:-80} - ${#1} - 18))
-  detail="$(tail -n 1 "$3" 2>/dev/null | tr -d '\033\r' | cut -c "1-$((width > 10 ? width : 10))")"
-  printf '\r\033[K  %s  %s s  \033[2m%s\033[0m' "$1" "$2" "$detail" >&2
-}
-
-# Runs a command as a step. Its output goes to a log, of which a failure shows the end.
-step() { # name, label, remedy, command...
-  local name="$1" label="$2" remedy="$3" log="$setup/$1.log" began="$SECONDS" code=0
-  shift 3
-  if [ "$live" -eq 0 ]; then say "$label ..."; fi
-  set -m # a process group of its own, to be ended as a whole
-  "$@" </dev/null >"$log" 2>&1 &
-  job=$!
-  job_name="$name"
-  set +m
-  if [ "$live" -eq 1 ]; then
-    while kill -0 "$job" 2>/dev/null; do
-      show "$label" "$((SECONDS - began))" "$log"
-      sleep 0.2
-    done
-  fi
-  wait "$job" || code=$?
-  job=""
-  if [ "$code" -eq 0 ]; then
-    if [ "$live" -eq 1 ]; then printf '\r\033[K  \033[32m✔\033[0m %s  \033[2m%s s\033[0m\n' "$label" "$((SECONDS - began))" >&2
-    else say "$label: done in $((SECONDS - began)) s"; fi
-    return 0
-  fi
-  [ "$live" -eq 1 ] && printf '\r\033[K  \033[31m✖\033[0m %s\n' "$label" >&2
-  say "the step \"$name\" failed ($code). The end of $log:"
-  tail -n 15 "$log" | sed 's/^/    /' >&2
-  say "  -> $remedy"
-  exit 1
-}
+# shellcheck source=deploy/step.sh
+. "$root/deploy/step.sh"
 
 # A stamp holds one line and appears whole.
 stamp() { # name, line
@@ -118,6 +44,11 @@ install_packages() {
     sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install$missing"
   fi
   step apt-lists "Package lists" "See that apt-get update works, then run the same command again." apt_update
+  # apt takes lists it could not read for a success.
+  if grep -q -E '^(W|E|Err)[: ]' "$setup/apt-lists.log"; then
+    say "not every package list could be read:"
+    grep -E '^(W|E): ' "$setup/apt-lists.log" | head -n 3 | sed 's/^/    /' >&2
+  fi
   if [ -n "$least_cargo" ]; then
     find_rust_packages "$least_cargo"
     [ -n "$rust_packages" ] || give_up "this system has no package with Rust >= $least_cargo" "$rust_remedy"
@@ -196,13 +127,13 @@ node_package() {
 install_node() {
   # npm's own configuration of the folder, if any, is not meant for this.
   mkdir -p "$home/node"
-  cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --ignore-scripts "$(node_package)@$node_version"
+  cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts "$(node_package)@$node_version"
 }
 
 # --- node_modules -------------------------------------------------------------------------------------------------------------------
 
 install_modules() {
-  cd "$root" && npm ci --no-audit --no-fund
+  cd "$root" && npm ci --no-audit --no-fund --loglevel=error
 }
 
 # --- in order -----------------------------------------------------------------------------------------------------------------------
