@@ -42,6 +42,27 @@ test("keys pass raw: Ctrl-C is the guest's, and our terminal is as it was afterw
   assert.match(stdout, /ended with 6[^]*restored/);
 });
 
+test('without -t, Ctrl-C in a terminal reaches the command as SIGINT, and only the command', async () => {
+  await using cli = await cliUnderTest();
+  const terminal = inTerminal(
+    cli,
+    `trap : INT; nova run -- sh -c "trap 'echo caught; exit 5' INT; echo ready; while :; do sleep 0.1; done"; echo "ended with $?"`,
+  );
+  await until(terminal.stdout, 'ready');
+  terminal.stdin?.write('\x03');
+  const { stdout } = await finished(terminal);
+  assert.match(stdout, /caught[^]*ended with 5/);
+});
+
+test('a sandbox made in a terminal outlives it', async () => {
+  await using cli = await cliUnderTest();
+  const terminal = inTerminal(cli, 'nova create --name box; echo made; sleep 100');
+  await until(terminal.stdout, 'made');
+  terminal.kill('SIGKILL');
+  await sleep(500);
+  assert.equal(await cli.ok('exec', 'box', '--', 'echo', 'alive'), 'alive');
+});
+
 test('run -it without a command is a shell in a sandbox of its own, which goes with it', async () => {
   await using cli = await cliUnderTest();
   const terminal = inTerminal(cli, 'nova run -it; echo "ended with $?"');

@@ -55,7 +55,7 @@ export class Files {
   async readBytes(path: string, options: ReadOptions & { readonly maxBytes?: number } = {}): Promise<Uint8Array> {
     const { maxBytes = defaultMaxReadBytes, ...how } = options;
     await using stream = await this.readStream(path, how);
-    return collect(stream, maxBytes, path);
+    return await collect(stream, maxBytes, path);
   }
 
   /** A file of any size, at the pace it is read. */
@@ -162,7 +162,7 @@ export class Files {
     options: FileOptions & ExtractLimits = {},
   ): Promise<ExtractResult> {
     await using tar = await this.exportTar(path, options);
-    return extractTar(tar, hostDirectory, options);
+    return await extractTar(tar, hostDirectory, options);
   }
 
   /** Unpacks a tar stream into a directory of the guest. */
