@@ -205,3 +205,7 @@ pub fn append_data_with<E>(
     }
     result
 }
+
+#[cfg(test)]
+#[path = "frame_tests.rs"]
+mod tests;

@@ -29,6 +29,13 @@ mod timers;
 mod tunnel;
 mod users;
 
+#[cfg(test)]
+#[path = "../tests/common/random.rs"]
+mod random;
+#[cfg(test)]
+#[path = "../tests/common/json.rs"]
+mod vectors;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;

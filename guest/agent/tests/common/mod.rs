@@ -2,6 +2,9 @@
 //! agent's own code.
 #![allow(dead_code)]
 
+pub mod json;
+pub mod random;
+
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
