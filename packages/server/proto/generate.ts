@@ -1,0 +1,19 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/**
+ * Writes the code of the messages: `node packages/server/proto/generate.ts [folder]`. JavaScript with declarations, because the generator's
+ * TypeScript has enums, which Node does not strip.
+ */
+const root = join(import.meta.dirname, '../../..');
+const out = process.argv[2] ?? join(import.meta.dirname, '../src/proxy/agent/gen');
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+const template = {
+  version: 'v2',
+  plugins: [{ local: bin('protoc-gen-es'), out, opt: ['target=js+dts', 'import_extension=js'] }],
+};
+const { status } = spawnSync(bin('buf'), ['generate', '--template', JSON.stringify(template)], {
+  cwd: import.meta.dirname,
+  stdio: 'inherit',
+});
+process.exitCode = status ?? 1;
