@@ -1,0 +1,99 @@
+import { z } from 'zod';
+
+/** What `key` may look like: `nova_` or `e2b_` and at least 128 bits in hexadecimal. E2B's clients insist on their form. */
+export const apiKeySchema = z
+  .string()
+  .regex(/^(nova|e2b)_[0-9a-f]{32,128}$/, 'must be nova_ or e2b_ and 32 to 128 lower-case hexadecimal digits');
+
+const seconds = (max: number) => z.number().min(0).max(max);
+const day = 86_400;
+
+const tlsSchema = z.strictObject({
+  cert_file: z.string().min(1).describe('Certificate chain, PEM'),
+  key_file: z.string().min(1).describe('Private key, PEM'),
+});
+
+const serverSchema = z.strictObject({
+  host: z.string().min(1).max(255).default('127.0.0.1').describe('Address to listen on; loopback unless told'),
+  port: z.int().min(0).max(65_535).default(8000).describe('0 for any free port'),
+  local_socket: z
+    .boolean()
+    .default(true)
+    .describe('Also listen on <home>/nova.sock, for the owner of the daemon alone'),
+  tls: tlsSchema.optional().describe('HTTPS on host and port'),
+  domain: z
+    .string()
+    .max(200)
+    .regex(/^[a-z0-9.-]+(:\d+)?$/)
+    .default('localhost')
+    .describe('Sandboxes answer at <port>-<id>.<domain>'),
+  body_limit_mb: z.number().min(0.01).max(1024).default(16).describe('Largest JSON body; streamed files have no limit'),
+  body_timeout_seconds: seconds(3600)
+    .default(30)
+    .describe('Time for a JSON body to arrive, and the longest silence within a streamed one'),
+  header_timeout_seconds: seconds(600).default(10).describe('Time for the headers of a request to arrive'),
+  max_connections: z.int().min(1).max(1_000_000).default(4096).describe('Connections at once'),
+  shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
+  drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
+});
+
+const networkingSchema = z.strictObject({
+  allow_internet: z.boolean().default(true).describe('false: VMs that ask for network are refused'),
+  allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
+});
+
+const resourcesSchema = z.strictObject({
+  max_vms: z.int().min(0).max(100_000).default(0).describe('VMs that run at once; 0 for no limit'),
+  max_memory_mb: z.int().min(0).max(1_048_576).default(0).describe('Memory of one VM; 0 for no limit'),
+  max_vcpus: z.int().min(0).max(64).default(0).describe('CPUs of one VM; 0 for no limit'),
+  default_timeout_seconds: seconds(30 * day)
+    .default(300)
+    .describe('Time to live of a VM that names none; 0 for none'),
+  default_idle_timeout_seconds: seconds(30 * day)
+    .default(0)
+    .describe('Idle stop of a VM that names none; 0 for never'),
+});
+
+const securitySchema = z.strictObject({
+  api_key: apiKeySchema.optional().describe('The admin key; made at the first start when not given'),
+  token_seconds: seconds(30 * day)
+    .default(3600)
+    .describe('Life of a login token'),
+  login_attempts: z.int().min(1).max(1000).default(5).describe('Wrong passwords before a user name is locked'),
+  lockout_seconds: seconds(day).default(900),
+  rate_limit_per_minute: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(60_000)
+    .describe('Requests of one principal; 0 for no limit'),
+  failed_auth_per_minute: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(120)
+    .describe('Wrong credentials from one address; 0 for no limit'),
+  cors_origins: z
+    .array(z.string().min(1).max(255))
+    .max(100)
+    .default([])
+    .describe('Origins whose pages may call; empty: none'),
+});
+
+const monitoringSchema = z.strictObject({
+  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  public_metrics: z.boolean().default(false).describe('/metrics without credentials'),
+  interval_seconds: z.number().min(1).max(3600).default(15).describe('How often VMs are measured'),
+  history_samples: z.int().min(1).max(10_000).default(240).describe('Measurements kept of each VM'),
+});
+
+/** Everything `nova serve` can be told, with its defaults. The file, the environment and the flags are all parsed by this. */
+export const serverConfigSchema = z.strictObject({
+  server: serverSchema.prefault({}),
+  networking: networkingSchema.prefault({}),
+  resources: resourcesSchema.prefault({}),
+  security: securitySchema.prefault({}),
+  monitoring: monitoringSchema.prefault({}),
+});
+export type ServerConfig = z.output<typeof serverConfigSchema>;
+export type ServerConfigInput = z.input<typeof serverConfigSchema>;
