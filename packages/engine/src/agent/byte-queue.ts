@@ -46,8 +46,7 @@ export class ByteQueue {
     const end = start + head.buffer.readUInt32LE(head.read + 1);
     const found = { channel: head.buffer[head.read] ?? 0, bytes: head.buffer.subarray(start, end) };
     head.read = end;
-    // What comes next must not be joined to bytes that the consumer has already.
-    head.last = head.used;
+    // With its last entry the block goes: what comes next is never joined to bytes that the consumer has already.
     if (head.read === head.used) this.#items.shift();
     return found;
   }

@@ -7,6 +7,7 @@ import { messages, methods } from './methods.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 import { liveBytes } from './testing/memory.ts';
+import { rejects } from './testing/rejects.ts';
 
 const withCode =
   (...codes: ErrorCode[]) =>
@@ -245,6 +246,25 @@ test('an abort before the start kills: on the stream, and by id when the start w
     assert.deepEqual([new Fields(signal.body).integer(1), new Fields(signal.body).integer(2)], [42, 9]);
     await guest.error(signal.stream, 'not_found');
   }
+  await agent.close();
+});
+
+test('of aborted starts only the newest 1024 are remembered', async () => {
+  const { agent, guest } = await openHostile();
+  const streams: number[] = [];
+  for (let i = 0; i < 1025; i++) {
+    const controller = new AbortController();
+    const starting = rejects(agent.exec({ argv: ['x'] }, { signal: controller.signal }), 'cancelled');
+    streams.push((await guest.nextOf(frameKinds.open)).stream);
+    controller.abort();
+    await starting;
+  }
+  for (const [i, stream] of [streams[0], streams[1], streams[1024]].entries()) {
+    await guest.message(stream ?? 0, messages.started, started(i));
+  }
+  const killed: number[] = [];
+  while (killed.length < 2) killed.push(new Fields((await guest.nextOf(frameKinds.open)).body).integer(1));
+  assert.deepEqual(killed, [1, 2]);
   await agent.close();
 });
 

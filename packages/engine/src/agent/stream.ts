@@ -240,9 +240,9 @@ export class Stream implements Sender {
     this.#failure = how;
     this.#session.forget(this.id, late);
     this.#session.outbox.withdraw(this);
-    const error = this.#closedError();
-    for (const { settle } of this.#urgent.splice(0)) settle?.reject(error);
-    for (const { settle } of this.#pending.splice(0)) settle.reject(error);
+    // Most streams end with nobody waiting, and an error costs the capture of a stack.
+    for (const { settle } of this.#urgent.splice(0)) settle?.reject(this.#closedError());
+    for (const { settle } of this.#pending.splice(0)) settle.reject(this.#closedError());
   }
 
   #closedError(): NovaError {
