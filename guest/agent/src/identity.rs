@@ -10,9 +10,12 @@ use crate::sys::{self, check, Errno, Sys};
 
 const MOST_ENTROPY: usize = 512;
 const BOOT_ID: &CStr = c"/proc/sys/kernel/random/boot_id";
-/// What is shown in place of files that cannot be written.
+const MACHINE_ID: &CStr = c"/etc/machine-id";
+const HOSTS: &CStr = c"/etc/hosts";
+/// What is shown in place of them, in memory: a clone then takes on its identity without touching a disk.
 const OWN_BOOT_ID: &CStr = c"/run/nova/boot-id";
 const OWN_MACHINE_ID: &CStr = c"/run/nova/machine-id";
+pub const OWN_HOSTS: &CStr = c"/run/nova/hosts";
 
 pub fn check_entropy(value: &[u8]) -> Outcome<Vec<u8>> {
     if (32..=MOST_ENTROPY).contains(&value.len()) {
@@ -79,50 +82,35 @@ pub fn set_hostname(hostname: &[u8]) -> Sys<()> {
     check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) }).map(drop)
 }
 
-/// Written to the file itself where it can be, else shown in its place.
 pub fn set_machine_id(machine_id: &[u8]) -> Sys<()> {
-    let path = c"/etc/machine-id";
-    match sys::write_small(path, libc::O_CREAT | libc::O_TRUNC, machine_id) {
-        // A root without /etc, or one that cannot be written: nobody can look the id up there.
-        Err(Errno(libc::EROFS)) => match show(OWN_MACHINE_ID, path, machine_id) {
-            Err(Errno(libc::ENOENT)) => Ok(()),
-            result => result,
-        },
-        Err(Errno(libc::ENOENT)) => Ok(()),
-        result => result,
-    }
+    sys::write_small(OWN_MACHINE_ID, libc::O_TRUNC, machine_id)
 }
 
 pub fn set_boot_id(boot_id: &[u8]) -> Sys<()> {
-    show(OWN_BOOT_ID, BOOT_ID, boot_id)
+    sys::write_small(OWN_BOOT_ID, libc::O_TRUNC, boot_id)
 }
 
-/// Lays a file of one's own over another. Done once: from then on the file is written where it lies, which is seen through
-/// the mount.
-fn show(own: &CStr, instead_of: &CStr, content: &[u8]) -> Sys<()> {
-    // SAFETY: all strings end in NUL.
-    unsafe {
-        libc::mkdir(c"/run".as_ptr(), 0o755);
-        libc::mkdir(c"/run/nova".as_ptr(), 0o755);
+/// At boot, once: lays files of our own over those that tell one machine from another. From then on they are written where they lie, which
+/// is seen through the mount.
+pub fn prepare() -> Sys<()> {
+    // SAFETY: the path ends in NUL.
+    match check(unsafe { libc::mkdir(c"/run/nova".as_ptr(), 0o755) }) {
+        Ok(_) | Err(Errno(libc::EEXIST)) => {}
+        Err(errno) => return Err(errno),
     }
-    sys::write_small(own, libc::O_CREAT | libc::O_TRUNC, content)?;
-    if same_file(own, instead_of) {
-        return Ok(());
-    }
-    // SAFETY: as above; a bind mount has neither type nor data.
-    check(unsafe { libc::mount(own.as_ptr(), instead_of.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) })
-        .map(drop)
-}
-
-fn same_file(one: &CStr, other: &CStr) -> bool {
-    let identity = |path: &CStr| {
-        // SAFETY: stat fills the zeroed structure.
-        unsafe {
-            let mut stat: libc::stat = std::mem::zeroed();
-            (libc::stat(path.as_ptr(), &mut stat) == 0).then_some((stat.st_dev, stat.st_ino))
+    for (own, path) in [(OWN_BOOT_ID, BOOT_ID), (OWN_MACHINE_ID, MACHINE_ID), (OWN_HOSTS, HOSTS)] {
+        sys::write_small(own, libc::O_CREAT | libc::O_TRUNC, &sys::read_small(path, 1 << 20).unwrap_or_default())?;
+        // There has to be something to lay it over; a root without /etc has nobody who would look there.
+        let _ = sys::write_small(path, libc::O_CREAT, b"");
+        // SAFETY: all strings end in NUL; a bind mount has neither type nor data.
+        match check(unsafe {
+            libc::mount(own.as_ptr(), path.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
+        }) {
+            Ok(_) | Err(Errno(libc::ENOENT)) => {}
+            Err(errno) => return Err(errno),
         }
-    };
-    identity(one).is_some_and(|identity_of_one| identity(other) == Some(identity_of_one))
+    }
+    Ok(())
 }
 
 /// The bytes of a C string field.
@@ -165,7 +153,7 @@ impl Agent {
             .bytes(2, &text_of(&names.release))
             .bytes(3, &text_of(&names.nodename))
             .bytes(4, &first_line(BOOT_ID))
-            .bytes(5, &first_line(c"/etc/machine-id"))
+            .bytes(5, &first_line(MACHINE_ID))
             .int(6, std::process::id().into())
             .int(7, uptime_ms())
             .bytes(8, &text_of(&names.machine))

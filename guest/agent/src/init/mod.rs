@@ -12,7 +12,7 @@ use crate::channel::Channel;
 use crate::error::Failure;
 use crate::power::{self, Machine};
 use crate::sys::Errno;
-use crate::{limits, log, network};
+use crate::{identity, limits, log, network};
 
 use command_line::{ChannelKind, CommandLine};
 
@@ -51,6 +51,7 @@ fn serve() -> Step<std::convert::Infallible> {
     modules::load_all()?;
     let disks = root::set_up(&options)?;
     mounts::late(&options)?;
+    identity::prepare().map_err(fatal("identity"))?;
     limits::enter_group();
     network::bring_up_loopback();
     raise_descriptor_limit();
@@ -78,7 +79,7 @@ fn serve() -> Step<std::convert::Infallible> {
 fn set_first_hostname() {
     let configured = std::fs::read("/etc/hostname").unwrap_or_default();
     let name = configured.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    let _ = crate::identity::set_hostname(if name.is_empty() { b"sandbox" } else { name });
+    let _ = identity::set_hostname(if name.is_empty() { b"sandbox" } else { name });
 }
 
 /// The agent holds a few descriptors for every process; what it starts inherits the limit.

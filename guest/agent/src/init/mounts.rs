@@ -50,12 +50,11 @@ pub fn late(options: &CommandLine) -> Step<()> {
         .map_err(fatal("mount /dev/pts"))?;
     mount_at("tmpfs", "/dev/shm", "tmpfs", libc::MS_NOSUID | libc::MS_NODEV, "mode=1777")
         .map_err(fatal("mount /dev/shm"))?;
+    let flags = libc::MS_NOSUID | libc::MS_NODEV;
+    mount_at("tmpfs", "/run", "tmpfs", flags, "mode=0755").map_err(fatal("mount /run"))?;
     if options.root.is_some() && options.write == WriteLayer::None {
-        let flags = libc::MS_NOSUID | libc::MS_NODEV;
-        mount_at("tmpfs", "/run", "tmpfs", flags, "mode=0755").map_err(fatal("mount /run"))?;
         mount_at("tmpfs", "/tmp", "tmpfs", flags, "mode=1777").map_err(fatal("mount /tmp"))?;
     } else {
-        let _ = make_folder("/run");
         if make_folder("/tmp").is_ok() {
             // Many images are packed without the sticky bit.
             // SAFETY: the path ends in NUL.
