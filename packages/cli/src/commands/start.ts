@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { eachSandbox } from '../each-sandbox.ts';
+import { Interrupts } from '../process/interrupts.ts';
 import { showProgress } from '../render/progress.ts';
 
 export function define(command: Command): void {
@@ -16,7 +17,10 @@ Example:
   nova start box`,
     )
     .action(async (refs: string[], options: { readonly json?: boolean; readonly quiet?: boolean }) => {
+      using interrupts = new Interrupts();
       using progress = showProgress({ quiet: options.quiet === true || options.json === true });
-      await eachSandbox(refs, options, (engine, ref) => engine.sandboxes.start(ref, { progress: progress.sink }));
+      const context = { signal: interrupts.signal, progress: progress.sink };
+      await eachSandbox(refs, options, (engine, ref) => engine.sandboxes.start(ref, context));
+      if (interrupts.signal.aborted) process.exitCode = interrupts.exitCode;
     });
 }

@@ -47,8 +47,9 @@ Examples:
     .command('rm')
     .description('Remove what was built of templates: root image and snapshots. template.json stays.')
     .argument('<template...>', 'ids of templates')
+    .option('--json', 'print what was removed as JSON')
     .addHelpText('after', '\nExample:\n  nova template rm linux-default')
-    .action((ids: string[]) => rm(ids));
+    .action((ids: string[], { json = false }: { readonly json?: boolean }) => rm(ids, json));
 }
 
 async function ls(json: boolean): Promise<void> {
@@ -94,10 +95,11 @@ async function inspect(ids: readonly string[]): Promise<void> {
   printJson(await Promise.all(ids.map((id) => engine.templates.inspect(id))));
 }
 
-async function rm(ids: readonly string[]): Promise<void> {
+async function rm(ids: readonly string[], json: boolean): Promise<void> {
   await using engine = await openEngine();
   for (const id of ids) {
     await engine.templates.remove(id);
-    process.stdout.write(`${id}\n`);
+    if (!json) process.stdout.write(`${id}\n`);
   }
+  if (json) printJson(ids.map((id) => ({ id })));
 }
