@@ -63,6 +63,15 @@ show() { # label, seconds, log
   printf '\r\033[K  %s  \033[2m%s\033[0m' "$head" "${detail:0:$((room > 0 ? room : 0))}" >&2
 }
 
+# What a log says of the failure: npm says it first and its usage last, others last.
+complaints() { # log
+  if grep -q -E '^npm (ERR!|error) ' "$1"; then
+    grep -E '^npm (ERR!|error) ' "$1" | head -n 12
+  else
+    tail -n 15 "$1"
+  fi
+}
+
 # Runs a command as a step. Its output goes to a log, of which a failure shows the end.
 step() { # name, label, remedy, command...
   local name="$1" label="$2" remedy="$3" log="$setup/$1.log" began="$SECONDS" code=0
@@ -87,8 +96,8 @@ step() { # name, label, remedy, command...
     return 0
   fi
   [ "$live" -eq 1 ] && printf '\r\033[K  \033[31m✖\033[0m %s\n' "$label" >&2
-  say "the step \"$name\" failed ($code). The end of $log:"
-  tail -n 15 "$log" | sed 's/^/    /' >&2
+  say "the step \"$name\" failed ($code). From $log:"
+  complaints "$log" | sed 's/^/    /' >&2
   say "  -> $remedy"
   exit 1
 }
