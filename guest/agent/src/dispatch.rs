@@ -16,6 +16,9 @@ pub mod message {
     pub const STARTED: u8 = 1;
     pub const STAT: u8 = 2;
     pub const ENTRY: u8 = 3;
+    pub const WATCHING: u8 = 4;
+    pub const CHANGE: u8 = 5;
+    pub const OVERFLOW: u8 = 6;
     pub const CONNECTED: u8 = 7;
     pub const RESIZE: u8 = 16;
     pub const SIGNAL: u8 = 17;
@@ -119,7 +122,7 @@ impl Agent {
                 job.queues().input.push_back(bytes.to_vec());
                 job.notify();
             }
-            Work::Read(_) => stream.consume(caller.stream, bytes.len(), &mut link.outbox),
+            Work::Read(_) | Work::Watch(_) => stream.consume(caller.stream, bytes.len(), &mut link.outbox),
             Work::Write(_) => self.on_write_data(caller, bytes),
             Work::Tunnel(_) => self.on_tunnel_data(caller, bytes),
         }
@@ -166,7 +169,7 @@ impl Agent {
                 let exec = *exec;
                 self.on_input_end(exec);
             }
-            Work::Exec { .. } | Work::Read(_) => {}
+            Work::Exec { .. } | Work::Read(_) | Work::Watch(_) => {}
             Work::Job(job) => {
                 job.queues().input_ended = true;
                 job.notify();
@@ -191,6 +194,7 @@ impl Agent {
             Work::Read(_) => self.advance_read(link, stream),
             Work::Write(_) => {}
             Work::Tunnel(_) => self.advance_tunnel(link, stream),
+            Work::Watch(_) => self.advance_watch(link, stream),
         }
     }
 
@@ -274,7 +278,7 @@ impl Agent {
             Some(Work::Exec { exec, .. }) => self.detach(exec, Caller { link: id, stream: number }),
             Some(Work::Job(job)) => job.cancel(),
             // What these hold is closed with them.
-            Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_)) | None => {}
+            Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_) | Work::Watch(_)) | None => {}
         }
     }
 }

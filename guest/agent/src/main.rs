@@ -25,6 +25,7 @@ mod settings;
 mod signals;
 mod stream;
 mod sys;
+mod tar;
 mod timers;
 mod tunnel;
 mod users;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::files::{Reading, Writing};
+use crate::files::{Reading, Watching, Writing};
 use crate::frame::INITIAL_CREDIT;
 use crate::jobs::Job;
 use crate::link::Outbox;
@@ -22,6 +22,7 @@ pub enum Work {
     Read(Reading),
     Write(Writing),
     Tunnel(Box<Tunnel>),
+    Watch(Box<Watching>),
 }
 
 pub struct Stream {

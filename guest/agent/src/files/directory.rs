@@ -40,11 +40,6 @@ impl Directory {
         unsafe { libc::dirfd(self.stream) }
     }
 
-    pub fn rewind(&mut self) {
-        // SAFETY: the stream is open.
-        unsafe { libc::rewinddir(self.stream) };
-    }
-
     /// The next entry but `.` and `..`.
     pub fn next(&mut self) -> Sys<Option<Name>> {
         loop {

@@ -1,6 +1,7 @@
 //! The entry record: what is known about a file.
 
 use std::ffi::CStr;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::directory::{is_kind, lstat, read_link_at, stat};
 use super::{absolute, name_of};
@@ -52,7 +53,8 @@ pub fn entry(path: &CStr, with_xattrs: bool, users: &mut Users) -> Outcome<Recor
             }
         }
     }
-    if with_xattrs {
+    // Opening anything else may have effects.
+    if with_xattrs && (is_kind(&own, libc::S_IFREG) || is_kind(&own, libc::S_IFDIR)) {
         add_xattrs(path, &mut record);
     }
     Ok(record)
@@ -71,27 +73,39 @@ fn real_path(path: &CStr) -> Option<Vec<u8>> {
     }
 }
 
-/// Those of the `user.` namespace. A file system without any is no failure.
 fn add_xattrs(path: &CStr, record: &mut Record) {
+    let Ok(file) = crate::sys::open(path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY, 0)
+    else {
+        return;
+    };
+    for (name, value) in user_xattrs(&file) {
+        let mut xattr = Record::new();
+        xattr.bytes(1, &name).bytes(2, &value);
+        record.record(14, &xattr);
+    }
+}
+
+/// Those of the `user.` namespace. A file system without any is no failure.
+pub fn user_xattrs(file: &OwnedFd) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut names = [0; 4096];
     // SAFETY: valid for its length.
-    let length = unsafe { libc::llistxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
-    let Ok(length) = usize::try_from(length) else { return };
-    let mut total = 0;
-    for name in names[..length].split_inclusive(|&byte| byte == 0).filter(|name| name.starts_with(b"user.")) {
+    let length = unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    let names = &names[..usize::try_from(length).unwrap_or(0)];
+    let (mut all, mut total) = (Vec::new(), 0);
+    for name in names.split_inclusive(|&byte| byte == 0).filter(|name| name.starts_with(b"user.")) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
         let mut value = [0; 4096];
         // SAFETY: valid for its length.
-        let length = unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        let length =
+            unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
         let Ok(length) = usize::try_from(length) else { continue };
         total += name.count_bytes() + length;
         if total > MOST_XATTRS {
-            return;
+            break;
         }
-        let mut xattr = Record::new();
-        xattr.bytes(1, name.to_bytes()).bytes(2, &value[..length]);
-        record.record(14, &xattr);
+        all.push((name.to_bytes().to_vec(), value[..length].to_vec()));
     }
+    all
 }
 
 impl Agent {

@@ -9,17 +9,22 @@ mod list;
 mod read;
 mod relocate;
 mod remove;
+mod watch;
 mod write;
 
 use std::ffi::CString;
 
 use crate::error::{Failure, Outcome};
 
+pub use create::{make_directories, Owner};
+pub use directory::{is_kind, open_at, read_link_at, stat_at, Directory};
+pub use entry::user_xattrs;
 pub use read::Reading;
+pub use watch::Watching;
 pub use write::Writing;
 
 /// Paths come from the host, which knows what they are relative to.
-fn absolute(path: &[u8]) -> Outcome<CString> {
+pub fn absolute(path: &[u8]) -> Outcome<CString> {
     if !path.starts_with(b"/") {
         return Err(Failure::invalid("the path is not absolute").about(path));
     }
@@ -37,7 +42,7 @@ fn trimmed(path: &[u8]) -> &[u8] {
 }
 
 /// The part after the last slash; of the root, the root.
-fn name_of(path: &[u8]) -> &[u8] {
+pub fn name_of(path: &[u8]) -> &[u8] {
     match trimmed(path).rsplit(|&byte| byte == b'/').next() {
         Some(b"") | None => b"/",
         Some(name) => name,
