@@ -122,7 +122,9 @@ impl Agent {
                 job.queues().input.push_back(bytes.to_vec());
                 job.notify();
             }
-            Work::Read(_) | Work::Watch(_) => stream.consume(caller.stream, bytes.len(), &mut link.outbox),
+            Work::Read(_) | Work::Watch(_) | Work::Warm(_) => {
+                stream.consume(caller.stream, bytes.len(), &mut link.outbox)
+            }
             Work::Write(_) => self.on_write_data(caller, bytes),
             Work::Tunnel(_) => self.on_tunnel_data(caller, bytes),
         }
@@ -169,7 +171,7 @@ impl Agent {
                 let exec = *exec;
                 self.on_input_end(exec);
             }
-            Work::Exec { .. } | Work::Read(_) | Work::Watch(_) => {}
+            Work::Exec { .. } | Work::Read(_) | Work::Watch(_) | Work::Warm(_) => {}
             Work::Job(job) => {
                 job.queues().input_ended = true;
                 job.notify();
@@ -193,6 +195,7 @@ impl Agent {
             }
             Work::Read(_) => self.advance_read(link, stream),
             Work::Write(_) => {}
+            Work::Warm(_) => self.advance_warm(link, stream),
             Work::Tunnel(_) => self.advance_tunnel(link, stream),
             Work::Watch(_) => self.advance_watch(link, stream),
         }
@@ -278,7 +281,7 @@ impl Agent {
             Some(Work::Exec { exec, .. }) => self.detach(exec, Caller { link: id, stream: number }),
             Some(Work::Job(job)) => job.cancel(),
             // What these hold is closed with them.
-            Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_) | Work::Watch(_)) | None => {}
+            Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_) | Work::Watch(_) | Work::Warm(_)) | None => {}
         }
     }
 }

@@ -40,6 +40,7 @@ impl Agent {
             23 => return self.quiesce(caller, fields),
             24 => self.deadline(fields),
             25 => self.shutdown(fields),
+            26 => return Agent::warm(fields),
             _ => Err(Failure::new(Code::Unimplemented, "no such method")),
         };
         done.map(Begun::Done)

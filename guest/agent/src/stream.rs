@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::exec::Warming;
 use crate::files::{Reading, Watching, Writing};
 use crate::frame::INITIAL_CREDIT;
 use crate::jobs::Job;
@@ -23,6 +24,7 @@ pub enum Work {
     Write(Writing),
     Tunnel(Box<Tunnel>),
     Watch(Box<Watching>),
+    Warm(Warming),
 }
 
 pub struct Stream {

@@ -407,6 +407,25 @@ fn shuts_down_when_asked_or_in_time() {
 }
 
 #[test]
+fn warms_programs() {
+    let agent = Agent::start();
+    let mut client = agent.connect();
+    let program = |argv: &[&str]| command(argv);
+    let arguments = record()
+        .with(1, program(&["/bin/sh", "-c", "kill -USR1 $$"]))
+        .with(1, program(&["no-such-program"]))
+        .with(1, program(&["cat"]))
+        .with(1, record())
+        .with(1, program(&["/bin/sh", "-c", "echo output; exit 3"]));
+    let result = client.call(method::WARM, arguments);
+    // The shell, cat, and the libraries they share.
+    assert_eq!(result.int(1), 3);
+    assert!(result.int(2) > 1_000_000, "{result:?}");
+    assert!(client.call(method::LIST, record()).all(1).is_empty());
+    assert_eq!(client.run(shell("echo fine")).text(), "fine\n");
+}
+
+#[test]
 fn answers_about_itself() {
     let agent = Agent::start();
     let mut client = agent.connect();

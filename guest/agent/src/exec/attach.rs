@@ -21,7 +21,8 @@ impl Agent {
                 _ => {}
             }
         }
-        let process = self.processes.all.get_mut(&exec).filter(|process| !process.forgotten);
+        let process =
+            self.processes.all.get_mut(&exec).filter(|process| !process.forgotten && process.warming.is_none());
         let process = process.ok_or(Failure::new(Code::NotFound, "no such process"))?;
         let mut position = [0, 0];
         for (side, channel) in process.channels.iter().enumerate() {

@@ -30,7 +30,9 @@ impl Agent {
             if pid <= 0 {
                 break;
             }
-            if let Some(exec) = self.processes.by_pid.remove(&pid) {
+            if libc::WIFSTOPPED(status) {
+                self.on_trace_stop(pid, status);
+            } else if let Some(exec) = self.processes.by_pid.remove(&pid) {
                 self.on_end(exec, status, usage);
             }
         }
@@ -104,6 +106,10 @@ impl Agent {
         process.retired = true;
         process.channels.iter_mut().for_each(|channel| channel.ring.seal());
         self.timers.cancel(&mut process.output_overdue);
+        if let Some(caller) = process.warming {
+            self.processes.all.remove(&exec);
+            return self.on_warm_end(caller);
+        }
         self.processes.ended.push_back((sys::now_ns() + FORGET_AFTER_MS * MS, exec));
         while self.processes.ended.len() > MOST_ENDED {
             self.processes.forget_oldest();

@@ -24,6 +24,17 @@ pub struct Plan {
     groups: Option<Vec<libc::gid_t>>,
 }
 
+/// What a process is to the agent beyond being its child.
+#[derive(Debug, Clone, Copy)]
+pub struct Relation {
+    /// Its stdin is its controlling terminal.
+    pub terminal: bool,
+    /// It dies with the agent.
+    pub bound: bool,
+    /// The agent is its tracer.
+    pub traced: bool,
+}
+
 impl Plan {
     pub fn new(users: &mut Users, settings: &Settings, request: &Request) -> Outcome<Self> {
         let account = settings.account(users, &request.user)?;
@@ -68,8 +79,7 @@ impl Plan {
         &mut self,
         spawner: &mut Spawner,
         stdio: [RawFd; 3],
-        terminal: bool,
-        bound: bool,
+        relation: Relation,
     ) -> Result<i32, (Stage, Errno)> {
         let mut argv = self.arguments.pointers();
         argv.insert(0, std::ptr::null());
@@ -78,8 +88,9 @@ impl Plan {
         let signals = crate::signals::none();
         let mut child = Child::new(&mut argv, &envp, &candidates, &cwd, stdio, &signals);
         child.cwd_is_optional = self.cwd_is_optional;
-        child.terminal = terminal;
-        child.bound = bound;
+        child.terminal = relation.terminal;
+        child.bound = relation.bound;
+        child.traced = relation.traced;
         child.identity = self.groups.as_ref().map(|groups| (self.account.uid, self.account.gid, groups.as_slice()));
         spawner.spawn(&mut child)
     }

@@ -14,7 +14,7 @@ impl Agent {
         let mut left = self.processes.all.len();
         for (&exec, process) in &self.processes.all {
             left -= 1;
-            if process.forgotten {
+            if process.forgotten || process.warming.is_some() {
                 continue;
             }
             let mut entry = Record::new();

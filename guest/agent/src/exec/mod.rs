@@ -12,6 +12,7 @@ mod request;
 mod ring;
 mod spawn;
 mod start;
+mod warm;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -22,6 +23,8 @@ use crate::record::Record;
 use crate::sys::Sys;
 use crate::timers::Key;
 use crate::users::Account;
+
+pub use warm::Warming;
 
 use input::Input;
 use ring::Ring;
@@ -75,6 +78,8 @@ struct Process {
     /// The agent has sent it a deadly signal.
     killed: bool,
     ended: Option<Ended>,
+    /// Traced, and run for nothing but what it brings into memory.
+    warming: Option<Caller>,
     /// Among the ended ones: its output has ended too.
     retired: bool,
     /// No longer listed; only kept until those attached have seen it all.

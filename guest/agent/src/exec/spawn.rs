@@ -25,6 +25,8 @@ pub struct Child<'a> {
     pub identity: Option<(libc::uid_t, libc::gid_t, &'a [libc::gid_t])>,
     /// Dies with the agent.
     pub bound: bool,
+    /// Stops for the agent after exec.
+    pub traced: bool,
     pub signals: &'a libc::sigset_t,
     outcome: (Stage, Errno),
 }
@@ -56,6 +58,7 @@ impl<'a> Child<'a> {
             terminal: false,
             identity: None,
             bound: false,
+            traced: false,
             signals,
             outcome: (Stage::Clone, Errno(0)),
         }
@@ -116,6 +119,9 @@ impl<'a> Child<'a> {
         if self.bound {
             // After the change of user, which takes it back.
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        }
+        if self.traced {
+            check(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) as c_int)?;
         }
         crate::signals::restore_in_child(self.signals)
     }

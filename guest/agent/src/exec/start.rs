@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::input::Input;
-use super::launch::Plan;
+use super::launch::{Plan, Relation};
 use super::request::Request;
 use super::ring::{Ring, SMALLEST_RING};
 use super::spawn::Stage;
@@ -80,7 +80,7 @@ impl Agent {
         }
         let control = request.stdin || request.pty.is_some();
         let detached = request.detached;
-        let (exec, pid) = self.start_process(request)?;
+        let (exec, pid) = self.start_process(request, None)?;
         let mut started = Record::new();
         started.int(1, exec).int(2, pid as u64);
         if let Some(link) = self.links.get_mut(&caller.link) {
@@ -97,14 +97,15 @@ impl Agent {
         Ok(Begun::Running(Work::Exec { exec, control }))
     }
 
-    fn start_process(&mut self, request: Request) -> Outcome<(u64, i32)> {
+    pub(super) fn start_process(&mut self, request: Request, warming: Option<Caller>) -> Outcome<(u64, i32)> {
         let mut plan = Plan::new(&mut self.users, &self.settings, &request)?;
         let plumbing = Plumbing::new(&request, plan.account.uid, self.processes.spawner.null())?;
         let started_wall_ns = sys::wall_clock_ns();
         let started_ns = sys::now_ns();
-        let bound = self.machine.is_none();
+        let relation =
+            Relation { terminal: request.pty.is_some(), bound: self.machine.is_none(), traced: warming.is_some() };
         let pid = plan
-            .launch(&mut self.processes.spawner, plumbing.stdio, request.pty.is_some(), bound)
+            .launch(&mut self.processes.spawner, plumbing.stdio, relation)
             .map_err(|(stage, errno)| start_failure(stage, errno, &plan))?;
         drop(plumbing.ends);
 
@@ -137,6 +138,7 @@ impl Agent {
             timed_out: false,
             killed: false,
             ended: None,
+            warming,
             retired: false,
             forgotten: false,
         };
