@@ -8,6 +8,7 @@ const entryTypes: Readonly<Record<number, Entry['type']>> = { 1: 'file', 2: 'dir
 
 /** An entry record. Throws `guest_protocol_error`. */
 export function parseEntry(fields: Fields): Entry {
+  const xattrs = fields.records(14).map((record): [string, string] => [record.string(1), record.string(2)]);
   return {
     name: fields.string(1),
     path: fields.string(2),
@@ -20,6 +21,7 @@ export function parseEntry(fields: Fields): Entry {
     group: fields.string(9),
     modifiedAt: timeOf(fields),
     symlinkTarget: fields.flag(12) ? fields.string(11) : null,
+    ...(xattrs.length === 0 ? {} : { xattrs: Object.fromEntries(xattrs) }),
   };
 }
 

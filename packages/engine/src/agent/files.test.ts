@@ -136,13 +136,16 @@ test('changes that were lost are told after those that came', async () => {
 
 test('a flood of changes nobody reads ends the watch, not the session', async () => {
   const { agent, guest } = await openHostile();
-  for (const name of ['x', 'x'.repeat(30_000)]) {
+  for (const [name, most] of [
+    ['x', 17_000],
+    ['x'.repeat(30_000), 200],
+  ] as const) {
     const watching = agent.watch('/w', {});
     const { stream } = await guest.nextOf(frameKinds.open);
     await guest.message(stream, messages.watching);
     const changes = await watching;
     const change = new RecordWriter().integer(1, 1).string(2, name);
-    for (let i = 0; i < 17_000 && guest.frames.at(-1)?.kind !== frameKinds.cancel; i++) {
+    for (let i = 0; i < most && guest.frames.at(-1)?.kind !== frameKinds.cancel; i++) {
       await guest.message(stream, messages.change, change);
     }
     assert.equal((await guest.next()).kind, frameKinds.cancel);

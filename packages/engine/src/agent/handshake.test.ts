@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { PassThrough, duplexPair } from 'node:stream';
+import { Duplex, PassThrough, duplexPair } from 'node:stream';
 import test from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import { openSession } from './connect.ts';
+import { encodeFrame } from './frame.ts';
 import { EchoHunter, FLUSH_LENGTH, MAGIC, encodeHello } from './handshake.ts';
 import { HostileGuest } from './testing/hostile-guest.ts';
 import { Random } from './testing/random.ts';
@@ -78,6 +79,21 @@ test('a session flushes when asked, and what follows the echo belongs to it', as
     await ping;
     await agent.close();
   }
+});
+
+test('what comes right behind the echo is not lost', async () => {
+  const host = new Duplex({ read() {}, write: (_chunk, _encoding, settle) => settle() });
+  const written = new Promise<Buffer>((resolve) => {
+    host._write = (chunk: Buffer, _encoding, settle) => {
+      settle();
+      resolve(chunk);
+    };
+  });
+  const opening = openSession(host, { flush: false });
+  host.push(echo(1, (await written).subarray(-16)));
+  host.push(encodeFrame(99, 1, null));
+  const agent = await opening;
+  assert.ok(isProtocolError(await agent.closed));
 });
 
 test('a guest that does not answer costs the time limit, and the stream is destroyed', async () => {

@@ -5,7 +5,7 @@ import { mkdir, readFile, readlink, stat, symlink, writeFile } from 'node:fs/pro
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import test, { after, before, beforeEach } from 'node:test';
+import test, { after, before, beforeEach, type TestContext } from 'node:test';
 import type { Change } from '@novasandbox/protocol';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import { liveBytes } from './testing/memory.ts';
@@ -217,16 +217,25 @@ test('archives go in and come out', { timeout: 20_000 }, async () => {
   await rejects(agent.tarOut(join(directory, 'none'), undefined), 'file_not_found');
 });
 
-async function listen(serve: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
-  const server = createServer({ allowHalfOpen: true }, serve).listen(0, '127.0.0.1');
+/** A server of this host, which is the agent's host too; it ends with the test. */
+async function listen(t: TestContext, serve: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    serve(socket);
+  }).listen(0, '127.0.0.1');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
   await once(server, 'listening');
   const address = server.address();
   assert.ok(address !== null && typeof address === 'object');
   return { server, port: address.port };
 }
 
-test('a tunnel carries bytes both ways to their ends', { timeout: 30_000 }, async () => {
-  const { server, port } = await listen((socket) => socket.pipe(socket));
+test('a tunnel carries bytes both ways to their ends', { timeout: 30_000 }, async (t) => {
+  const { server, port } = await listen(t, (socket) => socket.pipe(socket));
   const tunnel = await agent.tunnel({ port });
   const content = randomBytes(10_000_000);
   tunnel.end(content);
@@ -236,9 +245,9 @@ test('a tunnel carries bytes both ways to their ends', { timeout: 30_000 }, asyn
   await rejects(agent.tunnel({ port }), 'connection_refused');
 });
 
-test('a tunnel that is destroyed closes the connection in the guest', { timeout: 10_000 }, async () => {
+test('a tunnel that is destroyed closes the connection in the guest', { timeout: 10_000 }, async (t) => {
   const closed = Promise.withResolvers<void>();
-  const { server, port } = await listen((socket) => {
+  const { port } = await listen(t, (socket) => {
     socket.on('error', () => {});
     socket.on('close', () => closed.resolve());
     socket.resume();
@@ -247,5 +256,4 @@ test('a tunnel that is destroyed closes the connection in the guest', { timeout:
   const tunnel = await agent.tunnel({ port });
   tunnel.destroy();
   await closed.promise;
-  server.close();
 });

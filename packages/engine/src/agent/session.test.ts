@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import test from 'node:test';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { INITIAL_CREDIT, MAX_DATA, MAX_STREAMS, encodeFrame, frameKinds } from './frame.ts';
 import { messages, methods } from './methods.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile, type HostFrame, type HostileGuest } from './testing/hostile-guest.ts';
+import { rejects } from './testing/rejects.ts';
 
 const withCode =
   (...codes: ErrorCode[]) =>
@@ -221,6 +223,29 @@ test('every call hears its signal, before and while it runs', async () => {
     await rejected;
     assert.equal((await guest.nextOf(frameKinds.cancel)).stream, open.stream);
   }
+  await agent.close();
+});
+
+test('a call that has ended leaves nothing at its signal', async () => {
+  const { agent, guest } = await openHostile();
+  const { signal } = new AbortController();
+  const ping = agent.ping({ signal });
+  const { stream } = await guest.next();
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  await guest.result(stream);
+  await ping;
+  const failing = rejects(agent.stat('/', undefined, { signal }), 'file_not_found');
+  await guest.error((await guest.next()).stream, 'not_found');
+  await failing;
+  const starting = agent.exec({ argv: ['x'] }, { signal });
+  const open = await guest.next();
+  await guest.message(open.stream, messages.started);
+  const child = await starting;
+  assert.equal(getEventListeners(signal, 'abort').length, 1);
+  await guest.result(open.stream);
+  await child.exit;
+  await rejects(agent.exec({ argv: ['x'.repeat(2_000_000)] }, { signal }), 'invalid_argument');
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
   await agent.close();
 });
 

@@ -121,23 +121,34 @@ test('an answer before the end of the upload is a protocol error', async () => {
 test('an upload counts the silence of the guest, not that of its source', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const { agent, guest } = await openHostile();
-  const step = Promise.withResolvers<void>();
+  const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
   const slow = async function* (): AsyncGenerator<Buffer> {
-    await step.promise;
+    await steps[0].promise;
     yield Buffer.alloc(INITIAL_CREDIT + 2);
+    await steps[1].promise;
+    yield Buffer.alloc(1);
   };
   const writing = rejects(agent.writeFile('/f', slow(), {}), 'guest_unreachable');
   const { stream } = await guest.next();
-  t.mock.timers.tick(1_000_000);
-  step.resolve();
+  /** Lets the time pass, then all that follows from it. */
+  const pass = async (ms: number): Promise<void> => {
+    t.mock.timers.tick(ms);
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await pass(1_000_000);
+  steps[0].resolve();
   let bytes = 0;
   while (bytes < INITIAL_CREDIT) bytes += (await guest.next()).body.length;
-  t.mock.timers.tick(29_000);
-  await guest.credit(stream, 1);
-  assert.equal((await guest.next()).body.length, 1);
-  t.mock.timers.tick(29_000);
-  assert.equal(guest.frames.at(-1)?.kind, frameKinds.data);
-  t.mock.timers.tick(1000);
+  for (let i = 0; i < 2; i++) {
+    await pass(29_000);
+    await guest.credit(stream, 1);
+    assert.equal((await guest.next()).body.length, 1);
+  }
+  await pass(1_000_000);
+  steps[1].resolve();
+  await pass(29_000);
+  assert.equal(guest.frames.at(-1)?.kind, frameKinds.data, 'the guest still has a second');
+  await pass(1000);
   await writing;
   assert.equal((await guest.next()).kind, frameKinds.cancel);
   await agent.close();

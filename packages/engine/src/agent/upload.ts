@@ -100,7 +100,7 @@ class Silence {
   }
 
   heard(): void {
-    this.#timer?.refresh();
+    if (this.#timer !== undefined) this.begin();
   }
 
   pause(): void {
