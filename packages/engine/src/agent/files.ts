@@ -30,7 +30,12 @@ export async function list(
   options?: CallOptions,
 ): Promise<Entry[]> {
   const limit = how.limit ?? DEFAULT_LIST_LIMIT;
-  const args = new RecordWriter().string(1, path).integer(2, how.depth).string(3, how.user).integer(4, limit).flag(5, how.xattrs);
+  const args = new RecordWriter()
+    .string(1, path)
+    .integer(2, how.depth)
+    .string(3, how.user)
+    .integer(4, limit)
+    .flag(5, how.xattrs);
   const most = limit === 0 ? DEFAULT_LIST_LIMIT : limit;
   const entries: Entry[] = [];
   let bytes = 0;

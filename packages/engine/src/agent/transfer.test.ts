@@ -130,10 +130,14 @@ test('an upload counts the silence of the guest, not that of its source', async 
   };
   const writing = rejects(agent.writeFile('/f', slow(), {}), 'guest_unreachable');
   const { stream } = await guest.next();
-  /** Lets the time pass, then all that follows from it. */
-  const pass = async (ms: number): Promise<void> => {
-    t.mock.timers.tick(ms);
+  const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  /** Lets the time pass, between all that was under way and all that follows from it. */
+  const pass = async (ms: number): Promise<void> => {
+    await settle();
+    t.mock.timers.tick(ms);
+    await settle();
   };
   await pass(1_000_000);
   steps[0].resolve();
