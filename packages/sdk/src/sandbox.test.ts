@@ -83,7 +83,7 @@ test('disposing a handle from connect leaves the sandbox, and a closed handle sa
   await sandbox[Symbol.asyncDispose]();
   assert.deepEqual(calls, []);
   await assert.rejects(sandbox.getInfo(), { code: 'invalid_state' });
-  assert.throws(() => sandbox.files.stat('/'), { code: 'invalid_state' });
+  await assert.rejects(sandbox.files.stat('/'), { code: 'invalid_state' });
 });
 
 test('disconnect gives up a sandbox that create made', async () => {

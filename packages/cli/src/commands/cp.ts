@@ -22,7 +22,7 @@ export function define(command: Command): void {
     .argument('<source>', 'path of the host, sandbox:path, or - for stdin')
     .argument('<destination>', 'sandbox:path, path of the host, or - for stdout')
     .option('-a, --archive', 'the stream is a tar archive')
-    .option('-u, --user <user>', "user of the sandbox to read or write as (default: the sandbox's)")
+    .option('-u, --user <user>', "owner of what is made in the sandbox (default: the sandbox's user)")
     .option('--max-size <size>', 'most that is taken from a sandbox: MiB, 512m or 2g', parseMemorySize, 16 * 1024)
     .option('-q, --quiet', 'no progress')
     .option('--json', 'print what was copied as JSON')

@@ -1,7 +1,7 @@
 import type { ProgressSink } from '@novasandbox/protocol';
 
 export interface CopyOptions {
-  /** User of the guest to read or write as. */
+  /** Owner of what is made in the guest, at whose home relative paths start. */
   readonly user?: string | undefined;
   /** A stream is a tar archive, not the contents of one file. */
   readonly archive: boolean;

@@ -1,16 +1,17 @@
-import type { ByteSource } from '@novasandbox/engine';
+import type { ByteSource, FileService } from '@novasandbox/engine';
 import { isNovaError, type Change, type Entry } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { extractTar, type ExtractLimits, type ExtractResult } from '../tar/extract.ts';
 import { packDirectory } from '../tar/pack-directory.ts';
+import type { GuestPaths } from './guest-paths.ts';
 import { collect, contentBytes, type FileContent } from './file-content.ts';
 
 /** Most bytes `read` and `readBytes` hold in memory unless told otherwise. */
 export const defaultMaxReadBytes = 256 * 1024 * 1024;
 
-/** As whom, and until when. Relative paths start at the home of the user. */
+/** For whom, and until when. Files are handled as the guest's superuser would; what is created belongs to the user. */
 export interface FileOptions {
-  /** User of the guest; default: the sandbox's. */
+  /** Owner of what is created, at whose home relative paths start; default: the sandbox's user. */
   readonly user?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,10 +42,12 @@ export interface FileWatch extends AsyncIterable<Change>, AsyncDisposable {
 /** Files of one sandbox. */
 export class Files {
   readonly #scope: SandboxScope;
+  readonly #paths: GuestPaths;
 
   /** @internal */
-  constructor(scope: SandboxScope) {
+  constructor(scope: SandboxScope, paths: GuestPaths) {
     this.#scope = scope;
+    this.#paths = paths;
   }
 
   /** A file as text: UTF-8, with U+FFFD for what is not. */
@@ -62,7 +65,7 @@ export class Files {
   async readStream(path: string, options: ReadOptions = {}): Promise<FileStream> {
     const { signal, user, offset = 0, length } = options;
     const range = { offset, user, ...(length === undefined ? {} : { length }) };
-    const reader = await this.#scope.engine.files.read(this.#scope.id, path, range, { signal });
+    const reader = await this.#engine.read(this.#scope.id, await this.#paths.resolve(path, user), range, { signal });
     return {
       entry: reader.entry,
       [Symbol.asyncIterator]: () => reader.bytes[Symbol.asyncIterator](),
@@ -71,19 +74,20 @@ export class Files {
   }
 
   /** Writes a file of any size; directories on the way are made. */
-  write(path: string, content: FileContent, options: WriteOptions = {}): Promise<Entry> {
+  async write(path: string, content: FileContent, options: WriteOptions = {}): Promise<Entry> {
     const { signal, ...how } = options;
-    return this.#scope.engine.files.write(this.#scope.id, path, contentBytes(content), how, { signal });
+    const resolved = await this.#paths.resolve(path, how.user);
+    return this.#engine.write(this.#scope.id, resolved, contentBytes(content), how, { signal });
   }
 
   /** A directory's entries, in order of name; with `depth`, those of its directories too. */
-  list(path: string, options: FileOptions & { readonly depth?: number } = {}): Promise<Entry[]> {
+  async list(path: string, options: FileOptions & { readonly depth?: number } = {}): Promise<Entry[]> {
     const { signal, ...how } = options;
-    return this.#scope.engine.files.list(this.#scope.id, path, how, { signal });
+    return this.#engine.list(this.#scope.id, await this.#paths.resolve(path, how.user), how, { signal });
   }
 
-  stat(path: string, { user, signal }: FileOptions = {}): Promise<Entry> {
-    return this.#scope.engine.files.stat(this.#scope.id, path, user, { signal });
+  async stat(path: string, { user, signal }: FileOptions = {}): Promise<Entry> {
+    return this.#engine.stat(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
   }
 
   async exists(path: string, options: FileOptions = {}): Promise<boolean> {
@@ -97,32 +101,35 @@ export class Files {
   }
 
   /** Makes a directory and those on the way. False when it was there. */
-  makeDir(path: string, options: FileOptions & { readonly mode?: number } = {}): Promise<boolean> {
+  async makeDir(path: string, options: FileOptions & { readonly mode?: number } = {}): Promise<boolean> {
     const { signal, ...how } = options;
-    return this.#scope.engine.files.makeDirectory(this.#scope.id, path, how, { signal });
+    return this.#engine.makeDirectory(this.#scope.id, await this.#paths.resolve(path, how.user), how, { signal });
   }
 
-  rename(source: string, destination: string, { user, signal }: FileOptions = {}): Promise<Entry> {
-    return this.#scope.engine.files.move(this.#scope.id, source, destination, user, { signal });
+  async rename(source: string, destination: string, { user, signal }: FileOptions = {}): Promise<Entry> {
+    const [from, to] = [await this.#paths.resolve(source, user), await this.#paths.resolve(destination, user)];
+    return this.#engine.move(this.#scope.id, from, to, user, { signal });
   }
 
   /** Removes a file, or a directory with all in it. False when nothing was there. */
-  remove(path: string, { user, signal }: FileOptions = {}): Promise<boolean> {
-    return this.#scope.engine.files.remove(this.#scope.id, path, user, { signal });
+  async remove(path: string, { user, signal }: FileOptions = {}): Promise<boolean> {
+    return this.#engine.remove(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
   }
 
-  setAttributes(
+  async setAttributes(
     path: string,
     attributes: { readonly mode?: number; readonly owner?: string },
     { user, signal }: FileOptions = {},
   ): Promise<Entry> {
-    return this.#scope.engine.files.setAttributes(this.#scope.id, path, { ...attributes, user }, { signal });
+    const resolved = await this.#paths.resolve(path, user);
+    return this.#engine.setAttributes(this.#scope.id, resolved, { ...attributes, user }, { signal });
   }
 
   /** Resolves when the watch stands: what changes from then on is told. */
   async watch(path: string, options: FileOptions & { readonly recursive?: boolean } = {}): Promise<FileWatch> {
     const { signal, ...how } = options;
-    const changes = await this.#scope.engine.files.watch(this.#scope.id, path, how, { signal });
+    const resolved = await this.#paths.resolve(path, how.user);
+    const changes = await this.#engine.watch(this.#scope.id, resolved, how, { signal });
     const stop = (): Promise<void> => Promise.resolve(changes[Symbol.asyncDispose]());
     return {
       stop,
@@ -165,17 +172,25 @@ export class Files {
     return await extractTar(tar, hostDirectory, options);
   }
 
-  /** Unpacks a tar stream into a directory of the guest. */
-  importTar(
+  /** Unpacks a tar stream into a directory of the guest. All of it belongs to the user. */
+  async importTar(
     path: string,
     tar: ByteSource,
     { user, signal }: FileOptions = {},
   ): Promise<{ readonly entries: number; readonly bytes: number }> {
-    return this.#scope.engine.files.tarIn(this.#scope.id, path, tar, user, { signal });
+    const owner = user ?? (await this.#paths.defaultUser());
+    return this.#engine.tarIn(this.#scope.id, await this.#paths.resolve(path, owner), tar, owner, { signal });
   }
 
   /** A directory or file of the guest as a tar stream. Hostile: never unpack it unchecked. */
-  exportTar(path: string, { user, signal }: FileOptions = {}): Promise<AsyncIterable<Uint8Array> & AsyncDisposable> {
-    return this.#scope.engine.files.tarOut(this.#scope.id, path, user, { signal });
+  async exportTar(
+    path: string,
+    { user, signal }: FileOptions = {},
+  ): Promise<AsyncIterable<Uint8Array> & AsyncDisposable> {
+    return this.#engine.tarOut(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
+  }
+
+  get #engine(): FileService {
+    return this.#scope.engine.files;
   }
 }
