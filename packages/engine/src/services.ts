@@ -106,7 +106,7 @@ export interface FileService {
   list(
     ref: string,
     path: string,
-    how?: { readonly depth?: number; readonly user?: string | undefined },
+    how?: { readonly depth?: number; readonly user?: string | undefined; readonly xattrs?: boolean },
     context?: CallContext,
   ): Promise<Entry[]>;
   makeDirectory(
@@ -120,7 +120,13 @@ export interface FileService {
   setAttributes(
     ref: string,
     path: string,
-    attributes: { readonly mode?: number; readonly owner?: string; readonly user?: string | undefined },
+    attributes: {
+      readonly mode?: number;
+      readonly owner?: string;
+      readonly user?: string | undefined;
+      /** Extended attributes by their whole name, of the `user.` namespace. */
+      readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+    },
     context?: CallContext,
   ): Promise<Entry>;
   watch(

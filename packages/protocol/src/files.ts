@@ -15,6 +15,8 @@ export const entrySchema = z.object({
   group: z.string(),
   modifiedAt: z.iso.datetime(),
   symlinkTarget: z.string().nullable(),
+  /** Extended attributes of the `user.` namespace, where there are any and they were asked for. */
+  xattrs: z.record(z.string(), z.string()).optional(),
 });
 export type Entry = z.infer<typeof entrySchema>;
 

@@ -165,7 +165,13 @@ export interface GuestAgent extends AsyncDisposable {
   stat(path: string, user?: string, options?: CallOptions): Promise<Entry>;
   list(
     path: string,
-    how: { readonly depth?: number; readonly user?: string | undefined; readonly limit?: number },
+    how: {
+      readonly depth?: number;
+      readonly user?: string | undefined;
+      readonly limit?: number;
+      /** Entries come with their extended attributes. */
+      readonly xattrs?: boolean;
+    },
     options?: CallOptions,
   ): Promise<Entry[]>;
   makeDirectory(

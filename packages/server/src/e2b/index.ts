@@ -1,0 +1,151 @@
+import { NovaError, parse } from '@novasandbox/protocol';
+import type { Permission } from '@novasandbox/protocol/api';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { ServerContext } from '../context.ts';
+import { principalOf } from '../http/hooks.ts';
+import { startAutoPause } from './auto-pause.ts';
+import { createSandbox } from './create.ts';
+import { sendE2bError } from './errors.ts';
+import { liveSandbox } from './find.ts';
+import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
+import { listSandboxes } from './list.ts';
+import { missingRoutes } from './missing.ts';
+import { metricsBody } from './usage.ts';
+import {
+  connectSchema,
+  createSchema,
+  detailBody,
+  listedBody,
+  listSchema,
+  metricsSchema,
+  sandboxBody,
+  timeoutBodySchema,
+} from './wire.ts';
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface E2bOptions {
+  readonly context: ServerContext;
+}
+
+/** The control plane of E2B's API: what its unmodified clients call to make, find and end sandboxes. */
+export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context }) => {
+  const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
+    for (const url of urls)
+      app.route({ method, url, config: { permission, operation: `e2b.${operation}` }, handler: guarded(handler) });
+  };
+
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = sendE2bError(reply, thrown);
+    request.failure = error.code;
+    if (error.code === 'internal')
+      context.log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
+  });
+  // Clients send an empty body with the type of JSON where they have nothing to say.
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, body === '' ? {} : JSON.parse(body.toString()));
+    } catch {
+      done(new NovaError('malformed_request', 'The body is not JSON.'));
+    }
+  });
+
+  route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    const info = await createSandbox(context, parse(createSchema, request.body ?? {}, 'sandbox'), gone.signal);
+    void reply.code(201);
+    return sandboxBody(context, info, principalOf(request));
+  });
+
+  const list =
+    (states: readonly string[]): Handler =>
+    async (request, reply) => {
+      const page = await listSandboxes(context, parse(listSchema, request.query, 'query'), states);
+      if (page.nextToken !== null) void reply.header('x-next-token', page.nextToken);
+      return page.items.map(listedBody);
+    };
+  route('GET', ['/v2/sandboxes'], 'vm:read', 'list', list(['running', 'paused']));
+  route('GET', ['/sandboxes'], 'vm:read', 'list', list(['running']));
+
+  route('GET', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:read', 'get', async (request) =>
+    detailBody(context, await liveSandbox(context, idOf(request)), principalOf(request)),
+  );
+
+  route('DELETE', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:delete', 'kill', async (request, reply) => {
+    const { id } = await liveSandbox(context, idOf(request));
+    await context.engine.sandboxes.remove(id, { force: true });
+    void reply.code(204);
+  });
+
+  route(
+    'POST',
+    ['/sandboxes/:id/connect', '/v2/sandboxes/:id/connect'],
+    'guest:connect',
+    'connect',
+    async (request, reply) => {
+      const { timeout } = parse(connectSchema, request.body ?? {}, 'body');
+      const { info, resumed } = await connect(context, idOf(request), timeout);
+      void reply.code(resumed ? 201 : 200);
+      return sandboxBody(context, info, principalOf(request));
+    },
+  );
+
+  route('POST', ['/sandboxes/:id/resume'], 'vm:start', 'resume', async (request, reply) => {
+    const { timeout } = parse(connectSchema, request.body ?? {}, 'body');
+    const info = await resumePaused(context, idOf(request), timeout);
+    void reply.code(201);
+    return sandboxBody(context, info, principalOf(request));
+  });
+
+  route('POST', ['/sandboxes/:id/pause', '/v2/sandboxes/:id/pause'], 'vm:stop', 'pause', async (request, reply) => {
+    await pause(context, idOf(request));
+    void reply.code(204);
+  });
+
+  route(
+    'POST',
+    ['/sandboxes/:id/timeout', '/v2/sandboxes/:id/timeout'],
+    'vm:update',
+    'timeout',
+    async (request, reply) => {
+      const { timeout } = parse(timeoutBodySchema, request.body, 'body');
+      await setTimeoutOf(context, idOf(request), timeout);
+      void reply.code(204);
+    },
+  );
+
+  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) =>
+    metricsBody(context, await liveSandbox(context, idOf(request)), parse(metricsSchema, request.query, 'query')),
+  );
+
+  route('GET', ['/templates/aliases/:alias'], 'template:read', 'template', async (request) => {
+    const { alias = '' } = request.params as Record<string, string | undefined>;
+    const found = (await context.engine.templates.list()).find(({ id }) => id === alias);
+    if (found === undefined) throw new NovaError('unknown_template', `template '${alias}' not found`);
+    return { templateID: found.id, public: false };
+  });
+
+  for (const { method, url, permission, what } of missingRoutes) {
+    route(method, [url], permission, 'missing', async () => {
+      throw new NovaError('not_implemented', `${what} are not there yet.`);
+    });
+  }
+
+  const autoPause = startAutoPause(context);
+  app.addHook('onClose', async () => autoPause[Symbol.dispose]());
+};
+
+/** A handler that returns nothing has answered with its code alone. */
+function guarded(handler: Handler): Handler {
+  return async (request, reply) => {
+    const body = await handler(request, reply);
+    return body === undefined ? reply.send() : body;
+  };
+}
+
+function idOf(request: FastifyRequest): string {
+  return (request.params as Record<string, string | undefined>)['id'] ?? '';
+}

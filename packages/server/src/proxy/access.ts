@@ -1,0 +1,62 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import type { ServerContext } from '../context.ts';
+import { traitsOf } from '../e2b/labels.ts';
+
+const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+/** A running sandbox by its whole id; null when there is none or it does not run. */
+export async function runningSandbox({ engine }: ServerContext, id: string): Promise<SandboxInfo | null> {
+  try {
+    const info = await engine.sandboxes.get(id);
+    // Names and prefixes are for people: a host name always says the whole id.
+    return info.id === id && info.state === 'running' ? info : null;
+  } catch (error) {
+    if (isNovaError(error, 'sandbox_not_found')) return null;
+    throw error;
+  }
+}
+
+/** May the request speak with a port: opened by who made the sandbox, by the traffic token, or with a key that may connect. */
+export async function mayUsePort(
+  context: ServerContext,
+  info: SandboxInfo,
+  request: IncomingMessage,
+): Promise<boolean> {
+  const { auth } = context;
+  if (traitsOf(info.labels).publicTraffic) return true;
+  if (auth.matches(one(request.headers['e2b-traffic-access-token']), auth.trafficToken(info.id))) return true;
+  return mayConnect(context, request.headers);
+}
+
+/** May the request use the agent API: the sandbox's own token, or a sandbox made without. */
+export function mayUseAgent({ auth }: ServerContext, info: SandboxInfo, headers: IncomingHttpHeaders): boolean {
+  if (!traitsOf(info.labels).secure) return true;
+  return auth.matches(one(headers['x-access-token']), auth.sandboxToken(info.id));
+}
+
+async function mayConnect({ auth }: ServerContext, headers: IncomingHttpHeaders): Promise<boolean> {
+  if (!looksLikeOurs(one(headers['x-api-key'])) && !looksLikeOurs(bearer(headers.authorization))) return false;
+  try {
+    auth.authorise(await auth.authenticate(headers), 'guest:connect');
+    return true;
+  } catch (error) {
+    if (isNovaError(error)) return false;
+    throw error;
+  }
+}
+
+/** Credentials of this server in a request for a guest, by their form or because they open something here. */
+export function isOurCredential({ auth }: ServerContext, sandboxId: string): (name: string, value: string) => boolean {
+  return (name, value) => {
+    if (name === 'x-access-token') return auth.matches(value, auth.sandboxToken(sandboxId));
+    if (name === 'x-api-key') return looksLikeOurs(value);
+    return looksLikeOurs(bearer(value));
+  };
+}
+
+const bearer = (value: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(value ?? '')?.[1];
+
+function looksLikeOurs(value: string | undefined): boolean {
+  return value !== undefined && /^(?:nova|e2b)_/.test(value);
+}

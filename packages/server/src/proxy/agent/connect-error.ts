@@ -1,0 +1,47 @@
+import { Code, ConnectError } from '@connectrpc/connect';
+import { toNovaError, type ErrorCode } from '@novasandbox/protocol';
+import type { Scope } from './scope.ts';
+
+const codes: Partial<Record<ErrorCode, Code>> = {
+  invalid_argument: Code.InvalidArgument,
+  command_not_found: Code.NotFound,
+  command_not_executable: Code.PermissionDenied,
+  unknown_user: Code.Unauthenticated,
+  process_not_found: Code.NotFound,
+  file_not_found: Code.NotFound,
+  file_exists: Code.AlreadyExists,
+  is_a_directory: Code.InvalidArgument,
+  not_a_directory: Code.InvalidArgument,
+  directory_not_empty: Code.FailedPrecondition,
+  permission_denied: Code.PermissionDenied,
+  guest_resource_exhausted: Code.ResourceExhausted,
+  invalid_state: Code.FailedPrecondition,
+  not_implemented: Code.Unimplemented,
+  cancelled: Code.Canceled,
+  command_timeout: Code.DeadlineExceeded,
+  guest_unreachable: Code.Unavailable,
+  sandbox_not_found: Code.Unavailable,
+  sandbox_not_running: Code.Unavailable,
+  channel_busy: Code.ResourceExhausted,
+};
+
+/** Any thrown thing as Connect tells it. What is our own fault is logged, not told. */
+export function connectError(scope: Scope, error: unknown): ConnectError {
+  if (error instanceof ConnectError) return error;
+  const { code, message } = toNovaError(error);
+  if (code === 'unknown_user' && scope.user !== undefined)
+    return new ConnectError(`invalid username: '${scope.user}'`, Code.Unauthenticated);
+  const known = codes[code];
+  if (known !== undefined) return new ConnectError(message, known);
+  scope.context.log.error({ err: error, sandbox: scope.info.id }, 'the agent API failed');
+  return new ConnectError('internal error', Code.Internal);
+}
+
+const lost: readonly ErrorCode[] = ['guest_unreachable', 'sandbox_not_found', 'sandbox_not_running'];
+
+/** Whether the sandbox has ended under a stream: its client is then cut off without an end, as from a machine that is no more. */
+export async function sandboxLost(scope: Scope, error: unknown): Promise<boolean> {
+  if (!lost.includes(toNovaError(error).code)) return false;
+  const info = await scope.context.engine.sandboxes.get(scope.info.id).catch(() => null);
+  return info === null || info.state !== 'running';
+}

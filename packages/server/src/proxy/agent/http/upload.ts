@@ -1,0 +1,118 @@
+import type { IncomingMessage } from 'node:http';
+import { posix } from 'node:path';
+import type { Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { Busboy, type BusboyHeaders } from '@fastify/busboy';
+import { NovaError } from '@novasandbox/protocol';
+import { answer, failure } from '../../answer.ts';
+import { metadataPrefix } from '../filesystem/entry.ts';
+import { absolutePath, type Scope } from '../scope.ts';
+import { fileProblem } from './problem.ts';
+
+export interface Written {
+  readonly path: string;
+  readonly name: string;
+  readonly type: 'file';
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+const maxFiles = 1000;
+
+/** POST /files: one file as the body itself, or files of a form, streamed into the guest. */
+export async function upload(scope: Scope, request: IncomingMessage, path: string | null): Promise<void> {
+  const type = request.headers['content-type'] ?? '';
+  const { response } = scope;
+  try {
+    const metadata = metadataHeaders(request);
+    let written: Written[];
+    if (/^multipart\/form-data\b/i.test(type)) written = await form(scope, request, path, metadata);
+    else if (path === null || path === '') return answer(response, failure(400, 'missing path'));
+    else written = [await write(scope, path, decoded(request), metadata)];
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(written));
+  } catch (error) {
+    answer(response, fileProblem(scope, error, path ?? ''));
+  }
+}
+
+function decoded(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  const coding = request.headers['content-encoding']?.toLowerCase() ?? 'identity';
+  if (coding === 'identity') return request;
+  if (coding !== 'gzip') throw new NovaError('invalid_argument', `unsupported content encoding: ${coding}`);
+  const gunzip = createGunzip();
+  request.on('error', (error) => gunzip.destroy(error));
+  request.once('close', () => {
+    if (!request.complete) gunzip.destroy(new Error('the upload was broken off'));
+  });
+  return request.pipe(gunzip);
+}
+
+async function write(
+  scope: Scope,
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  metadata: Readonly<Record<string, string>>,
+): Promise<Written> {
+  const { files } = scope.context.engine;
+  const absolute = await absolutePath(scope, path);
+  await files.write(scope.info.id, absolute, source, { user: scope.user });
+  const described = Object.keys(metadata).length > 0;
+  if (described) {
+    const xattrs = Object.fromEntries(
+      Object.entries(metadata).map(([key, value]) => [metadataPrefix + key, Buffer.from(value)]),
+    );
+    await files.setAttributes(scope.info.id, absolute, { xattrs });
+  }
+  return { path: absolute, name: posix.basename(absolute), type: 'file', ...(described ? { metadata } : {}) };
+}
+
+/** The fields named `file` of a form, one after the other; each goes to its own name unless the query names one for all. */
+async function form(
+  scope: Scope,
+  request: IncomingMessage,
+  path: string | null,
+  metadata: Readonly<Record<string, string>>,
+): Promise<Written[]> {
+  const parser = new Busboy({
+    headers: request.headers as BusboyHeaders,
+    preservePath: true,
+    limits: { files: maxFiles, fields: 100, fieldSize: 65_536 },
+  });
+  const written: Promise<Written>[] = [];
+  const finished = Promise.withResolvers<void>();
+  const open = new Set<Readable>();
+  const fail = (error: Error): void => {
+    finished.reject(error);
+    for (const file of open) file.destroy(error);
+    request.unpipe(parser);
+  };
+  parser.on('file', (field, file: Readable, name) => {
+    if (field !== 'file') return void file.resume();
+    open.add(file);
+    file.once('close', () => open.delete(file));
+    const target = path === null || path === '' ? name : path;
+    const one =
+      target === ''
+        ? Promise.reject(new NovaError('invalid_argument', 'missing path'))
+        : write(scope, target, file, metadata);
+    one.catch((error: unknown) => fail(error as Error));
+    written.push(one);
+  });
+  parser.on('error', (error) => fail(new NovaError('invalid_argument', `no form: ${String(error)}`)));
+  parser.on('finish', () => finished.resolve());
+  request.once('close', () => {
+    if (!request.complete) fail(new NovaError('cancelled', 'the upload was broken off'));
+  });
+  request.pipe(parser);
+  await finished.promise;
+  return Promise.all(written);
+}
+
+/** `X-Metadata-<key>: value`. */
+function metadataHeaders(request: IncomingMessage): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    const key = /^x-metadata-([a-z0-9._-]{1,128})$/.exec(name)?.[1];
+    if (key !== undefined) metadata[key] = String(value);
+  }
+  return metadata;
+}

@@ -1,0 +1,47 @@
+import { Code, ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect';
+import { connectError, sandboxLost } from './connect-error.ts';
+import type { Scope } from './scope.ts';
+
+/** Where a handler finds whose request it serves. */
+export const scopeKey = createContextKey<Scope | null>(null, { description: 'sandbox and user' });
+
+function scopeOf(call: HandlerContext): Scope {
+  const scope = call.values.get(scopeKey);
+  if (scope === null) throw new ConnectError('no sandbox', Code.Internal);
+  return scope;
+}
+
+/** A call with one answer, its errors told as Connect tells them. */
+export function unary<I, O>(
+  run: (scope: Scope, request: I, call: HandlerContext) => Promise<O>,
+): (request: I, call: HandlerContext) => Promise<O> {
+  return async (request, call) => {
+    const scope = scopeOf(call);
+    try {
+      return await run(scope, request, call);
+    } catch (error) {
+      throw connectError(scope, error);
+    }
+  };
+}
+
+/** A stream of answers. It breaks off when the sandbox has ended under it. */
+export function streaming<I, O>(
+  run: (scope: Scope, request: I, call: HandlerContext) => AsyncIterable<O>,
+): (request: I, call: HandlerContext) => AsyncIterable<O> {
+  return async function* stream(request, call) {
+    const scope = scopeOf(call);
+    try {
+      yield* run(scope, request, call);
+    } catch (error) {
+      if (await sandboxLost(scope, error)) scope.response.destroy();
+      throw connectError(scope, error);
+    }
+  };
+}
+
+/** Whether the call's own time limit has passed, not just its client gone. */
+export function deadlinePassed(call: HandlerContext): boolean {
+  const reason: unknown = call.signal.aborted ? call.signal.reason : undefined;
+  return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
+}

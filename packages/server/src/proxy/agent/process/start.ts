@@ -1,0 +1,95 @@
+import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
+import { isNovaError } from '@novasandbox/protocol';
+import type { AttachedProcess, ExecRequest } from '@novasandbox/engine';
+import type { ConnectRequest, ProcessEvent, StartRequest } from '../gen/process_pb.js';
+import { deadlinePassed } from '../implement.ts';
+import { keepaliveMs, keptAlive } from '../keepalive.ts';
+import { absolutePath, sandboxEnvironment, type Scope } from '../scope.ts';
+import { ended, keepalive, output, started } from './events.ts';
+import type { Inputs } from './inputs.ts';
+import { processOf } from './select.ts';
+
+const kill = 9;
+const maxTimeoutMs = 30 * 86_400_000;
+
+/** Starts a process and tells what it does. Its time limit is the call's; a client that goes away leaves it running. */
+export async function* start(
+  inputs: Inputs,
+  scope: Scope,
+  request: StartRequest,
+  call: HandlerContext,
+): AsyncGenerator<{ event: ProcessEvent }> {
+  const { exec } = scope.context.engine;
+  const attached = await exec.start(scope.info.id, await execRequest(scope, request, call), { signal: call.signal });
+  using _input = inputs.offer(scope, attached);
+  try {
+    yield { event: started(attached.pid) };
+    yield* follow(attached, call);
+  } catch (error) {
+    if (!deadlinePassed(call)) throw error;
+    await exec.signal(scope.info.id, attached.execId, kill).catch(() => undefined);
+    throw new ConnectError('the command has reached its time limit', Code.DeadlineExceeded);
+  }
+}
+
+/** Follows a process from now on; one that has ended a short while ago tells its end. */
+export async function* connect(
+  inputs: Inputs,
+  scope: Scope,
+  request: ConnectRequest,
+  call: HandlerContext,
+): AsyncGenerator<{ event: ProcessEvent }> {
+  const { execId, pid, running } = await processOf(scope, request.process);
+  const from = { stdout: null, stderr: null, stdin: running };
+  const attached = await scope.context.engine.exec.attach(scope.info.id, execId, from, { signal: call.signal });
+  using _input = inputs.offer(scope, attached);
+  try {
+    yield { event: started(pid) };
+    yield* follow(attached, call);
+  } catch (error) {
+    if (!deadlinePassed(call)) throw error;
+    throw new ConnectError('the stream has reached its time limit', Code.DeadlineExceeded);
+  }
+}
+
+async function* follow(attached: AttachedProcess, call: HandlerContext): AsyncGenerator<{ event: ProcessEvent }> {
+  for await (const event of keptAlive(events(attached), keepaliveMs(call.requestHeader), keepalive)) yield { event };
+}
+
+async function* events(attached: AttachedProcess): AsyncGenerator<ProcessEvent> {
+  for await (const chunk of attached.output) yield output(chunk);
+  yield ended(await attached.exit);
+}
+
+async function execRequest(scope: Scope, request: StartRequest, call: HandlerContext): Promise<ExecRequest> {
+  const config = request.process;
+  if (config === undefined || config.cmd === '') throw new ConnectError('no command', Code.InvalidArgument);
+  const size = request.pty?.size;
+  const timeoutMs = call.timeoutMs();
+  return {
+    argv: [config.cmd, ...config.args],
+    env: { ...(await environment(scope)), ...config.envs },
+    user: scope.user,
+    tag: request.tag,
+    ...(config.cwd === undefined || config.cwd === '' ? {} : { cwd: await absolutePath(scope, config.cwd) }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(Math.max(1, Math.round(timeoutMs)), maxTimeoutMs) }),
+    ...(request.pty === undefined
+      ? { stdin: request.stdin ?? true }
+      : { pty: { cols: between(size?.cols ?? 80), rows: between(size?.rows ?? 24) } }),
+  };
+}
+
+const between = (value: number): number => Math.min(Math.max(1, value), 10_000);
+
+/** What the sandbox was made with wins over what it is told of itself. */
+async function environment(scope: Scope): Promise<Record<string, string>> {
+  const { env } = await scope.context.engine.sandboxes.config(scope.info.id);
+  return Object.fromEntries(Object.entries(sandboxEnvironment(scope)).filter(([name]) => env[name] === undefined));
+}
+
+/** Whether an error says that there is no process to take input. */
+export function inputError(error: unknown): unknown {
+  if (isNovaError(error, 'invalid_state', 'process_not_found'))
+    return new ConnectError('stdin is not open', Code.FailedPrecondition);
+  return error;
+}

@@ -1,0 +1,40 @@
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+export const sandboxGone = (sandboxId: string): Answer => ({
+  status: 502,
+  body: { sandboxId, message: 'The sandbox was not found', code: 502 },
+});
+
+export const portClosed = (sandboxId: string, port: number): Answer => ({
+  status: 502,
+  body: { sandboxId, message: 'The sandbox is running but port is not open', port, code: 502 },
+});
+
+export const failure = (status: number, message: string): Answer => ({ status, body: { code: status, message } });
+
+/** Answers a request that has not been answered; one that has is cut off, so that nobody takes a part for the whole. */
+export function answer(response: ServerResponse, { status, body }: Answer): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  // What is left of the request's body is not read: the connection ends with the answer.
+  if (!response.req.complete) response.setHeader('connection', 'close');
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
+
+/** The same on the bare connection of an upgrade. */
+export function answerSocket(socket: Duplex, { status, body }: Answer): void {
+  if (!socket.writable) return;
+  const text = JSON.stringify(body);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  );
+}

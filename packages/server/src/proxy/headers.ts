@@ -1,0 +1,67 @@
+import { valuesOf } from './target.ts';
+
+/** Headers of one connection alone: never passed on (RFC 9110, 7.6.1). */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+]);
+/** A Connection header cannot declare these its own: without them the message would be another. */
+const notToBeNamed = new Set(['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization']);
+/** What tells us where a request goes and who it comes from. */
+const routing = new Set(['e2b-sandbox-id', 'e2b-sandbox-port', 'e2b-traffic-access-token']);
+const credentials = new Set(['x-api-key', 'x-access-token', 'authorization']);
+
+export type RawHeaders = readonly string[];
+
+/** Why a request's framing cannot be passed on without a doubt; null: it can. Node's parser has refused the coarse cases before. */
+export function framingProblem(raw: RawHeaders): string | null {
+  const lengths = valuesOf(raw, 'content-length');
+  const codings = valuesOf(raw, 'transfer-encoding');
+  if (lengths.length > 1) return 'more than one Content-Length';
+  if (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] ?? '')) return 'Content-Length is no number';
+  if (codings.length > 1) return 'more than one Transfer-Encoding';
+  if (codings.length === 1 && codings[0]?.toLowerCase() !== 'chunked') return 'Transfer-Encoding is not chunked';
+  if (lengths.length > 0 && codings.length > 0) return 'both Content-Length and Transfer-Encoding';
+  return null;
+}
+
+/** What the guest is told of a request. `isOurs`: whether a credential is one of this server's, which no guest may see. */
+export function requestHeaders(raw: RawHeaders, isOurs: (name: string, value: string) => boolean): string[] {
+  const own = connectionNames(raw);
+  return filtered(raw, (name, value) => {
+    if (hopByHop.has(name) || own.has(name) || routing.has(name)) return false;
+    return !(credentials.has(name) && isOurs(name, value));
+  });
+}
+
+/** What the client is told of a guest's response. Its framing is ours again, except for a length the parser has enforced. */
+export function responseHeaders(raw: RawHeaders): string[] | null {
+  const lengths = valuesOf(raw, 'content-length');
+  if (lengths.length > 1 || (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] ?? ''))) return null;
+  const chunked = valuesOf(raw, 'transfer-encoding').length > 0;
+  const own = connectionNames(raw);
+  return filtered(raw, (name) => !hopByHop.has(name) && !own.has(name) && !(chunked && name === 'content-length'));
+}
+
+function connectionNames(raw: RawHeaders): Set<string> {
+  const names = valuesOf(raw, 'connection').flatMap((value) => value.toLowerCase().split(','));
+  return new Set(names.map((name) => name.trim()).filter((name) => !notToBeNamed.has(name)));
+}
+
+function filtered(raw: RawHeaders, keeps: (name: string, value: string) => boolean): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const [name = '', value = ''] = [raw[index], raw[index + 1]];
+    if (keeps(name.toLowerCase(), value)) kept.push(name, value);
+  }
+  return kept;
+}

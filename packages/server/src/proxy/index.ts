@@ -1,0 +1,80 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ServerContext } from '../context.ts';
+import { mayUsePort, runningSandbox } from './access.ts';
+import { createAgentApi } from './agent/index.ts';
+import { answer, answerSocket, failure, sandboxGone, type Answer } from './answer.ts';
+import { createConnections } from './connections.ts';
+import { framingProblem } from './headers.ts';
+import { defaultLimits, type ProxyLimits } from './limits.ts';
+import { agentPort, targetOf, type Target } from './target.ts';
+import { proxyRequest, proxyUpgrade } from './to-port.ts';
+
+export interface DataPlane {
+  /** Whether a request is meant for a sandbox. Those are not Fastify's. */
+  handles(request: IncomingMessage): boolean;
+  request(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** Requests for a port of a sandbox, or for the agent API that stands in for its port 49983. */
+export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = {}): DataPlane {
+  const { domain } = context.config.server;
+  const limits = { ...defaultLimits, ...given };
+  const connections = createConnections(context);
+  const agent = createAgentApi(context);
+
+  const serve = async (target: Target, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (target.kind === 'refused') return answer(response, failure(400, `Bad request: ${target.reason}`));
+    const problem = framingProblem(request.rawHeaders);
+    if (problem !== null) return answer(response, failure(400, `Bad request: ${problem}`));
+    const sandboxId = target.kind === 'signed' ? await agent.signedFor(request) : target.sandboxId;
+    if (sandboxId === null) return answer(response, failure(401, 'invalid signature'));
+    const info = await runningSandbox(context, sandboxId);
+    if (info === null) return answer(response, sandboxGone(sandboxId));
+    using _held = connections.hold(sandboxId, request.socket);
+    if (target.kind === 'signed' || target.port === agentPort) return agent.request(info, request, response);
+    if (!(await mayUsePort(context, info, request))) return answer(response, forbidden);
+    return proxyRequest(context, target, limits, request, response);
+  };
+
+  const serveUpgrade = async (
+    target: Target,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> => {
+    if (target.kind !== 'port') return answerSocket(socket, failure(400, 'Bad request'));
+    const problem = framingProblem(request.rawHeaders);
+    if (problem !== null) return answerSocket(socket, failure(400, `Bad request: ${problem}`));
+    const info = await runningSandbox(context, target.sandboxId);
+    if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
+    if (target.port === agentPort) return answerSocket(socket, failure(426, 'The agent API speaks HTTP/1.1'));
+    using _held = connections.hold(info.id, socket);
+    if (!(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
+    return proxyUpgrade(context, target, limits, request, socket, head);
+  };
+
+  return {
+    handles: (request) => targetOf(request, domain) !== null,
+    request(request, response) {
+      const target = targetOf(request, domain) ?? nowhere;
+      response.on('error', () => undefined);
+      serve(target, request, response).catch((error: unknown) => {
+        context.log.error({ err: error }, 'a request for a sandbox failed');
+        answer(response, failure(500, 'Internal error'));
+      });
+    },
+    upgrade(request, socket, head) {
+      const target = targetOf(request, domain) ?? nowhere;
+      socket.on('error', () => undefined);
+      serveUpgrade(target, request, socket, head).catch((error: unknown) => {
+        context.log.error({ err: error }, 'an upgrade for a sandbox failed');
+        socket.destroy();
+      });
+    },
+  };
+}
+
+const nowhere: Target = { kind: 'refused', reason: 'no sandbox named' };
+const forbidden: Answer = failure(403, 'The traffic access token of this sandbox is missing or wrong');

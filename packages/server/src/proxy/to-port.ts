@@ -1,0 +1,169 @@
+import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { pipeline, type Duplex } from 'node:stream';
+import { isNovaError, type NovaError } from '@novasandbox/protocol';
+import type { ServerContext } from '../context.ts';
+import { isOurCredential } from './access.ts';
+import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
+import type { ProxyLimits } from './limits.ts';
+
+export interface PortTarget {
+  readonly sandboxId: string;
+  readonly port: number;
+}
+
+/** HTTP/1.1 to a port of the guest, one connection a request: nothing a guest answers can reach another request. */
+export async function proxyRequest(
+  context: ServerContext,
+  target: PortTarget,
+  limits: ProxyLimits,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  const fail = (problem: Answer): void => {
+    answer(response, problem);
+    done.resolve();
+  };
+  const tunnel = await connect(context, target, limits);
+  if (!('pipe' in tunnel)) return answer(response, tunnel);
+  // The client may have left meanwhile.
+  if (response.destroyed || response.closed) return void tunnel.destroy();
+  const upstream = forward(context, target, limits, request, tunnel, []);
+  const timer = setTimeout(() => {
+    upstream.destroy();
+    fail(failure(504, 'The sandbox has not answered in time'));
+  }, limits.firstByteMs);
+  response.once('close', () => {
+    clearTimeout(timer);
+    upstream.destroy();
+    tunnel.destroy();
+    done.resolve();
+  });
+  upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
+  upstream.on('response', (incoming) => {
+    clearTimeout(timer);
+    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    if (headers === null || response.headersSent) {
+      upstream.destroy();
+      return fail(failure(502, 'The sandbox has not answered as a web server does'));
+    }
+    response.writeHead(incoming.statusCode ?? 502, headers);
+    response.flushHeaders();
+    // A guest that breaks off has its client's connection broken off too: an end would say that this is all.
+    pipeline(incoming, response, (error) => {
+      if (error !== undefined && error !== null) response.destroy();
+      done.resolve();
+    });
+  });
+  // Such as a switch of protocols that nobody asked for.
+  upstream.on('close', () => {
+    if (!response.headersSent) fail(failure(502, 'The sandbox has not answered as a web server does'));
+  });
+  // Not a pipeline: the answer may come before the request has been read, and must not be cut off for that.
+  request.pipe(upstream);
+  return done.promise;
+}
+
+/** WebSockets and other protocols that begin as HTTP. */
+export async function proxyUpgrade(
+  context: ServerContext,
+  target: PortTarget,
+  limits: ProxyLimits,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  const tunnel = await connect(context, target, limits);
+  if (!('pipe' in tunnel)) return answerSocket(socket, tunnel);
+  if (socket.destroyed) return void tunnel.destroy();
+  const done = Promise.withResolvers<void>();
+  const upgrade = ['Connection', 'Upgrade', 'Upgrade', request.headers.upgrade ?? ''];
+  const upstream = forward(context, target, limits, request, tunnel, upgrade);
+  const fail = (problem: Answer): void => {
+    answerSocket(socket, problem);
+    tunnel.destroy();
+    done.resolve();
+  };
+  const timer = setTimeout(() => fail(failure(504, 'The sandbox has not answered in time')), limits.firstByteMs);
+  socket.once('close', () => {
+    clearTimeout(timer);
+    tunnel.destroy();
+    done.resolve();
+  });
+  upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
+  upstream.on('upgrade', (incoming: IncomingMessage, guest: Duplex, first: Buffer) => {
+    clearTimeout(timer);
+    const headers = responseHeaders(incoming.rawHeaders) ?? [];
+    const protocol = ['Connection', 'Upgrade', 'Upgrade', incoming.headers.upgrade ?? ''];
+    socket.write(headOf('101 Switching Protocols', [...headers, ...protocol]));
+    if (first.length > 0) socket.write(first);
+    if (head.length > 0) guest.write(head);
+    pipeline(socket, guest, socket, () => done.resolve());
+  });
+  upstream.on('response', (incoming) => {
+    clearTimeout(timer);
+    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    if (headers === null) return fail(failure(502, 'The sandbox has not answered as a web server does'));
+    socket.write(headOf(`${incoming.statusCode} `, [...headers, 'Connection', 'close']));
+    pipeline(incoming, socket, () => done.resolve());
+  });
+  upstream.end();
+  return done.promise;
+}
+
+async function connect(
+  { engine, log }: ServerContext,
+  { sandboxId, port }: PortTarget,
+  { connectMs }: ProxyLimits,
+): Promise<Duplex | Answer> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), connectMs);
+  try {
+    const tunnel = await engine.files.tunnel(sandboxId, port, { signal: limit.signal });
+    return tunnel;
+  } catch (error) {
+    if (limit.signal.aborted) return failure(504, 'The sandbox has not answered in time');
+    if (isNovaError(error, 'connection_refused')) return portClosed(sandboxId, port);
+    if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'guest_unreachable'))
+      return sandboxGone(sandboxId);
+    log.warn({ err: error as NovaError, sandbox: sandboxId, port }, 'no connection to a port');
+    return failure(502, 'The sandbox cannot be reached');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function forward(
+  context: ServerContext,
+  { sandboxId }: PortTarget,
+  { headerBytes }: ProxyLimits,
+  request: IncomingMessage,
+  tunnel: Duplex,
+  extra: readonly string[],
+): ClientRequest {
+  const headers = [...requestHeaders(request.rawHeaders, isOurCredential(context, sandboxId)), ...extra];
+  // A body of unknown length keeps its chunks; its coding was taken off with the other headers of the connection.
+  if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
+  if (extra.length === 0) headers.push('Connection', 'close');
+  return httpRequest({
+    createConnection: () => tunnel,
+    method: request.method ?? 'GET',
+    path: request.url ?? '/',
+    headers,
+    setHost: false,
+    maxHeaderSize: headerBytes,
+    insecureHTTPParser: false,
+  });
+}
+
+/** Node answers with any three digits; what is none of HTTP's is no answer. */
+function answerable({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode <= 599;
+}
+
+function headOf(status: string, headers: readonly string[]): string {
+  let text = `HTTP/1.1 ${status}\r\n`;
+  for (let index = 0; index + 1 < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  return `${text}\r\n`;
+}
