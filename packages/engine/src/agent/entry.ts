@@ -2,13 +2,15 @@ import type { Entry } from '@novasandbox/protocol';
 import type { Fields } from './record.ts';
 
 const MAX_U32 = 0xffff_ffff;
+/** A list of 64 KiB, the most Linux gives, has fewer names. */
+const MAX_XATTRS = 16_384;
 const MODE_BITS = 0o7777;
 const NS_PER_MS = 1_000_000n;
 const entryTypes: Readonly<Record<number, Entry['type']>> = { 1: 'file', 2: 'directory', 3: 'symlink', 4: 'other' };
 
 /** An entry record. Throws `guest_protocol_error`. */
 export function parseEntry(fields: Fields): Entry {
-  const xattrs = fields.records(14).map((record): [string, string] => [record.string(1), record.string(2)]);
+  const xattrs = fields.records(14, MAX_XATTRS).map((record): [string, string] => [record.string(1), record.string(2)]);
   return {
     name: fields.string(1),
     path: fields.string(2),

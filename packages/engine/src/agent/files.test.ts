@@ -17,8 +17,11 @@ test('an entry is read with all its fields, and odd ones do no harm', async () =
   const stat = agent.stat('/a', 'user');
   const open = await guest.next();
   assert.deepEqual([new Fields(open.body).string(1), new Fields(open.body).string(2)], ['/a', 'user']);
-  await guest.result(open.stream, link.integer(10, 1_700_000_000_123_456_789n).string(11, 'b'));
-  assert.deepEqual(await stat, {
+  const xattr = new RecordWriter().string(1, '__proto__').string(2, 'v');
+  await guest.result(open.stream, link.integer(10, 1_700_000_000_123_456_789n).string(11, 'b').record(14, xattr));
+  const { xattrs, ...entryRead } = await stat;
+  assert.deepEqual(Object.entries(xattrs ?? {}), [['__proto__', 'v']]);
+  assert.deepEqual(entryRead, {
     name: 'a',
     path: '/a',
     type: 'file',

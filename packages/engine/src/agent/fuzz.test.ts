@@ -66,7 +66,7 @@ test('records take anything', () => {
         fields.bytes(tag);
         onlyProtocolErrors(() => void fields.integer(tag));
         onlyProtocolErrors(() => void fields.bigint(tag));
-        onlyProtocolErrors(() => void fields.records(tag));
+        onlyProtocolErrors(() => void fields.records(tag, 100));
       }
       onlyProtocolErrors(() => assert.ok(Number.isSafeInteger(parseEntry(fields).size)));
     });

@@ -1,5 +1,5 @@
 import type { CallOptions, GuestIdentity, GuestInfo, GuestMetrics } from '../ports/guest-agent.ts';
-import { call } from './call.ts';
+import { DEFAULT_TIMEOUT_MS, call } from './call.ts';
 import { invalidArgument } from './errors.ts';
 import { methods } from './methods.ts';
 import { RecordWriter, type Fields } from './record.ts';
@@ -9,6 +9,8 @@ import type { Session } from './session.ts';
 
 const MIN_ENTROPY = 32;
 const MAX_ENTROPY = 512;
+/** How long the guest lets one command of a warm-up run. */
+const WARM_COMMAND_MS = 20_000;
 
 /** What the guest says of itself. */
 export async function info(session: Session, options?: CallOptions): Promise<GuestInfo> {
@@ -81,7 +83,7 @@ export async function shutdown(session: Session, graceMs: number, options?: Call
   await call(session, methods.shutdown, new RecordWriter().integer(1, graceMs), 'guest', ignore, options);
 }
 
-/** Runs each command once and reads its programs into memory. Give a time limit that fits the commands. */
+/** Runs each command once and reads its programs into memory. The default time limit leaves each the 20 s the guest gives it. */
 export async function warm(
   session: Session,
   commands: readonly (readonly string[])[],
@@ -89,7 +91,8 @@ export async function warm(
 ): Promise<void> {
   const args = new RecordWriter();
   for (const argv of commands) args.record(1, new RecordWriter().strings(1, argv));
-  await call(session, methods.warm, args, 'exec', ignore, options);
+  const timeoutMs = options?.timeoutMs ?? DEFAULT_TIMEOUT_MS + WARM_COMMAND_MS * commands.length;
+  await call(session, methods.warm, args, 'exec', ignore, { ...options, timeoutMs });
 }
 
 function ignore(): void {}

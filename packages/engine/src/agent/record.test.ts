@@ -47,7 +47,7 @@ test('what is written is read', () => {
   assert.deepEqual(fields.strings(9), ['A=1', 'B=']);
   assert.equal(fields.record(10)?.string(1), 'inner');
   assert.deepEqual(
-    fields.records(10).map((record) => record.string(1).length),
+    fields.records(10, 2).map((record) => record.string(1).length),
     [5, 1000],
   );
   assert.equal(fields.byteLength, bytes.length);
@@ -66,7 +66,7 @@ test('what is missing is 0, empty or false', () => {
   assert.equal(fields.bytes(1).length, 0);
   assert.equal(fields.flag(1), false);
   assert.deepEqual(fields.strings(1), []);
-  assert.deepEqual(fields.records(1), []);
+  assert.deepEqual(fields.records(1, 0), []);
   assert.equal(fields.record(1), null);
   assert.throws(() => fields.requiredRecord(1), isProtocolError);
 });
@@ -83,7 +83,7 @@ test('records that lie about their lengths are protocol errors', () => {
   }
   const lyingInside = new Fields(field(1, field(1, Buffer.from('abc'), 9)));
   assert.throws(() => lyingInside.record(1), isProtocolError);
-  assert.throws(() => lyingInside.records(1), isProtocolError);
+  assert.throws(() => lyingInside.records(1, 9), isProtocolError);
 });
 
 test('numbers that do not fit are protocol errors, except where a bigint is asked for', () => {
@@ -113,6 +113,12 @@ test('records nested too deep are protocol errors', () => {
     for (let fields: Fields | null = new Fields(bytes); fields !== null;) fields = fields.record(1);
   };
   assert.throws(descend, isProtocolError);
+});
+
+test('a list longer than it may be is a protocol error', () => {
+  const fields = new Fields(Buffer.concat([field(1, Buffer.alloc(0)), field(1, Buffer.alloc(0))]));
+  assert.equal(fields.records(1, 2).length, 2);
+  assert.throws(() => fields.records(1, 1), isProtocolError);
 });
 
 test('bytes that are no UTF-8 are replaced, not thrown at', () => {

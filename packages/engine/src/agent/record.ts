@@ -176,8 +176,11 @@ export class Fields {
     return record;
   }
 
-  records(tag: number): Fields[] {
-    return this.#list(tag).map((field) => new Fields(field, this.#depth + 1));
+  /** The nested records. Throws when there are more than `most`. */
+  records(tag: number, most: number): Fields[] {
+    const list = this.#list(tag);
+    if (list.length > most) throw protocolError(`a list of ${list.length}, more than ${most}`);
+    return list.map((field) => new Fields(field, this.#depth + 1));
   }
 
   #find(tag: number): Buffer | undefined {

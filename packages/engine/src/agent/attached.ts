@@ -1,0 +1,212 @@
+import { NovaError, type Exit } from '@novasandbox/protocol';
+import type { AttachedProcess, CallOptions, OutputChannel, OutputChunk } from '../ports/guest-agent.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
+import { cancelled, inputClosed, invalidArgument, protocolError } from './errors.ts';
+import { Inbox } from './inbox.ts';
+import { messages, methods } from './methods.ts';
+import { RecordWriter, type Fields } from './record.ts';
+import type { Session } from './session.ts';
+import type { Stream, StreamHandler } from './stream.ts';
+
+const MAX_U32 = 0xffff_ffff;
+const MAX_SIGNAL = 64;
+const SIGKILL = 9;
+const STDIN = 0;
+const outputChannels: Readonly<Record<number, OutputChannel>> = { 1: 'stdout', 2: 'stderr', 3: 'pty' };
+
+/** What STARTED says. */
+export interface Started {
+  readonly execId: number;
+  readonly pid: number;
+  readonly stdoutOffset: number;
+  readonly stderrOffset: number;
+}
+
+/** A process of the guest and the stream it is attached to. */
+export class Attached implements AttachedProcess, StreamHandler {
+  readonly output: Inbox<OutputChunk>;
+  readonly exit: Promise<Exit>;
+  readonly #session: Session;
+  readonly #writable: boolean;
+  readonly #starts: boolean;
+  readonly #queue = new ByteQueue();
+  readonly #exit = Promise.withResolvers<Exit>();
+  readonly #started = Promise.withResolvers<this>();
+  #stream: Stream | null = null;
+  #limits: Limits | null = null;
+  #ids: Started | null = null;
+  #inputClosed = false;
+
+  /** `starts`: it is a new process, which an abort before STARTED has to end. */
+  constructor(session: Session, writable: boolean, starts: boolean) {
+    this.#session = session;
+    this.#writable = writable;
+    this.#starts = starts;
+    this.exit = this.#exit.promise;
+    // Whoever does not look at them is not made to.
+    this.exit.catch(() => {});
+    this.output = new Inbox(
+      () => this.#take(),
+      () => this.#leave(cancelled()),
+    );
+  }
+
+  get execId(): number {
+    return this.#ids?.execId ?? 0;
+  }
+
+  get pid(): number {
+    return this.#ids?.pid ?? 0;
+  }
+
+  get stdoutOffset(): number {
+    return this.#ids?.stdoutOffset ?? 0;
+  }
+
+  get stderrOffset(): number {
+    return this.#ids?.stderrOffset ?? 0;
+  }
+
+  start(method: number, args: RecordWriter, options: CallOptions | undefined): Promise<this> {
+    const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => this.#leave(error));
+    this.#limits = limits;
+    const context = this.#starts ? 'exec' : 'process';
+    this.#stream = openLimited(limits, () => this.#session.open(method, args, context, this));
+    return this.#started.promise;
+  }
+
+  async writeStdin(bytes: Uint8Array): Promise<void> {
+    if (!this.#writable) {
+      throw new NovaError('invalid_state', 'The process has no input here.', {
+        hint: 'Start it with stdin, or attach with stdin.',
+      });
+    }
+    if (this.#inputClosed) throw inputClosed();
+    await this.#stream?.send(STDIN, bytes);
+  }
+
+  async closeStdin(): Promise<void> {
+    if (!this.#writable || this.#inputClosed) return;
+    this.#inputClosed = true;
+    this.#stream?.finish();
+  }
+
+  async resize(size: { readonly cols: number; readonly rows: number }): Promise<void> {
+    const fields = ptyRecord(size);
+    // A window can change its size just when the process ends.
+    if (this.#stream?.closed === false) await this.#stream.message(messages.resize, fields);
+  }
+
+  async signal(number: number): Promise<void> {
+    const fields = new RecordWriter().integer(1, checkSignal(number));
+    await this.#stream?.message(messages.signal, fields);
+  }
+
+  async detach(): Promise<void> {
+    await this.output.return();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.detach();
+  }
+
+  message(type: number, fields: Fields): void {
+    if (type !== messages.started || this.#ids !== null) return;
+    this.#ids = parseStarted(fields);
+    this.#limits?.settled();
+    this.#started.resolve(this);
+  }
+
+  data(channel: number, bytes: Buffer): void {
+    if (outputChannels[channel] === undefined) throw protocolError(`output on channel ${channel}`);
+    this.#queue.push(channel, bytes);
+    this.output.wake();
+  }
+
+  result(fields: Fields): void {
+    if (this.#ids === null) throw protocolError('a process ended before it started');
+    this.#exit.resolve(parseExit(fields));
+    this.#limits?.release();
+    this.output.end(null);
+  }
+
+  failed(error: NovaError): void {
+    this.#limits?.release();
+    this.#started.reject(error);
+    this.#exit.reject(error);
+    if (error.code === 'cancelled') {
+      this.output.discard();
+      this.#queue.clear();
+    }
+    this.output.end(error);
+  }
+
+  #take(): OutputChunk | undefined {
+    const item = this.#queue.shift();
+    if (item === undefined) return undefined;
+    this.#stream?.consumed(item.bytes.length);
+    return { channel: outputChannels[item.channel] ?? 'stdout', bytes: item.bytes };
+  }
+
+  #leave(error: NovaError): void {
+    this.#queue.clear();
+    if (this.#stream === null) return;
+    if (this.#starts && this.#ids === null) abandonStart(this.#session, this.#stream, error);
+    else this.#stream.abandon(error);
+  }
+}
+
+/**
+ * Gives up on a process that has not been seen to start. The signal reaches it when the guest starts processes as it reads; should it have
+ * started otherwise, its STARTED is on its way or still to come, and it is killed by its id.
+ */
+export function abandonStart(session: Session, stream: Stream, error: NovaError): void {
+  const late = (type: number, fields: Fields): void => {
+    if (type !== messages.started) return;
+    const args = signalArguments(parseStarted(fields).execId, SIGKILL);
+    call(session, methods.signal, args, 'process', () => {}).catch(() => {});
+  };
+  const message = { type: messages.signal, fields: new RecordWriter().integer(1, SIGKILL) };
+  stream.abandon(error, { message, late });
+}
+
+/** Arguments of the method that signals a process by its id. */
+export function signalArguments(execId: number, number: number): RecordWriter {
+  return new RecordWriter().integer(1, execId).integer(2, checkSignal(number));
+}
+
+export function ptyRecord({ cols, rows }: { readonly cols: number; readonly rows: number }): RecordWriter {
+  if (cols > 0xffff || rows > 0xffff) throw invalidArgument(`A terminal of ${cols} by ${rows} is too large.`);
+  return new RecordWriter().integer(1, cols).integer(2, rows);
+}
+
+function checkSignal(number: number): number {
+  if (!Number.isInteger(number) || number < 1 || number > MAX_SIGNAL) throw invalidArgument(`${number} is no signal.`);
+  return number;
+}
+
+export function parseStarted(fields: Fields): Started {
+  return {
+    execId: fields.integer(1),
+    pid: fields.integerUpTo(2, MAX_U32),
+    stdoutOffset: fields.integer(3),
+    stderrOffset: fields.integer(4),
+  };
+}
+
+export function parseExit(fields: Fields): Exit {
+  const ended = fields.integerUpTo(2, MAX_SIGNAL);
+  return {
+    exitCode: fields.integerUpTo(1, MAX_U32),
+    signal: ended === 0 ? null : ended,
+    timedOut: fields.flag(3),
+    oomKilled: fields.flag(11),
+    stdoutBytes: fields.integer(5),
+    stderrBytes: fields.integer(6),
+    userUs: fields.integer(7),
+    systemUs: fields.integer(8),
+    maxRssKb: fields.integer(9),
+    wallUs: fields.integer(10),
+  };
+}
