@@ -5,6 +5,7 @@ use crate::error::{Failure, Outcome};
 use crate::identity;
 use crate::limits;
 use crate::network::{self, Network};
+use crate::power::Applied;
 use crate::record::{self, Fields, Record};
 use crate::sys;
 
@@ -43,8 +44,8 @@ impl Agent {
                 _ => {}
             }
         }
-        if self.machine.is_some() {
-            identity.apply()?;
+        if let Some(machine) = &mut self.machine {
+            identity.apply(&mut machine.applied)?;
         }
         if let Some(env) = env {
             self.settings.env = env;
@@ -78,7 +79,7 @@ fn check_variable(variable: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 impl Identity {
-    fn apply(&self) -> Outcome<()> {
+    fn apply(&self, applied: &mut Applied) -> Outcome<()> {
         let named = |step: &'static str| move |errno| Failure::from(errno).about(step.as_bytes());
         if let Some(ns) = self.wall_clock_ns {
             sys::set_wall_clock_ns(ns).map_err(named("clock"))?;
@@ -95,12 +96,17 @@ impl Identity {
         if let Some(boot_id) = &self.boot_id {
             identity::set_boot_id(boot_id).map_err(named("boot id"))?;
         }
-        if let Some(network) = &self.network {
-            network.apply()?;
+        if self.network.is_some() && self.network != applied.network {
+            // Half of it may have been done when it fails.
+            applied.network = None;
+            if let Some(network) = &self.network {
+                network.apply()?;
+            }
+            applied.network.clone_from(&self.network);
         }
         if let Some(hosts) = &self.hosts {
             network::set_hosts(hosts).map_err(named("hosts"))?;
         }
-        limits::apply(self.process_limit, self.memory_reserve_mb)
+        limits::apply(self.process_limit, self.memory_reserve_mb, applied)
     }
 }

@@ -12,10 +12,12 @@ const MOST_ENTROPY: usize = 512;
 const BOOT_ID: &CStr = c"/proc/sys/kernel/random/boot_id";
 const MACHINE_ID: &CStr = c"/etc/machine-id";
 const HOSTS: &CStr = c"/etc/hosts";
+const RESOLV_CONF: &CStr = c"/etc/resolv.conf";
 /// What is shown in place of them, in memory: a clone then takes on its identity without touching a disk.
 const OWN_BOOT_ID: &CStr = c"/run/nova/boot-id";
 const OWN_MACHINE_ID: &CStr = c"/run/nova/machine-id";
 pub const OWN_HOSTS: &CStr = c"/run/nova/hosts";
+pub const OWN_RESOLV_CONF: &CStr = c"/run/nova/resolv.conf";
 
 pub fn check_entropy(value: &[u8]) -> Outcome<Vec<u8>> {
     if (32..=MOST_ENTROPY).contains(&value.len()) {
@@ -98,8 +100,16 @@ pub fn prepare() -> Sys<()> {
         Ok(_) | Err(Errno(libc::EEXIST)) => {}
         Err(errno) => return Err(errno),
     }
-    for (own, path) in [(OWN_BOOT_ID, BOOT_ID), (OWN_MACHINE_ID, MACHINE_ID), (OWN_HOSTS, HOSTS)] {
-        sys::write_small(own, libc::O_CREAT | libc::O_TRUNC, &sys::read_small(path, 1 << 20).unwrap_or_default())?;
+    let files =
+        [(OWN_BOOT_ID, BOOT_ID), (OWN_MACHINE_ID, MACHINE_ID), (OWN_HOSTS, HOSTS), (OWN_RESOLV_CONF, RESOLV_CONF)];
+    for (own, path) in files {
+        let content = sys::read_small(path, 64 * 1024);
+        if content == Err(Errno(libc::ENOENT)) {
+            // In many images resolv.conf is a link to where a resolver would write that does not run here.
+            // SAFETY: the path ends in NUL.
+            unsafe { libc::unlink(path.as_ptr()) };
+        }
+        sys::write_small(own, libc::O_CREAT | libc::O_TRUNC, &content.unwrap_or_default())?;
         // There has to be something to lay it over; a root without /etc has nobody who would look there.
         let _ = sys::write_small(path, libc::O_CREAT, b"");
         // SAFETY: all strings end in NUL; a bind mount has neither type nor data.

@@ -6,6 +6,7 @@ use std::ffi::CString;
 
 use crate::error::{Failure, Outcome};
 use crate::metrics;
+use crate::power::Applied;
 use crate::sys::{self, Sys};
 
 pub const GROUP: &str = "/sys/fs/cgroup/nova";
@@ -24,18 +25,20 @@ pub fn enter_group() {
     let _ = set("cgroup.procs", "0");
 }
 
-pub fn apply(processes: Option<u64>, memory_reserve_mb: Option<u64>) -> Outcome<()> {
+pub fn apply(processes: Option<u64>, memory_reserve_mb: Option<u64>, applied: &mut Applied) -> Outcome<()> {
     let failed = |what: &'static str| move |errno| Failure::from(errno).about(what.as_bytes());
-    if let Some(most) = processes {
+    if let Some(most) = processes.filter(|_| processes != applied.process_limit) {
         // The agent and its worker threads count as well.
         let value = if most == 0 { "max".into() } else { most.saturating_add(32).to_string() };
         set("pids.max", &value).map_err(failed("process limit"))?;
+        applied.process_limit = processes;
     }
-    if let Some(reserve_mb) = memory_reserve_mb {
+    if let Some(reserve_mb) = memory_reserve_mb.filter(|_| memory_reserve_mb != applied.memory_reserve_mb) {
         let total = metrics::memory().total;
         let most = total.saturating_sub(reserve_mb.saturating_mul(1 << 20));
         let value = if reserve_mb == 0 || most == 0 { "max".into() } else { most.to_string() };
         set("memory.max", &value).map_err(failed("memory reserve"))?;
+        applied.memory_reserve_mb = memory_reserve_mb;
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use crate::error::{Failure, Outcome};
 use crate::identity;
 use crate::record::Fields;
-use crate::sys::{self, check, Errno, Sys};
+use crate::sys::{self, check, Sys};
 
+#[derive(Clone, PartialEq, Eq)]
 pub struct Network {
     interface: Vec<u8>,
     address: Option<(Ipv4Addr, u32)>,
@@ -126,14 +127,6 @@ fn set_gateway(socket: &OwnedFd, gateway: Ipv4Addr) -> Sys<()> {
     }
 }
 
-/// A root that cannot be written keeps what its image says.
-fn allow_read_only(result: Sys<()>) -> Sys<()> {
-    match result {
-        Err(Errno(libc::EROFS | libc::ENOENT)) => Ok(()),
-        result => result,
-    }
-}
-
 fn set_name_servers(servers: &[Vec<u8>]) -> Sys<()> {
     let mut content = Vec::new();
     for server in servers {
@@ -141,23 +134,18 @@ fn set_name_servers(servers: &[Vec<u8>]) -> Sys<()> {
         content.extend_from_slice(server);
         content.push(b'\n');
     }
-    let path = c"/etc/resolv.conf";
-    // In many images this is a link to where a resolver would write that does not run here.
-    let mut result = sys::write_small(path, libc::O_CREAT | libc::O_TRUNC, &content);
-    if result == Err(Errno(libc::ENOENT)) {
-        // SAFETY: the path ends in NUL.
-        unsafe { libc::unlink(path.as_ptr()) };
-        result = sys::write_small(path, libc::O_CREAT | libc::O_TRUNC, &content);
-    }
-    allow_read_only(result)
+    sys::write_small(identity::OWN_RESOLV_CONF, libc::O_TRUNC, &content)
 }
+
+/// Of /etc/hosts, as far as it is kept.
+const LARGEST: usize = 64 * 1024;
 
 /// Lines of /etc/hosts that end so are ours, to be replaced the next time.
 const MARK: &[u8] = b" # nova";
 
 pub fn set_hosts(hosts: &[Vec<u8>]) -> Sys<()> {
     let path = identity::OWN_HOSTS;
-    let old = sys::read_small(path, 1 << 20).unwrap_or_default();
+    let old = sys::read_small(path, LARGEST).unwrap_or_default();
     let mut content = Vec::new();
     for line in old.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && !line.ends_with(MARK)) {
         content.extend_from_slice(line);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::Agent;
+use crate::network::Network;
 use crate::sys;
 use crate::timers::Timer;
 
@@ -15,6 +16,16 @@ const STUCK_MS: u32 = 2_000;
 pub struct Machine {
     /// The roots of all writable file systems on disks, to be trimmed and frozen.
     pub disks: Arc<Vec<OwnedFd>>,
+    pub applied: Applied,
+}
+
+/// What was configured last and is not asked again when it is the same: a clone of a machine that was configured before its
+/// snapshot has most of it already, and every first use of a part of the kernel costs a clone dearly under emulation.
+#[derive(Default)]
+pub struct Applied {
+    pub network: Option<Network>,
+    pub process_limit: Option<u64>,
+    pub memory_reserve_mb: Option<u64>,
 }
 
 #[derive(Default)]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::agent::Agent;
 use crate::channel::Channel;
 use crate::error::Failure;
-use crate::power::{self, Machine};
+use crate::power::{self, Applied, Machine};
 use crate::sys::Errno;
 use crate::{identity, limits, log, network};
 
@@ -61,7 +61,7 @@ fn serve() -> Step<std::convert::Infallible> {
         ChannelKind::Serial => Channel::serial(),
         ChannelKind::Vsock(port) => Channel::vsock(port),
     };
-    let machine = Machine { disks: Arc::new(disks) };
+    let machine = Machine { disks: Arc::new(disks), applied: Applied::default() };
     let mut agent = Agent::new(channel.map_err(fatal("channel"))?, Some(machine)).map_err(fatal("start"))?;
     agent.processes.protect_agent().map_err(fatal("oom_score_adj"))?;
     if let Some(ms) = options.deadline_ms {
