@@ -13,9 +13,9 @@ import { watch } from './watch.ts';
 
 /**
  * Opens a session with the agent behind `stream`, which belongs to the session from then on: it is destroyed when the session ends, and also
- * when this fails. `flush` is needed unless the last session on the stream surely ended at a frame boundary (`close` resolved and `closed`
- * gave null). The time limit (default 30 s) and the signal are those of the handshake. Rejects with `guest_unreachable`,
- * `guest_protocol_error` and `cancelled`.
+ * when this fails. `flush` may be left out where no session was before; elsewhere it is always right: an earlier session, even one that
+ * was closed, may have left a frame half delivered. The time limit (default 30 s) and the signal are those of the handshake. Rejects with
+ * `guest_unreachable`, `guest_protocol_error` and `cancelled`.
  */
 export const openSession: OpenSession = async (stream, options) => {
   const session = await handshake(stream, options);
