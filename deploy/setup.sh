@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root home setup command wants_guest qemu node_version
-# node_major. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
+# node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
@@ -101,14 +101,15 @@ least_rust() {
 # Sets `node` to the machine's Node if that is new enough, or to the one installed here.
 find_node() {
   local candidate version
-  for candidate in "$(type -P node || :)" "$home"/node/node_modules/node-*/bin/node; do
+  for candidate in "$(type -P node || :)" "$home/node/node_modules/.bin/node"; do
     [ -x "$candidate" ] || continue
     # What does not run (another libc, another processor) is none.
     version="$("$candidate" --version 2>/dev/null)" || continue
     version="${version#v}"
     if [ "${version%%.*}" -ge "$node_major" ] 2>/dev/null; then
+      node="$candidate"
       # A version manager's shim may be another Node in another folder: what it runs is remembered.
-      node="$("$candidate" -p process.execPath)"
+      case "$node" in "$home"/*) ;; *) node="$("$candidate" -p process.execPath)" ;; esac
       return 0
     fi
   done
@@ -127,12 +128,15 @@ node_package() {
 install_node() {
   # npm's own configuration of the folder, if any, is not meant for this.
   mkdir -p "$home/node"
-  cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts "$(node_package)@$node_version"
+  cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts \
+    "$(node_package)@$node_version" "npm@$npm_version"
 }
 
 # --- node_modules -------------------------------------------------------------------------------------------------------------------
 
 install_modules() {
+  # By the Node that will run them: an older one would leave out packages that are not for it.
+  use_node
   cd "$root" && npm ci --no-audit --no-fund --loglevel=error
 }
 
