@@ -46,11 +46,13 @@ export async function createSandbox(
 
 const deniesAll = ({ network }: CreateBody): boolean => network?.denyOut?.includes(everything) === true;
 
-function refuseUnsupported({ network, mcp, volumeMounts }: CreateBody): void {
+function refuseUnsupported({ network, mcp, iam, volumeMounts, autoPause, autoPauseMemory }: CreateBody): void {
   const refuse = (what: string): never => {
     throw new NovaError('not_implemented', `${what} is not there yet.`);
   };
   if (mcp !== undefined && mcp !== null) refuse('mcp');
+  if (iam !== undefined && iam !== null) refuse('iam');
+  if (autoPause === true && autoPauseMemory === false) refuse('A pause that keeps the disk alone');
   if ((volumeMounts?.length ?? 0) > 0) refuse('volumeMounts');
   if (network === undefined || network === null) return;
   const { allowPublicTraffic: _public, allowOut, denyOut, ...others } = network;

@@ -18,6 +18,7 @@ import {
   listedBody,
   listSchema,
   metricsSchema,
+  pauseSchema,
   sandboxBody,
   timeoutBodySchema,
 } from './wire.ts';
@@ -101,6 +102,8 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   });
 
   route('POST', ['/sandboxes/:id/pause', '/v2/sandboxes/:id/pause'], 'vm:stop', 'pause', async (request, reply) => {
+    const { memory } = parse(pauseSchema, request.body ?? {}, 'body');
+    if (memory === false) throw new NovaError('not_implemented', 'A pause that keeps the disk alone is not there yet.');
     await pause(context, idOf(request));
     void reply.code(204);
   });

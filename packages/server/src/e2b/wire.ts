@@ -31,12 +31,14 @@ export const createSchema = z.object({
       denyOut: z.array(z.string()).nullish(),
     })
     .nullish(),
+  iam: z.unknown().optional(),
   mcp: z.unknown().optional(),
   volumeMounts: z.array(z.unknown()).nullish(),
 });
 export type CreateBody = z.output<typeof createSchema>;
 
 export const connectSchema = z.object({ timeout: timeoutSchema.min(1).optional() });
+export const pauseSchema = z.object({ memory: z.boolean().nullish() });
 export const timeoutBodySchema = z.object({ timeout: timeoutSchema });
 
 export const listSchema = z.object({
