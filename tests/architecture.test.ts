@@ -30,6 +30,69 @@ const serviceImports = [
   `${engine}/vmm`,
 ];
 
+const server = 'packages/server/src';
+/** In the daemon too a request goes one way: HTTP -> route -> what it does -> the observed engine. */
+const serverRules: readonly Rule[] = [
+  {
+    from: server,
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      ...['zod', 'fastify', 'ws', 'pino', 'jose', 'prom-client', 'yaml', '@fastify/busboy'],
+      ...['@connectrpc', '@bufbuild'],
+    ],
+    because: 'the daemon offers the engine, and knows no client of its own',
+  },
+  {
+    from: `${server}/context.ts`,
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'pino', `${server}/config/schema.ts`],
+    because: 'what all ways in share names no implementation',
+  },
+  {
+    from: `${server}/config`,
+    may: ['@novasandbox/protocol', 'zod', 'yaml'],
+    because: 'a configuration can be checked without a daemon',
+  },
+  {
+    from: `${server}/store`,
+    may: ['@novasandbox/protocol'],
+    because: 'the store keeps rows and decides nothing',
+  },
+  {
+    from: `${server}/auth`,
+    may: ['@novasandbox/protocol', 'jose', `${server}/context.ts`, `${server}/store`],
+    because: 'who may come in depends on no route',
+  },
+  {
+    from: `${server}/observe`,
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'pino',
+      ...['context.ts', 'config/schema.ts', 'store'].map((each) => `${server}/${each}`),
+    ],
+    because: 'what is observed is observed whichever way it came in',
+  },
+  {
+    from: `${server}/vms`,
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod', `${server}/daemon-context.ts`],
+    because: 'what a route does knows no HTTP',
+  },
+  {
+    from: `${server}/sockets`,
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'ws',
+      'zod',
+      'fastify',
+      `${server}/context.ts`,
+      `${server}/vms`,
+    ],
+    because: 'a WebSocket is one more way to speak to the engine',
+  },
+];
+
 /** Requests go one way: route -> service -> driver or agent. Nothing imports upwards. */
 const rules: readonly Rule[] = [
   {
@@ -98,9 +161,18 @@ const rules: readonly Rule[] = [
   },
   {
     from: 'packages/cli/src',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'novasandbox', 'commander', 'tar-stream', 'bench/main.ts'],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      '@novasandbox/server',
+      'novasandbox',
+      'commander',
+      'tar-stream',
+      'bench/main.ts',
+    ],
     because: 'the CLI is a client',
   },
+  ...serverRules,
   {
     from: 'bench',
     may: ['@novasandbox/protocol', '@novasandbox/engine', 'novasandbox'],

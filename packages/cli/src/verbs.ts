@@ -40,6 +40,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   resume: { summary: 'let paused sandboxes go on', load: () => import('./commands/resume.ts') },
   template: { summary: 'list, build, inspect and remove templates', load: () => import('./commands/template.ts') },
   doctor: { summary: 'check what this host can do, and how to mend it', load: () => import('./commands/doctor.ts') },
+  serve: { summary: 'run the daemon: REST and E2B-compatible API', load: () => import('./commands/serve.ts') },
+  config: { summary: "show or check the daemon's configuration", load: () => import('./commands/config.ts') },
   bench: { summary: 'measure NovaSandbox on this host', load: () => import('./commands/bench.ts') },
   completion: { summary: 'print a completion script for your shell', load: () => import('./commands/completion.ts') },
   __complete: {

@@ -10,6 +10,7 @@ import { createImageSource } from './images/index.ts';
 import { layoutAt, prepareLayout } from './layout.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import { createLinks } from './sandbox/links.ts';
+import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -41,6 +42,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
   );
   const context: EngineContext = { layout, store, images, drivers, openSession, links };
+  if (options.recover === true) await removeOrphans(context);
 
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= links.closeAll().finally(() => store[Symbol.dispose]()));

@@ -10,6 +10,9 @@ import { NovaError } from '@novasandbox/protocol';
  *
  *     <home>/                   NOVA_HOME; /var/lib/novasandbox for root, ~/.novasandbox for others
  *       store.sqlite            sandboxes, leases
+ *       server.sqlite           the daemon's keys, users, answers
+ *       nova.sock nova.pid      the running daemon: its owner's way in, its process
+ *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
@@ -25,6 +28,15 @@ export interface Layout {
   readonly run: string;
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
+  /** What the daemon has. */
+  readonly daemon: {
+    readonly database: string;
+    readonly socket: string;
+    readonly pidFile: string;
+    readonly keyFile: string;
+    readonly secretFile: string;
+    readonly configFile: string;
+  };
   readonly probeDirectory: string;
   readonly workDirectory: string;
   agent(digest: string): string;
@@ -64,6 +76,16 @@ export function layoutAt(home: string = defaultHome()): Layout {
       join(repositoryRoot, 'templates'),
     ],
     storeFile: join(root, 'store.sqlite'),
+    daemon: {
+      database: join(root, 'server.sqlite'),
+      // Beside the others where the system can bind it there.
+      socket:
+        Buffer.byteLength(join(root, 'nova.sock')) > maxSocketPath ? join(run, 'nova.sock') : join(root, 'nova.sock'),
+      pidFile: join(root, 'nova.pid'),
+      keyFile: join(root, 'admin.key'),
+      secretFile: join(root, 'server.secret'),
+      configFile: join(root, 'config.yaml'),
+    },
     probeDirectory: join(root, 'probes'),
     workDirectory: join(root, 'work'),
     agent: below('agent'),
@@ -83,7 +105,8 @@ export async function prepareLayout(layout: Layout): Promise<void> {
   for (const directory of [layout.home, layout.sandboxes, layout.workDirectory, layout.run]) {
     // The first folder that was missing; VMMs of other users must be able to pass through it whatever the umask.
     const made = await mkdir(directory, { recursive: true, mode: 0o711 });
-    for (let each = directory; made !== undefined && each.startsWith(made); each = dirname(each)) await chmod(each, 0o711);
+    for (let each = directory; made !== undefined && each.startsWith(made); each = dirname(each))
+      await chmod(each, 0o711);
   }
 }
 

@@ -183,4 +183,6 @@ export interface Engine extends AsyncDisposable {
 export interface EngineOptions {
   /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
   readonly home?: string;
+  /** Also removes what sandboxes that nobody remembers have left: VMMs, folders. For the one process that looks after a state folder. */
+  readonly recover?: boolean;
 }

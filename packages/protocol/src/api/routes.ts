@@ -242,6 +242,7 @@ export const routes = {
     tag: 'vms',
     summary: 'Events of a VM',
     permission: 'vm:read',
+    query: z.object({ since: z.coerce.number().int().min(0).optional() }),
     responseType: 'websocket',
   },
   cloneVm: {
@@ -636,6 +637,7 @@ export const routes = {
     tag: 'system',
     summary: 'All events',
     permission: 'system:read',
+    query: z.object({ since: z.coerce.number().int().min(0).optional() }),
     responseType: 'websocket',
   },
   emergencyStop: {

@@ -11,8 +11,9 @@ import { executeSchema } from './guest.ts';
  *                                            binary from the server begins with one byte: 1 stdout, 2 stderr, 3 pty.
  * shell GET /api/v1/vms/{id}/shell           a terminal with bash or sh: `?cols&rows&user`; binary both ways; text `resize` from the client, `exit` from the server.
  * watch GET /api/v1/vms/{id}/files/watch     `?path&recursive&user`; text messages `watching`, then `change`.
- * tunnel GET /api/v1/vms/{id}/tunnel/{port}  bytes both ways; closed with 1000 at the end of both directions.
- * events GET /api/v1/vms/{id}/events, GET /api/v1/system/events   one event a text message.
+ * tunnel GET /api/v1/vms/{id}/tunnel/{port}  bytes both ways; a text message `{"type":"end"}` from the client ends its direction alone; closed with 1000
+ *                                            when the guest's direction has ended.
+ * events GET /api/v1/vms/{id}/events, GET /api/v1/system/events   `?since=<id>`: one event a text message, from the one after that id on as far as they are kept.
  */
 export const execClientMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({

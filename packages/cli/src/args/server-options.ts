@@ -1,0 +1,35 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { ServerConfig } from '@novasandbox/server';
+
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly apiKey?: string;
+}
+
+/** The options of the daemon's configuration, the same for all verbs that read it. */
+export function configOptions(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (YAML); default config.yaml of the state folder')
+    .option('--host <address>', 'address to listen on (default 127.0.0.1)')
+    .option('--port <number>', 'port to listen on, 0 for any (default 8000)', port)
+    .option('--api-key <key>', 'the admin key: nova_ or e2b_ and hexadecimal digits (better in NOVA_API_KEY)');
+}
+
+export async function loadServerConfig(flags: ConfigFlags): Promise<ServerConfig> {
+  const { loadConfig } = await import('@novasandbox/server');
+  const { layoutAt } = await import('@novasandbox/engine');
+  return loadConfig({
+    file: flags.config ?? layoutAt().daemon.configFile,
+    fileNamed: flags.config !== undefined,
+    env: process.env,
+    flags: { server: { host: flags.host, port: flags.port }, security: { api_key: flags.apiKey } },
+  });
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('It must be a number from 0 to 65535.');
+  return value;
+}

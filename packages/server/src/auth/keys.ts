@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import { NovaError } from '@novasandbox/protocol';
+import { rolePermissions, type Permission, type Role } from '@novasandbox/protocol/api';
+import type { Principal } from '../context.ts';
+import type { KeyRow, ServerStore } from '../store/server-store.ts';
+import { sha256 } from './secrets.ts';
+
+export interface NewKey {
+  readonly name: string;
+  readonly role: Role;
+  readonly scopes: readonly Permission[];
+  readonly expiresAtMs: number | null;
+}
+
+export interface MadeKey {
+  readonly row: KeyRow;
+  readonly key: string;
+  readonly e2bKey: string;
+}
+
+/**
+ * API keys. What is kept of one is a plain SHA-256: keys are random and at least 128 bits long, so there is nothing to guess that a slow hash
+ * would protect, and each request has to be checked. They are kept in memory; the daemon alone writes them.
+ */
+export interface Keys {
+  /** Whose key it is; null when it is nobody's, expired or revoked. */
+  find(key: string): Principal | null;
+  list(): KeyRow[];
+  make(key: NewKey): MadeKey;
+  revoke(id: string): void;
+  /** Makes `key` the admin key, in place of the one before. */
+  setAdmin(key: string): void;
+}
+
+interface Held {
+  row: KeyRow;
+  principal: Principal;
+}
+
+/** The admin key's id; it cannot be revoked, only replaced at the next start. */
+export const adminKeyId = 'admin';
+const lastUsedStepMs = 60_000;
+
+/** `nova_` and `e2b_` with the same digits are one key. */
+function hashOf(key: string): string | null {
+  const digits = /^(?:nova|e2b)_([0-9a-f]{32,128})$/.exec(key)?.[1];
+  return digits === undefined ? null : sha256(digits);
+}
+
+export function createKeys(store: ServerStore): Keys {
+  const byHash = new Map<string, Held>();
+  const hold = (row: KeyRow): void => {
+    const allowed = rolePermissions[row.role].filter((each) => row.scopes.length === 0 || row.scopes.includes(each));
+    byHash.set(row.hash, {
+      row,
+      principal: { kind: 'key', name: `key:${row.id}`, role: row.role, permissions: new Set(allowed) },
+    });
+  };
+  const save = (row: KeyRow): void => {
+    store.putKey(row);
+    hold(row);
+  };
+  store.keys().forEach(hold);
+  const rows = (): KeyRow[] => [...byHash.values()].map(({ row }) => row);
+
+  return {
+    find(key) {
+      const hash = hashOf(key);
+      const held = hash === null ? undefined : byHash.get(hash);
+      if (held === undefined || held.row.revoked) return null;
+      const now = Date.now();
+      if (held.row.expiresAtMs !== null && held.row.expiresAtMs <= now) return null;
+      if (now - (held.row.lastUsedAtMs ?? 0) > lastUsedStepMs) {
+        held.row = { ...held.row, lastUsedAtMs: now };
+        store.putKey(held.row);
+      }
+      return held.principal;
+    },
+    list: () => rows().toSorted((a, b) => a.createdAtMs - b.createdAtMs),
+    make({ name, role, scopes, expiresAtMs }) {
+      const digits = randomBytes(20).toString('hex');
+      const row: KeyRow = {
+        id: randomBytes(6).toString('hex'),
+        name,
+        hash: sha256(digits),
+        role,
+        scopes,
+        createdAtMs: Date.now(),
+        expiresAtMs,
+        lastUsedAtMs: null,
+        revoked: false,
+      };
+      save(row);
+      return { row, key: `nova_${digits}`, e2bKey: `e2b_${digits}` };
+    },
+    revoke(id) {
+      const row = rows().find((each) => each.id === id);
+      if (row === undefined) throw new NovaError('not_found', `There is no key "${id}".`);
+      if (id === adminKeyId) {
+        throw new NovaError('conflict', 'The admin key cannot be revoked.', {
+          hint: 'Remove admin.key from the state folder and start the daemon anew: it makes another.',
+        });
+      }
+      if (!row.revoked) save({ ...row, revoked: true });
+    },
+    setAdmin(key) {
+      const hash = hashOf(key);
+      if (hash === null)
+        throw new NovaError('invalid_argument', 'The admin key is not of the form nova_<hex> or e2b_<hex>.');
+      const before = rows().find(({ id }) => id === adminKeyId);
+      if (before?.hash === hash) return;
+      if (before !== undefined) byHash.delete(before.hash);
+      save({
+        id: adminKeyId,
+        name: 'admin',
+        hash,
+        role: 'admin',
+        scopes: [],
+        createdAtMs: Date.now(),
+        expiresAtMs: null,
+        lastUsedAtMs: null,
+        revoked: false,
+      });
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { NovaError } from '@novasandbox/protocol';
+import { rolePermissions, type Role } from '@novasandbox/protocol/api';
+import { jwtVerify, SignJWT } from 'jose';
+import type { Principal } from '../context.ts';
+import type { ServerStore, UserRow } from '../store/server-store.ts';
+import type { Lockout } from './lockout.ts';
+import { hashPassword, verifyPassword } from './passwords.ts';
+
+const issuer = 'novasandbox';
+
+export interface Users {
+  list(): readonly (UserRow & { readonly lockedUntilMs: number | null })[];
+  add(username: string, password: string, role: Role): Promise<UserRow>;
+  remove(username: string): void;
+  /** A signed token. The same error for every wrong name or password. */
+  logIn(username: string, password: string): Promise<{ readonly token: string; readonly seconds: number }>;
+  /** Whose token it is; null when it is not ours, expired or revoked, or its user is gone. */
+  find(token: string): Promise<Principal | null>;
+  logOut(token: string): Promise<void>;
+}
+
+/** People with passwords. A token names the user alone: the role is looked up with each request, so that a change counts at once. */
+export function createUsers(store: ServerStore, secret: string, lockout: Lockout, tokenSeconds: number): Users {
+  const key = Buffer.from(secret, 'hex');
+  // A name that nobody has takes as long to refuse as one that somebody has.
+  let nobody: Promise<string> | undefined;
+  const claims = async (token: string) => {
+    const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], issuer });
+    return payload;
+  };
+  return {
+    list: () => store.users().map((user) => ({ ...user, lockedUntilMs: lockout.lockedUntilMs(user.username) })),
+    async add(username, password, role) {
+      const row = { username, role, createdAtMs: Date.now(), password: await hashPassword(password) };
+      if (!store.addUser(row)) throw new NovaError('conflict', `There is a user "${username}" already.`);
+      return row;
+    },
+    remove(username) {
+      if (!store.removeUser(username)) throw new NovaError('not_found', `There is no user "${username}".`);
+    },
+    async logIn(username, password) {
+      const until = lockout.lockedUntilMs(username);
+      if (until !== null) {
+        const seconds = Math.ceil((until - Date.now()) / 1000);
+        throw new NovaError('rate_limited', `Too many wrong passwords: locked for ${seconds} s.`, {
+          details: { retry_after_seconds: seconds },
+        });
+      }
+      const user = store.findUser(username);
+      nobody ??= hashPassword(randomUUID());
+      const right = await verifyPassword(password, user?.password ?? (await nobody));
+      if (user === null || !right) {
+        lockout.failed(username);
+        throw new NovaError('unauthenticated', 'The user name or the password is wrong.');
+      }
+      lockout.succeeded(username);
+      const now = Math.floor(Date.now() / 1000);
+      const token = await new SignJWT()
+        .setProtectedHeader({ alg: 'HS256' })
+        .setIssuer(issuer)
+        .setSubject(username)
+        .setJti(randomUUID())
+        .setIssuedAt(now)
+        .setExpirationTime(now + Math.round(tokenSeconds))
+        .sign(key);
+      return { token, seconds: Math.round(tokenSeconds) };
+    },
+    async find(token) {
+      try {
+        const { sub = '', jti = '', iat = 0 } = await claims(token);
+        if (store.isTokenRevoked(jti)) return null;
+        const user = store.findUser(sub);
+        // A token of a user of the same name who was removed before is not this user's.
+        if (user === null || iat * 1000 < Math.floor(user.createdAtMs / 1000) * 1000) return null;
+        return {
+          kind: 'user',
+          name: `user:${user.username}`,
+          role: user.role,
+          permissions: new Set(rolePermissions[user.role]),
+        };
+      } catch {
+        return null;
+      }
+    },
+    async logOut(token) {
+      const { jti = '', exp = 0 } = await claims(token);
+      store.revokeToken(jti, exp * 1000);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { NovaError, parse } from '@novasandbox/protocol';
+import { parse as parseYaml } from 'yaml';
+import { serverConfigSchema, type ServerConfig } from './schema.ts';
+
+type Sections = Record<string, Record<string, unknown>>;
+
+export interface ConfigSources {
+  /** The file; one that was named must be there, the default one need not. */
+  readonly file: string;
+  readonly fileNamed: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  /** What was given on the command line; undefined values count as not given. */
+  readonly flags?: { readonly [section in keyof ServerConfig]?: Readonly<Record<string, unknown>> };
+}
+
+/** Shorter names of variables that are used every day. */
+const aliases: Readonly<Record<string, readonly [section: string, field: string]>> = {
+  NOVA_HOST: ['server', 'host'],
+  NOVA_PORT: ['server', 'port'],
+  NOVA_API_KEY: ['security', 'api_key'],
+  NOVA_LOG_LEVEL: ['monitoring', 'log_level'],
+};
+
+/** Defaults, then the file, then the environment (`NOVA_<SECTION>_<FIELD>`), then flags. What does not fit is named with its field. */
+export function loadConfig({ file, fileNamed, env, flags = {} }: ConfigSources): ServerConfig {
+  const given: Sections = {};
+  for (const layer of [fromFile(file, fileNamed), fromEnvironment(env), flags]) merge(given, layer);
+  return parse(serverConfigSchema, given, 'config');
+}
+
+/** As it may be shown: secrets are left out. */
+export function redacted(config: ServerConfig): ServerConfig & { readonly security: { readonly api_key?: string } } {
+  const { api_key, ...security } = config.security;
+  return { ...config, security: api_key === undefined ? security : { ...security, api_key: '[redacted]' } };
+}
+
+function merge(into: Sections, layer: object): void {
+  for (const [section, fields] of Object.entries(layer) as [string, unknown][]) {
+    if (fields === null || fields === undefined) continue;
+    if (typeof fields !== 'object') {
+      throw new NovaError('invalid_argument', `config: ${section}: is a section, with its fields below it.`);
+    }
+    const defined = Object.entries(fields).filter(([, value]) => value !== undefined);
+    into[section] = { ...into[section], ...Object.fromEntries(defined) };
+  }
+}
+
+function fromFile(file: string, named: boolean): object {
+  if (!existsSync(file)) {
+    if (named) throw new NovaError('invalid_argument', `config: there is no file ${file}.`);
+    return {};
+  }
+  let content: unknown;
+  try {
+    content = parseYaml(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new NovaError(
+      'invalid_argument',
+      `config: ${file}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (content === null || content === undefined) return {};
+  if (typeof content !== 'object' || Array.isArray(content)) {
+    throw new NovaError('invalid_argument', `config: ${file} does not hold sections.`);
+  }
+  return content;
+}
+
+function fromEnvironment(env: NodeJS.ProcessEnv): Sections {
+  const sections: Sections = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || value === '') continue;
+    const place = aliases[name] ?? placeOf(name);
+    if (place === null) continue;
+    const [section, field] = place;
+    sections[section] = { ...sections[section], [field]: valueOf(value) };
+  }
+  return sections;
+}
+
+/** NOVA_SERVER_PORT is server.port. Other variables that begin with NOVA_ are not the daemon's. */
+function placeOf(name: string): readonly [string, string] | null {
+  for (const section of Object.keys(serverConfigSchema.shape)) {
+    const prefix = `NOVA_${section.toUpperCase()}_`;
+    if (name.startsWith(prefix)) return [section, name.slice(prefix.length).toLowerCase()];
+  }
+  return null;
+}
+
+/** A variable is text; numbers, truth values and lists are written as in the file. */
+function valueOf(text: string): unknown {
+  if (/^(true|false|-?\d+(\.\d+)?|[[{].*)$/s.test(text)) {
+    try {
+      return parseYaml(text) as unknown;
+    } catch {
+      return text;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,28 @@
+import type { Engine, Layout } from '@novasandbox/engine';
+import type { Keys } from './auth/keys.ts';
+import type { Users } from './auth/users.ts';
+import type { ServerContext } from './context.ts';
+import type { Idempotency } from './idempotency/idempotency.ts';
+import type { Measurements } from './metrics/measurements.ts';
+import type { ServerMetrics } from './metrics/metrics.ts';
+import type { Idle } from './observe/idle.ts';
+import type { Limits } from './observe/limits.ts';
+import type { Roster } from './observe/roster.ts';
+import type { ServerStore } from './store/server-store.ts';
+
+/** What the REST routes work with beyond what they share with the E2B API. */
+export interface DaemonContext extends ServerContext {
+  /** The engine without limits and events: for the daemon's own looks, which must not keep a VM from being idle. */
+  readonly quietEngine: Engine;
+  readonly layout: Layout;
+  readonly store: ServerStore;
+  readonly keys: Keys;
+  readonly users: Users;
+  readonly idle: Idle;
+  readonly roster: Roster;
+  readonly limits: Limits;
+  readonly idempotency: Idempotency;
+  readonly metrics: ServerMetrics;
+  readonly measurements: Measurements;
+  readonly startedAtMs: number;
+}

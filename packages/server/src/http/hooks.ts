@@ -1,0 +1,154 @@
+import type { Readable } from 'node:stream';
+import { NovaError, type ErrorCode } from '@novasandbox/protocol';
+import type { Permission } from '@novasandbox/protocol/api';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { credentialOf, localPrincipal } from '../auth/auth.ts';
+import type { Principal } from '../context.ts';
+import type { DaemonContext } from '../daemon-context.ts';
+import { timeLimited } from './body-time.ts';
+import { httpError, sendError } from './errors.ts';
+import type { Listeners } from './listeners.ts';
+import { createRateLimit, type RateLimitState } from './rate-limit.ts';
+
+/** What a route allows: a permission, `authenticated` for any valid credentials, `public` for none, `own` where the route checks itself. */
+export type RoutePermission = Permission | 'public' | 'authenticated' | 'own';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    permission?: RoutePermission;
+    /** Name in logs and metrics. */
+    operation?: string;
+    /** The handler reads the body as it comes. */
+    streamed?: boolean;
+  }
+  interface FastifyRequest {
+    principal: Principal | null;
+    startedAt: number;
+    failure: ErrorCode | null;
+  }
+}
+
+/** Whoever the request comes from; throws when that cannot be told. */
+export function principalOf(request: FastifyRequest): Principal {
+  if (request.principal === null)
+    throw new NovaError('unauthenticated', 'No valid key or token came with the request.');
+  return request.principal;
+}
+
+/** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
+export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): void {
+  const { auth, config, metrics, log } = context;
+  const limit = createRateLimit(config.security.rate_limit_per_minute);
+  const bodyMs = config.server.body_timeout_seconds * 1000;
+  const failures = createRateLimit(config.security.failed_auth_per_minute);
+  app.decorateRequest('principal', null);
+  app.decorateRequest('startedAt', 0);
+  app.decorateRequest('failure', null);
+
+  // A route that says nothing of who may use it does not come to be.
+  app.addHook('onRoute', (route) => {
+    if (route.config?.permission === undefined) {
+      throw new Error(`${String(route.method)} ${route.url} has no permission`);
+    }
+  });
+
+  const authenticate = async (request: FastifyRequest): Promise<Principal> => {
+    if (credentialOf(request.headers) === null && listeners.isLocal(request.raw)) return localPrincipal;
+    const from = failures.peek(request.ip);
+    if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
+    try {
+      const principal = await auth.authenticate(request.headers);
+      metrics.authenticated(principal.kind, true);
+      return principal;
+    } catch (error) {
+      failures.take(request.ip);
+      metrics.authenticated('unknown', false);
+      throw error;
+    }
+  };
+
+  app.addHook('onRequest', async (request, reply) => {
+    request.startedAt = performance.now();
+    void reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+    });
+    if (corsAnswered(request, reply, config.security.cors_origins)) return reply;
+    // An address nobody serves: `authenticated`, so that strangers learn nothing of what is there.
+    const { permission = 'authenticated' } = request.routeOptions.config;
+    if (permission === 'own') return;
+    if (permission !== 'public') request.principal = await authenticate(request);
+    // Whoever watches over the daemon, and reads what is public, is not counted; tries to log in are.
+    const uncounted = request.principal?.kind === 'local' || (permission === 'public' && request.method === 'GET');
+    const state = uncounted ? null : limit.take(request.principal?.name ?? request.ip);
+    if (state !== null && state.limit > 0) {
+      void reply.headers({
+        'x-ratelimit-limit': state.limit,
+        'x-ratelimit-remaining': state.remaining,
+        'x-ratelimit-reset': state.resetSeconds,
+      });
+      if (state.exceeded) throw limited(state, 'Too many requests.');
+    }
+    if (request.principal !== null && permission !== 'authenticated' && permission !== 'public') {
+      auth.authorise(request.principal, permission);
+    }
+  });
+
+  app.addHook('preParsing', async (request, _reply, payload) =>
+    request.routeOptions.config.streamed === true ? payload : timeLimited(payload as Readable, bodyMs),
+  );
+
+  app.addHook('onResponse', async (request, reply) => {
+    const seconds = (performance.now() - request.startedAt) / 1000;
+    const { operation = 'unknown', permission } = request.routeOptions.config;
+    // The pattern, never the path: paths are without number.
+    metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, seconds);
+    const level = permission === 'public' && reply.statusCode < 400 ? 'debug' : 'info';
+    const params = request.params as Record<string, string | undefined> | null;
+    log[level]({
+      request_id: request.id,
+      operation,
+      principal: request.principal?.name,
+      vm: params?.['id'],
+      status: reply.statusCode,
+      error: request.failure ?? undefined,
+      ms: Math.round(seconds * 1e5) / 100,
+    });
+  });
+
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = httpError(thrown);
+    request.failure = error.code;
+    metrics.failed('api', error.code);
+    if (error.code === 'internal') log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
+    if (error.code === 'forbidden' || error.code === 'rate_limited') metrics.security(error.code);
+    return sendError(request, reply, error);
+  });
+}
+
+function limited(state: RateLimitState, message: string): NovaError {
+  return new NovaError('rate_limited', message, { details: { retry_after_seconds: state.resetSeconds } });
+}
+
+/** CORS for the origins configured, and for nobody else. True when it was a preflight, which is answered then. */
+function corsAnswered(request: FastifyRequest, reply: FastifyReply, origins: readonly string[]): boolean {
+  const { origin } = request.headers;
+  if (origin === undefined || origins.length === 0) return false;
+  void reply.header('vary', 'origin');
+  if (!origins.includes(origin)) return false;
+  void reply.headers({
+    'access-control-allow-origin': origin,
+    'access-control-expose-headers':
+      'x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after',
+  });
+  if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false;
+  void reply
+    .headers({
+      'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
+      'access-control-allow-headers': 'authorization, x-api-key, content-type, idempotency-key, x-request-id, range',
+      'access-control-max-age': '600',
+    })
+    .code(204)
+    .send();
+  return true;
+}

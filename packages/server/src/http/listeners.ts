@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import http, { type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import https from 'node:https';
+import type { Duplex } from 'node:stream';
+import { NovaError } from '@novasandbox/protocol';
+import type { ServerConfig } from '../config/schema.ts';
+
+export interface Listeners {
+  /** Host and port, with TLS where it is configured. */
+  readonly main: Server;
+  /** The owner's own socket. */
+  readonly local: Server | null;
+  isLocal(request: IncomingMessage): boolean;
+}
+
+export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+const maxHeaderBytes = 16 * 1024;
+const maxHeaders = 100;
+
+/** Servers that do not wait for slow clients, and take no more of them than configured. */
+export function createListeners(
+  { server: config }: ServerConfig,
+  onRequest: RequestListener,
+  onUpgrade: UpgradeListener,
+): Listeners {
+  const options: http.ServerOptions = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: config.header_timeout_seconds * 1000,
+    // Files and tunnels may take as long as they make progress; bodies have limits of their own (body-time.ts).
+    requestTimeout: 0,
+    connectionsCheckingInterval: 2000,
+    keepAliveTimeout: 65_000,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    noDelay: true,
+  };
+  const finish = <S extends Server>(server: S): S => {
+    server.maxHeadersCount = maxHeaders;
+    server.maxConnections = config.max_connections;
+    server.on('request', onRequest);
+    server.on('upgrade', onUpgrade);
+    server.on('clientError', answerBadClient);
+    // CONNECT asks for a proxy, which this is not.
+    server.on('connect', (_request, socket: Duplex) =>
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n'),
+    );
+    return server;
+  };
+  const local = config.local_socket ? finish(http.createServer(options)) : null;
+  const localSockets = new WeakSet<object>();
+  local?.on('connection', (socket) => localSockets.add(socket));
+  return {
+    main: finish(config.tls === undefined ? http.createServer(options) : tlsServer(config.tls, options)),
+    local,
+    isLocal: (request) => localSockets.has(request.socket),
+  };
+}
+
+function tlsServer(
+  tls: { readonly cert_file: string; readonly key_file: string },
+  options: http.ServerOptions,
+): Server {
+  const read = (field: string, file: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (error) {
+      throw new NovaError('invalid_argument', `server.tls.${field}: ${file} cannot be read.`, { cause: error });
+    }
+  };
+  const cert = read('cert_file', tls.cert_file);
+  const key = read('key_file', tls.key_file);
+  return https.createServer({ ...options, cert, key, minVersion: 'TLSv1.2' });
+}
+
+const badClient: Readonly<Record<string, readonly [status: string, code: string, message: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'malformed_request', 'The headers are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout', 'The request took too long to arrive.'],
+};
+
+/** Answers what is not HTTP, or too slow or too much of it, and closes. */
+function answerBadClient(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] = badClient[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'malformed_request',
+    'This is not valid HTTP.',
+  ];
+  const body = JSON.stringify({ error: { code, message, hint: 'Send a valid HTTP/1.1 request.', details: {} } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

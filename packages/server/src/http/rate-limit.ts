@@ -1,0 +1,50 @@
+/** Requests of one name in windows of a minute. Bounded: when too many names are known, the windows that are over go, then the oldest. */
+export interface RateLimit {
+  /** Counts one request. */
+  take(name: string): RateLimitState;
+  /** Looks without counting. */
+  peek(name: string): RateLimitState;
+}
+
+export interface RateLimitState {
+  readonly limit: number;
+  readonly remaining: number;
+  /** Seconds until the window ends. */
+  readonly resetSeconds: number;
+  readonly exceeded: boolean;
+}
+
+const windowMs = 60_000;
+const maxNames = 20_000;
+
+/** `limit` 0: none. */
+export function createRateLimit(limit: number, now: () => number = Date.now): RateLimit {
+  const windows = new Map<string, { count: number; endsMs: number }>();
+  const prune = (): void => {
+    const at = now();
+    for (const [name, { endsMs }] of windows) if (endsMs <= at) windows.delete(name);
+    for (const name of windows.keys()) {
+      if (windows.size <= maxNames / 2) break;
+      windows.delete(name);
+    }
+  };
+  const look = (name: string, add: number): RateLimitState => {
+    const at = now();
+    let window = windows.get(name);
+    if (window === undefined || window.endsMs <= at) {
+      window = { count: 0, endsMs: at + windowMs };
+      if (add > 0) {
+        if (windows.size >= maxNames) prune();
+        windows.set(name, window);
+      }
+    }
+    window.count += add;
+    return {
+      limit,
+      remaining: Math.max(0, limit - window.count),
+      resetSeconds: Math.ceil((window.endsMs - at) / 1000),
+      exceeded: limit > 0 && window.count + (add === 0 ? 1 : 0) > limit,
+    };
+  };
+  return { take: (name) => look(name, 1), peek: (name) => look(name, 0) };
+}

@@ -1,0 +1,4 @@
+export { apiKeySchema, serverConfigSchema, type ServerConfig, type ServerConfigInput } from './config/schema.ts';
+export { loadConfig, redacted, type ConfigSources } from './config/load.ts';
+export { openApiDocument } from './openapi/document.ts';
+export { serve, type Daemon, type ServeOptions } from './serve.ts';

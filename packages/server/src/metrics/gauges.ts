@@ -1,0 +1,102 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Counter, Gauge } from 'prom-client';
+import type { DaemonContext } from '../daemon-context.ts';
+import { checks } from '../system/checks.ts';
+import type { HostUsage } from '../system/host.ts';
+import { metricName } from './metrics.ts';
+
+const mebibyte = 1024 * 1024;
+const snapshotLookMs = 60_000;
+
+/** Gauges of what is there now, filled in when they are asked for: a VM that does not run leaves them. */
+export function createGauges(
+  context: Pick<DaemonContext, 'metrics' | 'roster' | 'measurements' | 'config' | 'layout' | 'store' | 'quietEngine'>,
+  look: () => Promise<HostUsage>,
+): { fill(): Promise<void> } {
+  const registers = [context.metrics.registry];
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: metricName(name), help, labelNames, registers });
+  const counter = (name: string, help: string, labelNames: string[]) =>
+    new Counter({ name: metricName(name), help, labelNames, registers });
+
+  const current = gauge('vm_current', 'VMs by state', ['state']);
+  const cpu = gauge('vm_cpu_usage_percent', 'CPU of a VM, of all it has', ['vm']);
+  const memory = gauge('vm_memory_usage_bytes', 'Memory used in a VM', ['vm']);
+  const disk = gauge('vm_disk_usage_bytes', 'Disk used in a VM', ['vm']);
+  const network = counter('vm_network_bytes_total', 'Bytes over the network of a VM', ['vm', 'direction']);
+  const snapshots = gauge('snapshot_size_bytes', 'Disk used by the snapshots that clones start from');
+  const hostCpu = gauge('host_cpu_usage_percent', 'CPU of the host');
+  const hostMemory = gauge('host_memory_usage_bytes', 'Memory used on the host');
+  const hostDisk = gauge('host_disk_usage_bytes', 'Disk used where the state folder lies');
+  const hostNetwork = counter('host_network_bytes_total', 'Bytes over the network interfaces of the host', [
+    'direction',
+  ]);
+  const health = gauge('health_check_status', 'Checks of readiness: 1 is well', ['check']);
+  const allocations = gauge('resource_allocations', 'What running VMs were given', ['resource']);
+  const quota = gauge('resource_quota_usage_percent', 'Of what may be given', ['resource']);
+
+  let snapshotBytes = { atMs: 0, bytes: 0 };
+  const snapshotSize = async (): Promise<number> => {
+    if (Date.now() - snapshotBytes.atMs > snapshotLookMs) {
+      snapshotBytes = { atMs: Date.now(), bytes: await allocatedBytes(context.layout.snapshots) };
+    }
+    return snapshotBytes.bytes;
+  };
+
+  const vms = (): void => {
+    for (const each of [current, cpu, memory, disk, network]) each.reset();
+    const infos = context.roster.list();
+    for (const state of ['creating', 'running', 'paused', 'stopped', 'failed'] as const) {
+      current.set({ state }, infos.filter((info) => info.state === state).length);
+    }
+    for (const { id } of infos) {
+      const latest = context.measurements.latest(id);
+      if (latest === null) continue;
+      const { metrics, cpuPercent } = latest;
+      cpu.set({ vm: id }, cpuPercent ?? 0);
+      memory.set({ vm: id }, metrics.memory_usage_mb * mebibyte);
+      disk.set({ vm: id }, metrics.disk_usage_mb * mebibyte);
+      network.inc({ vm: id, direction: 'receive' }, metrics.network_rx_bytes);
+      network.inc({ vm: id, direction: 'transmit' }, metrics.network_tx_bytes);
+    }
+    const alive = infos.filter(({ state }) => state === 'running' || state === 'paused');
+    const sum = (of: (info: (typeof alive)[number]) => number): number =>
+      alive.reduce((all, info) => all + of(info), 0);
+    allocations.set({ resource: 'vms' }, alive.length);
+    allocations.set(
+      { resource: 'vcpus' },
+      sum(({ vcpus }) => vcpus),
+    );
+    allocations.set({ resource: 'memory_bytes' }, sum(({ memoryMb }) => memoryMb) * mebibyte);
+    allocations.set({ resource: 'disk_bytes' }, sum(({ diskSizeMb }) => diskSizeMb) * mebibyte);
+    const { max_vms } = context.config.resources;
+    quota.set({ resource: 'vms' }, max_vms === 0 ? 0 : (alive.length / max_vms) * 100);
+  };
+
+  return {
+    async fill() {
+      vms();
+      const [host, readiness, bytes] = await Promise.all([look(), checks(context), snapshotSize()]);
+      hostCpu.set(host.cpuPercent);
+      hostMemory.set((host.memoryTotalMb - host.memoryAvailableMb) * mebibyte);
+      hostDisk.set((host.diskTotalMb - host.diskFreeMb) * mebibyte);
+      hostNetwork.reset();
+      hostNetwork.inc({ direction: 'receive' }, host.networkRxBytes);
+      hostNetwork.inc({ direction: 'transmit' }, host.networkTxBytes);
+      snapshots.set(bytes);
+      for (const [check, { ok }] of Object.entries(readiness)) health.set({ check }, ok ? 1 : 0);
+    },
+  };
+}
+
+async function allocatedBytes(directory: string): Promise<number> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
+  let bytes = 0;
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    // 512 is the unit of st_blocks whatever the file system's own.
+    bytes += ((await stat(join(entry.parentPath, entry.name)).catch(() => null))?.blocks ?? 0) * 512;
+  }
+  return bytes;
+}

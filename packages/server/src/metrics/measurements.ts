@@ -1,0 +1,73 @@
+import type { Engine } from '@novasandbox/engine';
+import type { SandboxStats } from '@novasandbox/protocol';
+import { metricsOf, type VmMetrics } from '@novasandbox/protocol/api';
+import type { Roster } from '../observe/roster.ts';
+
+export interface VmMeasurement {
+  readonly metrics: VmMetrics;
+  /** Of all its CPUs, since the measurement before; null for the first. */
+  readonly cpuPercent: number | null;
+}
+
+/** What VMs used, as far as it is kept. VMs that do not run have nothing current, those that are gone have no history. */
+export interface Measurements {
+  latest(vmId: string): VmMeasurement | null;
+  history(vmId: string, how: { readonly sinceMs?: number; readonly limit: number }): VmMetrics[];
+  /** Measures all running VMs once. A guest that has not answered the last time is not asked again meanwhile. */
+  sample(): Promise<void>;
+  forget(vmId: string): void;
+}
+
+const atOnce = 4;
+
+export function createMeasurements(engine: Engine, roster: Roster, kept: number): Measurements {
+  const rings = new Map<string, VmMetrics[]>();
+  const latest = new Map<string, VmMeasurement>();
+  const asked = new Set<string>();
+
+  const add = (vmId: string, stats: SandboxStats): void => {
+    const metrics = metricsOf(stats);
+    const ring = rings.get(vmId) ?? [];
+    rings.set(vmId, ring);
+    const before = ring.at(-1);
+    const wallUs = before === undefined ? 0 : (Date.parse(metrics.timestamp) - Date.parse(before.timestamp)) * 1000;
+    const usedUs = before === undefined ? 0 : metrics.cpu_usage_us - before.cpu_usage_us;
+    const cpuPercent = wallUs <= 0 ? null : Math.max(0, (usedUs / wallUs / Math.max(1, metrics.cpu_count)) * 100);
+    ring.push(metrics);
+    if (ring.length > kept) ring.shift();
+    latest.set(vmId, { metrics, cpuPercent });
+  };
+  const ask = async (vmId: string): Promise<void> => {
+    if (asked.has(vmId)) return;
+    asked.add(vmId);
+    try {
+      add(vmId, await engine.sandboxes.stats(vmId));
+    } catch {
+      // It has ended meanwhile, or its guest does not answer: there is nothing current to say of it.
+      latest.delete(vmId);
+    } finally {
+      asked.delete(vmId);
+    }
+  };
+
+  return {
+    latest: (vmId) => latest.get(vmId) ?? null,
+    history: (vmId, { sinceMs = 0, limit }) =>
+      (rings.get(vmId) ?? []).filter(({ timestamp }) => Date.parse(timestamp) >= sinceMs).slice(-limit),
+    async sample() {
+      const infos = roster.list();
+      const running = infos.filter(({ state }) => state === 'running').map(({ id }) => id);
+      for (const id of latest.keys()) if (!running.includes(id)) latest.delete(id);
+      const queue = running.values();
+      await Promise.all(
+        Array.from({ length: atOnce }, async () => {
+          for (const id of queue) await ask(id);
+        }),
+      );
+    },
+    forget(vmId) {
+      rings.delete(vmId);
+      latest.delete(vmId);
+    },
+  };
+}

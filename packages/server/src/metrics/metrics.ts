@@ -1,0 +1,91 @@
+import type { NovaEvent } from '@novasandbox/protocol/api';
+import { Counter, Histogram, Registry } from 'prom-client';
+import type { Measured } from '../observe/observation.ts';
+
+/** The daemon's own counts, under the names that users of the API know (prefix `microvm_`). Gauges of VMs and host: gauges.ts. */
+export interface ServerMetrics {
+  readonly registry: Registry;
+  readonly measured: Measured;
+  event(event: NovaEvent): void;
+  booted(seconds: number): void;
+  answered(method: string, route: string, status: number, seconds: number): void;
+  failed(component: string, code: string): void;
+  authenticated(method: string, ok: boolean): void;
+  security(type: string): void;
+}
+
+export const metricName = (name: string): string => `microvm_${name}`;
+
+const quick = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const slow = [0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+export function createMetrics(): ServerMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name: metricName(name), help, labelNames, registers });
+  const histogram = (name: string, help: string, buckets: number[], labelNames: string[] = []) =>
+    new Histogram({ name: metricName(name), help, labelNames, buckets, registers });
+
+  const vmTotal = counter('vm_total', 'VMs made since the daemon started');
+  const operations = {
+    vm: {
+      total: counter('vm_operations_total', 'Operations on VMs', ['operation', 'result']),
+      seconds: histogram('vm_operation_duration_seconds', 'Time of operations on VMs', slow, ['operation']),
+    },
+    guest: {
+      total: counter('guest_operations_total', 'Calls into guests', ['operation', 'result']),
+      seconds: histogram('guest_operation_duration_seconds', 'Time until a call into a guest was answered', quick, [
+        'operation',
+      ]),
+    },
+    snapshot: {
+      total: counter('snapshot_operations_total', 'Snapshots built and removed', ['operation', 'result']),
+      seconds: histogram('snapshot_duration_seconds', 'Time of operations on snapshots', slow, ['operation']),
+    },
+  } as const;
+  const boot = histogram('vm_boot_time_seconds', 'From the call to the first answer of the guest', slow);
+  const requests = counter('api_requests_total', 'Requests by route', ['method', 'route', 'status']);
+  const requestSeconds = histogram('api_request_duration_seconds', 'Time of requests by route', quick, [
+    'method',
+    'route',
+  ]);
+  const errors = counter('errors_total', 'Errors by component and code', ['component', 'code']);
+  const attempts = counter('authentication_attempts_total', 'Credentials looked at', ['method', 'result']);
+  const security = counter('security_events_total', 'What may be an attack', ['type']);
+
+  // A series that has had nothing yet is there with 0: an alert on it works from the start.
+  for (const type of ['authentication_failed', 'forbidden', 'rate_limited']) security.inc({ type }, 0);
+  for (const result of ['ok', 'error']) {
+    for (const operation of ['create', 'start', 'stop', 'pause', 'resume', 'delete']) {
+      operations.vm.total.inc({ operation, result }, 0);
+    }
+    operations.guest.total.inc({ operation: 'execute', result }, 0);
+    for (const operation of ['build', 'delete']) operations.snapshot.total.inc({ operation, result }, 0);
+  }
+  errors.inc({ component: 'api', code: 'internal' }, 0);
+  attempts.inc({ method: 'key', result: 'ok' }, 0);
+
+  return {
+    registry,
+    measured(kind, operation, result, seconds) {
+      operations[kind].total.inc({ operation, result });
+      operations[kind].seconds.observe({ operation }, seconds);
+    },
+    event({ type }) {
+      if (type === 'vm.created') vmTotal.inc();
+      if (type === 'vm.failed') errors.inc({ component: 'vm', code: 'failed' });
+    },
+    booted: (seconds) => boot.observe(seconds),
+    answered(method, route, status, seconds) {
+      requests.inc({ method, route, status });
+      requestSeconds.observe({ method, route }, seconds);
+    },
+    failed: (component, code) => errors.inc({ component, code }),
+    authenticated(method, ok) {
+      attempts.inc({ method, result: ok ? 'ok' : 'error' });
+      if (!ok) security.inc({ type: 'authentication_failed' });
+    },
+    security: (type) => security.inc({ type }),
+  };
+}

@@ -1,0 +1,74 @@
+import type { Engine } from '@novasandbox/engine';
+import { isNovaError } from '@novasandbox/protocol';
+import type { Logger } from 'pino';
+import type { ServerStore } from '../store/server-store.ts';
+import type { ActivityRecord } from './activity.ts';
+import type { Roster } from './roster.ts';
+
+/** Idle limits of VMs, and the stop of those that have been idle for that long. */
+export interface Idle {
+  timeoutMs(vmId: string): number;
+  setTimeoutMs(vmId: string, ms: number): void;
+  forget(vmId: string): void;
+  /** Looks at all running VMs once. */
+  sweep(): Promise<void>;
+}
+
+export interface IdleParts {
+  /** Asked what runs; that is no activity. */
+  readonly quietEngine: Engine;
+  /** The observed one: a stop is told like any other. */
+  readonly engine: Engine;
+  readonly store: ServerStore;
+  readonly activity: ActivityRecord;
+  readonly roster: Roster;
+  readonly log: Logger;
+  readonly defaultMs: number;
+}
+
+/** A guest that does not answer has this long; it is asked again at the next sweep. */
+const askMs = 5000;
+
+export function createIdle({ engine, quietEngine, store, activity, roster, log, defaultMs }: IdleParts): Idle {
+  const own = new Map(store.idleTimeouts());
+  const stopping = new Set<string>();
+  const timeoutMs = (vmId: string): number => own.get(vmId) ?? defaultMs;
+
+  const consider = async (id: string): Promise<void> => {
+    const limit = timeoutMs(id);
+    if (limit === 0 || activity.idleMs(id) < limit || stopping.has(id)) return;
+    stopping.add(id);
+    try {
+      // Commands that nobody is attached to count too.
+      const processes = await quietEngine.exec.list(id, { signal: AbortSignal.timeout(askMs) });
+      if (processes.some(({ running }) => running)) {
+        activity.busy(id)[Symbol.dispose]();
+        return;
+      }
+      if (activity.idleMs(id) < limit) return;
+      log.info({ operation: 'idleStop', vm: id, idle_ms: activity.idleMs(id) }, 'idle VM stopped');
+      await engine.sandboxes.stop(id);
+    } catch (error) {
+      if (!isNovaError(error, 'sandbox_not_found', 'sandbox_not_running')) {
+        log.warn({ operation: 'idleStop', vm: id, err: error }, 'idle VM could not be stopped');
+      }
+    } finally {
+      stopping.delete(id);
+    }
+  };
+
+  return {
+    timeoutMs,
+    setTimeoutMs(vmId, ms) {
+      own.set(vmId, ms);
+      store.setIdleTimeout(vmId, ms);
+    },
+    forget(vmId) {
+      if (own.delete(vmId)) store.setIdleTimeout(vmId, null);
+    },
+    async sweep() {
+      const running = roster.list().filter(({ state }) => state === 'running');
+      await Promise.all(running.map(({ id }) => consider(id)));
+    },
+  };
+}

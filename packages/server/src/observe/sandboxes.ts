@@ -1,0 +1,52 @@
+import type { SandboxService } from '@novasandbox/engine';
+import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { timed, type Observation } from './observation.ts';
+
+export function observedSandboxes(observation: Observation): SandboxService {
+  const { engine, events, roster, limits } = observation;
+  const { sandboxes } = engine;
+  const changing = async (operation: string, work: () => Promise<SandboxInfo>): Promise<SandboxInfo> => {
+    const info = await timed(observation, 'vm', operation, work);
+    roster.saw(info);
+    return info;
+  };
+  return {
+    ...sandboxes,
+    async create(config, context) {
+      await limits.check(config);
+      using _place = limits.reserve();
+      try {
+        return await changing('create', () => sandboxes.create(config, context));
+      } catch (error) {
+        const { code, message } = toNovaError(error);
+        events.emit('vm.failed', null, { name: config.name ?? null, code, message });
+        throw error;
+      }
+    },
+    async start(ref, context) {
+      const before = await sandboxes.get(ref);
+      using _place = before.state === 'running' || before.state === 'paused' ? undefined : limits.reserve();
+      return await changing('start', () => sandboxes.start(ref, context));
+    },
+    async stop(ref, options) {
+      const info = await timed(observation, 'vm', 'stop', () => sandboxes.stop(ref, options));
+      roster.saw(info);
+      // An ephemeral one goes as it stops.
+      if (info.ephemeral) roster.gone(info.id);
+      return info;
+    },
+    pause: (ref) => changing('pause', () => sandboxes.pause(ref)),
+    resume: (ref) => changing('resume', () => sandboxes.resume(ref)),
+    async remove(ref, options) {
+      const id = await roster.idOf(ref);
+      await timed(observation, 'vm', 'delete', () => sandboxes.remove(ref, options));
+      roster.gone(id);
+    },
+    async setTimeout(ref, timeoutMs) {
+      const info = await sandboxes.setTimeout(ref, timeoutMs);
+      roster.saw(info);
+      events.emit('vm.timeout_changed', info.id, { expires_at: info.expiresAt });
+      return info;
+    },
+  };
+}

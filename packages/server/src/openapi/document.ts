@@ -1,0 +1,157 @@
+import { errorTable } from '@novasandbox/protocol';
+import { errorEnvelopeSchema, routes, type Route } from '@novasandbox/protocol/api';
+import { z } from 'zod';
+import { apiPrefix } from '../routes/bind.ts';
+import { paramSchemas } from '../routes/call.ts';
+import { version } from '../version.ts';
+
+type Json = Record<string, unknown>;
+
+/** OpenAPI 3.1 of the whole table. The same schemas check what comes in and shape what goes out, so that it cannot say anything else. */
+export function openApiDocument(): Json {
+  const paths: Record<string, Json> = {};
+  for (const [operation, route] of Object.entries<Route>(routes)) {
+    const path = `${apiPrefix}${route.path}`;
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(operation, route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'NovaSandbox',
+      version,
+      description:
+        'MicroVM sandboxes. Errors have one form everywhere. Routes with `x-status: not_implemented` answer 501 until their part is there.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }, { bearer: [] }],
+    tags: [...new Set(Object.values<Route>(routes).map(({ tag }) => tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+        bearer: { type: 'http', scheme: 'bearer', description: 'An API key, or a token of login.' },
+      },
+      schemas: { Error: schemaOf(errorEnvelopeSchema, 'output') },
+      responses: {
+        Error: {
+          description: 'What went wrong, and what to do about it',
+          content: jsonOf({ $ref: '#/components/schemas/Error' }),
+        },
+      },
+    },
+  };
+}
+
+function operationOf(operationId: string, route: Route): Json {
+  const { missing } = route;
+  const body = bodyOf(route);
+  return {
+    operationId,
+    summary: route.summary,
+    tags: [route.tag],
+    ...(missing === undefined ? {} : { 'x-status': 'not_implemented', description: missing }),
+    ...(route.permission === 'public' ? { security: [] } : { 'x-permission': route.permission }),
+    parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
+    ...(body === null ? {} : { requestBody: body }),
+    responses: { ...(missing === undefined ? success(route) : {}), ...failures(route) },
+  };
+}
+
+const pathParameters = ({ path }: Route): Json[] =>
+  [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: schemaOf(paramSchemas[name as keyof typeof paramSchemas], 'input'),
+  }));
+
+function queryParameters({ query }: Route): Json[] {
+  if (query === undefined) return [];
+  const schema = schemaOf(query, 'input') as { properties?: Record<string, Json>; required?: string[] };
+  return Object.entries(schema.properties ?? {}).map(([name, property]) => ({
+    name,
+    in: 'query',
+    required: schema.required?.includes(name) === true,
+    schema: property,
+  }));
+}
+
+const headerParameters = ({ idempotent }: Route): Json[] =>
+  idempotent === true
+    ? [
+        {
+          name: 'Idempotency-Key',
+          in: 'header',
+          required: false,
+          description: 'Sent again with the same body, the request is answered as the first time and not done again.',
+          schema: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' },
+        },
+      ]
+    : [];
+
+function bodyOf({ body, bodyType, missing }: Route): Json | null {
+  if (bodyType === 'raw') {
+    return {
+      required: true,
+      content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+    };
+  }
+  if (bodyType === 'multipart') {
+    const properties = {
+      path: { type: 'string' },
+      permissions: { type: 'string' },
+      user: { type: 'string' },
+      file: { type: 'string', format: 'binary' },
+    };
+    return {
+      required: true,
+      content: { 'multipart/form-data': { schema: { type: 'object', properties, required: ['path', 'file'] } } },
+    };
+  }
+  if (body === undefined || missing !== undefined) return null;
+  return { required: !body.safeParse({}).success, content: jsonOf(schemaOf(body, 'input')) };
+}
+
+function success(route: Route): Json {
+  const status = String(route.responseType === 'websocket' ? 101 : (route.status ?? 200));
+  if (route.responseType === 'websocket') return { [status]: { description: 'A WebSocket' } };
+  if (route.responseType === 'bytes') {
+    const content = { 'application/octet-stream': {}, 'application/x-tar': {} };
+    return {
+      [status]: { description: 'The bytes', content },
+      ...(route.path.endsWith('/download') ? { '206': { description: 'The range', content } } : {}),
+    };
+  }
+  if (route.responseType !== undefined) {
+    return {
+      [status]: {
+        description: 'Events as they come',
+        content: { 'application/x-ndjson': {}, 'text/event-stream': {} },
+      },
+    };
+  }
+  if (route.response === undefined) return { [status]: { description: 'Done' } };
+  return { [status]: { description: 'Done', content: jsonOf(schemaOf(route.response, 'output')) } };
+}
+
+/** Every status an error of the table can have is one that any route may answer with. */
+function failures({ missing }: Route): Json {
+  const reference = { $ref: '#/components/responses/Error' };
+  const wanted =
+    missing === undefined
+      ? Object.values(errorTable).map(({ status }) => status)
+      : [401, 403, 404, 413, 415, 422, 429, 501];
+  const statuses = [...new Set(wanted)].filter((status) => status < 500 || status === 501 || missing === undefined);
+  return {
+    ...Object.fromEntries(statuses.toSorted((a, b) => a - b).map((status) => [String(status), reference])),
+    default: reference,
+  };
+}
+
+const jsonOf = (schema: Json): Json => ({ 'application/json': { schema } });
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any', target: 'draft-2020-12' });
+  return json;
+}

@@ -1,0 +1,141 @@
+import { NovaError, parse } from '@novasandbox/protocol';
+import { routes, type Operation, type Route } from '@novasandbox/protocol/api';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { DaemonContext } from '../daemon-context.ts';
+import { principalOf } from '../http/hooks.ts';
+import { acceptSocket } from '../sockets/accept.ts';
+import {
+  paramSchemas,
+  type Call,
+  type JsonHandlers,
+  type SocketHandlers,
+  type StreamAnswer,
+  type StreamHandlers,
+} from './call.ts';
+
+export interface Handlers {
+  readonly json: JsonHandlers;
+  readonly streams: StreamHandlers;
+  readonly sockets: SocketHandlers;
+}
+
+type AnyCall = Call<Operation>;
+type Handle = (call: AnyCall) => Promise<unknown>;
+
+export const apiPrefix = '/api/v1';
+
+/** `/vms/{id}` as Fastify writes it. */
+export const fastifyPath = (path: string): string => `${apiPrefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
+
+/** Registers every route of the table. Which handler answers it follows from its kind; the types see to it that there is one. */
+export function bindRoutes(app: FastifyInstance, context: DaemonContext, handlers: Handlers): void {
+  const json = handlers.json as unknown as Readonly<Record<string, Handle>>;
+  const streams = handlers.streams as unknown as Readonly<Record<string, (call: AnyCall) => Promise<StreamAnswer>>>;
+  const sockets = handlers.sockets as unknown as Readonly<Record<string, SocketHandlers['shell']>>;
+  // Bodies that are not JSON are handed on as streams; one scope for them, so that JSON routes refuse such bodies.
+  const raw: [string, Route][] = [];
+  for (const [operation, route] of Object.entries<Route>(routes)) {
+    if (route.bodyType === undefined) register(app, operation, route);
+    else raw.push([operation, route]);
+  }
+  void app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    for (const [operation, route] of raw) register(scope, operation, route);
+  });
+
+  function register(scope: FastifyInstance, operation: string, route: Route): void {
+    scope.route({
+      method: route.method,
+      url: fastifyPath(route.path),
+      config: { permission: route.permission, operation, streamed: route.bodyType !== undefined },
+      handler: handlerOf(operation, route),
+    });
+  }
+
+  function handlerOf(
+    operation: string,
+    route: Route,
+  ): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
+    const { missing } = route;
+    if (missing !== undefined) {
+      return async () => {
+        throw new NovaError('not_implemented', missing);
+      };
+    }
+    const handle = json[operation];
+    if (handle !== undefined) return (request, reply) => answerJson(context, operation, route, handle, request, reply);
+    const stream = streams[operation];
+    if (stream !== undefined) return (request, reply) => answerStream(route, stream, request, reply);
+    const socket = sockets[operation];
+    if (socket !== undefined) {
+      return async (request, reply) => acceptSocket(callOf(route, request, reply), request, reply, socket);
+    }
+    throw new Error(`${operation} has no handler`);
+  }
+}
+
+async function answerJson(
+  context: DaemonContext,
+  operation: string,
+  route: Route,
+  handle: Handle,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const call = callOf(route, request, reply);
+  const status = route.status ?? 200;
+  const work = async (): Promise<{ status: number; body: string }> => {
+    const result = await handle(call);
+    return { status, body: route.response === undefined ? '' : JSON.stringify(route.response.parse(result)) };
+  };
+  const key = request.headers['idempotency-key'];
+  let answer: { readonly status: number; readonly body: string };
+  if (route.idempotent === true && typeof key === 'string') {
+    const content = { params: request.params, body: request.body ?? null };
+    const principal = principalOf(request).name;
+    const { replayed, ...kept } = await context.idempotency.answer({ principal, operation, key, content }, work);
+    if (replayed) void reply.header('idempotency-replayed', 'true');
+    answer = kept;
+  } else {
+    answer = await work();
+  }
+  void reply.code(answer.status).header('cache-control', 'no-store');
+  return answer.status === 204 ? reply.send() : reply.type('application/json; charset=utf-8').send(answer.body);
+}
+
+async function answerStream(
+  route: Route,
+  handle: (call: AnyCall) => Promise<StreamAnswer>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { status = 200, headers, body } = await handle(callOf(route, request, reply));
+  return reply
+    .code(status)
+    .headers({ 'cache-control': 'no-store', ...headers })
+    .send(body);
+}
+
+function callOf(route: Route, request: FastifyRequest, reply: FastifyReply): AnyCall {
+  const params = Object.fromEntries(
+    Object.entries(request.params as Record<string, string>).map(([name, value]) => [
+      name,
+      parse(paramSchemas[name as keyof typeof paramSchemas], value, name),
+    ]),
+  );
+  const query = parsed(route.query, request.query, 'query');
+  // A body whose fields all have defaults may be left out.
+  const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
+  const gone = new AbortController();
+  const onClose = (): void => {
+    if (!reply.raw.writableFinished) gone.abort();
+  };
+  reply.raw.once('close', onClose);
+  return { params, query, body, principal: request.principal, signal: gone.signal, request } as unknown as AnyCall;
+}
+
+function parsed(schema: z.ZodType | undefined, value: unknown, what: string): unknown {
+  return schema === undefined ? undefined : parse(schema, value, what);
+}

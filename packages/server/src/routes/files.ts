@@ -1,0 +1,80 @@
+import { entryWireOf } from '@novasandbox/protocol/api';
+import type { DaemonContext } from '../daemon-context.ts';
+import { patiently } from '../http/body-time.ts';
+import { archiveAnswer, fileAnswer } from '../streams/download.ts';
+import { receiveUpload } from '../streams/upload.ts';
+import type { Call, JsonHandlers, StreamHandlers } from './call.ts';
+
+const modeOf = (permissions: string | undefined): number | undefined =>
+  permissions === undefined ? undefined : Number.parseInt(permissions, 8);
+
+/** Files travel in requests and answers; nothing here is ever a path on the host. */
+export function fileHandlers({
+  engine,
+  config,
+}: DaemonContext): Pick<
+  JsonHandlers,
+  | 'uploadFile'
+  | 'writeFile'
+  | 'listFiles'
+  | 'statFile'
+  | 'removeFile'
+  | 'makeDirectory'
+  | 'moveFile'
+  | 'setFileAttributes'
+  | 'uploadArchive'
+> {
+  const { files } = engine;
+  const silenceMs = config.server.body_timeout_seconds * 1000;
+  const bodyOf = ({ request }: Pick<Call<'writeFile'>, 'request'>) => patiently(request.raw, silenceMs);
+  return {
+    uploadFile: ({ params, signal, request }) =>
+      receiveUpload(request.raw, silenceMs, async ({ path, permissions, user, bytes }) =>
+        entryWireOf(await files.write(params.id, path, bytes, { mode: modeOf(permissions), user }, { signal })),
+      ),
+    async writeFile({ params, query, signal, request }) {
+      const { path, user, append, exclusive } = query;
+      const how = { mode: modeOf(query.permissions), user, append, exclusive };
+      return entryWireOf(await files.write(params.id, path, bodyOf({ request }), how, { signal }));
+    },
+    async listFiles({ params, query, signal }) {
+      const depth = query.depth ?? (query.recursive ? 64 : 1);
+      const entries = await files.list(params.id, query.path, { depth, user: query.user }, { signal });
+      return { entries: entries.map(entryWireOf) };
+    },
+    statFile: async ({ params, query, signal }) =>
+      entryWireOf(await files.stat(params.id, query.path, query.user, { signal })),
+    removeFile: async ({ params, query, signal }) => ({
+      existed: await files.remove(params.id, query.path, query.user, { signal }),
+    }),
+    makeDirectory: async ({ params, body, signal }) => ({
+      created: await files.makeDirectory(
+        params.id,
+        body.path,
+        { mode: modeOf(body.permissions), user: body.user },
+        { signal },
+      ),
+    }),
+    moveFile: async ({ params, body, signal }) =>
+      entryWireOf(await files.move(params.id, body.source, body.destination, body.user, { signal })),
+    async setFileAttributes({ params, body, signal }) {
+      const mode = modeOf(body.permissions);
+      const attributes = {
+        ...(mode === undefined ? {} : { mode }),
+        ...(body.owner === undefined ? {} : { owner: body.owner }),
+        user: body.user,
+      };
+      return entryWireOf(await files.setAttributes(params.id, body.path, attributes, { signal }));
+    },
+    uploadArchive: ({ params, query, signal, request }) =>
+      files.tarIn(params.id, query.path, bodyOf({ request }), query.user, { signal }),
+  };
+}
+
+export function fileStreams({ engine }: DaemonContext): Pick<StreamHandlers, 'downloadFile' | 'downloadArchive'> {
+  return {
+    downloadFile: ({ params, query, signal, request }) =>
+      fileAnswer(engine, params.id, query, request.headers.range, signal),
+    downloadArchive: ({ params, query, signal }) => archiveAnswer(engine, params.id, query, signal),
+  };
+}

@@ -1,0 +1,67 @@
+import { metricsOf, vmOf } from '@novasandbox/protocol/api';
+import type { DaemonContext } from '../daemon-context.ts';
+import { createVm, debugVm, limitsOf, restartVm, validateVm } from '../vms/operations.ts';
+import { pageOfVms } from '../vms/page.ts';
+import type { JsonHandlers } from './call.ts';
+
+/** The life of VMs, and what is known of them. */
+export function vmHandlers(
+  context: DaemonContext,
+): Pick<
+  JsonHandlers,
+  | 'createVm'
+  | 'createLinuxVm'
+  | 'validateVm'
+  | 'listVms'
+  | 'getVm'
+  | 'deleteVm'
+  | 'startVm'
+  | 'stopVm'
+  | 'restartVm'
+  | 'pauseVm'
+  | 'resumeVm'
+  | 'setVmTimeout'
+  | 'getVmStatus'
+  | 'getVmMetrics'
+  | 'getVmMetricsHistory'
+  | 'getVmResources'
+  | 'getVmLimits'
+  | 'getVmLogs'
+  | 'getVmDebug'
+> {
+  const { sandboxes } = context.engine;
+  const graceMs = (seconds: number): number => Math.round(seconds * 1000);
+  return {
+    createVm: ({ body, signal }) => createVm(context, body, signal),
+    createLinuxVm: ({ body, signal }) => createVm(context, body, signal),
+    validateVm: ({ body }) => validateVm(context, body),
+    listVms: async ({ query }) => pageOfVms(await sandboxes.list({ all: true }), query),
+    getVm: async ({ params }) => vmOf(await sandboxes.get(params.id)),
+    deleteVm: ({ params, query }) => sandboxes.remove(params.id, { force: query.force }),
+    startVm: async ({ params, signal }) => vmOf(await sandboxes.start(params.id, { signal })),
+    stopVm: async ({ params, body }) =>
+      vmOf(await sandboxes.stop(params.id, { force: body.force, graceMs: graceMs(body.timeout_seconds) })),
+    restartVm: ({ params, body, signal }) => restartVm(context, params.id, body, signal),
+    pauseVm: async ({ params }) => vmOf(await sandboxes.pause(params.id)),
+    resumeVm: async ({ params }) => vmOf(await sandboxes.resume(params.id)),
+    setVmTimeout: async ({ params, body }) =>
+      vmOf(await sandboxes.setTimeout(params.id, graceMs(body.timeout_seconds))),
+    async getVmStatus({ params }) {
+      const { id, state, reason } = await sandboxes.get(params.id);
+      return { id, status: state, reason };
+    },
+    getVmMetrics: async ({ params }) => metricsOf(await sandboxes.stats(params.id)),
+    async getVmMetricsHistory({ params, query }) {
+      const { id } = await sandboxes.get(params.id);
+      const sinceMs = query.since === undefined ? 0 : Date.parse(query.since);
+      return { metrics: context.measurements.history(id, { sinceMs, limit: query.limit }) };
+    },
+    async getVmResources({ params }) {
+      const { vcpus, memoryMb, diskSizeMb } = await sandboxes.get(params.id);
+      return { vcpus, memory_mb: memoryMb, disk_mb: diskSizeMb };
+    },
+    getVmLimits: ({ params }) => limitsOf(context, params.id),
+    getVmLogs: ({ params, query }) => sandboxes.logs(params.id, { bytes: query.bytes }),
+    getVmDebug: ({ params }) => debugVm(context, params.id),
+  };
+}

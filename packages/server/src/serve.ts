@@ -1,0 +1,116 @@
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server as HttpServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createEngine, layoutAt, prepareLayout } from '@novasandbox/engine';
+import { NovaError } from '@novasandbox/protocol';
+import type { Logger } from 'pino';
+import type { ServerConfig } from './config/schema.ts';
+import { createDaemonContext } from './compose.ts';
+import { createLog } from './log.ts';
+import { createServer, type Server } from './server.ts';
+import { closeAllSockets } from './sockets/accept.ts';
+import { openServerStore } from './store/server-store.ts';
+import { startRounds } from './rounds.ts';
+
+export interface Daemon extends AsyncDisposable {
+  /** Where it listens, such as http://127.0.0.1:8000. */
+  readonly url: string;
+  readonly keyFile: string;
+  readonly log: Logger;
+  /** Ends it gracefully: no new connections, requests drained, VMs left or stopped as configured. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** State folder; default as everywhere. */
+  readonly home?: string | undefined;
+  readonly log?: Logger;
+}
+
+/** Starts the daemon: takes the state folder for itself, brings it in order, listens. */
+export async function serve(config: ServerConfig, options: ServeOptions = {}): Promise<Daemon> {
+  const layout = layoutAt(options.home);
+  await prepareLayout(layout);
+  const log = options.log ?? createLog(config);
+  await using undo = new AsyncDisposableStack();
+  const store = undo.use(openServerStore(layout.daemon.database));
+  const engine = undo.use(await createEngine({ home: layout.home, recover: true }));
+  const context = createDaemonContext({ config, layout, store, engine, log });
+  const server = await createServer(context);
+  undo.defer(() => server.app.close());
+  // What ended while no daemon ran is seen before the first request.
+  await context.roster.refresh();
+  undo.use(startRounds(context));
+
+  const { main, local } = server.listeners;
+  if (local !== null) {
+    rmSync(layout.daemon.socket, { force: true });
+    // Nobody may open it in the moment before its mode is set.
+    const umask = process.umask(0o177);
+    try {
+      await listening(local, () => local.listen(layout.daemon.socket));
+    } finally {
+      process.umask(umask);
+    }
+    chmodSync(layout.daemon.socket, 0o600);
+    undo.defer(() => rmSync(layout.daemon.socket, { force: true }));
+  }
+  await listening(main, () => main.listen(config.server.port, config.server.host));
+  writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o644 });
+  undo.defer(() => rmSync(layout.daemon.pidFile, { force: true }));
+  const url = urlOf(main, config);
+  context.events.emit('server.started', null, { url });
+  log.info({ operation: 'start', url, home: layout.home }, 'listening');
+
+  const held = undo.move();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closing ??= (async () => {
+      log.info({ operation: 'stop', vms: config.server.shutdown }, 'shutting down');
+      context.events.emit('server.stopping', null);
+      await drain(server, config.server.drain_seconds);
+      if (config.server.shutdown === 'stop') {
+        for (const { id } of await context.engine.sandboxes.list()) {
+          await context.engine.sandboxes
+            .stop(id)
+            .catch((error: unknown) => log.error({ vm: id, err: error }, 'VM not stopped'));
+        }
+      }
+      await held.disposeAsync();
+      log.info({ operation: 'stop' }, 'ended');
+    })());
+  return { url, keyFile: layout.daemon.keyFile, log, close, [Symbol.asyncDispose]: close };
+}
+
+function listening(server: HttpServer, listen: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const what = error.code === 'EADDRINUSE' ? 'The address is in use already' : 'It is not possible to listen';
+      reject(
+        new NovaError('set_up_failed', `${what}: ${error.message}`, {
+          hint: 'Choose another with --host and --port, or end what uses it.',
+          cause: error,
+        }),
+      );
+    });
+    server.once('listening', () => resolve());
+    listen();
+  });
+}
+
+/** Takes no new connections, lets requests end for that long, then ends what is left. */
+async function drain({ listeners: { main, local } }: Server, seconds: number): Promise<void> {
+  const servers = [main, local].filter((server) => server !== null);
+  const closed = Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+  closeAllSockets();
+  for (const server of servers) server.closeIdleConnections();
+  await Promise.race([closed, delay(seconds * 1000, undefined, { ref: false })]);
+  for (const server of servers) server.closeAllConnections();
+}
+
+function urlOf(main: HttpServer, { server }: ServerConfig): string {
+  const address = main.address();
+  const port = typeof address === 'object' && address !== null ? address.port : server.port;
+  const host = server.host.includes(':') ? `[${server.host}]` : server.host;
+  return `${server.tls === undefined ? 'http' : 'https'}://${host}:${port}`;
+}

@@ -1,0 +1,118 @@
+import type { AttachedProcess, Engine } from '@novasandbox/engine';
+import { NovaError, parse } from '@novasandbox/protocol';
+import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
+import type { z } from 'zod';
+import { requestOf } from '../vms/guest.ts';
+import type { Message, MessageSocket } from './message-socket.ts';
+
+type ClientMessage = z.output<typeof execClientMessageSchema>;
+
+/** A command with input and output both ways. A client that leaves is detached; the command goes on. */
+export async function execSocket(engine: Engine, ref: string, socket: MessageSocket): Promise<void> {
+  const messages = socket.messages[Symbol.asyncIterator]();
+  const first = await messages.next();
+  if (first.done === true) return;
+  const process = await open(engine, ref, clientMessage(first.value), socket.signal);
+  await converse(process, messages, socket);
+}
+
+async function open(
+  engine: Engine,
+  ref: string,
+  message: ClientMessage,
+  signal: AbortSignal,
+): Promise<AttachedProcess> {
+  if (message.type === 'start') {
+    const request = { ...requestOf(message), pty: message.pty, retainBytes: message.retain_bytes };
+    return engine.exec.start(ref, request, { signal });
+  }
+  if (message.type === 'attach') {
+    const from = { stdout: message.stdout_offset, stderr: message.stderr_offset, stdin: message.stdin };
+    return engine.exec.attach(ref, message.process_id, from, { signal });
+  }
+  throw new NovaError('invalid_argument', 'type: the first message is start or attach.');
+}
+
+async function converse(
+  process: AttachedProcess,
+  messages: AsyncIterator<Message>,
+  socket: MessageSocket,
+): Promise<void> {
+  // A client that has gone is no reason to stop the process.
+  const leave = (): void => void process.detach().catch(() => undefined);
+  socket.signal.addEventListener('abort', leave, { once: true });
+  if (socket.signal.aborted) leave();
+  try {
+    await socket.sendText({
+      type: 'started',
+      process_id: process.execId,
+      pid: process.pid,
+      stdout_offset: process.stdoutOffset,
+      stderr_offset: process.stderrOffset,
+    });
+    const failed = Promise.withResolvers<never>();
+    void takeInput(process, messages).catch(failed.reject);
+    await Promise.race([giveOutput(process, socket), failed.promise]);
+  } finally {
+    socket.signal.removeEventListener('abort', leave);
+    await process.detach().catch(() => undefined);
+  }
+}
+
+async function giveOutput(process: AttachedProcess, socket: MessageSocket): Promise<void> {
+  for await (const { channel, bytes } of process.output) await socket.sendBytes(bytes, outputChannelBytes[channel]);
+  if (socket.signal.aborted) return;
+  const exit = await process.exit;
+  await socket.sendText({
+    type: 'exit',
+    exit_code: exit.exitCode,
+    signal: exit.signal,
+    timed_out: exit.timedOut,
+    oom_killed: exit.oomKilled,
+    stdout_bytes: exit.stdoutBytes,
+    stderr_bytes: exit.stderrBytes,
+    user_us: exit.userUs,
+    system_us: exit.systemUs,
+    max_rss_kb: exit.maxRssKb,
+    wall_us: exit.wallUs,
+  });
+}
+
+async function takeInput(process: AttachedProcess, messages: AsyncIterator<Message>): Promise<void> {
+  for (;;) {
+    const step = await messages.next();
+    if (step.done === true) return;
+    try {
+      if ('bytes' in step.value) await process.writeStdin(step.value.bytes);
+      else await control(process, clientMessage(step.value));
+    } catch (error) {
+      // A process that has ended, or closed its input, takes no more; how it ended is told by its exit.
+      if (error instanceof NovaError && error.code === 'invalid_argument') throw error;
+    }
+  }
+}
+
+async function control(process: AttachedProcess, message: ClientMessage): Promise<void> {
+  switch (message.type) {
+    case 'signal':
+      return process.signal(message.signal);
+    case 'resize':
+      return process.resize(message);
+    case 'close_stdin':
+      return process.closeStdin();
+    case 'start':
+    case 'attach':
+      throw new NovaError('invalid_argument', `type: ${message.type} is the first message only.`);
+  }
+}
+
+export function clientMessage(message: Message): ClientMessage {
+  if ('bytes' in message) throw new NovaError('invalid_argument', 'The first message is text.');
+  let value: unknown;
+  try {
+    value = JSON.parse(message.text);
+  } catch {
+    throw new NovaError('invalid_argument', 'A text message is JSON.');
+  }
+  return parse(execClientMessageSchema, value, 'message');
+}

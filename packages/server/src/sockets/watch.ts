@@ -1,0 +1,23 @@
+import type { Engine } from '@novasandbox/engine';
+import type { MessageSocket } from './message-socket.ts';
+
+/** Changes below a directory, until the client leaves. */
+export async function watchSocket(
+  engine: Engine,
+  ref: string,
+  { path, recursive, user }: { readonly path: string; readonly recursive: boolean; readonly user?: string | undefined },
+  socket: MessageSocket,
+): Promise<void> {
+  void (async () => {
+    for await (const _ of socket.messages);
+  })();
+  const changes = await engine.files.watch(ref, path, { recursive, user }, { signal: socket.signal });
+  const leave = (): void => void changes[Symbol.asyncDispose]();
+  socket.signal.addEventListener('abort', leave, { once: true });
+  try {
+    await socket.sendText({ type: 'watching' });
+    for await (const change of changes) await socket.sendText({ type: 'change', change });
+  } finally {
+    leave();
+  }
+}

@@ -1,0 +1,159 @@
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { NovaError } from '@novasandbox/protocol';
+import type { Permission, Role } from '@novasandbox/protocol/api';
+
+export interface KeyRow {
+  readonly id: string;
+  readonly name: string;
+  /** SHA-256 of the key's hexadecimal part. */
+  readonly hash: string;
+  readonly role: Role;
+  readonly scopes: readonly Permission[];
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly lastUsedAtMs: number | null;
+  readonly revoked: boolean;
+}
+
+export interface UserRow {
+  readonly username: string;
+  readonly role: Role;
+  readonly createdAtMs: number;
+  /** scrypt, with its salt and costs (auth/passwords.ts). */
+  readonly password: string;
+}
+
+export interface StoredAnswer {
+  readonly bodyHash: string;
+  readonly status: number;
+  readonly body: string;
+}
+
+/** What the daemon itself remembers: who may come in, answers to repeat, idle limits. Sandboxes are the engine's. */
+export interface ServerStore extends Disposable {
+  keys(): KeyRow[];
+  putKey(key: KeyRow): void;
+  users(): UserRow[];
+  findUser(username: string): UserRow | null;
+  /** False when the name is taken. */
+  addUser(user: UserRow): boolean;
+  removeUser(username: string): boolean;
+  revokeToken(tokenId: string, expiresAtMs: number): void;
+  isTokenRevoked(tokenId: string): boolean;
+  findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
+  putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
+  /** Idle limits of VMs that have one of their own. */
+  idleTimeouts(): ReadonlyMap<string, number>;
+  setIdleTimeout(vmId: string, ms: number | null): void;
+  /** Drops what has had its time, and the oldest answers beyond the bound. */
+  trim(nowMs: number): void;
+  /** A query that proves the store works. */
+  check(): void;
+}
+
+export const answerLifeMs = 24 * 3_600_000;
+const maxAnswers = 10_000;
+const schemaVersion = 1;
+const schema = `
+  CREATE TABLE keys (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, row TEXT NOT NULL) STRICT;
+  CREATE TABLE users (username TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
+  CREATE TABLE revoked_tokens (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
+  CREATE TABLE answers (
+    scope TEXT PRIMARY KEY, body_hash TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL, made_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX answers_by_age ON answers (made_at);
+  CREATE TABLE idle_timeouts (vm_id TEXT PRIMARY KEY, ms INTEGER NOT NULL) STRICT;
+`;
+
+/**
+ * Opens or makes the daemon's own database. It is held exclusively while it is open: that lock goes with the process, however it ends, and
+ * is what keeps two daemons from sharing a state folder.
+ */
+export function openServerStore(file: string): ServerStore {
+  // SQLite gives its journal files the same mode.
+  closeSync(openSync(file, 'a', 0o600));
+  const db = new DatabaseSync(file, { timeout: 300 });
+  try {
+    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+    if (version === 0) db.exec(`BEGIN; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
+    else if (version !== schemaVersion) {
+      throw new NovaError(
+        'set_up_failed',
+        `${file} was written by another version of NovaSandbox (schema ${version}).`,
+        {
+          hint: 'Use that version, or another NOVA_HOME.',
+        },
+      );
+    }
+    // The lock is taken by the first write.
+    db.exec('BEGIN IMMEDIATE; COMMIT;');
+  } catch (error) {
+    db.close();
+    if (error instanceof Error && /locked|busy/.test(error.message)) {
+      throw new NovaError('set_up_failed', 'Another daemon uses this state folder.', {
+        hint: 'Use that one, stop it, or give this one a folder of its own with NOVA_HOME.',
+        cause: error,
+      });
+    }
+    throw error;
+  }
+
+  const rowOf = <T>(row: Record<string, unknown> | undefined): T | null =>
+    row === undefined ? null : (JSON.parse(String(row['row'])) as T);
+  const all = <T>(sql: string): T[] =>
+    db
+      .prepare(sql)
+      .all()
+      .map((row) => JSON.parse(String(row['row'])) as T);
+  const putKey = db.prepare('INSERT OR REPLACE INTO keys (id, hash, row) VALUES (?, ?, ?)');
+  const revoked = db.prepare('SELECT 1 FROM revoked_tokens WHERE id = ?');
+  const findUser = db.prepare('SELECT row FROM users WHERE username = ?');
+  const findAnswer = db.prepare('SELECT body_hash, status, body FROM answers WHERE scope = ? AND made_at >= ?');
+  const putAnswer = db.prepare(
+    'INSERT OR REPLACE INTO answers (scope, body_hash, status, body, made_at) VALUES (?, ?, ?, ?, ?)',
+  );
+
+  return {
+    keys: () => all<KeyRow>('SELECT row FROM keys'),
+    putKey: (key) => void putKey.run(key.id, key.hash, JSON.stringify(key)),
+    users: () => all<UserRow>('SELECT row FROM users ORDER BY username'),
+    findUser: (username) => rowOf<UserRow>(findUser.get(username)),
+    addUser: (user) =>
+      db.prepare('INSERT OR IGNORE INTO users (username, row) VALUES (?, ?)').run(user.username, JSON.stringify(user))
+        .changes > 0,
+    removeUser: (username) => db.prepare('DELETE FROM users WHERE username = ?').run(username).changes > 0,
+    revokeToken: (tokenId, expiresAtMs) =>
+      void db
+        .prepare('INSERT OR IGNORE INTO revoked_tokens (id, expires_at) VALUES (?, ?)')
+        .run(tokenId, Math.ceil(expiresAtMs)),
+    isTokenRevoked: (tokenId) => revoked.get(tokenId) !== undefined,
+    findAnswer(scope, sinceMs) {
+      const row = findAnswer.get(scope, sinceMs);
+      if (row === undefined) return null;
+      return { bodyHash: String(row['body_hash']), status: Number(row['status']), body: String(row['body']) };
+    },
+    putAnswer: (scope, answer, nowMs) => void putAnswer.run(scope, answer.bodyHash, answer.status, answer.body, nowMs),
+    idleTimeouts: () =>
+      new Map(
+        db
+          .prepare('SELECT vm_id, ms FROM idle_timeouts')
+          .all()
+          .map((row) => [String(row['vm_id']), Number(row['ms'])]),
+      ),
+    setIdleTimeout(vmId, ms) {
+      if (ms === null) db.prepare('DELETE FROM idle_timeouts WHERE vm_id = ?').run(vmId);
+      else db.prepare('INSERT OR REPLACE INTO idle_timeouts (vm_id, ms) VALUES (?, ?)').run(vmId, Math.round(ms));
+    },
+    trim(nowMs) {
+      db.prepare('DELETE FROM revoked_tokens WHERE expires_at < ?').run(nowMs);
+      db.prepare('DELETE FROM answers WHERE made_at < ?').run(nowMs - answerLifeMs);
+      db.prepare(
+        'DELETE FROM answers WHERE scope IN (SELECT scope FROM answers ORDER BY made_at DESC LIMIT -1 OFFSET ?)',
+      ).run(maxAnswers);
+    },
+    check: () => void db.prepare('SELECT 1').get(),
+    [Symbol.dispose]: () => db.close(),
+  };
+}

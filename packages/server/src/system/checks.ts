@@ -1,0 +1,44 @@
+import { statfs } from 'node:fs/promises';
+import type { DaemonContext } from '../daemon-context.ts';
+
+export interface Check {
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+const leastFreeMb = 512;
+const probeMs = 2000;
+
+/** What has to be well for VMs to be made. */
+export async function checks(
+  context: Pick<DaemonContext, 'store' | 'quietEngine' | 'layout'>,
+): Promise<Record<'store' | 'disk' | 'hypervisor', Check>> {
+  return { store: store(context), disk: await disk(context), hypervisor: await hypervisor(context) };
+}
+
+function store({ store }: Pick<DaemonContext, 'store'>): Check {
+  try {
+    store.check();
+    return { ok: true, detail: 'answers' };
+  } catch (error) {
+    return { ok: false, detail: String(error) };
+  }
+}
+
+async function disk({ layout }: Pick<DaemonContext, 'layout'>): Promise<Check> {
+  const { bavail, bsize } = await statfs(layout.home);
+  const freeMb = Math.floor((bavail * bsize) / (1024 * 1024));
+  return { ok: freeMb >= leastFreeMb, detail: `${freeMb} MB free` };
+}
+
+async function hypervisor({ quietEngine }: Pick<DaemonContext, 'quietEngine'>): Promise<Check> {
+  try {
+    // The first probe boots a guest and takes longer; whoever asks is not kept waiting for it.
+    const reports = await quietEngine.hypervisors({ signal: AbortSignal.timeout(probeMs) });
+    const usable = reports.find(({ features, probe }) => features.virtualMachine && probe.available);
+    if (usable !== undefined) return { ok: true, detail: `${usable.name} (${usable.probe.accelerator})` };
+    return { ok: false, detail: reports.map(({ probe }) => probe.reason).join('; ') };
+  } catch (error) {
+    return { ok: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}

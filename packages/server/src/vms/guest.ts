@@ -1,0 +1,132 @@
+import type { Engine, ExecRequest, GuestProcess } from '@novasandbox/engine';
+import { NovaError, toNovaError } from '@novasandbox/protocol';
+import { maxCollectedOutputBytes, type Execute } from '@novasandbox/protocol/api';
+
+/** A command as the engine takes it. A string is a shell's; an array is executed as it is. */
+export function requestOf(
+  body: Omit<Execute, 'stdin'> & { readonly stdin?: string | boolean | undefined },
+): ExecRequest {
+  return {
+    argv: typeof body.command === 'string' ? ['/bin/sh', '-c', body.command] : body.command,
+    cwd: body.working_directory,
+    env: body.environment,
+    user: body.user,
+    timeoutMs: Math.round(body.timeout_seconds * 1000),
+    stdin: body.stdin !== undefined && body.stdin !== false,
+    tag: body.tag,
+  };
+}
+
+/** Runs a command to its end. Output beyond the bound is read and dropped, so that the command does not wait for us. */
+export async function executeToEnd(engine: Engine, ref: string, body: Execute, signal?: AbortSignal) {
+  const startedAt = performance.now();
+  await using process = await engine.exec.start(ref, requestOf(body), { signal });
+  const leave = (): void => void process.detach().catch(() => undefined);
+  signal?.addEventListener('abort', leave, { once: true });
+  try {
+    // Not awaited: a command may write before it reads, or end without reading.
+    if (body.stdin !== undefined) {
+      void process
+        .writeStdin(Buffer.from(body.stdin))
+        .then(() => process.closeStdin())
+        .catch(() => undefined);
+    }
+    const collected: Record<'stdout' | 'stderr', Uint8Array[]> = { stdout: [], stderr: [] };
+    const room = { stdout: maxCollectedOutputBytes, stderr: maxCollectedOutputBytes };
+    let truncated = false;
+    for await (const { channel, bytes } of process.output) {
+      const to = channel === 'stderr' ? 'stderr' : 'stdout';
+      const taken = bytes.subarray(0, room[to]);
+      truncated ||= taken.length < bytes.length;
+      room[to] -= taken.length;
+      if (taken.length > 0) collected[to].push(taken);
+    }
+    if (signal?.aborted === true) throw new NovaError('cancelled', 'The client has gone; the command goes on.');
+    const exit = await process.exit;
+    return {
+      exit_code: exit.exitCode,
+      stdout: Buffer.concat(collected.stdout).toString(),
+      stderr: Buffer.concat(collected.stderr).toString(),
+      duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
+      timed_out: exit.timedOut,
+      oom_killed: exit.oomKilled,
+      signal: exit.signal,
+      truncated,
+      process_id: process.execId,
+    };
+  } finally {
+    signal?.removeEventListener('abort', leave);
+  }
+}
+
+export async function processesOf(engine: Engine, ref: string, signal: AbortSignal) {
+  return { processes: (await engine.exec.list(ref, { signal })).map(processOf) };
+}
+
+function processOf(process: GuestProcess) {
+  return {
+    id: process.execId,
+    pid: process.pid,
+    argv: [...process.argv],
+    cwd: process.cwd,
+    user: process.user,
+    tag: process.tag,
+    started_at: dateOf(process.startedNs),
+    running: process.running,
+    pty: process.pty,
+    exit_code: process.exit?.exitCode ?? null,
+  };
+}
+
+/** A guest may claim any time; what is no date is told as the beginning of time. */
+function dateOf(ns: bigint): string {
+  const ms = Number(ns / 1_000_000n);
+  return new Date(Math.abs(ms) <= 8.64e15 && ms >= 0 && ms < 253_402_300_800_000 ? ms : 0).toISOString();
+}
+
+export async function ping(engine: Engine, ref: string, signal: AbortSignal): Promise<number> {
+  const startedAt = performance.now();
+  await engine.exec.ping(ref, { signal });
+  return Math.round((performance.now() - startedAt) * 100) / 100;
+}
+
+export async function guestFacts(engine: Engine, ref: string, signal: AbortSignal) {
+  const info = await engine.sandboxes.guestInfo(ref, { signal });
+  return {
+    agent_version: info.agentVersion,
+    kernel: info.kernelRelease,
+    hostname: info.hostname,
+    boot_id: info.bootId,
+    machine_id: info.machineId,
+    architecture: info.arch,
+    uptime_ms: info.uptimeMs,
+    clock: dateOf(info.wallClockNs),
+  };
+}
+
+const healthMs = 5000;
+
+/** Whether the guest answers in time; a VM that is not there is an error all the same. */
+export async function health(engine: Engine, ref: string, signal: AbortSignal) {
+  const { id, state } = await engine.sandboxes.get(ref);
+  if (state !== 'running') return { healthy: false, detail: `it is ${state}` };
+  try {
+    const ms = await ping(engine, id, AbortSignal.any([signal, AbortSignal.timeout(healthMs)]));
+    return { healthy: true, detail: `it answered in ${ms} ms` };
+  } catch (error) {
+    return { healthy: false, detail: toNovaError(error).message };
+  }
+}
+
+export async function agentStatus(engine: Engine, ref: string, signal: AbortSignal) {
+  const { id, state } = await engine.sandboxes.get(ref);
+  const unreachable = { reachable: false, version: null, round_trip_ms: null };
+  if (state !== 'running') return unreachable;
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(healthMs)]);
+  try {
+    const { agentVersion } = await engine.sandboxes.guestInfo(id, { signal: limited });
+    return { reachable: true, version: agentVersion, round_trip_ms: await ping(engine, id, limited) };
+  } catch {
+    return unreachable;
+  }
+}
