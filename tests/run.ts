@@ -11,6 +11,7 @@ import { findLeaks } from './support/leaks.ts';
  * behind. Arguments are parts of file names: only test files that contain one of them run, and nothing else.
  */
 const root = join(import.meta.dirname, '..');
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 const wanted = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
@@ -123,9 +124,9 @@ async function prepare(): Promise<void> {
 }
 
 if (wanted.length === 0) {
-  await check('types', ['npx', '--no', 'tsc', '--noEmit', '-p', '.']);
-  await check('lint', ['npx', '--no', 'oxlint', '--type-aware', '--deny-warnings']);
-  await check('format', ['npx', '--no', 'prettier', '--check', '.']);
+  await check('types', [bin('tsc'), '--noEmit', '-p', '.']);
+  await check('lint', [bin('oxlint'), '--type-aware', '--deny-warnings']);
+  await check('format', [bin('prettier'), '--check', '.']);
   await agentTests();
 }
 await nodeTests('unit', ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/*.test.ts'], 2);
