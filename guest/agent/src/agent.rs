@@ -107,6 +107,7 @@ impl Agent {
             Timer::HostGone(link) => self.on_host_gone(link),
             Timer::Deadline => self.end(0),
             Timer::KillAll => self.finish_ending(),
+            Timer::AcceptAgain => self.accept_again(),
             Timer::NoChannel => self.on_no_channel(),
         }
     }

@@ -14,6 +14,7 @@ use crate::timers::Timer;
 const PORTS: &str = "/sys/class/virtio-ports";
 /// A machine whose channel does not show up is of no use to anyone.
 const PATIENCE_MS: u64 = 10_000;
+const ACCEPT_AGAIN_MS: u64 = 100;
 
 pub enum Channel {
     Listener(OwnedFd),
@@ -111,17 +112,30 @@ impl Agent {
     pub fn accept_all(&mut self) {
         let Channel::Listener(listener) = &self.channel else { return };
         let listener = listener.as_raw_fd();
-        // A connection beyond the limit is closed at once.
-        while let Ok(fd) = sys::own(unsafe {
+        loop {
             // SAFETY: the peer's address is not asked for.
-            libc::accept4(
-                listener,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
-            )
-        }) {
-            let _ = self.add_link(fd, LinkKind::Socket);
+            let accepted = sys::own(unsafe {
+                let none = std::ptr::null_mut();
+                libc::accept4(listener, none, none.cast(), libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK)
+            });
+            match accepted {
+                // A connection beyond the limit is closed at once.
+                Ok(fd) => drop(self.add_link(fd, LinkKind::Socket)),
+                Err(Errno(libc::EINTR | libc::ECONNABORTED)) => {}
+                Err(Errno(libc::EAGAIN)) => return,
+                // No descriptor is free: those who wait are looked at again a little later.
+                Err(_) => {
+                    let _ = self.poller.modify(listener, Token::Listener, 0);
+                    self.timers.after_ms(ACCEPT_AGAIN_MS, Timer::AcceptAgain);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub fn accept_again(&mut self) {
+        if let Channel::Listener(listener) = &self.channel {
+            let _ = self.poller.modify(listener.as_raw_fd(), Token::Listener, IN);
         }
     }
 

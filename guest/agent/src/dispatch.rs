@@ -108,7 +108,7 @@ impl Agent {
         if !stream.receive(bytes.len()) {
             return Err(Broken);
         }
-        if channel != 0 || stream.finished {
+        if channel != 0 || stream.finished || bytes.is_empty() {
             stream.consume(caller.stream, bytes.len(), &mut link.outbox);
             return Ok(());
         }
@@ -119,8 +119,7 @@ impl Agent {
             }
             Work::Exec { .. } => stream.consume(caller.stream, bytes.len(), &mut link.outbox),
             Work::Job(job) => {
-                job.queues().input.push_back(bytes.to_vec());
-                job.notify();
+                job.feed(bytes);
             }
             Work::Read(_) | Work::Watch(_) | Work::Warm(_) => {
                 stream.consume(caller.stream, bytes.len(), &mut link.outbox)

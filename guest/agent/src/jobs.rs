@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Failure, Outcome};
+use crate::frame::MAX_PAYLOAD;
 use crate::record::Record;
 use crate::sys::{self, Sys};
 
@@ -63,6 +64,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Job {
     pub fn queues(&self) -> MutexGuard<'_, Queues> {
         lock(&self.queues)
+    }
+
+    /// Brings input. Small pieces are joined, so that their number is bounded as their bytes are.
+    pub fn feed(&self, bytes: &[u8]) {
+        let mut queues = self.queues();
+        match queues.input.back_mut() {
+            Some(last) if last.len() + bytes.len() <= MAX_PAYLOAD => last.extend_from_slice(bytes),
+            _ => queues.input.push_back(bytes.to_vec()),
+        }
+        self.changed.notify_all();
     }
 
     /// The loop has made room or brought input.

@@ -7,6 +7,7 @@ use crate::sys::{check, Errno, Sys};
 pub const IN: u32 = libc::EPOLLIN as u32;
 pub const OUT: u32 = libc::EPOLLOUT as u32;
 pub const HUP: u32 = libc::EPOLLHUP as u32;
+pub const ERR: u32 = libc::EPOLLERR as u32;
 pub const PEER_CLOSED: u32 = libc::EPOLLRDHUP as u32;
 pub const EDGE: u32 = libc::EPOLLET as u32;
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::agent::Agent;
 use crate::network::Network;
@@ -10,7 +10,7 @@ use crate::sys;
 use crate::timers::Timer;
 
 /// Killed processes that do not go away for so long are stuck in the kernel.
-const STUCK_MS: u32 = 2_000;
+const STUCK: Duration = Duration::from_secs(2);
 
 /// What only PID 1 has.
 pub struct Machine {
@@ -67,7 +67,9 @@ impl Agent {
         if self.ending.finished.is_some() {
             return;
         }
-        for waited in 0..STUCK_MS {
+        let give_up = Instant::now() + STUCK;
+        let mut nap = Duration::from_micros(200);
+        while Instant::now() < give_up {
             self.signal_everyone(libc::SIGKILL);
             if self.machine.is_none() {
                 // Processes that left their group have become children of the agent (it is their subreaper).
@@ -76,7 +78,8 @@ impl Agent {
             if wait_for_all() {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(if waited < 20 { 1 } else { 10 }));
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(10));
         }
         self.ending.finished = Some(0);
     }

@@ -4,12 +4,12 @@ use crate::agent::Agent;
 use crate::dispatch::Broken;
 use crate::frame::{self, Item};
 use crate::link::LinkKind;
-use crate::poll::{Token, OUT};
+use crate::poll::{Token, ERR, HUP, OUT};
 use crate::sys::{self, Errno};
 use crate::timers::Timer;
 
 /// Rounds one link gets before the others have their turn.
-const ROUNDS: u32 = 16;
+const ROUNDS: u32 = 4;
 /// Bytes taken from one link before its answers are sent.
 const INPUT_AT_ONCE: usize = 256 * 1024;
 /// A host that has been away for so long is not in the middle of reconnecting: the order in which a guest learns of data and of
@@ -20,7 +20,10 @@ impl Agent {
     pub fn on_link_event(&mut self, id: u32, flags: u32) {
         if let Some(link) = self.links.get_mut(&id) {
             link.readable = true;
-            if flags & OUT != 0 {
+            // After a hang-up a write tells what has happened to a socket. A port would only say that nobody is there, again and
+            // again.
+            let hung_up = link.kind == LinkKind::Socket && flags & (HUP | ERR) != 0;
+            if hung_up || flags & OUT != 0 {
                 link.became_writable(&self.poller, Token::Link(id));
             }
         }

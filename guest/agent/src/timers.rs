@@ -20,6 +20,8 @@ pub enum Timer {
     Deadline,
     /// The grace period of a shutdown is over.
     KillAll,
+    /// There may be a descriptor for those who want to connect.
+    AcceptAgain,
     /// No channel has appeared.
     NoChannel,
 }

@@ -12,6 +12,9 @@ use crate::record::{self, Fields, Record};
 use crate::stream::Work;
 use crate::sys::{self, check, Errno, Sys};
 
+/// Together; every one holds a descriptor.
+const MOST_TUNNELS: usize = 8_192;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Internet(IpAddr, u16),
@@ -196,6 +199,10 @@ impl Agent {
                 2 => port = record::narrow(value)?,
                 _ => {}
             }
+        }
+        let streams = self.links.values().flat_map(|link| link.streams.values());
+        if streams.filter(|stream| matches!(stream.work, Work::Tunnel(_))).count() >= MOST_TUNNELS {
+            return Err(Failure::new(Code::ResourceExhausted, "too many tunnels"));
         }
         let tunnel = Tunnel::open(targets(address, port)?, Token::Stream(caller.link, caller.stream))?;
         Ok(Begun::Running(Work::Tunnel(Box::new(tunnel))))

@@ -1,5 +1,6 @@
 //! What a new program is given: strings in the form exec wants them, and its environment.
 
+use std::collections::BTreeSet;
 use std::ffi::c_char;
 
 use crate::error::{Failure, Outcome};
@@ -40,10 +41,23 @@ fn name_of(variable: &[u8]) -> &[u8] {
     variable.split(|&byte| byte == b'=').next().unwrap_or_default()
 }
 
-/// The environment, and PATH as the new program will see it. Later lists win over earlier ones.
-pub fn build<'a>(account: &'a Account, lists: [&'a [Vec<u8>]; 2]) -> Outcome<(Strings, &'a [u8])> {
-    let mut strings = Strings::default();
+/// The environment, and PATH as the new program will see it. Later lists win over earlier ones, and later entries too.
+pub fn build<'a>(account: &Account, lists: [&'a [Vec<u8>]; 2]) -> Outcome<(Strings, &'a [u8])> {
+    let mut names = BTreeSet::new();
+    let mut kept = Vec::new();
     let mut path = DEFAULT_PATH;
+    for variable in lists.into_iter().flatten().rev() {
+        let name = name_of(variable);
+        if name.is_empty() || name.len() == variable.len() {
+            return Err(Failure::invalid("an environment entry is not NAME=value"));
+        }
+        if names.insert(name) {
+            kept.push(variable.as_slice());
+            if name == b"PATH" {
+                path = &variable[name.len() + 1..];
+            }
+        }
+    }
     let own: [(&[u8], &[u8]); 5] = [
         (b"PATH", DEFAULT_PATH),
         (b"HOME", &account.home),
@@ -51,26 +65,14 @@ pub fn build<'a>(account: &'a Account, lists: [&'a [Vec<u8>]; 2]) -> Outcome<(St
         (b"LOGNAME", &account.name),
         (b"SHELL", &account.shell),
     ];
-    let replaced = |name: &[u8], later: &[Vec<u8>]| later.iter().any(|variable| name_of(variable) == name);
+    let mut strings = Strings::default();
     for (name, value) in own {
-        if !lists.iter().any(|list| replaced(name, list)) {
+        if !names.contains(name) {
             strings.push(&[name, b"=", value])?;
         }
     }
-    for (at, list) in lists.iter().enumerate() {
-        for (index, variable) in list.iter().enumerate() {
-            let name = name_of(variable);
-            if name.is_empty() || name.len() == variable.len() {
-                return Err(Failure::invalid("an environment entry is not NAME=value"));
-            }
-            if replaced(name, &list[index + 1..]) || lists[at + 1..].iter().any(|list| replaced(name, list)) {
-                continue;
-            }
-            if name == b"PATH" {
-                path = &variable[name.len() + 1..];
-            }
-            strings.push(&[variable])?;
-        }
+    for variable in kept.into_iter().rev() {
+        strings.push(&[variable])?;
     }
     Ok((strings, path))
 }

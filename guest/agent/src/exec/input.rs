@@ -8,6 +8,7 @@ use super::{pty, Process};
 use crate::agent::Agent;
 use crate::dispatch::Caller;
 use crate::error::{Code, Failure, Outcome};
+use crate::frame::MAX_PAYLOAD;
 use crate::poll::{Watched, OUT};
 use crate::sys::{self, Errno};
 
@@ -37,6 +38,16 @@ impl Input {
 
     pub fn wants_room(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Small pieces are joined, so that their number is bounded as their bytes are.
+    fn add(&mut self, bytes: &[u8], from: Caller) {
+        match self.queue.back_mut() {
+            Some(last) if last.from == Some(from) && last.bytes.len() + bytes.len() <= MAX_PAYLOAD => {
+                last.bytes.extend_from_slice(bytes);
+            }
+            _ => self.queue.push_back(Piece { bytes: bytes.to_vec(), written: 0, from: Some(from) }),
+        }
     }
 
     pub fn close(&mut self) {
@@ -70,8 +81,7 @@ impl Agent {
                     }
                 };
                 if written < bytes.len() {
-                    let piece = Piece { bytes: bytes[written..].to_vec(), written: 0, from: Some(caller) };
-                    process.input.queue.push_back(piece);
+                    process.input.add(&bytes[written..], caller);
                 }
             }
         }

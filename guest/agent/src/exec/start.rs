@@ -72,6 +72,30 @@ pub fn start_failure(stage: Stage, errno: Errno, plan: &Plan) -> Failure {
     }
 }
 
+/// What is kept of a command for the list; a program may be given far more.
+const MOST_LISTED: usize = 256 * 1024;
+
+/// Drops the environment first, then arguments from the end.
+fn trim_for_list(request: &mut Request) {
+    let size = |strings: &[Vec<u8>]| strings.iter().map(|string| string.len() + size_of::<Vec<u8>>()).sum::<usize>();
+    let arguments = size(&request.argv);
+    if arguments + size(&request.env) > MOST_LISTED {
+        request.env = Vec::new();
+    }
+    let mut left = MOST_LISTED;
+    let fits = |argument: &Vec<u8>| match left.checked_sub(argument.len() + size_of::<Vec<u8>>()) {
+        Some(rest) => {
+            left = rest;
+            true
+        }
+        None => false,
+    };
+    if arguments > MOST_LISTED {
+        let count = request.argv.iter().map(fits).take_while(|&fits| fits).count();
+        request.argv.truncate(count);
+    }
+}
+
 impl Agent {
     pub fn exec(&mut self, caller: Caller, fields: Fields) -> Outcome<Begun> {
         let request = Request::parse(fields)?;
@@ -97,7 +121,7 @@ impl Agent {
         Ok(Begun::Running(Work::Exec { exec, control }))
     }
 
-    pub(super) fn start_process(&mut self, request: Request, warming: Option<Caller>) -> Outcome<(u64, i32)> {
+    pub(super) fn start_process(&mut self, mut request: Request, warming: Option<Caller>) -> Outcome<(u64, i32)> {
         let mut plan = Plan::new(&mut self.users, &self.settings, &request)?;
         let plumbing = Plumbing::new(&request, plan.account.uid, self.processes.spawner.null())?;
         let started_wall_ns = sys::wall_clock_ns();
@@ -108,6 +132,7 @@ impl Agent {
             .launch(&mut self.processes.spawner, plumbing.stdio, relation)
             .map_err(|(stage, errno)| start_failure(stage, errno, &plan))?;
         drop(plumbing.ends);
+        trim_for_list(&mut request);
 
         let exec = self.processes.last_id + 1;
         self.processes.last_id = exec;

@@ -151,9 +151,14 @@ impl Watching {
             }
         }
         let Ok(mut directory) = Directory::open(&path) else { return };
+        let mut tell = is_new;
         while let Ok(Some(entry)) = directory.next() {
             let name = below(&folder, entry.name.to_bytes());
-            if is_new {
+            if tell && outbox.is_full() {
+                outbox.message(number, message::OVERFLOW, &Record::new());
+                tell = false;
+            }
+            if tell {
                 change(number, CREATED, &name, outbox);
             }
             let is_folder = match entry.kind {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::format::{kind, Header, BLOCK};
 use crate::agent::Agent;
 use crate::dispatch::{Begun, Caller};
-use crate::error::{Failure, Outcome};
+use crate::error::{Code, Failure, Outcome};
 use crate::files::{absolute, is_kind, name_of, open_at, read_link_at, stat_at, user_xattrs, Directory};
 use crate::jobs::Job;
 use crate::record::{Fields, Record};
@@ -18,6 +18,8 @@ use crate::sys::{self, Errno};
 const PIECE: usize = 64 * 1024;
 /// Every level holds a descriptor.
 const DEEPEST: usize = 1_024;
+/// Names of one directory: they are held in memory to be sorted.
+const MOST_NAMES: usize = 1_000_000;
 /// Files with several names that are remembered.
 const MOST_LINKS: usize = 65_536;
 
@@ -181,6 +183,9 @@ impl Level {
         let mut names = Vec::new();
         while let Some(entry) = directory.next()? {
             names.push(entry.name);
+            if names.len() > MOST_NAMES {
+                return Err(Failure::new(Code::ResourceExhausted, "a directory has too many entries").about(&path));
+            }
         }
         names.sort_unstable_by(|one, other| other.cmp(one));
         Ok(Level { directory, path, names })
