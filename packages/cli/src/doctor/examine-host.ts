@@ -3,6 +3,7 @@ import { access, mkdir, readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type as systemName } from 'node:os';
 import { bytesOf } from '../render/quantity.ts';
 import { version } from '../version.ts';
+import { examineCgroups } from './examine-cgroups.ts';
 import type { Finding } from './finding.ts';
 
 /** A root image, a snapshot and room for a few sandboxes. */
@@ -101,26 +102,5 @@ async function examineKvm(): Promise<Finding> {
     // Opening it proves nothing: what a guest booted on it did is told by the hypervisor's line.
     detail: usable ? 'may be opened (whether guests run on it, the probe says)' : 'may not be opened by this user',
     remedy: usable ? undefined : 'Join its group and log in again: sudo usermod -aG kvm "$USER"',
-  };
-}
-
-async function examineCgroups(): Promise<Finding> {
-  const controllers = await readFile('/sys/fs/cgroup/cgroup.controllers', 'utf8').catch(() => '');
-  const writable = await access('/sys/fs/cgroup/cgroup.procs', constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  const whole = writable && ['cpu', 'memory', 'pids'].every((name) => controllers.split(/\s+/).includes(name));
-  return {
-    state: whole ? 'fine' : 'note',
-    subject: 'cgroups',
-    detail: whole
-      ? `version 2, writable: ${controllers.trim()}`
-      : controllers === ''
-        ? 'version 2 is not mounted: limits hold in the guest, not for the VMM around it'
-        : 'not writable here: limits hold in the guest, not for the VMM around it',
-    remedy: whole
-      ? undefined
-      : 'Run as root, or with a delegated cgroup (systemd-run --user --scope -p Delegate=yes nova ...).',
   };
 }
