@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import type { Layout } from '@novasandbox/engine';
 
 /**
@@ -12,7 +13,9 @@ export async function findLeaks(layout: Layout): Promise<string[]> {
     ...processes(layout),
     ...(await entries('socket folder', layout.run)),
     ...(await entries('sandbox folder', layout.sandboxes)),
-    ...(await entries('half-made thing', layout.workDirectory)).filter((leak) => !/\.lock$|\/agent-target$/.test(leak)),
+    ...(await entries('half-made thing', layout.workDirectory)).filter(
+      (leak) => !/\.lock$|\/agent-target$/.test(leak) && !isBeingMade(leak),
+    ),
     ...cgroups(),
     ...mounts(layout),
   ];
@@ -38,6 +41,21 @@ function processes(layout: Layout): string[] {
       found.push(`process ${pid}: ${command.slice(0, 200)}`);
   }
   return found;
+}
+
+/** Under its lock: somebody else is at work there. */
+function isBeingMade(leak: string): boolean {
+  const lock = `${leak.replace(/^.*: /, '').replace(/\.lock-journal$/, '')}.lock`;
+  if (!existsSync(lock)) return false;
+  const database = new DatabaseSync(lock, { timeout: 0 });
+  try {
+    database.exec('BEGIN EXCLUSIVE; ROLLBACK');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    database.close();
+  }
 }
 
 async function entries(what: string, directory: string): Promise<string[]> {

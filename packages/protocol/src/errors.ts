@@ -133,7 +133,10 @@ export function isNovaError(error: unknown, ...codes: ErrorCode[]): error is Nov
 /** Any thrown thing as a NovaError: aborts become `cancelled`, the unforeseen becomes `internal`. */
 export function toNovaError(error: unknown): NovaError {
   if (error instanceof NovaError) return error;
-  if (error instanceof Error && error.name === 'AbortError') {
+  // A clean-up that failed as well does not hide what went wrong first.
+  if (error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error)
+    return toNovaError(error.suppressed);
+  if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
     return new NovaError('cancelled', 'The operation was cancelled.', { cause: error });
   }
   if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {

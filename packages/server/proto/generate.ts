@@ -9,7 +9,12 @@ const root = join(import.meta.dirname, '../../..');
 const out = process.argv[2] ?? join(import.meta.dirname, '../src/proxy/agent/gen');
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 // The packages of the platforms themselves: the one that chooses between them names some that not every registry has.
-const buf = join(root, 'node_modules/@bufbuild', `buf-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`, 'bin/buf');
+const buf = join(
+  root,
+  'node_modules/@bufbuild',
+  `buf-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}`,
+  'bin/buf',
+);
 const template = {
   version: 'v2',
   plugins: [{ local: bin('protoc-gen-es'), out, opt: ['target=js+dts', 'import_extension=js'] }],

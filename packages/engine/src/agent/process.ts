@@ -36,6 +36,8 @@ export async function execDetached(
   request: ExecRequest,
   options?: CallOptions,
 ): Promise<{ readonly execId: number; readonly pid: number }> {
+  // Refused before the clock runs: a time limit of a call that never was has nothing to end.
+  const args = execArguments(request).flag(10, true);
   let started: Started | null = null;
   const { promise, resolve, reject } = Promise.withResolvers<{ execId: number; pid: number }>();
   const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => {
@@ -56,7 +58,6 @@ export async function execDetached(
       reject(error);
     },
   };
-  const args = execArguments(request).flag(10, true);
   const stream = openLimited(limits, () => session.open(methods.exec, args, 'exec', handler));
   return promise;
 }

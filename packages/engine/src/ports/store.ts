@@ -54,8 +54,16 @@ export interface Store extends Disposable {
   /** By id, by name, or by a prefix of an id that only one has. */
   findSandbox(ref: string): SandboxRecord | null;
   listSandboxes(states?: readonly SandboxState[]): SandboxRecord[];
-  /** Applies the change if the state is (still) one of `from`; returns the record as it is then, or null when it is another or gone. */
-  changeSandbox(id: string, from: readonly SandboxState[], change: SandboxChange): SandboxRecord | null;
+  /**
+   * Applies the change if the state is (still) one of `from` and, where `machine` is given, that is still its machine; returns the record as it
+   * is then, or null when it is another or gone.
+   */
+  changeSandbox(
+    id: string,
+    from: readonly SandboxState[],
+    change: SandboxChange,
+    machine?: MachineRecord | null,
+  ): SandboxRecord | null;
   removeSandbox(id: string): void;
   /** Takes one of `count` numbered leases of a thing for this process; null when living processes hold all. */
   takeLease(thing: string, count: number): number | null;

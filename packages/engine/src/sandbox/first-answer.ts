@@ -32,10 +32,17 @@ export async function firstAnswer(
     await Promise.race([machine.exited, delay(endSeenWithinMs)]);
     const last = await lastWords(machine.record.directory);
     if (ended) throw new NovaError('boot_failed', `The guest ended while it was booting. ${last}`, { cause: error });
-    if (over.signal.aborted || isNovaError(error, 'guest_unreachable')) {
+    if (over.signal.aborted) {
       throw new NovaError('boot_timeout', `The guest did not answer within ${options.timeoutMs} ms. ${last}`, {
         cause: error,
       });
+    }
+    if (isNovaError(error, 'guest_unreachable')) {
+      throw new NovaError(
+        'boot_failed',
+        `The channel to the guest was lost while it was booting: ${error.message} ${last}`,
+        { cause: error },
+      );
     }
     throw error;
   } finally {

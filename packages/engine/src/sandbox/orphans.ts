@@ -23,8 +23,13 @@ export async function removeOrphans(context: EngineContext): Promise<void> {
   for (const record of store.listSandboxes(['creating', 'running', 'paused'])) await settle(context, record);
 }
 
-/** Names of folders that can be ids of sandboxes; what is anything else is not ours to remove. */
+/**
+ * Names of folders that are ids of sandboxes; what is anything else is not ours to remove. Guests that are booted for a snapshot (`snap` and a digest)
+ * may be another process's work, and are cleared by the next one that makes the same snapshot, under its lock.
+ */
 async function idsIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory() && /^[a-z0-9]{4,40}$/.test(entry.name)).map(({ name }) => name);
+  return entries
+    .filter((entry) => entry.isDirectory() && /^[a-z][a-z0-9]{19}$/.test(entry.name))
+    .map(({ name }) => name);
 }

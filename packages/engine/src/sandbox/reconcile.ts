@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import { removeCgroup } from '../vmm/cgroup.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
 import { boundLogs } from '../vmm/logs.ts';
-import { isAlive } from '../vmm/process-identity.ts';
+import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { terminate } from '../vmm/terminate.ts';
 
 /**
@@ -14,6 +15,7 @@ import { terminate } from '../vmm/terminate.ts';
 export async function settle(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
   switch (record.state) {
     case 'creating':
+      if (isBeingTidied(record)) return whenTidied(context, record.id);
       return record.maker !== null && isAlive(record.maker) ? record : clearDebris(context, record);
     case 'running':
     case 'paused':
@@ -25,12 +27,35 @@ export async function settle(context: EngineContext, record: SandboxRecord): Pro
   }
 }
 
-/** The VMM has ended: what it held on the host goes, the disk stays unless the sandbox was to go with it. */
-export async function ended(
+/** Ends that this process is tidying up after, by sandbox. */
+const tidying = new WeakMap<EngineContext, Map<string, Promise<SandboxRecord | null>>>();
+
+/**
+ * The VMM has ended: what it held on the host goes, the disk stays unless the sandbox was to go with it. Several may notice the same end (who
+ * stopped it, who waits for it, who lists; in any process): one tidies up, all wait for it, so that a start that follows is not tidied away.
+ */
+export function ended(
   context: EngineContext,
   record: SandboxRecord,
   reason: string | null,
 ): Promise<SandboxRecord | null> {
+  const running = tidying.get(context) ?? new Map<string, Promise<SandboxRecord | null>>();
+  tidying.set(context, running);
+  const tidied = running.get(record.id) ?? tidyUp(context, record, reason).finally(() => running.delete(record.id));
+  running.set(record.id, tidied);
+  return tidied;
+}
+
+async function tidyUp(
+  context: EngineContext,
+  record: SandboxRecord,
+  reason: string | null,
+): Promise<SandboxRecord | null> {
+  const { store } = context;
+  // While it has a maker and a machine that has ended, nobody starts it.
+  const claim = { state: 'creating', maker: ownIdentity() } as const;
+  const claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
+  if (claimed === null) return whenTidied(context, record.id);
   await context.links.drop(record.id);
   await releaseHost(context, record.id);
   if (record.config.ephemeral) {
@@ -38,8 +63,23 @@ export async function ended(
     return null;
   }
   await boundLogs(context.layout.sandbox(record.id));
-  const change = { state: 'stopped', stoppedAtMs: Date.now(), machine: null, reason } as const;
-  return context.store.changeSandbox(record.id, ['running', 'paused'], change) ?? context.store.findSandbox(record.id);
+  const change = { state: 'stopped', stoppedAtMs: Date.now(), machine: null, maker: null, reason } as const;
+  return store.changeSandbox(record.id, ['creating'], change);
+}
+
+const lookEveryMs = 10;
+
+/** Waits while another process tidies up. */
+async function whenTidied(context: EngineContext, id: string): Promise<SandboxRecord | null> {
+  for (;;) {
+    const current = context.store.findSandbox(id);
+    if (current === null || !isBeingTidied(current)) return current === null ? null : settle(context, current);
+    await delay(lookEveryMs);
+  }
+}
+
+function isBeingTidied(record: SandboxRecord): boolean {
+  return record.state === 'creating' && record.machine !== null && record.maker !== null && isAlive(record.maker);
 }
 
 /** Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made. */
@@ -55,8 +95,8 @@ export async function deleteSandbox(context: EngineContext, id: string): Promise
 async function clearDebris(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
   for (const orphan of processesNaming(context.layout.sockets(record.id))) await terminate(orphan, 0);
   await releaseHost(context, record.id);
-  // A sandbox that was being started again has a disk to keep; one that was being made has nothing.
-  if (record.startedAtMs !== null) {
+  // A sandbox that was being started again or tidied up after has a disk to keep; one that was being made has nothing.
+  if (record.startedAtMs !== null && !record.config.ephemeral) {
     return context.store.changeSandbox(record.id, ['creating'], {
       state: 'stopped',
       maker: null,

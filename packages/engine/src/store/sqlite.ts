@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { NovaError, type SandboxState } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
-import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
+import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 
 const schemaVersion = 1;
 const schema = `
@@ -112,10 +112,11 @@ export function openSqliteStore(file: string): Store {
       if (states === undefined) return select('1 = 1');
       return select(`state IN (${states.map(() => '?').join(', ')})`, ...states);
     },
-    changeSandbox(id, from, change: SandboxChange) {
+    changeSandbox(id, from, change: SandboxChange, machine) {
       return transaction(() => {
         const record = select('id = ?', id)[0];
         if (record === undefined || !from.includes(record.state)) return null;
+        if (machine !== undefined && !sameProcess(record.machine, machine)) return null;
         const changed = { ...record, ...change };
         write(changed);
         return changed;
@@ -162,6 +163,10 @@ export function openSqliteStore(file: string): Store {
       db.close();
     },
   };
+}
+
+function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {
+  return one?.pid === other?.pid && one?.startTime === other?.startTime;
 }
 
 function read(row: Row): SandboxRecord {

@@ -1,4 +1,4 @@
-import { NovaError, type ErrorCode } from '@novasandbox/protocol';
+import type { NovaError, ErrorCode } from '@novasandbox/protocol';
 import type { FastifyReply } from 'fastify';
 import { httpError } from '../http/errors.ts';
 

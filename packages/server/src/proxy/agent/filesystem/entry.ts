@@ -58,7 +58,7 @@ export function permissions({ type, mode, symlinkTarget }: Pick<Entry, 'type' | 
     (mode & 0o2000) !== 0 ? 'g' : '',
     (mode & 0o1000) !== 0 ? 't' : '',
   ].join('');
-  const bits = [...'rwxrwxrwx'].map((letter, index) => ((mode & (0o400 >> index)) === 0 ? '-' : letter)).join('');
+  const bits = Array.from('rwxrwxrwx', (letter, index) => ((mode & (0o400 >> index)) === 0 ? '-' : letter)).join('');
   return (special === '' ? '-' : special) + bits;
 }
 
