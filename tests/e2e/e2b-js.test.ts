@@ -85,7 +85,10 @@ for (const { version, e2b } of clients) {
     });
 
     test('a time limit ends the command, not just the call', async () => {
-      await assert.rejects(box.commands.run('echo $$ > /tmp/limited; exec sleep 50', { timeoutMs: 1500 }), e2b.TimeoutError);
+      await assert.rejects(
+        box.commands.run('echo $$ > /tmp/limited; exec sleep 50', { timeoutMs: 1500 }),
+        e2b.TimeoutError,
+      );
       await eventually('it has ended', async () => {
         const alive = await box.commands.run('kill -0 $(cat /tmp/limited) 2>/dev/null && echo alive || echo gone');
         return alive.stdout === 'gone\n';
@@ -159,7 +162,10 @@ for (const { version, e2b } of clients) {
 
     test('a sandbox killed under a stream breaks it off', async () => {
       const own = await e2b.Sandbox.create({ ...served.options });
-      const handle = await own.commands.run('while true; do echo x; sleep 0.1; done', { background: true, timeoutMs: 0 });
+      const handle = await own.commands.run('while true; do echo x; sleep 0.1; done', {
+        background: true,
+        timeoutMs: 0,
+      });
       const ended = handle.wait().then(
         () => 'ended',
         (error: unknown) => error,

@@ -88,6 +88,8 @@ async function form(
   parser.on('file', (field, file: Readable, name) => {
     if (field !== 'file') return void file.resume();
     open.add(file);
+    // Its reader, where there is one, learns of it too; an error that nobody hears would end the daemon.
+    file.on('error', () => undefined);
     file.once('close', () => open.delete(file));
     const target = path === null || path === '' ? name : path;
     const one =
