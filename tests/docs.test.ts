@@ -22,7 +22,7 @@ test('every dependency is explained and pinned', () => {
       Record<string, string> | undefined
     >;
     for (const [name, version] of Object.entries({ ...manifest['dependencies'], ...manifest['devDependencies'] })) {
-      assert.match(version, /^\d+\.\d+\.\d+$/, `${file}: ${name} is not pinned`);
+      assert.match(version, /^(npm:[\w@/-]+@)?\d+\.\d+\.\d+$/, `${file}: ${name} is not pinned`);
       if (!name.startsWith('@novasandbox/') && name !== 'novasandbox')
         assert.ok(explained.includes(`\`${name}\``), `${name} is not explained`);
     }

@@ -133,6 +133,12 @@ export function isNovaError(error: unknown, ...codes: ErrorCode[]): error is Nov
 /** Any thrown thing as a NovaError: aborts become `cancelled`, the unforeseen becomes `internal`. */
 export function toNovaError(error: unknown): NovaError {
   if (error instanceof NovaError) return error;
+  // What went wrong first is what is told; that tidying up failed too is in the details.
+  if (error instanceof SuppressedError) {
+    const first = toNovaError(error.suppressed);
+    const details = { ...first.details, afterwards: String(error.error) };
+    return new NovaError(first.code, first.message, { cause: error, hint: first.hint, details });
+  }
   // A clean-up that failed as well does not hide what went wrong first.
   if (error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error)
     return toNovaError(error.suppressed);

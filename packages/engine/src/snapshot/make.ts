@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SandboxConfig } from '@novasandbox/protocol';
@@ -71,7 +72,10 @@ async function make(
   const { template } = plan.template;
   await using undo = new AsyncDisposableStack();
   // Under the lock nobody else makes it: a VMM with that name was left by one who was killed.
-  const socketDirectory = context.layout.sockets(`snap${digest.slice(0, 12)}`);
+  // Another state folder may be making the same one: processes and cgroups of the two are told apart.
+  const home = createHash('sha256').update(context.layout.home).digest('hex');
+  const id = `snap${digest.slice(0, 12)}${home.slice(0, 8)}`;
+  const socketDirectory = context.layout.sockets(id);
   for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
   const machineDirectory = join(work, 'machine');
   await mkdir(machineDirectory);
@@ -79,7 +83,7 @@ async function make(
   const disk = join(work, diskFile);
   if (!config.readOnlyRootfs) await makeWritableDisk(disk, plan.diskSizeMb, { signal });
   const spec = guestSpec(images, {
-    id: `snap${digest.slice(0, 12)}`,
+    id,
     sequence: 0,
     directory: machineDirectory,
     socketDirectory,
