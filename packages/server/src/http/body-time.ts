@@ -25,6 +25,8 @@ export async function* patiently(body: Readable, silenceMs: number): AsyncGenera
 /** A JSON body, which has to be there as a whole within the time. */
 export function timeLimited(body: Readable, limitMs: number): Readable {
   const limited = new PassThrough();
+  // An answer may be given before the body is read, and nobody listens then.
+  limited.on('error', () => undefined);
   const timer = setTimeout(() => {
     limited.destroy(new NovaError('request_timeout', `The body did not arrive within ${limitMs / 1000} s.`));
   }, limitMs);
