@@ -24,6 +24,7 @@ mod serve;
 mod settings;
 mod signals;
 mod stream;
+mod streams;
 mod sys;
 mod tar;
 mod timers;

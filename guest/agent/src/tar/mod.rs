@@ -2,6 +2,7 @@
 
 mod extract;
 mod format;
+mod inside;
 mod pack;
 mod reader;
 

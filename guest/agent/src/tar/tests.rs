@@ -1,7 +1,7 @@
 //! The format by itself: what is written is read back, and noise does no harm.
 
-use super::extract::clean;
 use super::format::{kind, Header, BLOCK};
+use super::inside::clean;
 use super::reader::Reader;
 use crate::error::Outcome;
 use crate::random::Random;
