@@ -8,6 +8,7 @@ pub mod random;
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,7 +92,15 @@ impl Agent {
 
     pub fn start_with(arguments: &[&str]) -> Self {
         let folder = Folder::new();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_nova-agent"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nova-agent"));
+        // A test that is killed leaves nothing behind.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                Ok(())
+            })
+        };
+        let mut child = command
             .arg("--listen")
             .arg(folder.0.join("agent.sock"))
             .args(arguments)
