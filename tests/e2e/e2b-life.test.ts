@@ -130,7 +130,7 @@ for (const { version, e2b } of clients) {
       assert.ok((await left()) < 21);
       await box.setTimeout(0);
       await eventually('it has ended', async () => !(await box.isRunning()));
-      await assert.rejects(box.commands.run('true'), e2b.TimeoutError);
+      await assert.rejects(box.commands.run('true'), e2b.SandboxNotFoundError);
 
       await using short = await create({ timeoutMs: 2000 });
       await eventually('it ends by itself', async () => !(await short.isRunning()), 20_000);

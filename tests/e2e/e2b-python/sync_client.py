@@ -1,0 +1,153 @@
+"""The unmodified Python client, sync. Where to go is in its environment, as for any user of it."""
+
+import os
+import time
+import urllib.request
+
+from e2b import (
+    AuthenticationException,
+    CommandExitException,
+    InvalidArgumentException,
+    NotFoundException,
+    Sandbox,
+    SandboxQuery,
+    SandboxState,
+    TimeoutException,
+)
+
+
+def rejects(kind, work):
+    try:
+        work()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
+
+
+def eventually(what, is_so, within=15):
+    until = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < until, f"not within {within} s: {what}"
+        time.sleep(0.05)
+
+
+def commands(box):
+    seen = []
+    result = box.commands.run("echo out; echo err >&2; id -un; pwd; echo $A$B", envs={"B": "call"}, on_stdout=seen.append)
+    assert result.stdout == "out\nuser\n/home/user\ncreatecall\n", result
+    assert result.stderr == "err\n" and result.exit_code == 0 and "".join(seen) == result.stdout
+    assert box.commands.run("id -un", user="root", cwd="/etc").stdout == "root\n"
+    assert rejects(CommandExitException, lambda: box.commands.run("exit 3")).exit_code == 3
+    rejects(InvalidArgumentException, lambda: box.commands.run("true", cwd="/not/there"))
+    rejects(AuthenticationException, lambda: box.commands.run("true", user="nobody-such"))
+    rejects(TimeoutException, lambda: box.commands.run("sleep 20", timeout=1))
+
+    handle = box.commands.run("cat; echo done", background=True, stdin=True)
+    assert any(each.pid == handle.pid for each in box.commands.list())
+    box.commands.send_stdin(handle.pid, "line\n")
+    box.commands.close_stdin(handle.pid)
+    assert handle.wait().stdout == "line\ndone\n"
+
+    handle = box.commands.run("sleep 100", background=True)
+    again = box.commands.connect(handle.pid)
+    assert handle.kill()
+    assert rejects(CommandExitException, again.wait).exit_code == -1
+    assert not box.commands.kill(999999)
+
+
+def files(box):
+    info = box.files.write("notes/a.txt", "one")
+    assert (info.path, info.name) == ("/home/user/notes/a.txt", "a.txt"), info
+    assert box.files.read("notes/a.txt") == "one"
+    assert bytes(box.files.read("notes/a.txt", format="bytes")) == b"one"
+    assert b"".join(box.files.read("notes/a.txt", format="stream")) == b"one"
+    box.files.write_files([{"path": "m/a", "data": "A"}, {"path": "m/b", "data": b"B"}])
+    assert [each.name for each in box.files.list("m")] == ["a", "b"]
+    entry = box.files.get_info("m/a")
+    assert (entry.owner, entry.permissions, entry.size) == ("user", "-rw-r--r--", 1), entry
+    assert box.files.make_dir("m/dir") and not box.files.make_dir("m/dir")
+    assert box.files.rename("m/a", "m/c").path == "/home/user/m/c"
+    assert box.files.exists("m/c") and not box.files.exists("m/a")
+    box.files.remove("m")
+    rejects(NotFoundException, lambda: box.files.read("m/c"))
+    rejects(NotFoundException, lambda: box.files.list("m"))
+
+    box.files.make_dir("watched")
+    watch = box.files.watch_dir("watched")
+    box.files.write("watched/new", "x")
+    seen = []
+    eventually("the events", lambda: seen.extend(watch.get_new_events()) or len(seen) >= 3)
+    assert [each.type.value for each in seen] == ["create", "chmod", "write"], seen
+    watch.stop()
+
+    url = box.download_url("notes/a.txt", use_signature_expiration=60)
+    assert urllib.request.urlopen(url).read() == b"one"
+
+
+def terminals(box):
+    from e2b import PtySize
+
+    pty = box.pty.create(PtySize(rows=20, cols=90), timeout=30)
+    box.pty.send_stdin(pty.pid, b"stty size; exit\n")
+    text = b"".join(data for _, _, data in pty if data is not None)
+    assert b"20 90" in text, text
+
+
+def git(box):
+    box.git.init("/home/user/origin", initial_branch="main")
+    box.git.configure_user("A Name", "a@example.org")
+    box.files.write("origin/a.txt", "one")
+    box.git.add("/home/user/origin")
+    box.git.commit("/home/user/origin", "first")
+    assert box.git.status("/home/user/origin").is_clean
+    assert box.git.branches("/home/user/origin").current_branch == "main"
+
+
+def life(box):
+    info = box.get_info()
+    assert info.metadata == {"group": "python"} and info.template_id == "base" and info.state == SandboxState.RUNNING
+    usage = box.get_metrics()[0]
+    assert usage.mem_used > 0 and usage.cpu_count == 1
+
+    with Sandbox.create(metadata={"group": "other"}) as other:
+        listed = Sandbox.list(query=SandboxQuery(metadata={"group": "python"}))
+        assert [each.sandbox_id for each in listed.next_items()] == [box.sandbox_id] and not listed.has_next
+        pages = Sandbox.list(limit=1)
+        ids = []
+        while pages.has_next:
+            ids.extend(each.sandbox_id for each in pages.next_items())
+        assert ids == [other.sandbox_id, box.sandbox_id]
+        other.set_timeout(0)
+        eventually("it has ended", lambda: not other.is_running())
+
+    box.pause()
+    assert not box.is_running()
+    assert [each.sandbox_id for each in Sandbox.list(query=SandboxQuery(state=[SandboxState.PAUSED])).next_items()] == [
+        box.sandbox_id
+    ]
+    again = Sandbox.connect(box.sandbox_id)
+    assert again.commands.run("echo back").stdout == "back\n"
+    rejects(NotFoundException, lambda: Sandbox.connect("abcdefgh"))
+    rejects(AuthenticationException, lambda: Sandbox.create(api_key="e2b_" + "0" * 40))
+
+
+def ports(box):
+    box.files.write("page/index.html", "a page")
+    box.commands.run("python3 -m http.server 8000 --directory page", background=True, timeout=0)
+    asked = urllib.request.Request(os.environ["E2B_SANDBOX_URL"], headers={"Host": box.get_host(8000)})
+
+    def serves():
+        try:
+            return urllib.request.urlopen(asked).read() == b"a page"
+        except urllib.error.HTTPError as error:
+            assert error.code == 502
+            return False
+
+    eventually("it serves", serves)
+
+
+with Sandbox.create(envs={"A": "create"}, metadata={"group": "python"}, timeout=300) as box:
+    for check in (commands, files, terminals, git, life, ports):
+        check(box)
+        print(f"ok {check.__name__}", flush=True)
+assert not box.is_running()

@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { layoutAt } from '@novasandbox/engine';
+import { finished, type CliResult } from './nova-cli.ts';
+
+/** Runs a program to its end. */
+export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliResult> {
+  return finished(
+    spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
+  );
+}
+
+/** A Python with just these packages, made once and kept with the machine's other tools. */
+export async function pythonWith(name: string, packages: readonly string[]): Promise<string> {
+  const folder = join(layoutAt().home, 'toolchain', name);
+  const python = join(folder, 'bin/python');
+  const mark = join(folder, '.complete');
+  if (existsSync(mark)) return python;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const argv of [
+    ['python3', '-m', 'venv', folder],
+    [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages],
+  ]) {
+    const { code, stderr } = await program(argv);
+    if (code !== 0) throw new Error(`${argv.join(' ')} ended with ${code}: ${stderr}`);
+  }
+  await writeFile(mark, packages.join('\n'));
+  return python;
+}
