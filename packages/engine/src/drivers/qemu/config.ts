@@ -140,8 +140,9 @@ function commandLine(spec: MachineSpec, accelerator: Accelerator): string {
     'mitigations=off',
   ];
   const khz = accelerator.name === 'tcg' ? timestampCounterKhz() : null;
-  // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it.
-  if (khz !== null) words.push(`tsc_early_khz=${khz}`);
+  // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it. On a busy host the watchdog would take it for
+  // unstable and leave a clock of 4 ms.
+  if (khz !== null) words.push(`tsc_early_khz=${khz}`, 'tsc=nowatchdog');
   return [...words, ...spec.kernelArguments].join(' ');
 }
 
