@@ -82,7 +82,7 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
           ...headers,
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        ...(raw === undefined ? {} : { body: raw as BodyInit, duplex: 'half' }),
+        ...(raw === undefined ? {} : { body: raw as NonNullable<RequestInit['body']>, duplex: 'half' }),
         ...(signal === undefined ? {} : { signal }),
       });
       const bytes = Buffer.from(await response.arrayBuffer());

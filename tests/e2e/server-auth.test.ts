@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { request } from 'node:http';
+import { after, before, test } from 'node:test';
+import { rolePermissions, roleSchema, routes, type Role, type Route } from '@novasandbox/protocol/api';
+import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
+
+let server: ServerUnderTest;
+const keys = {} as Record<Role, string>;
+
+before(async () => {
+  server = await serverUnderTest({ NOVA_SECURITY_LOGIN_ATTEMPTS: '3', NOVA_SECURITY_FAILED_AUTH_PER_MINUTE: '1000' });
+  for (const role of roleSchema.options) {
+    keys[role] = (await server.ok('POST', '/security/api-keys', { name: role, role })).key;
+  }
+});
+after(async () => {
+  await server?.[Symbol.asyncDispose]();
+});
+
+/** Names nothing that exists: what is asked here is who may, not what happens then. */
+const pathOf = ({ path }: Route): string => path.replaceAll('{process_id}', '1').replaceAll('{port}', '1').replaceAll(/\{\w+\}/g, 'nobody');
+const harmless = (operation: string): boolean => operation !== 'logout';
+
+test('every route lets in the roles that have its permission, and nobody else', async () => {
+  for (const [operation, route] of Object.entries<Route>(routes)) {
+    const path = pathOf(route);
+    const stranger = await server.call(route.method, path, { key: null });
+    if (route.permission === 'public') assert.notEqual(stranger.status, 403, operation);
+    else assert.deepEqual([stranger.status, stranger.body.error.code], [401, 'unauthenticated'], operation);
+    if (!harmless(operation)) continue;
+    for (const role of roleSchema.options) {
+      // An invalid body: whoever may is told so, and nothing is made.
+      const { status, body } = await server.call(route.method, path, { key: keys[role], ...(route.body === undefined ? {} : { body: { x: 1 } }) });
+      const { permission } = route;
+      const may =
+        permission === 'public' || permission === 'authenticated' || rolePermissions[role].includes(permission);
+      if (may) assert.ok(status !== 401 && status !== 403, `${operation} as ${role}: ${status}`);
+      else assert.deepEqual([status, body.error.details.permission], [403, permission], `${operation} as ${role}`);
+    }
+  }
+});
+
+test('WebSockets ask for the same', async () => {
+  for (const [key, expected] of [[keys.readonly, 403], ['nova_00000000000000000000000000000000', 401]] as const) {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const socket = server.socket('/vms/nobody/exec', key);
+      socket.on('unexpected-response', (_request, response) => resolve(response.statusCode));
+      socket.on('open', () => reject(new Error('it was let in')));
+      socket.on('error', reject);
+    });
+    assert.equal(status, expected);
+  }
+});
+
+test('scopes narrow a key, keys expire and are revoked, both forms are one key', async () => {
+  const made = await server.ok('POST', '/security/api-keys', { name: 'reader', role: 'admin', scopes: ['vm:read'] });
+  assert.equal((await server.call('GET', '/vms', { key: made.key })).status, 200);
+  assert.equal((await server.call('GET', '/vms', { key: made.e2b_key })).status, 200);
+  assert.equal((await server.call('GET', '/vms', { key: null, headers: { authorization: `Bearer ${made.key}` } })).status, 200);
+  assert.equal((await server.call('GET', '/system/info', { key: made.key })).status, 403);
+  const who = await server.call('GET', '/security/auth/validate', { key: made.key });
+  assert.deepEqual(who.body.permissions, ['vm:read']);
+  const listed = await server.ok('GET', '/security/api-keys');
+  assert.ok(!JSON.stringify(listed).includes(made.key.slice(5)));
+  assert.equal((await server.call('DELETE', `/security/api-keys/${made.id}`)).status, 204);
+  assert.equal((await server.call('GET', '/vms', { key: made.key })).status, 401);
+  assert.equal((await server.call('DELETE', '/security/api-keys/admin')).status, 409);
+  const brief = await server.ok('POST', '/security/api-keys', { name: 'brief', expires_in_seconds: 1 });
+  assert.equal((await server.call('GET', '/vms', { key: brief.key })).status, 200);
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  assert.equal((await server.call('GET', '/vms', { key: brief.key })).status, 401);
+});
+
+test('users log in and out; wrong passwords lock; a removed user is out at once', async () => {
+  const password = 'correct horse battery';
+  await server.ok('POST', '/security/users', { username: 'ann', password, role: 'readonly' });
+  assert.equal((await server.call('POST', '/security/users', { body: { username: 'ann', password } })).status, 409);
+  const logIn = (username: string, given: string) =>
+    server.call('POST', '/security/auth/login', { body: { username, password: given }, key: null });
+  const { access_token } = (await logIn('ann', password)).body;
+  assert.equal((await server.call('GET', '/vms', { key: access_token })).status, 200);
+  assert.equal((await server.call('POST', '/vms', { key: access_token, body: {} })).status, 403);
+  assert.equal((await server.call('POST', '/security/auth/logout', { key: access_token })).status, 200);
+  assert.equal((await server.call('GET', '/vms', { key: access_token })).status, 401);
+
+  const other = (await logIn('ann', password)).body.access_token;
+  const [head = '', , signature = ''] = (other as string).split('.');
+  const forged = [head, Buffer.from(JSON.stringify({ sub: 'ann', iss: 'novasandbox', exp: 9e9 })).toString('base64url'), signature];
+  assert.equal((await server.call('GET', '/vms', { key: forged.join('.') })).status, 401);
+  const wrong = await logIn('ann', 'no');
+  const nobody = await logIn('nobody', 'no');
+  assert.equal(wrong.status, 401);
+  assert.deepEqual(wrong.body, nobody.body);
+  for (let index = 0; index < 2; index++) await logIn('ann', 'no');
+  const locked = await logIn('ann', password);
+  assert.equal(locked.status, 429);
+  assert.ok(Number(locked.headers.get('retry-after')) > 60);
+  const { users } = await server.ok('GET', '/security/users');
+  assert.ok(users.find(({ username }: { username: string }) => username === 'ann').locked_until !== null);
+  assert.equal((await server.call('DELETE', '/security/users/ann')).status, 204);
+  assert.equal((await server.call('GET', '/vms', { key: other })).status, 401);
+  assert.equal((await server.ok('GET', '/security/roles')).roles.length, 4);
+});
+
+test('the local socket is its owner alone, and lets the owner in without a key', async () => {
+  const { daemon } = server.home.layout;
+  assert.equal(statSync(daemon.socket).mode & 0o777, 0o600);
+  assert.equal(statSync(daemon.keyFile).mode & 0o777, 0o600);
+  assert.equal(statSync(daemon.secretFile).mode & 0o777, 0o600);
+  assert.equal(statSync(daemon.database).mode & 0o777, 0o600);
+  const body = await new Promise<string>((resolve, reject) => {
+    request({ socketPath: daemon.socket, path: '/api/v1/security/auth/validate' }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve(text));
+    })
+      .on('error', reject)
+      .end();
+  });
+  assert.deepEqual([JSON.parse(body).kind, JSON.parse(body).role], ['local', 'admin']);
+});
+
+test('limits: requests of a principal, wrong credentials of an address, CORS only where configured', async () => {
+  await using limited = await serverUnderTest({
+    NOVA_SECURITY_RATE_LIMIT_PER_MINUTE: '5',
+    NOVA_SECURITY_FAILED_AUTH_PER_MINUTE: '3',
+    NOVA_SECURITY_CORS_ORIGINS: '[https://app.example]',
+    NOVA_API_KEY: `e2b_${'0123456789abcdef'.repeat(3)}`,
+  });
+  assert.ok(limited.key.startsWith('e2b_'));
+  const nova = limited.key.replace('e2b_', 'nova_');
+  const statuses: number[] = [];
+  for (let index = 0; index < 7; index++) statuses.push((await limited.call('GET', '/vms', { key: nova })).status);
+  assert.deepEqual(statuses, [200, 200, 200, 200, 200, 429, 429]);
+  const over = await limited.call('GET', '/vms');
+  assert.ok(Number(over.headers.get('retry-after')) > 0);
+  assert.equal(over.headers.get('x-ratelimit-remaining'), '0');
+  const wrong: number[] = [];
+  for (let index = 0; index < 5; index++) wrong.push((await limited.call('GET', '/vms', { key: 'nova_wrong' })).status);
+  assert.deepEqual(wrong, [401, 401, 401, 429, 429]);
+  const preflight = { origin: 'https://app.example', 'access-control-request-method': 'POST' };
+  const allowed = await limited.call('OPTIONS', '/vms', { key: null, headers: preflight });
+  assert.deepEqual([allowed.status, allowed.headers.get('access-control-allow-origin')], [204, 'https://app.example']);
+  const other = await limited.call('GET', '//health', { headers: { origin: 'https://evil.example' } });
+  assert.equal(other.headers.get('access-control-allow-origin'), null);
+  const none = await server.call('GET', '//health', { headers: { origin: 'https://app.example' } });
+  assert.equal(none.headers.get('access-control-allow-origin'), null);
+});

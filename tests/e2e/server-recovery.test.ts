@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { test } from 'node:test';
+import { createEngine } from '@novasandbox/engine';
+import { findLeaks } from '../support/leaks.ts';
+import { cliUnderTest, finished } from '../support/nova-cli.ts';
+import { eventually, listen, serverUnderTest } from '../support/server.ts';
+import { once } from 'node:events';
+
+test('kill -9 of the daemon: VMs run on, the next daemon has them, their commands, exit codes and timers', async () => {
+  await using server = await serverUnderTest();
+  const { id, expires_at } = await server.vm({ name: 'survivor', timeout_seconds: 600 });
+  const brief = await server.vm({ timeout_seconds: 8 });
+  const command = 'echo before; sleep 2; echo after; exit 7';
+  const { process_id } = await server.ok('POST', `/vms/${id}/processes`, { command });
+  const idle = await server.vm({ idle_timeout_seconds: 1000 });
+  const { key } = await server.ok('POST', '/security/api-keys', { name: 'kept' });
+  await server.end('SIGKILL');
+  assert.ok(existsSync(server.home.layout.daemon.socket), 'a killed daemon leaves its socket');
+  // What nobody remembers is removed by the next daemon.
+  await mkdir(server.home.layout.sandbox('orphan00000000000000'));
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+
+  await server.restart();
+  assert.ok(!existsSync(server.home.layout.sandbox('orphan00000000000000')));
+  const after = await server.ok('GET', '/vms/survivor');
+  assert.deepEqual([after.id, after.status, after.expires_at], [id, 'running', expires_at]);
+  const output = (await server.call('GET', `/vms/${id}/processes/${process_id}/output?stdout_offset=7`)).bytes.toString();
+  assert.match(output, new RegExp(Buffer.from('after\n').toString('base64')));
+  assert.match(output, /"exit_code":7/);
+  assert.equal((await server.ok('GET', `/vms/${idle.id}/limits`)).idle_timeout_seconds, 1000);
+  assert.equal((await server.call('GET', '/vms', { key })).status, 200);
+  await eventually('the time to live is kept', async () => (await server.ok('GET', `/vms/${brief.id}`)).status === 'stopped');
+  assert.match((await server.ok('GET', `/vms/${brief.id}`)).reason, /time to live/);
+});
+
+test('a daemon that is killed while it makes VMs leaves nothing but what it had finished', async () => {
+  await using server = await serverUnderTest();
+  await server.vm();
+  const pending = [1, 2].map(() => server.vm().catch(() => null));
+  await new Promise((resolve) => setTimeout(resolve, 120));
+  await server.end('SIGKILL');
+  await Promise.all(pending);
+  await server.restart();
+  const { vms } = await server.ok('GET', '/vms?status=all');
+  assert.ok(vms.every(({ status }: { status: string }) => status === 'running'));
+  for (const { id } of vms) await server.call('DELETE', `/vms/${id}`);
+  await eventually('nothing is left', async () => (await findLeaks(server.home.layout)).length === 0);
+});
+
+test('an idle VM is stopped; a command, also one nobody is attached to, keeps it', async () => {
+  await using server = await serverUnderTest();
+  const busy = await server.vm({ idle_timeout_seconds: 1.5 });
+  const idle = await server.vm({ idle_timeout_seconds: 1.5 });
+  const socket = server.socket(`/vms/${idle.id}/events`);
+  const { texts } = listen(socket);
+  await once(socket, 'open');
+  await server.ok('POST', `/vms/${busy.id}/processes`, { command: 'sleep 6' });
+  await eventually('the idle one is stopped', async () => (await server.ok('GET', `/vms/${idle.id}`)).status === 'stopped');
+  await eventually('which is told', () => texts.some(({ type }) => type === 'vm.stopped'));
+  assert.equal((await server.ok('GET', `/vms/${busy.id}`)).status, 'running');
+  await eventually('when its command has ended, the other too', async () => (await server.ok('GET', `/vms/${busy.id}`)).status === 'stopped');
+  socket.close();
+});
+
+test('a VM made or ended by another process of the host is seen', async () => {
+  await using server = await serverUnderTest();
+  const socket = server.socket('/system/events');
+  const { texts } = listen(socket);
+  await once(socket, 'open');
+  await using engine = await createEngine({ home: server.home.home });
+  const { id } = await engine.sandboxes.create({ name: 'foreign' });
+  await eventually('it is told', () => texts.some(({ type, vm_id }) => type === 'vm.created' && vm_id === id));
+  assert.equal((await server.ok('POST', '/vms/foreign/execute', { command: 'echo hi' })).stdout, 'hi\n');
+  await engine.sandboxes.remove(id, { force: true });
+  await eventually('its end too', () => texts.some(({ type, vm_id }) => type === 'vm.removed' && vm_id === id));
+  socket.close();
+});
+
+test('a graceful end leaves VMs, or stops them where configured; two daemons do not share a state folder', async () => {
+  await using server = await serverUnderTest({ NOVA_SERVER_SHUTDOWN: 'stop' });
+  await server.vm({ name: 'box' });
+  await using cli = await cliUnderTest();
+  const second = await finished(cli.start(['serve', '--port', '0'], { env: { NOVA_HOME: server.home.home } }));
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /Another daemon uses this state folder/);
+  assert.equal(await server.end('SIGTERM'), 0);
+  assert.ok(!existsSync(server.home.layout.daemon.socket));
+  {
+    await using engine = await createEngine({ home: server.home.home });
+    assert.equal((await engine.sandboxes.get('box')).state, 'stopped');
+  }
+  await server.restart();
+  assert.equal((await server.ok('POST', '/vms/box/start')).status, 'running');
+});
+
+test('nova config shows what comes out, without secrets, and names what is wrong', async () => {
+  await using cli = await cliUnderTest();
+  const shown = await cli.nova(['config', 'show', '--port', '9000'], {
+    env: { NOVA_API_KEY: `nova_${'ab'.repeat(20)}`, NOVA_RESOURCES_MAX_VMS: '7' },
+  });
+  const config = JSON.parse(shown.stdout) as { server: { port: number }; resources: { max_vms: number }; security: { api_key: string } };
+  assert.deepEqual([config.server.port, config.resources.max_vms, config.security.api_key], [9000, 7, '[redacted]']);
+  assert.ok(!shown.stdout.includes('abab'));
+  assert.equal(await cli.ok('config', 'validate'), 'The configuration is valid.');
+  const wrong = await cli.nova(['config', 'validate'], { env: { NOVA_SERVER_PORT: '99999', NOVA_SERVER_COLOUR: 'red' } });
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /server\.port/);
+  assert.match(wrong.stderr, /colour/);
+});
