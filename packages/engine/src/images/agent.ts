@@ -1,5 +1,6 @@
-import { chmod, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { chmod, copyFile, readFile, rm } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { repositoryRoot, type Layout } from '../layout.ts';
 import type { ImageOptions } from '../ports/image-source.ts';
@@ -23,21 +24,15 @@ const binaryName = 'nova-agent';
  * their sizes and times first, so that the usual call reads no source.
  */
 export async function guestAgent(layout: Layout, options: ImageOptions, source = agentSource): Promise<AgentBinary> {
-  const files = await sourceFiles(source);
-  const mark = sha256(
-    [
-      hostArchitecture().debian,
-      ...(await Promise.all(files.map(async (file) => `${file} ${await fileMark(file)}`))),
-    ].join('\n'),
-  );
-  const stamp = layout.agent('stamp');
-  const known = await readStamp(stamp, mark);
-  if (known !== null && (await exists(binaryAt(layout, known))))
-    return { digest: known, path: binaryAt(layout, known) };
+  const files = sourceFiles(source);
+  const mark = sha256([hostArchitecture().debian, ...files.map((file) => `${file} ${fileMark(file)}`)].join('\n'));
+  const stamp = layout.agent(`of${sha256(source).slice(0, 32)}`);
+  const known = readStamp(stamp, mark);
+  if (known !== null && existsSync(binaryAt(layout, known))) return { digest: known, path: binaryAt(layout, known) };
 
   return withLock(layout.agent('lock'), options, async () => {
     const digest = await contentDigest(source, files);
-    if (!(await exists(binaryAt(layout, digest)))) {
+    if (!existsSync(binaryAt(layout, digest))) {
       await step(options.progress, 'agent', 'Guest agent', (update) =>
         publish(layout, 'agent', async (work) => {
           const built = await build(layout, source, update, options.signal);
@@ -58,16 +53,19 @@ export async function guestAgent(layout: Layout, options: ImageOptions, source =
 
 const binaryAt = (layout: Layout, digest: string): string => join(layout.agent(digest), binaryName);
 
-/** What the binary is made of, in a fixed order. */
-async function sourceFiles(source: string): Promise<string[]> {
-  const all = await readdir(source, { recursive: true, withFileTypes: true }).catch(() => []);
-  const files = all
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) =>
-      /^(src\/.*|build\.rs|Cargo\.(toml|lock)|\.cargo\/.*|rust-toolchain.*)$/.test(relative(source, file)),
-    )
-    .toSorted();
+/** What the binary is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
+function sourceFiles(source: string): string[] {
+  const below = (folder: string, recursive: boolean): string[] => {
+    const path = join(source, folder);
+    if (!existsSync(path)) return [];
+    return readdirSync(path, { recursive, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+  };
+  const top = below('.', false).filter((file) =>
+    /^(build\.rs|Cargo\.(toml|lock)|rust-toolchain.*)$/.test(basename(file)),
+  );
+  const files = [...top, ...below('src', true), ...below('.cargo', true)].toSorted();
   if (files.length === 0) {
     throw new NovaError('set_up_failed', `The sources of the guest agent are missing in ${source}.`, {
       hint: 'Run NovaSandbox from a complete checkout.',
@@ -90,7 +88,7 @@ async function build(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   await requireRust(source, signal);
-  const locked = (await exists(join(source, 'Cargo.lock'))) ? ['--locked'] : [];
+  const locked = existsSync(join(source, 'Cargo.lock')) ? ['--locked'] : [];
   let executable: string | undefined;
   const complaints: string[] = [];
   const log = layout.agent('buildlog');
@@ -151,12 +149,5 @@ async function requireRust(source: string, signal: AbortSignal | undefined): Pro
     {
       hint,
     },
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   );
 }

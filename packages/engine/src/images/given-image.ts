@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -12,9 +13,8 @@ import { step } from './step.ts';
 const kernelFile = 'vmlinux';
 
 /** The digest of a ready-made image as it was when it was last taken over; null where it has changed since, or never was. */
-export async function givenImageDigest(layout: Layout, image: string): Promise<string | null> {
-  const mark = await fileMark(image).catch(() => null);
-  return mark === null ? null : readStamp(stampFile(layout, image), mark);
+export function givenImageDigest(layout: Layout, image: string): string | null {
+  return existsSync(image) ? readStamp(stampFile(layout, image), fileMark(image)) : null;
 }
 
 /**
@@ -49,12 +49,12 @@ export async function givenImage(
   }
   return step(options.progress, 'rootfs', `Root image of ${id}`, async (update) => {
     update('copying');
-    const mark = await fileMark(image);
+    const mark = fileMark(image);
     const copy = join(work, rootImageFiles.image);
     await copySparse(image, copy, options);
     await chmod(copy, 0o644);
     const digest = await fileDigest(copy, options.signal);
-    if ((await fileMark(image)) !== mark) {
+    if (fileMark(image) !== mark) {
       throw new NovaError('template_build_failed', `${image} was written to while it was read.`, {
         hint: 'Wait until it is finished and try again.',
       });

@@ -14,7 +14,7 @@ export function createImageSource(layout: Layout): ImageSource {
     kernel: (template, options) => guestKernel(layout, template, options),
     initramfs: async (kernel, options) => guestInitramfs(layout, kernel, await guestAgent(layout, options), options),
     rootImage: (template, options) => rootImage(layout, template, options),
-    builtRootImage: (template) => builtRootImage(layout, template),
+    builtRootImage: async (template) => builtRootImage(layout, template),
     agent: (options) => guestAgent(layout, options),
     removeRootImage: (template) => removeRootImage(layout, template),
   };

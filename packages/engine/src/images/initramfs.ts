@@ -1,4 +1,5 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Layout } from '../layout.ts';
 import type { GuestKernel, ImageOptions, Initramfs } from '../ports/image-source.ts';
@@ -23,9 +24,9 @@ export async function guestInitramfs(
 ): Promise<Initramfs> {
   const digest = sha256([recipeVersion, kernel.digest, agent.digest, ...guestModules].join('\n'));
   const initramfs = { digest, path: join(layout.initramfs(digest), 'initramfs.cpio') };
-  if (await isThere(initramfs.path)) return initramfs;
+  if (existsSync(initramfs.path)) return initramfs;
   await withLock(layout.initramfs('lock'), options, async () => {
-    if (await isThere(initramfs.path)) return;
+    if (existsSync(initramfs.path)) return;
     await step(options.progress, 'initramfs', 'Initial RAM disk', () =>
       publish(layout, 'initramfs', async (work) => {
         const modules = await orderedModules(modulesOf(layout, kernel), guestModules, join(work, 'scratch'));
@@ -56,11 +57,4 @@ export function initramfsArchive(agent: Buffer, modules: readonly KernelModule[]
       content,
     })),
   ]);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,4 +1,5 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { z } from 'zod';
@@ -27,13 +28,13 @@ export async function guestKernel(
   options: ImageOptions,
 ): Promise<GuestKernel> {
   const own = join(template.directory, templateKernelFile);
-  const mark = await fileMark(own).catch(() => null);
+  const mark = existsSync(own) ? fileMark(own) : null;
   const record = layout.kernel(mark === null ? 'distribution' : `of${sha256(own).slice(0, 32)}`);
 
-  const known = await chosen(layout, record, mark ?? distributionMark());
+  const known = chosen(layout, record, mark ?? distributionMark());
   if (known !== null) return known;
   return withLock(layout.kernel('lock'), options, async () => {
-    const madeMeanwhile = await chosen(layout, record, mark ?? distributionMark());
+    const madeMeanwhile = chosen(layout, record, mark ?? distributionMark());
     if (madeMeanwhile !== null) return madeMeanwhile;
     const made =
       mark === null ? await keepDistributionKernel(layout, options) : await keepOwnKernel(layout, template, own);
@@ -51,12 +52,11 @@ function distributionMark(): string {
   return `distribution ${hostArchitecture().debian}`;
 }
 
-async function chosen(layout: Layout, record: string, mark: string): Promise<GuestKernel | null> {
-  const found = await readJson(record, chosenSchema);
+function chosen(layout: Layout, record: string, mark: string): GuestKernel | null {
+  const found = readJson(record, chosenSchema);
   if (found === null || found.mark !== mark) return null;
   const path = join(layout.kernel(found.digest), 'vmlinux');
-  const there = await stat(path).catch(() => null);
-  return there === null ? null : { digest: found.digest, release: found.release, path };
+  return existsSync(path) ? { digest: found.digest, release: found.release, path } : null;
 }
 
 async function keepDistributionKernel(layout: Layout, options: ImageOptions): Promise<GuestKernel> {

@@ -18,6 +18,6 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** What a root image consists of; null where it is not there. */
-export async function rootImageManifest(layout: Layout, digest: string): Promise<Manifest | null> {
+export function rootImageManifest(layout: Layout, digest: string): Manifest | null {
   return readJson(join(layout.rootfs(digest), rootImageFiles.manifest), manifestSchema);
 }

@@ -1,4 +1,5 @@
-import { rm, stat } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
@@ -12,8 +13,8 @@ import { publish } from './publish.ts';
 import { sha256 } from './stamp.ts';
 
 /** The root image of a template if it is there; never builds. */
-export async function builtRootImage(layout: Layout, template: LoadedTemplate): Promise<RootImage | null> {
-  const digest = await rootImageDigest(layout, template);
+export function builtRootImage(layout: Layout, template: LoadedTemplate): RootImage | null {
+  const digest = rootImageDigest(layout, template);
   return digest === null ? null : imageAt(layout, digest);
 }
 
@@ -29,10 +30,10 @@ export async function rootImage(layout: Layout, template: LoadedTemplate, option
       `The template "${id}" is made from the OCI image ${source.image}; building from OCI images is not there yet.`,
     );
   }
-  const there = await builtRootImage(layout, template);
+  const there = builtRootImage(layout, template);
   if (there !== null) return there;
   await withLock(layout.rootfs('lock'), { ...options, onWait: () => tellWaiting(id, options) }, async () => {
-    if ((await builtRootImage(layout, template)) !== null) return;
+    if (builtRootImage(layout, template) !== null) return;
     await publish(layout, 'rootfs', async (work) => {
       const digest =
         source.type === 'debian'
@@ -41,7 +42,7 @@ export async function rootImage(layout: Layout, template: LoadedTemplate, option
       return layout.rootfs(digest);
     });
   });
-  const built = await builtRootImage(layout, template);
+  const built = builtRootImage(layout, template);
   if (built === null)
     throw new NovaError('template_build_failed', `The root image of "${id}" changed while it was made.`);
   return built;
@@ -49,13 +50,13 @@ export async function rootImage(layout: Layout, template: LoadedTemplate, option
 
 /** Removes the root image. The template's own files stay. */
 export async function removeRootImage(layout: Layout, template: LoadedTemplate): Promise<void> {
-  const digest = await rootImageDigest(layout, template);
+  const digest = rootImageDigest(layout, template);
   if (digest === null) return;
   await withLock(layout.rootfs('lock'), {}, () => rm(layout.rootfs(digest), { recursive: true, force: true }));
 }
 
 /** What names the image: the recipe where it is built, the content where it is given. Null where that cannot be told without building. */
-async function rootImageDigest(layout: Layout, { template, directory }: LoadedTemplate): Promise<string | null> {
+function rootImageDigest(layout: Layout, { template, directory }: LoadedTemplate): string | null {
   const { source } = template;
   switch (source.type) {
     case 'debian':
@@ -75,14 +76,12 @@ async function rootImageDigest(layout: Layout, { template, directory }: LoadedTe
   }
 }
 
-async function imageAt(layout: Layout, digest: string): Promise<RootImage | null> {
+function imageAt(layout: Layout, digest: string): RootImage | null {
   const folder = layout.rootfs(digest);
   const path = join(folder, rootImageFiles.image);
-  const [manifest, image] = await Promise.all([
-    stat(join(folder, rootImageFiles.manifest)).catch(() => null),
-    stat(path).catch(() => null),
-  ]);
-  return manifest === null || image === null ? null : { digest, path, sizeBytes: image.size };
+  const image = statSync(path, { throwIfNoEntry: false });
+  if (image === undefined || !existsSync(join(folder, rootImageFiles.manifest))) return null;
+  return { digest, path, sizeBytes: image.size };
 }
 
 async function buildDebian(
@@ -92,7 +91,7 @@ async function buildDebian(
   work: string,
   options: ImageOptions,
 ): Promise<string> {
-  const digest = await rootImageDigest(layout, template);
+  const digest = rootImageDigest(layout, template);
   if (digest === null) throw new Error('a Debian recipe has a digest');
   await buildDebianRoot(layout, template, source, work, options);
   return digest;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 
@@ -15,17 +15,20 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
   return hash.digest('hex');
 }
 
-/** A text that changes when the file is written, replaced or touched: enough to know that a digest still holds. */
-export async function fileMark(path: string): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+/**
+ * A text that changes when the file is written, replaced or touched: enough to know that a digest still holds. These small looks are on the way of
+ * every create, and there a thread pool costs more than they do: hence without one. Throws where the file is missing.
+ */
+export function fileMark(path: string): string {
+  const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
   return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
 const stampSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/) });
 
 /** The digest that was recorded for `mark`, or null when another one or none was. */
-export async function readStamp(path: string, mark: string): Promise<string | null> {
-  const stamp = await readJson(path, stampSchema);
+export function readStamp(path: string, mark: string): string | null {
+  const stamp = readJson(path, stampSchema);
   return stamp?.mark === mark ? stamp.digest : null;
 }
 
@@ -34,9 +37,9 @@ export async function writeStamp(path: string, mark: string, digest: string): Pr
 }
 
 /** A small file of ours; null where it is missing or damaged, for both are mended by making it again. */
-export async function readJson<S extends z.ZodType>(path: string, schema: S): Promise<z.output<S> | null> {
+export function readJson<S extends z.ZodType>(path: string, schema: S): z.output<S> | null {
   try {
-    const result = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+    const result = schema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
     return result.success ? result.data : null;
   } catch {
     return null;

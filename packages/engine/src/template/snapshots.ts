@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { readJson } from '../images/stamp.ts';
 import type { Layout } from '../layout.ts';
@@ -10,8 +10,7 @@ const ownerSchema = z.object({ templateId: z.string() });
 /** Digests of the snapshots that were made of a template, whatever their shape and whether they can still be used. */
 export async function snapshotsOf(layout: Layout, templateId: string): Promise<string[]> {
   const digests = await readdir(layout.snapshots).catch(() => []);
-  const owners = await Promise.all(
-    digests.map(async (digest) => readJson(join(layout.snapshots, basename(digest), manifestFile), ownerSchema)),
+  return digests.filter(
+    (digest) => readJson(join(layout.snapshots, digest, manifestFile), ownerSchema)?.templateId === templateId,
   );
-  return digests.filter((_, index) => owners[index]?.templateId === templateId);
 }
