@@ -160,6 +160,14 @@ for (const { version, e2b } of clients) {
       assert.equal((await again.commands.run('echo back')).stdout, 'back\n');
     });
 
+    test('resumed by a request, where that was asked for', async () => {
+      await using box = await create({ lifecycle: { onTimeout: 'pause', autoResume: true } });
+      await box.pause();
+      assert.equal(await box.isRunning(), false);
+      assert.equal((await box.commands.run('echo awake')).stdout, 'awake\n');
+      assert.equal(await box.isRunning(), true);
+    });
+
     test('the agent API asks for the token of just this sandbox', async () => {
       await using box = await create();
       await using other = await create();

@@ -50,6 +50,14 @@ export async function resumePaused(
   return resume(context, info, seconds);
 }
 
+/** A request has come for a paused sandbox: whether it runs now. It gets the time it was made with. */
+export async function resumedByTraffic(context: ServerContext, info: SandboxInfo): Promise<SandboxInfo | null> {
+  const { autoPause, autoResume } = traitsOf(info.labels);
+  if (info.state !== 'paused' || !autoResume) return null;
+  const { timeoutMs } = await context.engine.sandboxes.config(info.id);
+  return resume(context, info, (timeoutMs - engineTimeoutMs(0, autoPause)) / 1000);
+}
+
 async function resume(context: ServerContext, info: SandboxInfo, seconds: number): Promise<SandboxInfo> {
   return give(context, await context.engine.sandboxes.resume(info.id), seconds);
 }

@@ -27,7 +27,10 @@ export function answer(response: ServerResponse, { status, body }: Answer): void
   }
   // What is left of the request's body is not read: the connection ends with the answer.
   if (!response.req.complete) response.setHeader('connection', 'close');
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  const text = JSON.stringify(body);
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    .end(text);
 }
 
 /** The same on the bare connection of an upgrade. */

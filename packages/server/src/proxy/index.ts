@@ -30,7 +30,8 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (problem !== null) return answer(response, failure(400, `Bad request: ${problem}`));
     const sandboxId = target.kind === 'signed' ? await agent.signedFor(request) : target.sandboxId;
     if (sandboxId === null) return answer(response, failure(401, 'invalid signature'));
-    const info = await runningSandbox(context, sandboxId);
+    // Asking whether it runs must not make it run.
+    const info = await runningSandbox(context, sandboxId, request.url !== '/health');
     if (info === null) return answer(response, sandboxGone(sandboxId));
     using _held = connections.hold(sandboxId, request.socket);
     if (target.kind === 'signed' || target.port === agentPort) return agent.request(info, request, response);
@@ -47,7 +48,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (target.kind !== 'port') return answerSocket(socket, failure(400, 'Bad request'));
     const problem = framingProblem(request.rawHeaders);
     if (problem !== null) return answerSocket(socket, failure(400, `Bad request: ${problem}`));
-    const info = await runningSandbox(context, target.sandboxId);
+    const info = await runningSandbox(context, target.sandboxId, true);
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
     if (target.port === agentPort) return answerSocket(socket, failure(426, 'The agent API speaks HTTP/1.1'));
     using _held = connections.hold(info.id, socket);

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import type { ServerContext } from '../context.ts';
+import { defaultTraits, labelsOf, metadataOf, traitsOf } from './labels.ts';
+import { endsAtMs, engineTimeoutMs } from './life-time.ts';
+import { listSandboxes } from './list.ts';
+import { createSchema, listSchema } from './wire.ts';
+import { createSandbox } from './create.ts';
+
+test('what clients choose is kept beside their metadata, and cannot be written by it', () => {
+  const traits = { secure: false, publicTraffic: true, autoPause: true, autoResume: true };
+  const labels = labelsOf(traits, { a: 'b' });
+  assert.deepEqual(traitsOf(labels), traits);
+  assert.deepEqual(metadataOf(labels), { a: 'b' });
+  assert.deepEqual(traitsOf({}), defaultTraits);
+  assert.deepEqual(labelsOf(defaultTraits, {}), {});
+  assert.throws(
+    () => labelsOf(defaultTraits, { 'novasandbox.e2b/secure': 'false' }),
+    (error) => isNovaError(error, 'invalid_argument'),
+  );
+});
+
+test('the guest gets more time than its client sees when it shall be paused', () => {
+  const expiresAt = new Date(engineTimeoutMs(5000, true)).toISOString();
+  assert.equal(endsAtMs({ expiresAt, labels: labelsOf({ ...defaultTraits, autoPause: true }, {}) }), 5000);
+  assert.equal(engineTimeoutMs(5000, false), 5000);
+});
+
+test('pages hold each sandbox once, also when others come between', async () => {
+  const made = (id: string, second: number, labels = {}): SandboxInfo =>
+    ({
+      id,
+      createdAt: new Date(second * 1000).toISOString(),
+      startedAt: null,
+      state: 'running',
+      templateId: 'base',
+      labels,
+    }) as unknown as SandboxInfo;
+  const all = Array.from({ length: 7 }, (_, index) =>
+    made(`box${index}`, Math.floor(index / 2), { n: `${index % 2}` }),
+  );
+  const context = { engine: { sandboxes: { list: async () => all } } } as unknown as ServerContext;
+  const read = async (query: object): Promise<string[]> => {
+    const seen: string[] = [];
+    let nextToken: string | undefined;
+    do {
+      const page = await listSandboxes(context, listSchema.parse({ ...query, nextToken }), ['running']);
+      seen.push(...page.items.map(({ id }) => id));
+      nextToken = page.nextToken ?? undefined;
+      if (seen.length === 2) all.push(made('later', 99));
+    } while (nextToken !== undefined);
+    return seen;
+  };
+  assert.deepEqual(await read({ limit: '2' }), ['box6', 'box5', 'box4', 'box3', 'box2', 'box1', 'box0']);
+  assert.deepEqual(await read({ limit: '3', order: 'asc', metadata: 'n=0' }), ['box0', 'box2', 'box4', 'box6']);
+  assert.deepEqual(await read({ metadata: 'n%3D1=x' }), []);
+  await assert.rejects(read({ state: 'asleep' }), { code: 'invalid_argument' });
+  await assert.rejects(listSandboxes(context, listSchema.parse({ nextToken: 'AAAA' }), []), {
+    code: 'invalid_argument',
+  });
+});
+
+test('what is asked for and not there is refused, never left out silently', async () => {
+  const context = {
+    engine: { sandboxes: { create: async () => assert.fail('it was made') } },
+  } as unknown as ServerContext;
+  for (const asked of [
+    { mcp: { x: {} } },
+    { volumeMounts: [{ name: 'a', path: '/a' }] },
+    { network: { allowOut: ['1.1.1.1'] } },
+    { network: { denyOut: ['1.1.1.1'] } },
+    { network: { maskRequestHost: 'x' } },
+    { network: { rules: { a: [] } } },
+    { autoPause: true, autoPauseMemory: false },
+  ]) {
+    const body = createSchema.parse({ templateID: 'base', ...asked });
+    await assert.rejects(createSandbox(context, body, new AbortController().signal), { code: 'not_implemented' });
+  }
+});

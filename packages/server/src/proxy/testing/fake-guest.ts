@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { duplexPair, type Duplex } from 'node:stream';
+import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { pino } from 'pino';
+import { serverConfigSchema } from '../../config/schema.ts';
+import type { ServerContext } from '../../context.ts';
+import { labelsOf } from '../../e2b/labels.ts';
+import { dataPlane } from '../index.ts';
+import type { ProxyLimits } from '../limits.ts';
+
+export const sandboxId = 'abcd1234';
+export const host = `3000-${sandboxId}.localhost`;
+
+export interface ProxyUnderTest extends AsyncDisposable {
+  readonly port: number;
+  /** What the guest does with its next connections. */
+  guest: (connection: Duplex) => void;
+  /** Sends bytes as they are and returns all that comes back until the connection ends. */
+  exchange(bytes: string, options?: { readonly withinMs?: number }): Promise<string>;
+}
+
+/** The data plane before a guest that is a function: its connections are what a tunnel would be. */
+export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise<ProxyUnderTest> {
+  const state: { guest: (connection: Duplex) => void } = { guest: (connection) => void connection.destroy() };
+  const plane = dataPlane(
+    contextWith(() => state.guest),
+    limits,
+  );
+  const server = createServer((request, response) => {
+    if (plane.handles(request)) plane.request(request, response);
+    else response.writeHead(404).end('not for a sandbox');
+  });
+  server.on('upgrade', (request, socket, head) => plane.upgrade(request, socket, head));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    get guest() {
+      return state.guest;
+    },
+    set guest(guest) {
+      state.guest = guest;
+    },
+    exchange: (bytes, { withinMs = 4000 } = {}) => exchanged(port, bytes, withinMs),
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function exchanged(port: number, bytes: string, withinMs: number): Promise<string> {
+  const socket: Socket = connect(port, '127.0.0.1');
+  let text = '';
+  socket.on('data', (chunk) => (text += chunk.toString('latin1')));
+  socket.on('error', () => undefined);
+  socket.write(bytes, 'latin1');
+  const timer = setTimeout(() => socket.destroy(), withinMs);
+  await once(socket, 'close');
+  clearTimeout(timer);
+  return text;
+}
+
+function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
+  const now = new Date().toISOString();
+  const info: SandboxInfo = {
+    id: sandboxId,
+    name: null,
+    state: 'running',
+    templateId: 'base',
+    hypervisor: 'qemu',
+    memoryMb: 512,
+    vcpus: 1,
+    diskSizeMb: 4096,
+    enableNetwork: true,
+    hostPort: null,
+    guestPort: 8080,
+    labels: labelsOf({ secure: true, publicTraffic: true, autoPause: false, autoResume: false }, {}),
+    createdAt: now,
+    startedAt: now,
+    stoppedAt: null,
+    expiresAt: null,
+    ephemeral: true,
+    metadata: { bootTimeMs: 1, bootKind: 'snapshot', accelerator: 'tcg' },
+    reason: null,
+  };
+  const engine = {
+    sandboxes: {
+      get: async (ref: string) => {
+        if (ref !== sandboxId) throw new NovaError('sandbox_not_found', 'none');
+        return info;
+      },
+      exited: () => Promise.withResolvers<never>().promise,
+    },
+    files: {
+      tunnel: async (_ref: string, port: number) => {
+        if (port !== 3000) throw new NovaError('connection_refused', 'nobody listens');
+        const [ours, theirs] = duplexPair();
+        theirs.on('error', () => undefined);
+        // As a tunnel does: the end of one side is the end of the other.
+        ours.on('close', () => theirs.destroy());
+        theirs.on('close', () => setImmediate(() => ours.destroy()));
+        guest()(theirs);
+        return ours;
+      },
+    },
+  };
+  return {
+    // Only what the proxy uses of it.
+    engine: engine as unknown as ServerContext['engine'],
+    config: serverConfigSchema.parse({}),
+    auth: {
+      authenticate: () => Promise.reject(new NovaError('unauthenticated', 'no')),
+      authorise: () => undefined,
+      sandboxToken: (id) => `agent-${id}`,
+      trafficToken: (id) => `traffic-${id}`,
+      matches: (given, expected) => given === expected,
+    },
+    events: { emit: () => undefined, subscribe: () => (async function* () {})() },
+    activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
+    log: pino({ level: 'silent' }),
+  };
+}

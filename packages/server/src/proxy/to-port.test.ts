@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { host, proxyUnderTest, sandboxId, type ProxyUnderTest } from './testing/fake-guest.ts';
+
+const request = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
+const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+/** Whether the proxy still serves. */
+async function serves(proxy: ProxyUnderTest): Promise<void> {
+  proxy.guest = (connection) => {
+    connection.once('data', () => connection.end(ok));
+  };
+  assert.match(await proxy.exchange(request), /^HTTP\/1\.1 200 OK\r\n[\s\S]*ok$/);
+}
+
+test('what a hostile guest answers ends in 502, 504 or a broken connection, and harms nobody else', async () => {
+  await using proxy = await proxyUnderTest({ firstByteMs: 300 });
+  const says = (text: string) => (connection: Parameters<ProxyUnderTest['guest']>[0]) => {
+    connection.once('data', () => void connection.write(text, 'latin1'));
+    connection.resume();
+  };
+  const cases: Readonly<Record<string, [ProxyUnderTest['guest'], readonly number[]]>> = {
+    'closes at once': [(c) => void c.end(), [502]],
+    'breaks off': [(c) => void c.destroy(), [502]],
+    'never answers': [(c) => void c.resume(), [504]],
+    garbage: [says('\x00\x01\x02 no http at all\r\n\r\n'), [502]],
+    'another protocol': [says('SSH-2.0-OpenSSH_9.2\r\n'), [502]],
+    'HTTP/2': [says('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), [502]],
+    'two lengths': [says('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nokxxx'), [502]],
+    'length and chunks': [
+      says('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+      [502],
+    ],
+    'a status that is none': [says('HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n'), [502]],
+    'a status below 100': [says('HTTP/1.1 042 What\r\nContent-Length: 0\r\n\r\n'), [502]],
+    'a switch nobody asked for': [
+      says('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc'),
+      [502],
+    ],
+    'a bare line feed in a header': [says('HTTP/1.1 200 OK\r\nA: b\nC: d\r\nContent-Length: 0\r\n\r\n'), [502, 200]],
+    'a NUL in a header': [says('HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n'), [502]],
+    'a huge header': [says(`HTTP/1.1 200 OK\r\nA: ${'x'.repeat(200_000)}\r\n\r\n`), [502]],
+    'continue for ever': [(c) => flood(c, 'HTTP/1.1 100 Continue\r\n\r\n'), [504, 502]],
+    'headers for ever': [(c) => flood(c, 'A: b\r\n', 'HTTP/1.1 200 OK\r\n'), [502]],
+  };
+  for (const [name, [guest, expected]] of Object.entries(cases)) {
+    proxy.guest = guest;
+    const answer = await proxy.exchange(request);
+    assert.ok(expected.includes(statusOf(answer)), `${name}: ${answer.slice(0, 200)}`);
+    await serves(proxy);
+  }
+});
+
+function flood(connection: Parameters<ProxyUnderTest['guest']>[0], text: string, first = ''): void {
+  connection.resume();
+  connection.write(first);
+  const more = (): void => {
+    while (!connection.destroyed && connection.write(text.repeat(100)));
+    if (!connection.destroyed) connection.once('drain', () => setImmediate(more));
+  };
+  connection.once('data', more);
+}
+
+test('a body that is shorter than said breaks the connection; one that is longer is cut', async () => {
+  await using proxy = await proxyUnderTest();
+  proxy.guest = (connection) => {
+    connection.once('data', () => connection.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort'));
+  };
+  const keepAlive = request.replace('Connection: close\r\n', '');
+  const short = await proxy.exchange(keepAlive);
+  assert.ok(short.endsWith('short'), short);
+  proxy.guest = (connection) => {
+    connection.once('data', () =>
+      connection.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nEvil: yes\r\n\r\n'),
+    );
+  };
+  assert.ok(!(await proxy.exchange(request)).includes('Evil'));
+});
+
+test('headers of one connection and credentials of ours stay here', async () => {
+  await using proxy = await proxyUnderTest();
+  let seen = '';
+  proxy.guest = (connection) => {
+    connection.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (seen.includes('\r\n\r\n'))
+        connection.end(
+          'HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nX-Own: 2\r\nContent-Length: 0\r\n\r\n',
+        );
+    });
+  };
+  const key = `nova_${'0'.repeat(40)}`;
+  const answer = await proxy.exchange(
+    `GET /a HTTP/1.1\r\nHost: 127.0.0.1\r\nE2b-Sandbox-Id: ${sandboxId}\r\nE2b-Sandbox-Port: 3000\r\nConnection: close, X-Secret\r\n` +
+      `X-Secret: 1\r\nTE: trailers\r\nX-API-Key: ${key}\r\nAuthorization: Bearer ${key}\r\nX-Access-Token: agent-${sandboxId}\r\n` +
+      `E2b-Traffic-Access-Token: t\r\nCookie: a=b\r\nX-Kept: yes\r\n\r\n`,
+  );
+  assert.doesNotMatch(seen, /x-secret|nova_|agent-|e2b-|^te:/im);
+  assert.match(seen, /^GET \/a HTTP\/1\.1\r\n/);
+  assert.match(seen, /x-kept: yes/i);
+  assert.match(seen, /cookie: a=b/i);
+  assert.match(answer, /x-own: 2/i);
+  assert.doesNotMatch(answer, /x-hop|^keep-alive: 5/im);
+  const foreign = await proxy.exchange(
+    `GET / HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer theirs\r\nX-API-Key: theirs\r\nConnection: close\r\n\r\n`,
+  );
+  assert.equal(statusOf(foreign), 200);
+  assert.match(seen, /authorization: bearer theirs/i);
+});
+
+test('a request that two parsers could read differently does not reach the guest', async () => {
+  await using proxy = await proxyUnderTest({ firstByteMs: 500 });
+  let connections = 0;
+  proxy.guest = (connection) => {
+    connections++;
+    connection.once('data', () => connection.end(ok));
+  };
+  const head = `POST / HTTP/1.1\r\nHost: ${host}\r\n`;
+  const smuggled = `GET /smuggled HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  for (const bad of [
+    `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    `${head}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!`,
+    `${head}Content-Length: 5, 5\r\n\r\nhello`,
+    `${head}Content-Length: +5\r\n\r\nhello`,
+    `${head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    `${head}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,
+    `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+    `${head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+    `${head}A: b\rC: d\r\n\r\n`,
+    `${head} folded: yes\r\n\r\n`,
+    `POST / HTTP/1.1\r\nHost: ${host}\r\nHost: other\r\n\r\n`,
+    `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nE2b-Sandbox-Id: a\0b\r\n\r\n`,
+  ]) {
+    const answer = await proxy.exchange(bad, { withinMs: 1500 });
+    assert.ok([0, 400].includes(statusOf(answer)), `${JSON.stringify(bad)}: ${answer.slice(0, 100)}`);
+  }
+  assert.equal(connections, 0);
+  await serves(proxy);
+});
+
+test('bodies go both ways as they come; a client that leaves ends the connection in the guest', async () => {
+  await using proxy = await proxyUnderTest();
+  let closed = false;
+  let body = '';
+  proxy.guest = (connection) => {
+    connection.on('data', (chunk: Buffer) => {
+      body += chunk.toString();
+      if (body.includes('0\r\n\r\n'))
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
+    });
+    connection.on('close', () => (closed = true));
+  };
+  const answer = await proxy.exchange(
+    `POST / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`,
+    { withinMs: 500 },
+  );
+  assert.match(answer, /3\r\nabc\r\n$/);
+  assert.match(body, /transfer-encoding: chunked[\s\S]*5\r\nhello\r\n0\r\n\r\n$/i);
+  await delay(50);
+  assert.equal(closed, true);
+});
+
+test('an early answer reaches a client that is still sending', async () => {
+  await using proxy = await proxyUnderTest();
+  proxy.guest = (connection) => {
+    connection.once('data', () => connection.end('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig'));
+  };
+  const answer = await proxy.exchange(
+    `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000000\r\nConnection: close\r\n\r\n${'x'.repeat(1000)}`,
+  );
+  assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*big$/);
+});
+
+test('upgrades: bytes both ways after 101, refusals passed on, hostile answers survived', async () => {
+  await using proxy = await proxyUnderTest({ firstByteMs: 300 });
+  const upgrade = `GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  proxy.guest = (connection) => {
+    connection.once('data', () => {
+      connection.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\nfirst ',
+      );
+      connection.on('data', (chunk: Buffer) => connection.end(`echo ${chunk.toString()}`));
+    });
+  };
+  const answer = await proxy.exchange(`${upgrade}hello`);
+  assert.match(answer, /^HTTP\/1\.1 101 Switching Protocols\r\n[\s\S]*X-A: 1[\s\S]*\r\n\r\nfirst echo hello$/);
+  proxy.guest = (connection) => {
+    connection.once('data', () => connection.end('HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno'));
+  };
+  assert.match(await proxy.exchange(upgrade), /^HTTP\/1\.1 403 [\s\S]*no$/);
+  for (const guest of [
+    (connection: Parameters<ProxyUnderTest['guest']>[0]) => void connection.destroy(),
+    (connection: Parameters<ProxyUnderTest['guest']>[0]) => void connection.resume(),
+    (connection: Parameters<ProxyUnderTest['guest']>[0]) => void connection.end('garbage\r\n\r\n'),
+  ]) {
+    proxy.guest = guest;
+    assert.ok([502, 504].includes(statusOf(await proxy.exchange(upgrade))));
+  }
+  await serves(proxy);
+});
+
+test('closed ports and unknown sandboxes answer as documented', async () => {
+  await using proxy = await proxyUnderTest();
+  const closed = await proxy.exchange(request.replace('3000-', '3001-'));
+  assert.match(closed, /^HTTP\/1\.1 502 [\s\S]*"port":3001,"code":502\}$/);
+  const unknown = await proxy.exchange(request.replace(sandboxId, 'zzzz9999'));
+  assert.match(
+    unknown,
+    /^HTTP\/1\.1 502 [\s\S]*\{"sandboxId":"zzzz9999","message":"The sandbox was not found","code":502\}$/,
+  );
+  assert.equal(statusOf(await proxy.exchange(request.replace(host, '0-abcd1234.localhost'))), 400);
+});
