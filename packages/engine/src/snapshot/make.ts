@@ -11,7 +11,6 @@ import { makeWritableDisk } from '../images/writable-disk.ts';
 import { memoryReserve, uniqueIdentity, userNetwork } from '../sandbox/identity.ts';
 import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
-import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { SandboxPlan } from '../sandbox/plan.ts';
 import type { BuildContext } from '../services.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
@@ -36,7 +35,10 @@ export async function ensureSnapshot(
 ): Promise<TemplateSnapshot> {
   const directory = context.layout.snapshot(digest);
   const found = await readSnapshot(digest, directory);
-  if (found !== null) return found;
+  if (found !== null) {
+    await markUsed(directory);
+    return found;
+  }
   const name = `snapshot-${digest}`;
   return withLock(join(context.layout.workDirectory, `${name}.lock`), { signal: options.signal }, async () => {
     const meanwhile = await readSnapshot(digest, directory);
@@ -48,6 +50,7 @@ export async function ensureSnapshot(
         return directory;
       }),
     );
+    await pruneSnapshots(context.layout);
     const made = await readSnapshot(digest, directory);
     if (made === null) throw new Error(`the snapshot just made in ${directory} cannot be read`);
     return made;
@@ -113,7 +116,8 @@ async function make(
     },
     { signal },
   );
-  for (const argv of template.warm) await runOnce(agent, argv, signal);
+  // Clones then find in memory what their first command needs.
+  await agent.warm(template.warm, { signal });
   await agent.quiesce({ dropCaches: false, trim: false }, { signal, timeoutMs: 60_000 });
   // The session ends at a frame boundary: clones need no flush before their first handshake.
   await agent.close();
@@ -137,13 +141,4 @@ async function make(
     madeInMs: Math.round(performance.now() - startedAt),
   };
   await writeFile(join(work, manifestFile), JSON.stringify(manifest));
-}
-
-const warmTimeoutMs = 60_000;
-
-/** Clones then find in memory what their first command needs. A program the template lacks is the template's mistake and is told. */
-async function runOnce(agent: GuestAgent, argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  const attached = await agent.exec({ argv, timeoutMs: warmTimeoutMs }, { signal });
-  for await (const _ of attached.output);
-  await attached.exit;
 }
