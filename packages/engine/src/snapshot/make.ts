@@ -23,6 +23,7 @@ import {
   type SnapshotManifest,
   type TemplateSnapshot,
 } from './manifest.ts';
+import { markUsed, pruneSnapshots } from './prune.ts';
 
 /** The snapshot of that shape; made when it is not there. Processes that want the same one at once wait for the one that makes it. */
 export async function ensureSnapshot(
