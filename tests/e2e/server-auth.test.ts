@@ -19,7 +19,11 @@ after(async () => {
 });
 
 /** Names nothing that exists: what is asked here is who may, not what happens then. */
-const pathOf = ({ path }: Route): string => path.replaceAll('{process_id}', '1').replaceAll('{port}', '1').replaceAll(/\{\w+\}/g, 'nobody');
+const pathOf = ({ path }: Route): string =>
+  path
+    .replaceAll('{process_id}', '1')
+    .replaceAll('{port}', '1')
+    .replaceAll(/\{\w+\}/g, 'nobody');
 const harmless = (operation: string): boolean => operation !== 'logout';
 
 test('every route lets in the roles that have its permission, and nobody else', async () => {
@@ -31,7 +35,10 @@ test('every route lets in the roles that have its permission, and nobody else', 
     if (!harmless(operation)) continue;
     for (const role of roleSchema.options) {
       // An invalid body: whoever may is told so, and nothing is made.
-      const { status, body } = await server.call(route.method, path, { key: keys[role], ...(route.body === undefined ? {} : { body: { x: 1 } }) });
+      const { status, body } = await server.call(route.method, path, {
+        key: keys[role],
+        ...(route.body === undefined ? {} : { body: { x: 1 } }),
+      });
       const { permission } = route;
       const may =
         permission === 'public' || permission === 'authenticated' || rolePermissions[role].includes(permission);
@@ -42,7 +49,10 @@ test('every route lets in the roles that have its permission, and nobody else', 
 });
 
 test('WebSockets ask for the same', async () => {
-  for (const [key, expected] of [[keys.readonly, 403], ['nova_00000000000000000000000000000000', 401]] as const) {
+  for (const [key, expected] of [
+    [keys.readonly, 403],
+    ['nova_00000000000000000000000000000000', 401],
+  ] as const) {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const socket = server.socket('/vms/nobody/exec', key);
       socket.on('unexpected-response', (_request, response) => resolve(response.statusCode));
@@ -57,7 +67,10 @@ test('scopes narrow a key, keys expire and are revoked, both forms are one key',
   const made = await server.ok('POST', '/security/api-keys', { name: 'reader', role: 'admin', scopes: ['vm:read'] });
   assert.equal((await server.call('GET', '/vms', { key: made.key })).status, 200);
   assert.equal((await server.call('GET', '/vms', { key: made.e2b_key })).status, 200);
-  assert.equal((await server.call('GET', '/vms', { key: null, headers: { authorization: `Bearer ${made.key}` } })).status, 200);
+  assert.equal(
+    (await server.call('GET', '/vms', { key: null, headers: { authorization: `Bearer ${made.key}` } })).status,
+    200,
+  );
   assert.equal((await server.call('GET', '/system/info', { key: made.key })).status, 403);
   const who = await server.call('GET', '/security/auth/validate', { key: made.key });
   assert.deepEqual(who.body.permissions, ['vm:read']);
@@ -86,7 +99,11 @@ test('users log in and out; wrong passwords lock; a removed user is out at once'
 
   const other = (await logIn('ann', password)).body.access_token;
   const [head = '', , signature = ''] = (other as string).split('.');
-  const forged = [head, Buffer.from(JSON.stringify({ sub: 'ann', iss: 'novasandbox', exp: 9e9 })).toString('base64url'), signature];
+  const forged = [
+    head,
+    Buffer.from(JSON.stringify({ sub: 'ann', iss: 'novasandbox', exp: 9e9 })).toString('base64url'),
+    signature,
+  ];
   assert.equal((await server.call('GET', '/vms', { key: forged.join('.') })).status, 401);
   const wrong = await logIn('ann', 'no');
   const nobody = await logIn('nobody', 'no');

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, serverUnderTest, type ServerUnderTest } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 let server: ServerUnderTest;
 let id: string;
@@ -53,7 +54,9 @@ test('bodies that are too large, not JSON, of another type', async () => {
   const form = await server.call('POST', `/vms/${id}/files/upload`, { raw: Buffer.from('x'), headers: json });
   assert.equal(form.status, 415);
   const cut = await server.call('POST', `/vms/${id}/files/upload`, {
-    raw: Buffer.from('--b\r\nContent-Disposition: form-data; name="path"\r\n\r\n/tmp/cut\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nabc'),
+    raw: Buffer.from(
+      '--b\r\nContent-Disposition: form-data; name="path"\r\n\r\n/tmp/cut\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nabc',
+    ),
     headers: { 'content-type': 'multipart/form-data; boundary=b' },
   });
   assert.equal(cut.status, 400);
@@ -73,7 +76,10 @@ test('slow and truncated requests are given up on', async () => {
 
 test('what is not HTTP, or two requests in one, is refused', async () => {
   assert.match(await raw('\x16\x03\x01 hello\r\n\r\n'), /^HTTP\/1\.1 400 /);
-  assert.match(await raw(head('GET /health HTTP/1.1', 'Content-Length: 5', 'Transfer-Encoding: chunked')), /^HTTP\/1\.1 400 /);
+  assert.match(
+    await raw(head('GET /health HTTP/1.1', 'Content-Length: 5', 'Transfer-Encoding: chunked')),
+    /^HTTP\/1\.1 400 /,
+  );
   assert.match(await raw(head('GET /health HTTP/1.1', `X-Long: ${'x'.repeat(20_000)}`)), /^HTTP\/1\.1 431 /);
   assert.match(await raw('CONNECT evil:80 HTTP/1.1\r\nHost: evil:80\r\n\r\n'), /^HTTP\/1\.1 405 /);
   assert.match(await raw('GET /health HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /);
@@ -126,12 +132,16 @@ test('a client that vanishes: a create is undone, a stream detached, an upload g
   await delay(300);
   leave.abort();
   await assert.rejects(stream);
-  await eventually('the command goes on', async () =>
-    (await server.call('GET', `/vms/${id}/files/stat?path=/tmp/finished&user=root`)).status === 200,
+  await eventually(
+    'the command goes on',
+    async () => (await server.call('GET', `/vms/${id}/files/stat?path=/tmp/finished&user=root`)).status === 200,
   );
   const { processes } = await server.ok('GET', `/vms/${id}/processes`);
   const left = processes.find(({ tag }: { tag: string }) => tag === 'left');
-  assert.equal((await server.call('POST', `/vms/${id}/processes/${left.id}/signal`, { body: { signal: 9 } })).status, 204);
+  assert.equal(
+    (await server.call('POST', `/vms/${id}/processes/${left.id}/signal`, { body: { signal: 9 } })).status,
+    204,
+  );
 
   const cut = head(`PUT /api/v1/vms/${id}/files/content?path=/tmp/half&user=root HTTP/1.1`, 'Content-Length: 1000000');
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
@@ -153,7 +163,10 @@ test('a command that floods and a reader that does not read leave the daemon ans
   await delay(2500);
   assert.ok((await rss()) - before < 60, `${before} MB became ${await rss()}`);
   socket.destroy();
-  const flooded = await server.ok('POST', `/vms/${id}/execute`, { command: 'head -c 40000000 /dev/zero', timeout_seconds: 20 });
+  const flooded = await server.ok('POST', `/vms/${id}/execute`, {
+    command: 'head -c 40000000 /dev/zero',
+    timeout_seconds: 20,
+  });
   assert.equal(flooded.truncated, true);
   await alive();
 });

@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { createEngine } from '@novasandbox/engine';
 import { findLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished } from '../support/nova-cli.ts';
-import { eventually, listen, serverUnderTest } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { listen, serverUnderTest } from '../support/server.ts';
 import { once } from 'node:events';
 
 test('kill -9 of the daemon: VMs run on, the next daemon has them, their commands, exit codes and timers', async () => {
@@ -26,12 +27,17 @@ test('kill -9 of the daemon: VMs run on, the next daemon has them, their command
   assert.ok(!existsSync(server.home.layout.sandbox('orphan00000000000000')));
   const after = await server.ok('GET', '/vms/survivor');
   assert.deepEqual([after.id, after.status, after.expires_at], [id, 'running', expires_at]);
-  const output = (await server.call('GET', `/vms/${id}/processes/${process_id}/output?stdout_offset=7`)).bytes.toString();
+  const output = (
+    await server.call('GET', `/vms/${id}/processes/${process_id}/output?stdout_offset=7`)
+  ).bytes.toString();
   assert.match(output, new RegExp(Buffer.from('after\n').toString('base64')));
   assert.match(output, /"exit_code":7/);
   assert.equal((await server.ok('GET', `/vms/${idle.id}/limits`)).idle_timeout_seconds, 1000);
   assert.equal((await server.call('GET', '/vms', { key })).status, 200);
-  await eventually('the time to live is kept', async () => (await server.ok('GET', `/vms/${brief.id}`)).status === 'stopped');
+  await eventually(
+    'the time to live is kept',
+    async () => (await server.ok('GET', `/vms/${brief.id}`)).status === 'stopped',
+  );
   assert.match((await server.ok('GET', `/vms/${brief.id}`)).reason, /time to live/);
 });
 
@@ -57,10 +63,16 @@ test('an idle VM is stopped; a command, also one nobody is attached to, keeps it
   const { texts } = listen(socket);
   await once(socket, 'open');
   await server.ok('POST', `/vms/${busy.id}/processes`, { command: 'sleep 6' });
-  await eventually('the idle one is stopped', async () => (await server.ok('GET', `/vms/${idle.id}`)).status === 'stopped');
+  await eventually(
+    'the idle one is stopped',
+    async () => (await server.ok('GET', `/vms/${idle.id}`)).status === 'stopped',
+  );
   await eventually('which is told', () => texts.some(({ type }) => type === 'vm.stopped'));
   assert.equal((await server.ok('GET', `/vms/${busy.id}`)).status, 'running');
-  await eventually('when its command has ended, the other too', async () => (await server.ok('GET', `/vms/${busy.id}`)).status === 'stopped');
+  await eventually(
+    'when its command has ended, the other too',
+    async () => (await server.ok('GET', `/vms/${busy.id}`)).status === 'stopped',
+  );
   socket.close();
 });
 
@@ -100,11 +112,17 @@ test('nova config shows what comes out, without secrets, and names what is wrong
   const shown = await cli.nova(['config', 'show', '--port', '9000'], {
     env: { NOVA_API_KEY: `nova_${'ab'.repeat(20)}`, NOVA_RESOURCES_MAX_VMS: '7' },
   });
-  const config = JSON.parse(shown.stdout) as { server: { port: number }; resources: { max_vms: number }; security: { api_key: string } };
+  const config = JSON.parse(shown.stdout) as {
+    server: { port: number };
+    resources: { max_vms: number };
+    security: { api_key: string };
+  };
   assert.deepEqual([config.server.port, config.resources.max_vms, config.security.api_key], [9000, 7, '[redacted]']);
   assert.ok(!shown.stdout.includes('abab'));
   assert.equal(await cli.ok('config', 'validate'), 'The configuration is valid.');
-  const wrong = await cli.nova(['config', 'validate'], { env: { NOVA_SERVER_PORT: '99999', NOVA_SERVER_COLOUR: 'red' } });
+  const wrong = await cli.nova(['config', 'validate'], {
+    env: { NOVA_SERVER_PORT: '99999', NOVA_SERVER_COLOUR: 'red' },
+  });
   assert.equal(wrong.code, 1);
   assert.match(wrong.stderr, /server\.port/);
   assert.match(wrong.stderr, /colour/);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { routes } from '@novasandbox/protocol/api';
-import { eventually, listen, serverUnderTest, type ServerUnderTest } from '../support/server.ts';
+import { eventually } from '../support/eventually.ts';
+import { listen, serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 let server: ServerUnderTest;
 let id: string;
@@ -20,7 +21,10 @@ test('a VM is made, listed, looked at, paused, resumed, stopped, started, delete
   assert.equal(made.status, 201);
   assert.equal(made.body.status, 'running');
   assert.equal((await server.ok('GET', '/vms/life')).id, made.body.id);
-  assert.deepEqual((await server.ok('GET', '/vms?label=team=a')).vms.map((vm: { id: string }) => vm.id), [id]);
+  assert.deepEqual(
+    (await server.ok('GET', '/vms?label=team=a')).vms.map((vm: { id: string }) => vm.id),
+    [id],
+  );
   assert.equal((await server.ok('POST', '/vms/life/pause')).status, 'paused');
   assert.equal((await server.ok('GET', '/vms/life/status')).status, 'paused');
   assert.equal((await server.ok('POST', '/vms/life/resume')).status, 'running');
@@ -71,11 +75,21 @@ test('commands: to the end, with input, streamed, detached, attached, signalled'
   });
   assert.deepEqual([ran.exit_code, ran.stdout, ran.stderr], [3, 'in\n/tmp\n', 'b\n']);
   assert.equal((await server.ok('POST', '/vms/box/guest/execute', { command: ['echo', 'a b'] })).stdout, 'a b\n');
-  assert.equal((await server.ok('POST', '/vms/box/execute', { command: 'sleep 60', timeout_seconds: 0.3 })).timed_out, true);
+  assert.equal(
+    (await server.ok('POST', '/vms/box/execute', { command: 'sleep 60', timeout_seconds: 0.3 })).timed_out,
+    true,
+  );
 
   const streamed = await server.call('POST', `/vms/${id}/execute/stream`, { body: { command: 'echo out; exit 2' } });
-  const events = streamed.bytes.toString().trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.deepEqual(events.map(({ type }) => type), ['started', 'stdout', 'exit']);
+  const events = streamed.bytes
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['started', 'stdout', 'exit'],
+  );
   assert.equal(events[2]?.['exit_code'], 2);
   const asEvents = await server.call('POST', `/vms/${id}/execute/stream`, {
     body: { command: 'true' },
@@ -83,13 +97,19 @@ test('commands: to the end, with input, streamed, detached, attached, signalled'
   });
   assert.match(asEvents.bytes.toString(), /^event: started\ndata: \{.*\}\n\nevent: exit\n/);
 
-  const { process_id } = await server.ok('POST', `/vms/${id}/processes`, { command: 'echo one; sleep 100', tag: 'mine' });
+  const { process_id } = await server.ok('POST', `/vms/${id}/processes`, {
+    command: 'echo one; sleep 100',
+    tag: 'mine',
+  });
   const { processes } = await server.ok('GET', `/vms/${id}/processes`);
   assert.ok(processes.some((each: { id: number; tag: string }) => each.id === process_id && each.tag === 'mine'));
   assert.ok((await server.ok('GET', `/vms/${id}/guest/processes`)).processes.length > 0);
   await server.ok('POST', `/vms/${id}/execute`, { command: 'sleep 0.5' });
   const attached = server.call('GET', `/vms/${id}/processes/${process_id}/output`);
-  assert.equal((await server.call('POST', `/vms/${id}/processes/${process_id}/signal`, { body: { signal: 'TERM' } })).status, 204);
+  assert.equal(
+    (await server.call('POST', `/vms/${id}/processes/${process_id}/signal`, { body: { signal: 'TERM' } })).status,
+    204,
+  );
   const output = (await attached).bytes.toString();
   assert.match(output, new RegExp(Buffer.from('one\n').toString('base64')));
   assert.match(output, /"type":"exit","exit_code":\d+,"signal":15/);
@@ -105,11 +125,20 @@ test('files: written, read, in ranges, listed, moved, archived, removed', async 
   assert.deepEqual([written.body.size, written.body.mode], [3_000_000, 0o600]);
   const read = await server.call('GET', `/vms/${id}/files/download?${at('/root/a/big')}`);
   assert.ok(read.bytes.equals(content));
-  const part = await server.call('GET', `/vms/${id}/files/download?${at('/root/a/big')}`, { headers: { range: 'bytes=5-9' } });
-  assert.deepEqual([part.status, part.bytes.toString(), part.headers.get('content-range')], [206, 'fghij', 'bytes 5-9/3000000']);
-  const beyond = await server.call('GET', `/vms/${id}/files/download?${at('/root/a/big')}`, { headers: { range: 'bytes=9999999-' } });
+  const part = await server.call('GET', `/vms/${id}/files/download?${at('/root/a/big')}`, {
+    headers: { range: 'bytes=5-9' },
+  });
+  assert.deepEqual(
+    [part.status, part.bytes.toString(), part.headers.get('content-range')],
+    [206, 'fghij', 'bytes 5-9/3000000'],
+  );
+  const beyond = await server.call('GET', `/vms/${id}/files/download?${at('/root/a/big')}`, {
+    headers: { range: 'bytes=9999999-' },
+  });
   assert.equal(beyond.status, 416);
-  assert.ok((await server.call('GET', `/vms/${id}/files/download?${at('/proc/version')}`)).bytes.toString().startsWith('Linux'));
+  assert.ok(
+    (await server.call('GET', `/vms/${id}/files/download?${at('/proc/version')}`)).bytes.toString().startsWith('Linux'),
+  );
 
   const form = new FormData();
   form.set('path', '/root/a/up');
@@ -121,14 +150,26 @@ test('files: written, read, in ranges, listed, moved, archived, removed', async 
   assert.deepEqual([uploaded.body.size, uploaded.body.mode], [8, 0o640]);
 
   assert.deepEqual(
-    (await server.ok('GET', `/vms/${id}/files?${at('/root/a')}`)).entries.map(({ name }: { name: string }) => name).toSorted(),
+    (await server.ok('GET', `/vms/${id}/files?${at('/root/a')}`)).entries
+      .map(({ name }: { name: string }) => name)
+      .toSorted(),
     ['big', 'up'],
   );
   assert.equal((await server.ok('GET', `/vms/${id}/files/stat?${at('/root/a/up')}`)).type, 'file');
-  assert.deepEqual(await server.ok('POST', `/vms/${id}/files/directories`, { path: '/root/b', user: 'root' }), { created: true });
-  const moved = await server.ok('POST', `/vms/${id}/files/move`, { source: '/root/a/up', destination: '/root/b/up', user: 'root' });
+  assert.deepEqual(await server.ok('POST', `/vms/${id}/files/directories`, { path: '/root/b', user: 'root' }), {
+    created: true,
+  });
+  const moved = await server.ok('POST', `/vms/${id}/files/move`, {
+    source: '/root/a/up',
+    destination: '/root/b/up',
+    user: 'root',
+  });
   assert.equal(moved.path, '/root/b/up');
-  const changed = await server.ok('PATCH', `/vms/${id}/files`, { path: '/root/b/up', permissions: '0755', user: 'root' });
+  const changed = await server.ok('PATCH', `/vms/${id}/files`, {
+    path: '/root/b/up',
+    permissions: '0755',
+    user: 'root',
+  });
   assert.equal(changed.mode, 0o755);
   const archive = await server.call('GET', `/vms/${id}/files/archive?${at('/root/b')}`);
   assert.equal(archive.status, 200);
@@ -147,7 +188,10 @@ test('WebSocket exec: input and output both ways', async () => {
   socket.send(Buffer.from('hello\n'));
   socket.send(JSON.stringify({ type: 'close_stdin' }));
   assert.equal(await closed, 1000);
-  assert.deepEqual(texts.map(({ type }) => type), ['started', 'exit']);
+  assert.deepEqual(
+    texts.map(({ type }) => type),
+    ['started', 'exit'],
+  );
   assert.equal(texts[1]?.['exit_code'], 4);
   assert.ok(bytes.some((each) => each.equals(Buffer.from('\x01hello\n'))));
   assert.ok(bytes.some((each) => each.equals(Buffer.from('\x02bye\n'))));
@@ -211,7 +255,13 @@ test('templates, host, daemon', async () => {
   assert.equal((await server.call('GET', '//ready', { key: null })).body.ready, true);
   assert.equal((await server.call('GET', '//status')).body.vms.running >= 1, true);
   assert.equal((await server.call('GET', '//openapi.json', { key: null })).body.openapi, '3.1.0');
-  for (const path of ['//docs', '//docs/swagger-ui.css', '//docs/swagger-ui-bundle.js', '//redoc', '//redoc/redoc.standalone.js']) {
+  for (const path of [
+    '//docs',
+    '//docs/swagger-ui.css',
+    '//docs/swagger-ui-bundle.js',
+    '//redoc',
+    '//redoc/redoc.standalone.js',
+  ]) {
     assert.equal((await server.call('GET', path, { key: null })).status, 200, path);
   }
 });
@@ -257,7 +307,10 @@ test('Idempotency-Key: done once, answered twice', async () => {
   assert.equal(again.headers.get('idempotency-replayed'), 'true');
   assert.equal((await create({ name: 'other' })).body.error.code, 'idempotency_conflict');
   const run = () =>
-    server.call('POST', `/vms/${id}/execute`, { body: { command: 'echo x >> /tmp/count; wc -l < /tmp/count' }, headers: { 'idempotency-key': 'e' } });
+    server.call('POST', `/vms/${id}/execute`, {
+      body: { command: 'echo x >> /tmp/count; wc -l < /tmp/count' },
+      headers: { 'idempotency-key': 'e' },
+    });
   assert.equal((await run()).body.stdout.trim(), '1');
   assert.equal((await run()).body.stdout.trim(), '1');
   await server.call('DELETE', '/vms/once');

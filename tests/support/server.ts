@@ -96,7 +96,8 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
     },
     async ok(method, path, body) {
       const answer = await server.call(method, path, { body });
-      if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString()}\n${log}`);
+      if (answer.status >= 300)
+        throw new Error(`${method} ${path}: ${answer.status} ${answer.bytes.toString()}\n${log}`);
       return answer.body;
     },
     vm: (config = {}) => server.ok('POST', '/vms', config),
@@ -109,7 +110,8 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
         const code = await end('SIGTERM');
         if (code !== 0 && child.signalCode === null) throw new Error(`the daemon ended with ${code}:\n${log}`);
         await using engine = await createEngine({ home: home.home });
-        for (const { id } of await engine.sandboxes.list({ all: true })) await engine.sandboxes.remove(id, { force: true });
+        for (const { id } of await engine.sandboxes.list({ all: true }))
+          await engine.sandboxes.remove(id, { force: true });
         await assertNoLeaks(home.layout);
       } finally {
         await home[Symbol.asyncDispose]();
@@ -138,13 +140,4 @@ export function listen(socket: WebSocket): SocketTalk {
   });
   closed.catch(() => undefined);
   return { ...talk, closed };
-}
-
-/** Polls until it holds. */
-export async function eventually(what: string, holds: () => Promise<boolean> | boolean, withinMs = 15_000): Promise<void> {
-  const end = performance.now() + withinMs;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
