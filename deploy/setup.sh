@@ -92,6 +92,7 @@ find_cargo() { # least version
   return 1
 }
 
+# What the crate asks for.
 least_rust() {
   sed -n 's/^rust-version *= *"\([0-9]*\.[0-9]*\).*/\1/p' "$root/guest/agent/Cargo.toml"
 }
@@ -143,9 +144,9 @@ install_modules() {
 # --- in order -----------------------------------------------------------------------------------------------------------------------
 
 on_macos() {
-  say 'on macOS: the library, the command line and the driver for HVF run here; making guests (agent, kernel, root image) needs Linux.'
-  say "  -> brew install qemu node; then take over from a Linux machine of the same processor: $home/agent, and"
-  say "     a template folder with vmlinux and rootfs.ext4 below $home/templates."
+  say 'on macOS the library and the command line run; guests have not been tried here, and making them (agent, kernel, root image) needs Linux.'
+  say "  -> brew install qemu node; then bring from a Linux machine of the same processor its NOVA_HOME's agent folder (to $home)"
+  say "     and a template folder with vmlinux and rootfs.ext4 (to $home/templates)."
   is_there node || give_up 'there is no Node' 'brew install node'
 }
 
@@ -199,8 +200,13 @@ if ! known_node; then
 fi
 
 if ! modules_are_there; then
-  step npm "npm packages" "See that npm reaches its registry (npm ping) and that $root is yours to write to." install_modules
-  : >"$root/node_modules/.nova"
+  wanted="$(cksum <"$root/package-lock.json")"
+  # A lock file that is younger, but the same, as after a change of branches and back.
+  if [ "$(cat "$root/node_modules/.nova" 2>/dev/null)" != "$wanted" ]; then
+    rm -f "$root/node_modules/.nova"
+    step npm "npm packages" "See that npm reaches its registry (npm ping) and that $root is yours to write to." install_modules
+  fi
+  printf '%s\n' "$wanted" >"$root/node_modules/.nova"
 fi
 
 exec 9>&-

@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, cpSync, existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const repository = join(import.meta.dirname, '..');
+
+/** What the script takes for granted on any machine. */
+const coreTools = [
+  'bash',
+  'cat',
+  'chmod',
+  'cksum',
+  'env',
+  'flock',
+  'grep',
+  'head',
+  'mkdir',
+  'mv',
+  'readlink',
+  'rm',
+  'sed',
+  'sleep',
+  'tail',
+  'tr',
+  'uname',
+];
+
+/** A checkout with the script, a state folder, and a PATH with nothing on it but the core tools and what a test puts there. */
+class Machine implements AsyncDisposable {
+  readonly root: string;
+  readonly home: string;
+  readonly programs: string;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.root = join(folder, 'a checkout');
+    this.home = join(folder, 'a home');
+    this.programs = join(folder, 'bin');
+  }
+
+  static async make(): Promise<Machine> {
+    const machine = new Machine(await mkdtemp(join(tmpdir(), 'nova-script-')));
+    await mkdir(machine.root, { recursive: true });
+    await mkdir(machine.programs);
+    for (const part of ['nova', 'deploy'])
+      cpSync(join(repository, part), join(machine.root, part), { recursive: true });
+    await writeFile(join(machine.root, 'package-lock.json'), '{}');
+    for (const tool of coreTools) await symlink(findTool(tool), join(machine.programs, tool));
+    await machine.program('npm', 'echo "npm $*" >> calls; mkdir -p node_modules');
+    return machine;
+  }
+
+  async program(name: string, script: string): Promise<void> {
+    await writeFile(join(this.programs, name), `#!${findTool('bash')}\n${script}\n`, { mode: 0o755 });
+  }
+
+  /** A Node of that version which says what it was called with. */
+  node(version: string): Promise<void> {
+    return this.program(
+      'node',
+      `case "$1" in --version) echo ${version} ;; -p) echo "$0" ;; *) echo "cwd=$PWD"; printf '<%s>' "\${@:2}"; exit 7 ;; esac`,
+    );
+  }
+
+  /** The calls of npm so far. */
+  async calls(): Promise<string[]> {
+    const text = await readFile(join(this.root, 'calls'), 'utf8').catch(() => '');
+    return text.split('\n').filter((line) => line !== '');
+  }
+
+  start(words: readonly string[], options: { readonly cwd?: string; readonly script?: string } = {}) {
+    const env = { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb' };
+    // `--version` asks for no guest: the tools for that are the end-to-end tests' to find.
+    return spawn(options.script ?? join(this.root, 'nova'), words, {
+      cwd: options.cwd,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  async run(words: readonly string[] = ['--version'], options: Parameters<Machine['start']>[1] = {}) {
+    const child = this.start(words, options);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stdout, stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function findTool(name: string): string {
+  for (const folder of (process.env['PATH'] ?? '').split(':')) {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return join(folder, name);
+    } catch {
+      // Not in this one.
+    }
+  }
+  throw new Error(`${name} is not on the PATH`);
+}
+
+test('when all is there, the script is Node with the same arguments, directory and exit code', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.run();
+  const link = join(machine.home, 'link');
+  await symlink(join(machine.root, 'nova'), link);
+  for (const script of [join(machine.root, 'nova'), link]) {
+    const { code, stdout, stderr } = await machine.run(['--version', 'a  b', ''], { cwd: tmpdir(), script });
+    assert.equal(code, 7);
+    assert.equal(stderr, '');
+    assert.equal(stdout, `cwd=${tmpdir()}\n<${machine.root}/packages/cli/src/main.ts><--version><a  b><>`);
+  }
+  assert.deepEqual(await machine.calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
+});
+
+test('npm ci runs again when the lock file has changed, not when it was only touched', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  const lock = join(machine.root, 'package-lock.json');
+  const later = async (seconds: number): Promise<void> => utimes(lock, Date.now() / 1000, Date.now() / 1000 + seconds);
+  await machine.run();
+  await later(1000);
+  await machine.run();
+  assert.equal((await machine.calls()).length, 1);
+  await writeFile(lock, '{ }');
+  await later(2000);
+  await machine.run();
+  assert.equal((await machine.calls()).length, 2);
+});
+
+test('a failing step is named, with its log and the remedy, and is tried again', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.program(
+    'npm',
+    'mkdir -p node_modules; echo "npm error code E404" >&2; for i in {1..30}; do echo "npm error usage"; done; exit 3',
+  );
+  const { code, stdout, stderr } = await machine.run();
+  assert.equal(code, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /the step "npm" failed \(3\)/);
+  assert.match(stderr, /E404/);
+  assert.match(stderr, /-> See that npm reaches its registry/);
+  await machine.program('npm', 'echo again >> calls');
+  assert.equal((await machine.run()).code, 7);
+  assert.deepEqual(await machine.calls(), ['again']);
+});
+
+test('an interruption ends what is under way, and the next run begins that step anew', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  const begun = join(machine.home, 'begun');
+  await machine.program('npm', `mkdir -p node_modules; echo $$ > '${begun}'; trap '' TERM; sleep 300; sleep 300`);
+  const child = machine.start(['--version']);
+  while (!existsSync(begun) || (await readFile(begun, 'utf8')) === '') await delay(50);
+  const npm = Number(await readFile(begun, 'utf8'));
+  child.kill('SIGTERM');
+  const [code] = (await once(child, 'exit')) as [number | null];
+  assert.equal(code, 130);
+  // Killed; that init has not collected it yet does not count.
+  const state = await readFile(`/proc/${npm}/stat`, 'utf8').catch(() => 'gone Z');
+  assert.match(state, / Z/);
+  await machine.program('npm', 'echo again >> calls');
+  assert.equal((await machine.run()).code, 7);
+  assert.deepEqual(await machine.calls(), ['again']);
+});
+
+test('where Node is too old, one is installed beside the state, and used', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v20.0.0');
+  await machine.program(
+    'npm',
+    `case "$1" in install) mkdir -p node_modules/.bin
+       printf '%s\\n' '#!${findTool('bash')}' 'case "$1" in --version) echo v24.9.0 ;; *) echo "the new one" ;; esac' > node_modules/.bin/node
+       chmod +x node_modules/.bin/node ;;
+     ci) mkdir -p node_modules; node --version >> calls ;; esac`,
+  );
+  assert.equal((await machine.run()).stdout, 'the new one\n');
+  assert.deepEqual(await machine.calls(), ['v24.9.0'], 'npm ci runs by the new Node');
+});
+
+test('a machine that cannot be helped says what it lacks', async () => {
+  await using machine = await Machine.make();
+  await rm(join(machine.programs, 'npm'));
+  const { code, stderr } = await machine.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /this machine lacks: nodejs npm/);
+  assert.match(stderr, /-> Install these/);
+});
+
+test('two at once: the second waits for the first', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.program('npm', 'mkdir -p node_modules; echo begin >> calls; sleep 1; echo end >> calls');
+  const results = await Promise.all([machine.run(), machine.run()]);
+  assert.deepEqual(
+    results.map(({ code }) => code),
+    [7, 7],
+  );
+  assert.deepEqual(await machine.calls(), ['begin', 'end']);
+});
