@@ -168,6 +168,11 @@ const rules: readonly Rule[] = [
     because: 'the SDK speaks the services',
   },
   {
+    from: 'packages/sdk/src/remote',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'undici', 'ws', 'zod'],
+    because: 'the way to a daemon knows the contract and the services, and no class of the SDK',
+  },
+  {
     from: 'packages/cli/src',
     may: [
       '@novasandbox/protocol',

@@ -1,4 +1,6 @@
 import { Command, CommanderError } from 'commander';
+import { addConnectionOptions, verbOf, type ConnectionFlags } from './args/connection-options.ts';
+import { connectAs } from './open-engine.ts';
 import { verbs } from './verbs.ts';
 import { usageExitCode } from './exit-codes.ts';
 import { outputFailed } from './output-failed.ts';
@@ -12,7 +14,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (stream.listenerCount('error') === 1) process.exit(outputFailed(error));
     });
   }
-  const called = argv.find((word) => !word.startsWith('-') && word !== 'help') ?? '';
+  const called = verbOf(argv);
   const program = await buildProgram(called);
   try {
     if (argv.length === 0) program.outputHelp();
@@ -39,6 +41,7 @@ export async function buildProgram(called: string): Promise<Command> {
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [verb]', 'print help for a verb')
     .enablePositionalOptions()
+    .hook('preAction', (_program, action) => connectAs(action.optsWithGlobals<ConnectionFlags>()))
     .configureHelp({ subcommandTerm: (command) => command.name(), showGlobalOptions: false })
     .addHelpText(
       'after',
@@ -51,10 +54,12 @@ Examples:
 
 "nova help <verb>" tells more about each.`,
     );
+  addConnectionOptions(program, { hidden: false });
   for (const [name, verb] of Object.entries(verbs)) {
     const command = program.command(name, { hidden: verb.hidden ?? false }).summary(verb.summary);
     if (name !== called) continue;
     (await verb.load()).define(command);
+    for (const each of [command, ...command.commands]) addConnectionOptions(each, { hidden: true });
     if (command.description() === '') command.description(`${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`);
   }
   for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)]) {

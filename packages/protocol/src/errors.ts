@@ -84,6 +84,10 @@ export const errorTable = {
   upgrade_required: { status: 426, hint: 'Connect with a WebSocket client.' },
   rate_limited: { status: 429, hint: 'Wait as long as Retry-After says.' },
   vm_limit_reached: { status: 429, hint: 'Remove a VM, or have resources.max_vms raised.' },
+  server_unreachable: {
+    status: 503,
+    hint: 'Check that the daemon runs (`nova serve`) and that its address is right, or work embedded: NOVA_EMBEDDED=1.',
+  },
   shutting_down: { status: 503, hint: 'The daemon is ending; call again when it has started anew.' },
   cancelled: { status: 499, hint: 'The caller gave up; nothing was left behind.' },
   not_implemented: { status: 501, hint: 'This part is not there yet.' },

@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
 import type { Engine } from '@novasandbox/engine';
+import { chooseBackend, openBackend, type Backend, type BackendOptions } from './backend/backend.ts';
 
-/** Which engine a call speaks to. The default is the one of this process for the user's own state folder. */
-export interface ConnectionOptions {
-  /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
-  readonly home?: string | undefined;
+/** Which engine a call speaks to. The default is the user's own daemon where one runs, else the engine of this process. */
+export interface ConnectionOptions extends BackendOptions {
   /** An engine of one's own in place of the shared one. Whoever made it closes it. */
   readonly engine?: Engine | undefined;
 }
@@ -27,11 +26,11 @@ const closing = new Map<string, Promise<void>>();
 /** Opens the engine of a state folder, or joins the one this process has open already. */
 export async function leaseEngine(options: ConnectionOptions = {}): Promise<EngineLease> {
   if (options.engine !== undefined) return { engine: options.engine, release: () => Promise.resolve() };
-  const home = options.home ?? process.env['NOVA_HOME'];
-  const key = home === undefined || home === '' ? '' : resolve(home);
+  const backend = chooseBackend(options);
+  const key = keyOf(backend);
   let entry = shared.get(key);
   if (entry === undefined) {
-    entry = { opened: openEngine(key), leases: 0 };
+    entry = { opened: openEngine(key, backend), leases: 0 };
     shared.set(key, entry);
   }
   entry.leases += 1;
@@ -71,10 +70,23 @@ export async function withEngine<T>(options: ConnectionOptions, work: (engine: E
   }
 }
 
-async function openEngine(home: string): Promise<Engine> {
-  // Loaded on first use: importing the SDK stays cheap, and a client of a remote backend never loads it.
-  const { createEngine } = await import('@novasandbox/engine');
+/** Calls with the same key share one engine. */
+function keyOf(backend: Backend): string {
+  if (backend.kind === 'url') return JSON.stringify([backend.url, backend.apiKey ?? null]);
+  const home = backend.home === undefined ? '' : resolve(backend.home);
+  return JSON.stringify([backend.kind, home]);
+}
+
+async function openEngine(key: string, backend: Backend): Promise<Engine> {
   // One engine of a state folder at a time: the next opens when the last has given its leases back.
-  await closing.get(home);
-  return createEngine(home === '' ? {} : { home });
+  await closing.get(key);
+  return openBackend(backend);
+}
+
+/** The options that say where, apart from those that say what. */
+export function splitConnection<T extends ConnectionOptions>(
+  options: T,
+): [ConnectionOptions, Omit<T, keyof ConnectionOptions>] {
+  const { home, engine, apiUrl, apiKey, embedded, ...rest } = options;
+  return [{ home, engine, apiUrl, apiKey, embedded }, rest];
 }

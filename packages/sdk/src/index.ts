@@ -3,6 +3,7 @@ export { SandboxConfig } from './sandbox-config.ts';
 export { QemuHypervisor } from './hypervisor.ts';
 export { TemplateManager } from './template-manager.ts';
 export type { ConnectionOptions } from './connection.ts';
+export type { DaemonAddress } from './remote/address.ts';
 
 export { Commands, type RunOptions } from './commands/commands.ts';
 export { CommandHandle, type CommandOutput, type OutputCallback } from './commands/command-handle.ts';

@@ -10,7 +10,7 @@ import type {
 } from '@novasandbox/protocol';
 import type { SandboxFilter } from '@novasandbox/engine';
 import { Commands } from './commands/commands.ts';
-import { leaseEngine, withEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
+import { leaseEngine, splitConnection, withEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
 import { Files } from './files/files.ts';
 import { GuestPaths } from './files/guest-paths.ts';
 import { Pty } from './pty/pty.ts';
@@ -56,8 +56,8 @@ export class Sandbox implements AsyncDisposable {
 
   /** Makes a sandbox and resolves when it answers. The handle owns it: disposing removes it. */
   static async create(options: CreateOptions = {}): Promise<Sandbox> {
-    const { signal, onProgress, home, engine, ...config } = options;
-    const lease = await leaseEngine({ home, engine });
+    const [connection, { signal, onProgress, ...config }] = splitConnection(options);
+    const lease = await leaseEngine(connection);
     return Sandbox.#open(lease, true, () => lease.engine.sandboxes.create(config, { signal, progress: onProgress }));
   }
 
@@ -69,8 +69,8 @@ export class Sandbox implements AsyncDisposable {
 
   /** The sandboxes of this host: running and paused ones, or `all`. */
   static list(options: SandboxFilter & ConnectionOptions = {}): Promise<SandboxInfo[]> {
-    const { home, engine, ...filter } = options;
-    return withEngine({ home, engine }, (opened) => opened.sandboxes.list(filter));
+    const [connection, filter] = splitConnection(options);
+    return withEngine(connection, (opened) => opened.sandboxes.list(filter));
   }
 
   /** Removes a sandbox, whatever its state. False when there is none. */

@@ -67,7 +67,8 @@ async function runEphemeral(
   options: Options,
   interrupts: Interrupts,
 ): Promise<number> {
-  const sandbox = await create(engine, options, true, interrupts);
+  // It lives as long as its command, whatever a daemon gives those that name no time.
+  const sandbox = await create(engine, { ttl: 0, ...options }, true, interrupts);
   try {
     const command = { argv, options };
     if (options.json !== true) return await runCommand(engine, sandbox.id, command, interrupts);

@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { verbOf } from '../args/connection-options.ts';
 import { buildProgram } from '../program.ts';
 
 /** What the candidates are made of besides the program itself. */
@@ -14,7 +15,7 @@ const files = ':files';
 export async function completionCandidates(words: readonly string[], source: CompletionSource): Promise<string[]> {
   const current = words.at(-1) ?? '';
   const before = words.slice(0, -1);
-  const program = await buildProgram(before.find((word) => !word.startsWith('-') && word !== 'help') ?? '');
+  const program = await buildProgram(verbOf(before));
   let command: Command = program;
   let positionals = 0;
   let open: Option | undefined;

@@ -4,4 +4,5 @@ export * from './route.ts';
 export * from './routes.ts';
 export * from './streams.ts';
 export * from './system.ts';
+export * from './vm-config.ts';
 export * from './vms.ts';

@@ -24,6 +24,7 @@ import {
   vmSchema,
   vmTimeoutSchema,
 } from './vms.ts';
+import { vmConfigSchema } from './vm-config.ts';
 
 const ok = z.object({ ok: z.literal(true) });
 const offsets = z.object({
@@ -96,6 +97,15 @@ export const routes = {
     response: vmListSchema,
   },
   getVm: { method: 'GET', path: '/vms/{id}', tag: 'vms', summary: 'One VM', permission: 'vm:read', response: vmSchema },
+  getVmConfig: {
+    method: 'GET',
+    path: '/vms/{id}/config',
+    tag: 'vms',
+    summary: 'What a VM was made with, its environment too',
+    // Whoever may run commands can read the environment anyway.
+    permission: 'guest:execute',
+    response: vmConfigSchema,
+  },
   deleteVm: {
     method: 'DELETE',
     path: '/vms/{id}',
@@ -415,6 +425,8 @@ export const routes = {
       architecture: z.string(),
       uptime_ms: z.number(),
       clock: z.iso.datetime(),
+      agent_pid: z.int(),
+      root_read_only: z.boolean(),
     }),
   },
   guestProcesses: {

@@ -11,8 +11,8 @@ import { executeSchema } from './guest.ts';
  *                                            binary from the server begins with one byte: 1 stdout, 2 stderr, 3 pty.
  * shell GET /api/v1/vms/{id}/shell           a terminal with bash or sh: `?cols&rows&user`; binary both ways; text `resize` from the client, `exit` from the server.
  * watch GET /api/v1/vms/{id}/files/watch     `?path&recursive&user`; text messages `watching`, then `change`.
- * tunnel GET /api/v1/vms/{id}/tunnel/{port}  bytes both ways; a text message `{"type":"end"}` from the client ends its direction alone; closed with 1000
- *                                            when the guest's direction has ended.
+ * tunnel GET /api/v1/vms/{id}/tunnel/{port}  text message `open` from the server when the connection stands, or `error`; then bytes both ways; a text message
+ *                                            `{"type":"end"}` from the client ends its direction alone; closed with 1000 when the guest's direction has ended.
  * events GET /api/v1/vms/{id}/events, GET /api/v1/system/events   `?since=<id>`: one event a text message, from the one after that id on as far as they are kept.
  */
 export const execClientMessageSchema = z.discriminatedUnion('type', [
@@ -73,6 +73,11 @@ export type ExecServerMessage = z.infer<typeof execServerMessageSchema>;
 export const watchServerMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('watching') }),
   z.object({ type: z.literal('change'), change: changeSchema }),
+  streamErrorSchema,
+]);
+
+export const tunnelServerMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('open') }),
   streamErrorSchema,
 ]);
 

@@ -69,6 +69,7 @@ export const templateWireSchema = z.object({
   size_bytes: z.number().nullable(),
   snapshots: z.int(),
   digest: z.string().nullable(),
+  problem: z.string().nullable().describe('Why it cannot be used, where its template.json is damaged'),
 });
 export type TemplateWire = z.infer<typeof templateWireSchema>;
 export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
@@ -85,6 +86,25 @@ export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   size_bytes: t.sizeBytes,
   snapshots: t.snapshots,
   digest: t.digest,
+  problem: t.problem,
+});
+/** Where it lies on the daemon's host is not told. */
+export const templateOfWire = (t: TemplateWire): TemplateInfo => ({
+  id: t.id,
+  name: t.name,
+  description: t.description,
+  source: t.source,
+  directory: '',
+  memoryMb: t.memory_mb,
+  vcpus: t.vcpus,
+  diskSizeMb: t.disk_mb,
+  user: t.user,
+  packages: t.packages,
+  built: t.built,
+  sizeBytes: t.size_bytes,
+  snapshots: t.snapshots,
+  digest: t.digest,
+  problem: t.problem,
 });
 export const templateListSchema = z.object({ templates: z.array(templateWireSchema) });
 export const buildTemplateSchema = z.strictObject({ force: z.boolean().default(false) });

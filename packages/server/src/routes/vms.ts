@@ -1,4 +1,4 @@
-import { metricsOf, vmOf } from '@novasandbox/protocol/api';
+import { metricsOf, vmConfigOf, vmOf } from '@novasandbox/protocol/api';
 import type { DaemonContext } from '../daemon-context.ts';
 import { createVm, debugVm, limitsOf, restartVm, validateVm } from '../vms/operations.ts';
 import { pageOfVms } from '../vms/page.ts';
@@ -14,6 +14,7 @@ export function vmHandlers(
   | 'validateVm'
   | 'listVms'
   | 'getVm'
+  | 'getVmConfig'
   | 'deleteVm'
   | 'startVm'
   | 'stopVm'
@@ -37,6 +38,7 @@ export function vmHandlers(
     validateVm: ({ body }) => validateVm(context, body),
     listVms: async ({ query }) => pageOfVms(await sandboxes.list({ all: true }), query),
     getVm: async ({ params }) => vmOf(await sandboxes.get(params.id)),
+    getVmConfig: async ({ params }) => vmConfigOf(await sandboxes.config(params.id)),
     deleteVm: ({ params, query }) => sandboxes.remove(params.id, { force: query.force }),
     startVm: async ({ params, signal }) => vmOf(await sandboxes.start(params.id, { signal })),
     stopVm: async ({ params, body }) =>

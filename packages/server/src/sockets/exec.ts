@@ -1,9 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AttachedProcess, Engine } from '@novasandbox/engine';
 import { NovaError, parse } from '@novasandbox/protocol';
 import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
 import type { z } from 'zod';
 import { requestOf } from '../vms/guest.ts';
 import type { Message, MessageSocket } from './message-socket.ts';
+
+/** How long a process that does not read may keep the last words of a client that has gone. */
+const lastWordsMs = 5000;
 
 type ClientMessage = z.output<typeof execClientMessageSchema>;
 
@@ -38,8 +42,12 @@ async function converse(
   messages: AsyncIterator<Message>,
   socket: MessageSocket,
 ): Promise<void> {
-  // A client that has gone is no reason to stop the process.
-  const leave = (): void => void process.detach().catch(() => undefined);
+  // A client that has gone is no reason to stop the process. What it said last still counts: a signal, the end of an input.
+  const saidAll = Promise.withResolvers<void>();
+  const leave = (): void =>
+    void Promise.race([saidAll.promise, delay(lastWordsMs, undefined, { ref: false })])
+      .then(() => process.detach())
+      .catch(() => undefined);
   socket.signal.addEventListener('abort', leave, { once: true });
   if (socket.signal.aborted) leave();
   try {
@@ -51,7 +59,7 @@ async function converse(
       stderr_offset: process.stderrOffset,
     });
     const failed = Promise.withResolvers<never>();
-    void takeInput(process, messages).catch(failed.reject);
+    void takeInput(process, messages).catch(failed.reject).finally(saidAll.resolve);
     await Promise.race([giveOutput(process, socket), failed.promise]);
   } finally {
     socket.signal.removeEventListener('abort', leave);

@@ -19,6 +19,7 @@ export async function tunnelSocket(engine: Engine, ref: string, port: number, so
   };
   void input().catch(leave);
   try {
+    await socket.sendText({ type: 'open' });
     for await (const chunk of stream) await socket.sendBytes(chunk as Uint8Array);
   } finally {
     stream.destroy();

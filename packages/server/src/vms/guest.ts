@@ -101,6 +101,8 @@ export async function guestFacts(engine: Engine, ref: string, signal: AbortSigna
     architecture: info.arch,
     uptime_ms: info.uptimeMs,
     clock: dateOf(info.wallClockNs),
+    agent_pid: info.pid,
+    root_read_only: info.rootReadOnly,
   };
 }
 

@@ -1,0 +1,62 @@
+import type { Engine, HypervisorReport } from '@novasandbox/engine';
+import { endpointOf, type DaemonAddress } from './address.ts';
+import { createRemoteExec } from './exec.ts';
+import { createRemoteFiles } from './files.ts';
+import { createHttp } from './http.ts';
+import { notOverDaemon } from './remote-error.ts';
+import { createRemoteSandboxes } from './sandboxes.ts';
+import { createSockets } from './socket.ts';
+import { createRemoteTemplates } from './templates.ts';
+
+/**
+ * The engine of a daemon: the same services, over its REST API and WebSockets. Making one connects to nothing yet. Errors have the codes they
+ * have embedded; `server_unreachable` is the one that is added.
+ */
+export function createRemoteEngine(address: DaemonAddress): Engine {
+  const endpoint = endpointOf(address);
+  const http = createHttp(endpoint);
+  const sockets = createSockets(endpoint);
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    sockets.close();
+    return (closed ??= http.close());
+  };
+  return {
+    sandboxes: createRemoteSandboxes(http, sockets.open),
+    exec: createRemoteExec(http, sockets.open),
+    files: createRemoteFiles(http, sockets.open),
+    templates: createRemoteTemplates(http),
+    async hypervisors({ fresh = false, signal } = {}) {
+      if (fresh) throw notOverDaemon('A fresh probe');
+      const { hypervisors } = await http.call('systemInfo', {}, { signal });
+      return hypervisors.map(reportOfWire);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function reportOfWire(wire: {
+  readonly name: string;
+  readonly available: boolean;
+  readonly accelerator: string;
+  readonly version: string;
+  readonly reason: string;
+  readonly features: Readonly<Record<string, boolean>>;
+}): HypervisorReport {
+  const { name, available, accelerator, version, reason, features } = wire;
+  const has = (feature: string): boolean => features[feature] === true;
+  return {
+    name: name as HypervisorReport['name'],
+    features: {
+      virtualMachine: has('virtualMachine'),
+      pause: has('pause'),
+      snapshot: has('snapshot'),
+      restore: has('restore'),
+      sharedMemoryClones: has('sharedMemoryClones'),
+      network: has('network'),
+    },
+    // Where the program lies on the daemon's host is not told.
+    probe: { available, accelerator, version, reason, binary: '' },
+  };
+}

@@ -1,0 +1,88 @@
+import type { SandboxService } from '@novasandbox/engine';
+import { isNovaError, parse, sandboxConfigSchema, type SandboxConfig } from '@novasandbox/protocol';
+import { configOfVmConfig, infoOfVm, statsOfMetrics, type Vm } from '@novasandbox/protocol/api';
+import { createVmOf } from './create-vm.ts';
+import { untilExited } from './exited.ts';
+import type { HttpClient } from './http.ts';
+import type { OpenSocket } from './socket.ts';
+
+const pageSize = 1000;
+const mostLogBytes = 4_194_304;
+const graceMs = 5000;
+/** A start may have to make a snapshot first: it ends when it ends, or when the caller gives up. */
+const unlimited = 0;
+const stopMs = 60_000;
+
+/** Sandboxes over the daemon. */
+export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket): SandboxService {
+  const get = async (ref: string) => infoOfVm(await http.call('getVm', { id: ref }));
+  return {
+    async create(config, context) {
+      const options = { body: createVmOf(config), signal: context?.signal, timeoutMs: unlimited };
+      return infoOfVm(await http.call('createVm', {}, options));
+    },
+    get,
+    async config(ref) {
+      try {
+        return configOfVmConfig(await http.call('getVmConfig', { id: ref }));
+      } catch (error) {
+        // Whoever may not run commands is not told the environment; the rest is known.
+        if (!isNovaError(error, 'forbidden')) throw error;
+        return configOfInfo(await http.call('getVm', { id: ref }));
+      }
+    },
+    async list({ all = false, labels = {} } = {}) {
+      const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+      const query = { label, limit: pageSize, ...(all ? { status: 'all' } : {}) };
+      const vms: Vm[] = [];
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await http.call('listVms', {}, { query: { ...query, cursor } });
+        vms.push(...page.vms);
+        cursor = page.next_cursor;
+      }
+      return vms.map(infoOfVm);
+    },
+    start: async (ref, context) =>
+      infoOfVm(await http.call('startVm', { id: ref }, { signal: context?.signal, timeoutMs: unlimited })),
+    async stop(ref, options = {}) {
+      const grace = options.graceMs ?? graceMs;
+      const body = { force: options.force ?? false, timeout_seconds: grace / 1000 };
+      return infoOfVm(await http.call('stopVm', { id: ref }, { body, timeoutMs: stopMs + grace }));
+    },
+    pause: async (ref) => infoOfVm(await http.call('pauseVm', { id: ref })),
+    resume: async (ref) => infoOfVm(await http.call('resumeVm', { id: ref })),
+    async remove(ref, options = {}) {
+      await http.call('deleteVm', { id: ref }, { query: { force: options.force ?? false }, timeoutMs: stopMs });
+    },
+    stats: async (ref) => statsOfMetrics(await http.call('getVmMetrics', { id: ref })),
+    setTimeout: async (ref, timeoutMs) =>
+      infoOfVm(await http.call('setVmTimeout', { id: ref }, { body: { timeout_seconds: timeoutMs / 1000 } })),
+    logs: (ref, options = {}) =>
+      http.call('getVmLogs', { id: ref }, { query: { bytes: Math.min(options.bytes ?? 65_536, mostLogBytes) } }),
+    async guestInfo(ref, context) {
+      const info = await http.call('guestInfo', { id: ref }, { signal: context?.signal });
+      return {
+        agentVersion: info.agent_version,
+        kernelRelease: info.kernel,
+        hostname: info.hostname,
+        bootId: info.boot_id,
+        machineId: info.machine_id,
+        pid: info.agent_pid,
+        uptimeMs: info.uptime_ms,
+        arch: info.architecture,
+        wallClockNs: BigInt(Date.parse(info.clock)) * 1_000_000n,
+        rootReadOnly: info.root_read_only,
+      };
+    },
+    exited: (ref, context) => untilExited(openSocket, get, ref, context?.signal),
+  };
+}
+
+function configOfInfo(vm: Vm): SandboxConfig {
+  const { name, templateId, memoryMb, vcpus, diskSizeMb, enableNetwork, hostPort, ...rest } = infoOfVm(vm);
+  const { guestPort, labels, ephemeral, hypervisor } = rest;
+  const named = { ...(name === null ? {} : { name }), ...(hostPort === null ? {} : { hostPort }) };
+  const sizes = { memoryMb, vcpus, diskSizeMb };
+  const config = { ...named, ...sizes, templateId, enableNetwork, guestPort, labels, ephemeral, hypervisor };
+  return parse(sandboxConfigSchema, config, 'config');
+}

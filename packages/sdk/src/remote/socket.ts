@@ -1,0 +1,168 @@
+import { NovaError } from '@novasandbox/protocol';
+import { WebSocket } from 'ws';
+import type { Endpoint } from './address.ts';
+import { cancelled, connectionError, errorOfAnswer } from './remote-error.ts';
+import { pathOf, type Operation, type Params, type Query } from './route-path.ts';
+
+export interface SocketListener {
+  message(value: unknown): void;
+  bytes(bytes: Buffer): void;
+  /** Once, and last. Null: the daemon closed it because all was said. */
+  over(error: NovaError | null): void;
+}
+
+/** A WebSocket of the contract. `pause` stops the daemon too, once the connection's own buffers are full. */
+export interface RemoteSocket {
+  send(value: unknown): void;
+  /** Resolves when the system has taken the bytes; what the daemon does not take makes it wait. */
+  sendBytes(bytes: Uint8Array): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Whether it ends; what arrives from then on is dropped. */
+  readonly closing: boolean;
+  /** Ends it after what was sent; resolves when the daemon has seen that, or has had its time. */
+  close(): Promise<void>;
+  terminate(): void;
+  /** Keeps no process alive from now on. */
+  unref(): void;
+}
+
+export type OpenSocket = <O extends Operation>(
+  operation: O,
+  params: Params<O>,
+  how: { readonly query?: Query; readonly signal?: AbortSignal | undefined },
+  listen: (socket: RemoteSocket) => SocketListener,
+) => Promise<RemoteSocket>;
+
+const openMs = 10_000;
+const closeMs = 2000;
+/** The daemon takes no longer messages. */
+export const maxMessageBytes = 1024 * 1024;
+const pieceBytes = 64 * 1024;
+const enoughSentBytes = 256 * 1024;
+
+/** Opens WebSockets of an endpoint, and knows those that are open, so that closing the engine ends them. */
+export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): void } {
+  const open = new Set<WebSocket>();
+  return {
+    close: () => open.forEach((socket) => socket.terminate()),
+    async open(operation, params, { query = {}, signal }, listen) {
+      if (signal?.aborted === true) throw cancelled(signal);
+      const path = endpoint.prefix + pathOf(operation, params, query);
+      const address =
+        endpoint.socketPath === undefined
+          ? `${endpoint.origin.replace(/^http/, 'ws')}${path}`
+          : `ws+unix:${endpoint.socketPath}:${path}`;
+      const socket = new WebSocket(address, {
+        headers: endpoint.headers,
+        perMessageDeflate: false,
+        maxPayload: 16 * maxMessageBytes,
+        handshakeTimeout: openMs,
+      });
+      open.add(socket);
+      socket.once('close', () => open.delete(socket));
+      const remote = remoteSocket(socket);
+      attach(socket, listen(remote), endpoint.name);
+      await opened(socket, endpoint.name, signal);
+      return remote;
+    },
+  };
+}
+
+/** Waits for the handshake. An answer that is no handshake holds the error. */
+async function opened(socket: WebSocket, name: string, signal: AbortSignal | undefined): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  const abort = (): void => done.reject(cancelled(signal));
+  signal?.addEventListener('abort', abort, { once: true });
+  socket.once('open', done.resolve);
+  socket.once('error', (error) => done.reject(connectionError(name, error)));
+  socket.once('close', () => done.reject(connectionError(name, new Error('the connection was closed'))));
+  socket.once('unexpected-response', (_request, response) => {
+    let body = '';
+    response.setEncoding('utf8');
+    response.on('data', (part: string) => {
+      if (body.length < maxMessageBytes) body += part;
+    });
+    response.once('close', () => done.reject(errorOfAnswer(response.statusCode ?? 0, body)));
+  });
+  try {
+    await done.promise;
+  } catch (error) {
+    socket.terminate();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function attach(socket: WebSocket, listener: SocketListener, name: string): void {
+  let failure: unknown;
+  let began = false;
+  socket.on('open', () => (began = true));
+  socket.on('message', (data: Buffer, isBinary) => {
+    if (socket.readyState !== socket.OPEN) return;
+    if (isBinary) return listener.bytes(data);
+    try {
+      listener.message(JSON.parse(data.toString()));
+    } catch (error) {
+      failure ??= error;
+      socket.terminate();
+    }
+  });
+  // Before it is open, whoever opens it is told.
+  socket.on('error', (error) => (failure ??= error));
+  socket.on('close', (code, reason) => {
+    if (!began) return;
+    if (code === 1000) return listener.over(null);
+    listener.over(endOf(code, reason.toString(), failure, name));
+  });
+}
+
+function endOf(code: number, reason: string, failure: unknown, name: string): NovaError {
+  if (failure instanceof NovaError) return failure;
+  if (code === 1001) return new NovaError('shutting_down', `The daemon at ${name} is ending.`);
+  if (code === 1009) return new NovaError('payload_too_large', 'The message is longer than the daemon takes.');
+  const why = failure instanceof Error ? failure.message : reason === '' ? 'the connection was lost' : reason;
+  return connectionError(name, new Error(why, { cause: failure }));
+}
+
+function remoteSocket(socket: WebSocket): RemoteSocket {
+  const isOpen = (): boolean => socket.readyState === socket.OPEN;
+  return {
+    get closing() {
+      return !isOpen();
+    },
+    send(value) {
+      const text = JSON.stringify(value);
+      if (Buffer.byteLength(text) > maxMessageBytes) {
+        throw new NovaError('payload_too_large', 'The command and its environment are longer than the daemon takes.');
+      }
+      if (isOpen()) socket.send(text);
+    },
+    async sendBytes(bytes) {
+      for (let at = 0; at < bytes.length && isOpen(); at += pieceBytes) {
+        const piece = bytes.subarray(at, at + pieceBytes);
+        if (socket.bufferedAmount < enoughSentBytes && at + pieceBytes < bytes.length) socket.send(piece);
+        // The last piece of each write is waited for: what the caller does next may be to end the process.
+        else await new Promise<void>((resolve) => socket.send(piece, () => resolve()));
+      }
+    },
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    async close() {
+      if (socket.readyState === socket.CLOSED) return;
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+      const timer = setTimeout(() => socket.terminate(), closeMs);
+      socket.close(1000);
+      // The daemon's answer comes after what is still on its way.
+      if (socket.isPaused) socket.resume();
+      await closed;
+      clearTimeout(timer);
+    },
+    terminate: () => socket.terminate(),
+    unref() {
+      // Not part of ws's types: the connection below it.
+      (socket as unknown as { readonly _socket?: { unref(): void } })._socket?.unref();
+    },
+  };
+}

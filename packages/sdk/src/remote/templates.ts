@@ -1,0 +1,19 @@
+import type { TemplateService } from '@novasandbox/engine';
+import { templateOfWire } from '@novasandbox/protocol/api';
+import type { HttpClient } from './http.ts';
+
+/** Templates over the daemon. Where they lie there, and how far a build is, the contract does not tell. */
+export function createRemoteTemplates(http: HttpClient): TemplateService {
+  return {
+    list: async () => (await http.call('listTemplates', {})).templates.map(templateOfWire),
+    inspect: async (id) => templateOfWire(await http.call('getTemplate', { template_id: id })),
+    async build(id, options = {}, context) {
+      const body = { force: options.force ?? false };
+      const how = { body, signal: context?.signal, timeoutMs: 0 };
+      return templateOfWire(await http.call('buildTemplate', { template_id: id }, how));
+    },
+    async remove(id) {
+      await http.call('deleteTemplate', { template_id: id });
+    },
+  };
+}

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, suite, test } from 'node:test';
+import { Sandbox, type ConnectionOptions } from 'novasandbox';
+import { chooseBackend } from 'novasandbox/backend';
+import { cliContract } from '../support/contract-cli.ts';
+import { sdkContract } from '../support/contract-sdk.ts';
+import { daemonUnderTest, type DaemonUnderTest } from '../support/daemon.ts';
+import { finished, novaCommand } from '../support/nova-cli.ts';
+import { spawn } from 'node:child_process';
+
+interface Way {
+  readonly name: string;
+  sdk(daemon: DaemonUnderTest): ConnectionOptions;
+  cli(daemon: DaemonUnderTest): { readonly env: NodeJS.ProcessEnv; readonly flags: readonly string[] };
+}
+
+/** All on one state folder: a daemon is no reason for others not to work beside it. */
+const ways: readonly Way[] = [
+  {
+    name: 'embedded',
+    sdk: ({ home }) => ({ home: home.home, embedded: true }),
+    cli: ({ home }) => ({ env: home.env, flags: ['--embedded'] }),
+  },
+  {
+    name: 'over TCP with a key',
+    sdk: ({ url, apiKey }) => ({ apiUrl: url, apiKey }),
+    cli: ({ url, apiKey }) => ({
+      env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_URL: url, NOVA_API_KEY: apiKey },
+      flags: [],
+    }),
+  },
+  {
+    name: "over the daemon's own socket",
+    sdk: ({ home }) => ({ home: home.home }),
+    cli: ({ home }) => ({ env: home.env, flags: [] }),
+  },
+];
+
+suite('the same wherever sandboxes are', () => {
+  let daemon: DaemonUnderTest;
+  before(async () => {
+    daemon = await daemonUnderTest();
+  });
+  after(() => daemon[Symbol.asyncDispose]());
+
+  for (const way of ways) {
+    for (const [what, check] of Object.entries(sdkContract)) {
+      test(`SDK ${way.name}: ${what}`, { timeout: 60_000 }, () => check(way.sdk(daemon)));
+    }
+    test(`CLI ${way.name}`, { timeout: 120_000 }, () => {
+      const { env, flags } = way.cli(daemon);
+      return cliContract(env, flags);
+    });
+  }
+
+  test('the backend is chosen as documented', () => {
+    const { home, url } = daemon;
+    assert.equal(chooseBackend({ home: home.home }).kind, 'socket');
+    assert.equal(chooseBackend({ home: home.home, embedded: true }).kind, 'embedded');
+    assert.equal(chooseBackend({ apiUrl: url }).kind, 'url');
+    assert.throws(() => chooseBackend({ apiUrl: url, embedded: true }), { code: 'invalid_argument' });
+  });
+
+  test('a wrong key, host paths and a daemon that is not there have typed errors', async () => {
+    const { url: apiUrl, apiKey } = daemon;
+    const wrong = { apiUrl, apiKey: `nova_${'0'.repeat(40)}` };
+    await assert.rejects(Sandbox.list(wrong), { code: 'unauthenticated' });
+    await assert.rejects(Sandbox.create({ apiUrl, apiKey, rootfsPath: '/x' }), { code: 'feature_unsupported' });
+    await assert.rejects(Sandbox.list({ apiUrl: 'http://127.0.0.1:1' }), { code: 'server_unreachable' });
+  });
+
+  test('a daemon that is killed ends what runs over it with a typed error; its socket is passed by', async () => {
+    const { home, url: apiUrl, apiKey } = daemon;
+    await using box = await Sandbox.create({ home: home.home, embedded: true, enableNetwork: false });
+    const remote = await Sandbox.connect(box.id, { apiUrl, apiKey });
+    const running = remote.commands.run('echo began; sleep 2; echo over', { background: true });
+    const handle = await running;
+    for await (const { text } of handle) if (text.includes('began')) break;
+    await daemon.stop('SIGKILL');
+    await assert.rejects(handle.wait(), { code: 'server_unreachable' });
+    await assert.rejects(remote.files.stat('/'), { code: 'server_unreachable' });
+    await remote.disconnect();
+    // The command went on; a session of our own finds all it has said.
+    const again = await box.commands.connect(handle.pid);
+    assert.equal((await again.wait()).stdout, 'began\nover\n');
+    assert.equal(existsSync(home.layout.daemon.socket), true);
+    const list = spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), 'ls', '-q'], { env: home.env });
+    assert.deepEqual((await finished(list)).stdout, `${box.id}\n`);
+  });
+});
