@@ -7,6 +7,7 @@ import type { Measure, Row } from './measure.ts';
 import { controls, execTrue, ping, transfer } from './measures/calls.ts';
 import { clone, coldBoot, config, prewarmed, tenAtOnce } from './measures/create.ts';
 import { density } from './measures/density.ts';
+import { e2b } from './measures/e2b.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { renderTable } from './render.ts';
 
@@ -23,6 +24,7 @@ const measures: readonly Measure[] = [
   command,
   agent,
   density,
+  e2b,
   others,
 ];
 

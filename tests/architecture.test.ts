@@ -188,7 +188,7 @@ const rules: readonly Rule[] = [
   ...serverRules,
   {
     from: 'bench',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'novasandbox'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', 'novasandbox', 'e2b'],
     because: 'measurements go through the public ways in',
   },
   { from: 'examples', may: ['novasandbox'], because: 'examples use what users have' },
