@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Layout } from '@novasandbox/engine';
 
 /**
@@ -21,9 +22,18 @@ export async function findLeaks(layout: Layout): Promise<string[]> {
   ];
 }
 
+/** Cgroups are the host's: one found empty may belong to another state folder whose sandbox is just going. A leaked one stays. */
+const settleMs = 3000;
+const emptyCgroup = 'empty cgroup';
+
 /** Throws with a list when anything is left. */
 export async function assertNoLeaks(layout: Layout): Promise<void> {
-  const leaks = await findLeaks(layout);
+  const end = performance.now() + settleMs;
+  let leaks = await findLeaks(layout);
+  while (leaks.length > 0 && leaks.every((leak) => leak.startsWith(emptyCgroup)) && performance.now() < end) {
+    await delay(50);
+    leaks = await findLeaks(layout);
+  }
   if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join('\n  ')}`);
 }
 
@@ -63,6 +73,15 @@ async function entries(what: string, directory: string): Promise<string[]> {
   return names.map((name) => `${what}: ${join(directory, name)}`);
 }
 
+function isEmpty(group: string): boolean {
+  try {
+    return readFileSync(join(group, 'cgroup.procs'), 'utf8').trim() === '';
+  } catch {
+    // Gone meanwhile.
+    return false;
+  }
+}
+
 /** Groups without a process: a running sandbox of somebody else is not ours to judge. */
 function cgroups(): string[] {
   const roots = [
@@ -73,8 +92,8 @@ function cgroups(): string[] {
     readdirSync(root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map((entry) => join(root, entry.name))
-      .filter((group) => readFileSync(join(group, 'cgroup.procs'), 'utf8').trim() === '')
-      .map((group) => `empty cgroup: ${group}`),
+      .filter((group) => isEmpty(group))
+      .map((group) => `${emptyCgroup}: ${group}`),
   );
 }
 
