@@ -1,0 +1,117 @@
+"""Where the daemon is and how to get in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional
+from urllib.parse import urlsplit
+
+from typing_extensions import TypedDict
+
+from .errors import InvalidArgumentError
+
+default_request_timeout = 30.0
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """Which daemon to talk to. Without any: `NOVA_API_URL` and `NOVA_API_KEY`, else the local daemon's socket."""
+
+    #: Such as ``http://127.0.0.1:8000``; default: ``NOVA_API_URL``.
+    api_url: Optional[str]
+    #: Default: ``NOVA_API_KEY``. The local daemon's socket needs none.
+    api_key: Optional[str]
+    #: State folder of the local daemon; default: ``NOVA_HOME``, else the user's own.
+    home: Optional[str]
+    #: Seconds of silence after which a request is given up. Starting and running have limits of their own.
+    request_timeout: Optional[float]
+    #: An httpx transport in place of the network: ``httpx.MockTransport`` in tests.
+    http_transport: Any
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Resolved options: what both kinds of client are made of."""
+
+    base_url: str
+    headers: Mapping[str, str]
+    #: Path of the local daemon's socket, where that is the way in.
+    socket: Optional[str]
+    request_timeout: float
+    http_transport: Any
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether certificates matter; building the means to check them takes its time."""
+        return self.base_url.startswith("https:")
+
+    @property
+    def proxied(self) -> bool:
+        """Whether the environment's proxies apply: never on the way to this very machine."""
+        return self.socket is None and not _is_loopback(self.base_url)
+
+    @property
+    def place(self) -> str:
+        """As an error message names it."""
+        return self.socket if self.socket is not None else self.base_url
+
+
+def connection_of(options: ConnectionOptions) -> Connection:
+    """Resolves options and environment. Nothing is opened."""
+    home = options.get("home")
+    url = options.get("api_url") or (os.environ.get("NOVA_API_URL") if home is None else None)
+    key = options.get("api_key") or os.environ.get("NOVA_API_KEY")
+    timeout = options.get("request_timeout")
+    headers = {"user-agent": "novasandbox-python", "accept": "application/json"}
+    # The socket is its owner's: a key could only narrow what it may do.
+    if key and (url or options.get("api_key")):
+        headers["x-api-key"] = _checked_key(key)
+    return Connection(
+        base_url=_checked_url(url) if url else "http://localhost",
+        headers=headers,
+        socket=None if url else str(_home(home) / "nova.sock"),
+        request_timeout=default_request_timeout if timeout is None else timeout,
+        http_transport=options.get("http_transport"),
+    )
+
+
+def connection_part(options: Mapping[str, Any]) -> ConnectionOptions:
+    """What of some options is about the connection."""
+    part: Any = {name: options[name] for name in ConnectionOptions.__annotations__ if name in options}
+    return part  # type: ignore[no-any-return]
+
+
+def _home(home: Optional[str]) -> Path:
+    named = home or os.environ.get("NOVA_HOME")
+    if named:
+        return Path(named).absolute()
+    if hasattr(os, "getuid") and os.getuid() == 0:
+        return Path("/var/lib/novasandbox")
+    return Path.home() / ".novasandbox"
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidArgumentError(
+            f'"{url}" is no address of a daemon.',
+            code="invalid_argument",
+            hint="It looks like http://127.0.0.1:8000.",
+        )
+    return url.rstrip("/")
+
+
+def _checked_key(key: str) -> str:
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise InvalidArgumentError(
+            "The API key holds what no key holds.",
+            code="invalid_argument",
+            hint="Keys are nova_ or e2b_ and hexadecimal digits.",
+        )
+    return key
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

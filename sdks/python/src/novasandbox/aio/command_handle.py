@@ -1,0 +1,134 @@
+"""A command in the background, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Callable, Optional, Union
+
+from .._api import guest
+from .._execution import Execution
+from .._transport import AsyncTransport
+from ..errors import NovaError, ProcessNotFoundError
+from ..results import CommandResult
+
+
+async def read_to_end(
+    transport: AsyncTransport, execution: Execution, on_start: Optional[Callable[[], object]] = None
+) -> None:
+    """Reads a command's stream, and finds it again when a connection breaks."""
+    while not execution.ended:
+        try:
+            async with transport.stream(execution.request) as response:
+                async for data in transport.chunks(response):
+                    for piece in execution.feed(data):
+                        told = piece.tell(piece.text)
+                        if inspect.isawaitable(told):
+                            await told
+                    if on_start is not None and execution.started:
+                        on_start()
+            if not execution.ended:
+                raise execution.cut_off()
+        except NovaError as error:
+            await asyncio.sleep(execution.resume(error))
+
+
+async def send_signal(transport: AsyncTransport, execution: Execution, number: Union[int, str]) -> bool:
+    """False when the command had ended."""
+    if execution.process_id is None or execution.ended:
+        return False
+    try:
+        await transport.send(guest.signal(execution.sandbox_id, execution.process_id, number))
+    except ProcessNotFoundError:
+        return False
+    return True
+
+
+class AsyncCommandHandle:
+    """A command that runs in the background.
+
+    A task of its own reads the output as it comes, so that the command never waits because nobody looks. Letting go of
+    the handle leaves the command running: `commands.connect(process_id)` finds it again.
+    """
+
+    def __init__(self, transport: AsyncTransport, execution: Execution) -> None:
+        self._transport = transport
+        self._execution = execution
+        self._started = asyncio.Event()
+        self._task = asyncio.create_task(read_to_end(transport, execution, self._started.set))
+
+    @classmethod
+    async def begin(cls, transport: AsyncTransport, execution: Execution) -> AsyncCommandHandle:
+        """A handle, as soon as the command runs."""
+        handle = cls(transport, execution)
+        started = asyncio.create_task(handle._started.wait())
+        try:
+            await asyncio.wait({started, handle._task}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            handle._task.cancel()
+            raise
+        finally:
+            started.cancel()
+        if not execution.started:
+            await handle._task
+        return handle
+
+    @property
+    def process_id(self) -> int:
+        """What `commands.connect` and `commands.kill` take."""
+        return self._execution.process_id or 0
+
+    @property
+    def pid(self) -> int:
+        """Its number in the guest."""
+        return self._execution.pid or 0
+
+    @property
+    def is_running(self) -> bool:
+        return not self._task.done()
+
+    @property
+    def stdout(self) -> str:
+        """The newest output so far."""
+        return self._execution.stdout.content().decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return self._execution.stderr.content().decode(errors="replace")
+
+    async def wait(self, timeout: Optional[float] = None) -> CommandResult:
+        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the waiting, not the command."""
+        await self._await_end(timeout)
+        return self._execution.outcome()
+
+    async def result(self, timeout: Optional[float] = None) -> CommandResult:
+        """Its result, good or bad."""
+        await self._await_end(timeout)
+        return self._execution.result()
+
+    async def send_signal(self, number: Union[int, str]) -> bool:
+        """To the command and all it started. False when it had ended."""
+        return await send_signal(self._transport, self._execution, number)
+
+    async def kill(self) -> bool:
+        """Ends the command and all it started. False when it had ended."""
+        return await self.send_signal("SIGKILL")
+
+    async def disconnect(self) -> None:
+        """Lets go of the command, which goes on."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def __aenter__(self) -> AsyncCommandHandle:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.disconnect()
+
+    async def _await_end(self, timeout: Optional[float]) -> None:
+        await asyncio.wait({self._task}, timeout=timeout)
+        if not self._task.done():
+            raise TimeoutError(f"{self._execution.name} still runs after {timeout} s")
+        if self._task.cancelled():
+            raise NovaError("The handle was disconnected before the command ended.", code="cancelled")
+        self._task.result()

@@ -1,0 +1,69 @@
+"""What a sandbox is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+from .._api import vms
+from .._request import Request
+from ..errors import InvalidArgumentError
+from ..models import SandboxInfo
+
+
+@dataclass
+class SandboxConfig:
+    """Everything has a default; sizes left out are the template's."""
+
+    template_id: str = "base"
+    memory_mb: Optional[int] = None
+    vcpus: Optional[int] = None
+    boot_timeout_ms: int = 60_000
+    #: These three name things on the daemon's host, which do not travel: giving one is an error.
+    kernel_args: Optional[str] = None
+    rootfs_path: Optional[str] = None
+    extra_drives: Optional[List[Dict[str, Any]]] = None
+    enable_network: bool = True
+    host_port: Optional[int] = None
+    guest_port: int = 8080
+    labels: Optional[Dict[str, str]] = field(default_factory=dict)
+    name: Optional[str] = None
+    env: Optional[Dict[str, str]] = None
+    user: Optional[str] = None
+    #: Time to live in ms; 0: until it is removed. Default: the daemon's.
+    timeout_ms: Optional[int] = None
+    #: Remove it as soon as it stops.
+    ephemeral: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("memory_mb", "vcpus", "boot_timeout_ms", "guest_port"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value <= 0):
+                raise InvalidArgumentError(f"{name}: must be a number above 0.", code="invalid_argument")
+        if not self.template_id:
+            raise InvalidArgumentError("template_id: is empty.", code="invalid_argument")
+        if self.kernel_args or self.rootfs_path or self.extra_drives:
+            raise InvalidArgumentError(
+                "kernel_args, rootfs_path, extra_drives: are paths and words of the daemon's host, which clients do not choose.",
+                code="invalid_argument",
+                hint="Put them into a template on the host.",
+            )
+
+    def request(self, hypervisor: str) -> Request[SandboxInfo]:
+        """The request that makes such a sandbox."""
+        return vms.create(
+            self.template_id,
+            name=self.name,
+            memory_mb=self.memory_mb,
+            vcpus=self.vcpus,
+            boot_timeout=self.boot_timeout_ms / 1000,
+            network=self.enable_network,
+            host_port=self.host_port,
+            guest_port=self.guest_port,
+            metadata=self.labels or None,
+            env=self.env,
+            user=self.user,
+            timeout=None if self.timeout_ms is None else self.timeout_ms / 1000,
+            ephemeral=self.ephemeral,
+            hypervisor=hypervisor,
+        )

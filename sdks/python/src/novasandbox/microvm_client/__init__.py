@@ -1,0 +1,36 @@
+"""`MicroVMClient`, for programs written for the MicroVM Sandbox: the same names over a NovaSandbox daemon.
+
+::
+
+    from novasandbox.microvm_client import MicroVMClient
+
+    async with MicroVMClient("http://localhost:8000") as client:
+        vm = await client.start_vm("my-vm", {"template": "linux-default"})
+        result = await client.exec_command(vm.id, "python3 --version")
+        print(result.output)
+        await client.destroy_vm(vm.id)
+
+The key comes from `api_key` or ``NOVA_API_KEY``. Without an address it is the local daemon's socket, which needs none.
+`SyncMicroVMClient` is the same without asyncio.
+"""
+
+from ..errors import AuthenticationError, InvalidArgumentError, NetworkError, NovaError, SandboxNotFoundError
+from ._async import MicroVMClient
+from ._model import VM, ExecResult
+from ._sync import SyncMicroVMClient
+
+ValidationError = InvalidArgumentError
+VMNotFoundError = SandboxNotFoundError
+MicroVMError = NovaError
+
+__all__ = [
+    "AuthenticationError",
+    "ExecResult",
+    "MicroVMClient",
+    "MicroVMError",
+    "NetworkError",
+    "SyncMicroVMClient",
+    "VM",
+    "VMNotFoundError",
+    "ValidationError",
+]

@@ -1,0 +1,95 @@
+"""The client without asyncio."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Union
+
+from .._api import vms
+from .._api.guest import Command
+from .._transport import SyncTransport
+from ..commands import Commands
+from ..files import Files, LocalPath
+from ..models import Entry, SandboxStats
+from ._model import VM, ExecResult, exec_result, options_of, start_request, vm_of
+
+
+class SyncMicroVMClient:
+    """VMs by id or name."""
+
+    def __init__(
+        self, base_url: Optional[str] = None, api_key: Optional[str] = None, timeout: Optional[float] = None
+    ) -> None:
+        self._transport = SyncTransport(options_of(base_url, api_key, timeout))
+
+    def start_vm(
+        self, name: Optional[str] = None, config: Optional[Mapping[str, Any]] = None, *, template: Optional[str] = None
+    ) -> VM:
+        """Makes a VM and starts it."""
+        return vm_of(self._transport.send(start_request(name, config, template)))
+
+    def list_vms(self) -> List[VM]:
+        """All VMs, in every state."""
+        page = self._transport.send(vms.page(states="all", limit=1000))
+        found = page.vms
+        while page.next_cursor is not None:
+            page = self._transport.send(vms.page(states="all", limit=1000, cursor=page.next_cursor))
+            found = found + page.vms
+        return [vm_of(info) for info in found]
+
+    def get_vm(self, vm_id: str) -> VM:
+        return vm_of(self._transport.send(vms.get(vm_id)))
+
+    def stop_vm(self, vm_id: str, force: bool = False) -> VM:
+        return vm_of(self._transport.send(vms.stop(vm_id, force=force)))
+
+    def restart_vm(self, vm_id: str) -> VM:
+        """Stops it and starts it again from its disk."""
+        self._transport.send(vms.stop(vm_id))
+        return vm_of(self._transport.send(vms.start(vm_id)))
+
+    def pause_vm(self, vm_id: str) -> VM:
+        return vm_of(self._transport.send(vms.pause(vm_id)))
+
+    def resume_vm(self, vm_id: str) -> VM:
+        return vm_of(self._transport.send(vms.resume(vm_id)))
+
+    def destroy_vm(self, vm_id: str) -> None:
+        """Stops it and removes it with its disk."""
+        self._transport.send(vms.delete(vm_id))
+
+    def get_vm_metrics(self, vm_id: str) -> SandboxStats:
+        return self._transport.send(vms.stats(vm_id))
+
+    def exec_command(
+        self,
+        vm_id: str,
+        command: Command,
+        timeout: float = 0,
+        *,
+        working_directory: Optional[str] = None,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> ExecResult:
+        """Runs a command to its end. One that fails is a result, not an exception."""
+        commands = Commands(self._transport, vm_id)
+        return exec_result(
+            commands.run(command, timeout=timeout, cwd=working_directory, env=environment, check=False)
+        )
+
+    def upload_file(
+        self, vm_id: str, local_path: LocalPath, remote_path: str, permissions: Union[int, str, None] = None
+    ) -> Entry:
+        mode = int(permissions, 8) if isinstance(permissions, str) else permissions
+        return Files(self._transport, vm_id).upload(local_path, remote_path, mode=mode)
+
+    def download_file(self, vm_id: str, remote_path: str, local_path: LocalPath) -> int:
+        """The number of bytes."""
+        return Files(self._transport, vm_id).download(remote_path, local_path)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> SyncMicroVMClient:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
