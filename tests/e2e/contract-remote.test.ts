@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { Sandbox, type ConnectionOptions } from 'novasandbox';
 import { chooseBackend } from 'novasandbox/backend';
@@ -7,13 +9,18 @@ import { cliContract } from '../support/contract-cli.ts';
 import { sdkContract } from '../support/contract-sdk.ts';
 import { daemonUnderTest, type DaemonUnderTest } from '../support/daemon.ts';
 import { finished, novaCommand } from '../support/nova-cli.ts';
-import { spawn } from 'node:child_process';
 
 interface Way {
   readonly name: string;
   sdk(daemon: DaemonUnderTest): ConnectionOptions;
   cli(daemon: DaemonUnderTest): { readonly env: NodeJS.ProcessEnv; readonly flags: readonly string[] };
 }
+
+/** With a state folder that nobody can have: nothing may look there. */
+const overTcp: Way['cli'] = ({ url, apiKey }) => ({
+  env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_URL: url, NOVA_API_KEY: apiKey },
+  flags: [],
+});
 
 /** All on one state folder: a daemon is no reason for others not to work beside it. */
 const ways: readonly Way[] = [
@@ -25,10 +32,7 @@ const ways: readonly Way[] = [
   {
     name: 'over TCP with a key',
     sdk: ({ url, apiKey }) => ({ apiUrl: url, apiKey }),
-    cli: ({ url, apiKey }) => ({
-      env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_URL: url, NOVA_API_KEY: apiKey },
-      flags: [],
-    }),
+    cli: overTcp,
   },
   {
     name: "over the daemon's own socket",
@@ -60,6 +64,16 @@ suite('the same wherever sandboxes are', () => {
     assert.equal(chooseBackend({ home: home.home, embedded: true }).kind, 'embedded');
     assert.equal(chooseBackend({ apiUrl: url }).kind, 'url');
     assert.throws(() => chooseBackend({ apiUrl: url, embedded: true }), { code: 'invalid_argument' });
+  });
+
+  test('docs/sdk.md: the example over a daemon prints what it says', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/sdk.md'), 'utf8');
+    const code = /^```ts daemon\n([^]*?)^```$/m.exec(page)?.[1] ?? '';
+    const { env } = overTcp(daemon);
+    const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module-typescript', '-e', code];
+    const { stdout, stderr } = await finished(spawn(process.execPath, argv, { env, cwd: import.meta.dirname }));
+    const promised = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map((comment) => comment[1]);
+    assert.deepEqual(stdout.trim().split('\n'), promised, stderr);
   });
 
   test('a wrong key, host paths and a daemon that is not there have typed errors', async () => {

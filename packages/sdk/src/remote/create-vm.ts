@@ -1,5 +1,5 @@
 import { parse, sandboxConfigSchema, type SandboxConfigInput } from '@novasandbox/protocol';
-import { createVmSchema } from '@novasandbox/protocol/api';
+import type { createVmSchema } from '@novasandbox/protocol/api';
 import type { z } from 'zod';
 import { notOverDaemon } from './remote-error.ts';
 
