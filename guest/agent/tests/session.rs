@@ -245,6 +245,10 @@ fn survives_a_hostile_host() {
                 let at = random.below(payload.len());
                 payload[at] ^= 1 << random.below(8);
             }
+            // The change may have made it one of those.
+            if dangerous.contains(&payload[0]) {
+                continue;
+            }
             let mut bytes = frame(kind, stream, &payload);
             if random.below(200) == 0 {
                 bytes.truncate(random.below(bytes.len()));

@@ -25,9 +25,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const images = createImageSource(layout);
   const qemu = createQemuDriver({
     probeDirectory: layout.probeDirectory,
-    probeGuest: async (signal) => {
-      const kernel = await images.kernel(await loadTemplate(layout, 'base'), { signal });
-      const initramfs = await images.initramfs(kernel, { signal });
+    probeGuest: async (options) => {
+      const kernel = await images.kernel(await loadTemplate(layout, 'base'), options);
+      const initramfs = await images.initramfs(kernel, options);
       return { kernel: kernel.path, initramfs: initramfs.path };
     },
   });

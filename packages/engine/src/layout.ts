@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -102,11 +103,28 @@ export function layoutAt(home: string = defaultHome()): Layout {
 
 /** Makes the folders that must be there before anything else, closed to others but for passing through. */
 export async function prepareLayout(layout: Layout): Promise<void> {
+  requirePassage(layout.home);
   for (const directory of [layout.home, layout.sandboxes, layout.workDirectory, layout.run]) {
     // The first folder that was missing; VMMs of other users must be able to pass through it whatever the umask.
     const made = await mkdir(directory, { recursive: true, mode: 0o711 });
     for (let each = directory; made !== undefined && each.startsWith(made); each = dirname(each))
       await chmod(each, 0o711);
+  }
+}
+
+/** VMMs run as users of their own: a folder on the way to their files that only root may enter would keep them out. */
+function requirePassage(directory: string): void {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return;
+  for (let each = dirname(directory); each !== dirname(each); each = dirname(each)) {
+    if (existsSync(each) && (statSync(each).mode & 0o001) === 0) {
+      throw new NovaError(
+        'set_up_failed',
+        `The state folder ${directory} lies below ${each}, which other users may not pass through.`,
+        {
+          hint: `Set NOVA_HOME to a folder such as /var/lib/novasandbox, or allow it: chmod o+x ${each}`,
+        },
+      );
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { HypervisorName, ProgressSink } from '@novasandbox/protocol';
 
 /**
  * The seam to a hypervisor. A driver knows how to start, restore and end one VMM process; it holds no policy, no database and no
@@ -112,6 +112,13 @@ export interface Machine extends AsyncDisposable {
   release(): void;
 }
 
+export interface ProbeOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly progress?: ProgressSink | undefined;
+  /** Does not believe an earlier verdict. */
+  readonly fresh?: boolean;
+}
+
 export interface LaunchOptions {
   readonly signal?: AbortSignal | undefined;
   /** The machine will be snapshotted into this directory: its memory is backed by a file there. */
@@ -121,8 +128,11 @@ export interface LaunchOptions {
 export interface VmmDriver {
   readonly name: HypervisorName;
   readonly features: DriverFeatures;
-  /** Whether it works on this host, proved by doing it. Cached by the driver for as long as host boot and binary stay the same. */
-  probe(options?: { readonly signal?: AbortSignal | undefined; readonly fresh?: boolean }): Promise<DriverProbe>;
+  /**
+   * Whether it works on this host, proved by doing it. Cached by the driver for as long as host boot and binary stay the same. The first time a kernel
+   * may have to be made for it: `progress` is told.
+   */
+  probe(options?: ProbeOptions): Promise<DriverProbe>;
   /** What besides the spec decides whether a snapshot can be restored: VMM version, accelerator, CPU model. Part of the snapshot's key. */
   snapshotKey(): Promise<string>;
   /** Boots. Resolves as soon as the VMM runs (the guest boots on). After an abort or an error nothing is left but `directory`. */

@@ -27,7 +27,7 @@ export async function createSandbox(
   const config = parse(sandboxConfigSchema, input, 'sandbox config');
   throwIfAborted(options.signal, 'before anything was made');
   await sweep(context);
-  const plan = await planSandbox(context, config, options.signal);
+  const plan = await planSandbox(context, config, options);
 
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({
@@ -73,7 +73,7 @@ export async function startSandbox(
   undo.defer(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
-  const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options.signal);
+  const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options);
   const booted = await bootAgain(context, record, { ...plan, diskSizeMb: record.diskSizeMb }, options);
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();

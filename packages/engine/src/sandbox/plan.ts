@@ -5,6 +5,7 @@ import { NovaError, type HypervisorName, type SandboxConfig } from '@novasandbox
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
+import type { BuildContext } from '../services.ts';
 import { loadTemplate } from '../template/load.ts';
 
 /** What a config comes to on this host, before anything is made. */
@@ -23,7 +24,7 @@ const mebibyte = 1024 * 1024;
 export async function planSandbox(
   context: EngineContext,
   config: SandboxConfig,
-  signal?: AbortSignal,
+  options: BuildContext = {},
 ): Promise<SandboxPlan> {
   const template = await loadTemplate(context.layout, config.templateId);
   const memoryMb = config.memoryMb ?? template.template.memory_mb;
@@ -33,7 +34,7 @@ export async function planSandbox(
   }
   if (config.rootfsPath !== undefined) await requireFile(config.rootfsPath, 'rootfsPath');
   for (const drive of config.extraDrives) await requireFile(drive.path, 'extraDrives');
-  const { driver, accelerator } = await chooseDriver(context, config.hypervisor, signal);
+  const { driver, accelerator } = await chooseDriver(context, config.hypervisor, options);
   if (config.enableNetwork && config.hostPort !== undefined && !driver.features.network) {
     throw new NovaError(
       'feature_unsupported',
@@ -59,7 +60,7 @@ export async function planSandbox(
 export async function chooseDriver(
   context: EngineContext,
   wanted: HypervisorName | 'auto',
-  signal?: AbortSignal,
+  options: BuildContext = {},
 ): Promise<{ readonly driver: VmmDriver; readonly accelerator: string }> {
   const candidates =
     wanted === 'auto'
@@ -73,7 +74,7 @@ export async function chooseDriver(
         `The hypervisor ${wanted} is not there yet; there are ${[...context.drivers.keys()].join(', ')}.`,
       );
     }
-    const probe = await driver.probe({ signal });
+    const probe = await driver.probe(options);
     if (probe.available) return { driver, accelerator: probe.accelerator };
     reasons.push(probe.reason);
   }

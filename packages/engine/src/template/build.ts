@@ -22,7 +22,7 @@ export async function buildTemplate(
 ): Promise<TemplateInfo> {
   if (force) await removeTemplate(context, id);
   const config = parse(sandboxConfigSchema, { templateId: id }, 'template');
-  const plan = await planSandbox(context, config, call.signal);
+  const plan = await planSandbox(context, config, call);
   const images = await guestImages(context, plan.template, call);
   if (canClone(config, plan)) {
     await ensureSnapshot(context, await shapeDigest(config, plan, images), config, plan, images, call);

@@ -10,6 +10,7 @@ import type {
   MachineExit,
   MachineRecord,
   MachineSpec,
+  ProbeOptions,
   VmmDriver,
 } from '../../ports/vmm-driver.ts';
 import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
@@ -49,12 +50,11 @@ export interface QemuDriverOptions {
 
 export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
   let known: Promise<QemuProbe> | undefined;
-  const probe = (fresh: boolean, signal?: AbortSignal): Promise<QemuProbe> => {
-    if (fresh || known === undefined) {
+  const probe = (asked: ProbeOptions): Promise<QemuProbe> => {
+    if (asked.fresh === true || known === undefined) {
       const running = probeQemu({
         ...options,
-        fresh,
-        signal,
+        ...asked,
         boot: (spec, accelerator) => start(spec, accelerator, { kind: 'plain' }, {}),
       });
       // A failed probe is asked again.
@@ -64,7 +64,7 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
     return known;
   };
   const accelerator = async (signal?: AbortSignal): Promise<Accelerator> => {
-    const found = await probe(false, signal);
+    const found = await probe({ signal });
     if (found.accelerator === null) throw new NovaError('hypervisor_unavailable', found.reason);
     return found.accelerator;
   };
@@ -72,8 +72,8 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
   return {
     name: 'qemu',
     features,
-    async probe({ signal, fresh = false } = {}) {
-      const { accelerator: found, version, reason } = await probe(fresh, signal);
+    async probe(asked = {}) {
+      const { accelerator: found, version, reason } = await probe(asked);
       return {
         available: found !== null,
         accelerator: found?.name ?? 'none',
@@ -83,7 +83,7 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
       };
     },
     async snapshotKey() {
-      const { accelerator: found, version } = await probe(false);
+      const { accelerator: found, version } = await probe({});
       return `qemu ${version} ${found?.name ?? 'none'} ${found?.binary ?? ''} layout 1`;
     },
     async launch(spec, launch) {

@@ -5,13 +5,15 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
-import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
+import type { Machine, MachineSpec, ProbeOptions } from '../../ports/vmm-driver.ts';
 import { findProgram } from '../../vmm/confine.ts';
 import { consoleLog, fileTail } from '../../vmm/logs.ts';
 import type { Accelerator } from './config.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
-export type ProbeGuest = (signal?: AbortSignal) => Promise<{ readonly kernel: string; readonly initramfs: string }>;
+export type ProbeGuest = (
+  options: Pick<ProbeOptions, 'signal' | 'progress'>,
+) => Promise<{ readonly kernel: string; readonly initramfs: string }>;
 
 export interface QemuProbe {
   readonly accelerator: Accelerator | null;
@@ -20,11 +22,9 @@ export interface QemuProbe {
   readonly reason: string;
 }
 
-interface ProbeOptions {
+interface QemuProbeOptions extends ProbeOptions {
   readonly probeDirectory: string;
   readonly probeGuest: ProbeGuest;
-  readonly fresh: boolean;
-  readonly signal?: AbortSignal | undefined;
   boot(spec: MachineSpec, accelerator: Accelerator): Promise<Machine>;
 }
 
@@ -35,7 +35,7 @@ const verdictVersion = 2;
 const readyLine = 'nova-agent: ready';
 
 /** Which accelerator really runs a guest here. The verdict holds for this boot of the host, this QEMU and this kernel. */
-export async function probeQemu(options: ProbeOptions): Promise<QemuProbe> {
+export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
   const binary = findProgram('qemu-system-x86_64');
   if (binary === null)
     return {
@@ -44,7 +44,7 @@ export async function probeQemu(options: ProbeOptions): Promise<QemuProbe> {
       reason: 'qemu-system-x86_64 is not installed: apt-get install qemu-system-x86',
     };
   const file = join(options.probeDirectory, `qemu-${verdictKey(binary)}.json`);
-  if (!options.fresh) {
+  if (options.fresh !== true) {
     const kept = await readVerdict(file);
     if (kept !== null) return kept;
   }
@@ -55,7 +55,7 @@ export async function probeQemu(options: ProbeOptions): Promise<QemuProbe> {
   return verdict;
 }
 
-async function decide(binary: string, options: ProbeOptions): Promise<QemuProbe> {
+async function decide(binary: string, options: QemuProbeOptions): Promise<QemuProbe> {
   const said = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000 });
   const version = /version (\S+)/.exec(said.stdout ?? '')?.[1] ?? '';
   if (version === '')
@@ -90,8 +90,8 @@ async function decide(binary: string, options: ProbeOptions): Promise<QemuProbe>
 }
 
 /** Boots a guest with nothing but the agent. Null when it came up, else why not. */
-async function probeBoot(accelerator: Accelerator, options: ProbeOptions): Promise<string | null> {
-  const { kernel, initramfs } = await options.probeGuest(options.signal);
+async function probeBoot(accelerator: Accelerator, options: QemuProbeOptions): Promise<string | null> {
+  const { kernel, initramfs } = await options.probeGuest(options);
   await mkdir(options.probeDirectory, { recursive: true });
   const directory = await mkdtemp(join(options.probeDirectory, 'boot'));
   const socketDirectory = await mkdtemp('/tmp/nova-probe-');
