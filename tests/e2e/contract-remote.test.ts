@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { Sandbox, type ConnectionOptions } from 'novasandbox';
 import { chooseBackend } from 'novasandbox/backend';
+import { createRemoteEngine } from 'novasandbox/remote';
 import { cliContract } from '../support/contract-cli.ts';
 import { sdkContract } from '../support/contract-sdk.ts';
 import { daemonUnderTest, type DaemonUnderTest } from '../support/daemon.ts';
@@ -100,6 +101,17 @@ suite('the same wherever sandboxes are', () => {
     assert.equal((await again.wait()).stdout, 'began\nover\n');
     assert.equal(existsSync(home.layout.daemon.socket), true);
     const list = spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), 'ls', '-q'], { env: home.env });
-    assert.deepEqual((await finished(list)).stdout, `${box.id}\n`);
+    assert.equal((await finished(list)).stdout, `${box.id}\n`);
+    // A daemon that is started anew goes on where the lost one was: output from an offset, then the end.
+    await using next = await daemonUnderTest(home);
+    await using engine = createRemoteEngine({ url: next.url, apiKey: next.apiKey });
+    const seen = Buffer.byteLength('began\n');
+    const from = { stdout: seen, stderr: 0, stdin: false };
+    const process = await engine.exec.attach(box.id, handle.id, from);
+    assert.equal(process.stdoutOffset, seen);
+    const rest: Uint8Array[] = [];
+    for await (const { bytes } of process.output) rest.push(bytes);
+    assert.equal(Buffer.concat(rest).toString(), 'over\n');
+    assert.equal((await process.exit).exitCode, 0);
   });
 });

@@ -47,6 +47,14 @@ export const sdkContract: Readonly<Record<string, (way: ConnectionOptions) => Pr
     assert.equal(await Sandbox.kill(box.id, way), false);
   },
 
+  'a create that is given up leaves nothing': async (way) => {
+    const labels = { given: randomBytes(4).toString('hex') };
+    const creating = Sandbox.create({ ...way, ...quick, labels, signal: AbortSignal.timeout(40) });
+    await assert.rejects(creating, { code: 'cancelled' });
+    const left = () => Sandbox.list({ ...way, labels, all: true });
+    for (let tries = 0; (await left()).length > 0; tries += 1) await shortly(tries, 'it is still listed');
+  },
+
   'commands: output apart, exit codes, stdin, time limits, cancelling': async (way) => {
     await using box = await Sandbox.create({ ...way, ...quick });
     const seen: string[] = [];

@@ -39,7 +39,8 @@ const maxAnswerBytes = 64 * 1024 * 1024;
 export function createHttp(endpoint: Endpoint): HttpClient {
   const { socketPath, origin, prefix, name } = endpoint;
   const pool = new Pool(origin, {
-    connections: 64,
+    // Each stream that is open takes one; too few, and calls would wait for streams to end.
+    connections: 512,
     connect: { timeout: connectMs, ...(socketPath === undefined ? {} : { socketPath }) },
     // Limits in time are the calls' own: a stream may rest as long as its reader does.
     headersTimeout: 0,
