@@ -9,6 +9,7 @@ import { clone, coldBoot, config, prewarmed, tenAtOnce } from './measures/create
 import { density } from './measures/density.ts';
 import { e2b } from './measures/e2b.ts';
 import { agent, command, others } from './measures/processes.ts';
+import { server } from './measures/server.ts';
 import { renderTable } from './render.ts';
 
 const measures: readonly Measure[] = [
@@ -24,6 +25,7 @@ const measures: readonly Measure[] = [
   command,
   agent,
   density,
+  server,
   e2b,
   others,
 ];

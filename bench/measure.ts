@@ -4,7 +4,7 @@ import type { Summary } from './statistics.ts';
 /** One row of the result. `value` is the median where there are many. */
 export interface Row {
   readonly name: string;
-  readonly unit: 'ms' | 'MB/s' | 'MB' | '%' | 'kB';
+  readonly unit: 'ms' | 'MB/s' | 'req/s' | 'MB' | '%' | 'kB';
   readonly value: number;
   readonly summary?: Summary;
   /** What it has to stay below (or, for throughput, above) on a 2-core machine without KVM. */

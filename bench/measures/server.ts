@@ -1,0 +1,105 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createEngine } from '@novasandbox/engine';
+import { daemonProcess, type DaemonProcess } from '../daemon-process.ts';
+import { load } from '../load.ts';
+import type { BenchContext, Measure } from '../measure.ts';
+import { exec, sandbox } from '../sandboxes.ts';
+import { repeat, summarise, timed } from '../statistics.ts';
+
+const settleMs = 3000;
+
+/** What the daemon adds to the engine, how much it answers, and what it takes. */
+export const server: Measure = {
+  id: 'server',
+  title: 'Daemon',
+  async run(context) {
+    await starts(context);
+    {
+      await using daemon = await daemonProcess();
+      await reads(context, daemon);
+      await calls(context, daemon);
+    }
+    // One that has done nothing else: what a burst of requests leaves in the heap is not the sandboxes'.
+    await using fresh = await daemonProcess();
+    await memory(context, fresh);
+  },
+};
+
+async function starts({ quick, report }: BenchContext): Promise<void> {
+  const values: number[] = [];
+  for (let round = 0; round < (quick ? 1 : 5); round++) {
+    await using daemon = await daemonProcess();
+    values.push(daemon.firstAnswerMs);
+  }
+  const summary = summarise(values);
+  report({ name: 'daemon, start to first answer', unit: 'ms', value: summary.p50, summary, budget: 1000 });
+}
+
+async function reads({ quick, templateId, report }: BenchContext, daemon: DaemonProcess): Promise<void> {
+  const { id } = (await daemon.call('POST', '/vms', { template: templateId })) as { id: string };
+  const request = { path: `/api/v1/vms/${id}`, key: daemon.key };
+  await load(daemon.url, request, { clients: 50, seconds: 1 });
+  const { requestsPerSecond, latenciesMs, failures } = await load(daemon.url, request, {
+    clients: 50,
+    seconds: quick ? 1 : 5,
+  });
+  if (failures > 0) throw new Error(`${failures} reads failed`);
+  const summary = summarise(latenciesMs);
+  report({ name: 'REST reads, 50 clients', unit: 'req/s', value: requestsPerSecond, budget: 2000 });
+  report({ name: 'REST reads, 50 clients, p99', unit: 'ms', value: summary.p99, summary, budget: 20 });
+  await daemon.call('DELETE', `/vms/${id}`);
+}
+
+/** The same work through the engine and through REST, in turns: what the host does meanwhile falls on both alike. */
+async function calls({ quick, templateId, report }: BenchContext, daemon: DaemonProcess): Promise<void> {
+  await using engine = await createEngine();
+  const creates: { engine: number[]; rest: number[] } = { engine: [], rest: [] };
+  for (let round = 0; round < (quick ? 3 : 20); round++) {
+    const startedAt = performance.now();
+    const own = await engine.sandboxes.create({ templateId });
+    creates.engine.push(performance.now() - startedAt);
+    await engine.sandboxes.remove(own.id, { force: true });
+    const restAt = performance.now();
+    const { id } = (await daemon.call('POST', '/vms', { template: templateId })) as { id: string };
+    creates.rest.push(performance.now() - restAt);
+    await daemon.call('DELETE', `/vms/${id}`);
+  }
+  told('create', creates, 10);
+
+  await using own = await sandbox(engine, { templateId });
+  const { id } = (await daemon.call('POST', '/vms', { template: templateId })) as { id: string };
+  const command = ['true'];
+  const overRest = () => daemon.call('POST', `/vms/${id}/execute`, { command });
+  await repeat(5, () => exec(engine, own.id, command));
+  await repeat(5, overRest);
+  const executions: { engine: number[]; rest: number[] } = { engine: [], rest: [] };
+  for (let round = 0; round < (quick ? 10 : 200); round++) {
+    executions.engine.push(await timed(() => exec(engine, own.id, command)));
+    executions.rest.push(await timed(overRest));
+  }
+  told('exec true', executions, 3);
+  await daemon.call('DELETE', `/vms/${id}`);
+
+  function told(name: string, values: { readonly engine: number[]; readonly rest: number[] }, budget: number): void {
+    const [own, rest] = [summarise(values.engine), summarise(values.rest)];
+    report({ name: `${name}, engine`, unit: 'ms', value: own.p50, summary: own });
+    report({ name: `${name} through REST`, unit: 'ms', value: rest.p50, summary: rest });
+    report({ name: `${name}, what REST adds`, unit: 'ms', value: rest.p50 - own.p50, budget });
+  }
+}
+
+async function memory({ quick, templateId, report, progress }: BenchContext, daemon: DaemonProcess): Promise<void> {
+  const count = quick ? 5 : 50;
+  for (let index = 0; index < count; index++) {
+    await daemon.call('POST', '/vms', { template: templateId, memory_mb: 512 });
+    progress(`${index + 1} of ${count} alive`);
+  }
+  await delay(settleMs);
+  report({
+    name: `memory of the daemon, ${count} alive`,
+    unit: 'MB',
+    value: await daemon.rssMb(),
+    ...(count === 50 ? { budget: 150 } : {}),
+  });
+  await daemon.call('POST', '/system/emergency-stop');
+}
