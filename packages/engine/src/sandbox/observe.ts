@@ -82,6 +82,8 @@ export async function sandboxExited(
   const aborted = Promise.withResolvers<void>();
   const onAbort = (): void => aborted.resolve();
   signal?.addEventListener('abort', onAbort, { once: true });
+  // It may have fired while the machine was looked for.
+  if (signal?.aborted === true) onAbort();
   try {
     await Promise.race([machine.exited, aborted.promise]);
   } finally {

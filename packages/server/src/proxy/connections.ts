@@ -7,32 +7,46 @@ export interface Connections {
   hold(sandboxId: string, socket: Duplex): Disposable;
 }
 
-export function createConnections({ engine, activity, log }: ServerContext): Connections {
-  const live = new Map<string, Map<Duplex, number>>();
-  const watched = new Map<string, AbortController>();
+/** Requests come in rows: the watch for a sandbox's end outlasts the last of them by so much. */
+const lingerMs = 5000;
 
-  const watch = (id: string): void => {
-    const stop = new AbortController();
-    watched.set(id, stop);
-    engine.sandboxes.exited(id, { signal: stop.signal }).then(
+interface Watched {
+  /** How many requests are under way on each connection. */
+  readonly sockets: Map<Duplex, number>;
+  readonly stop: AbortController;
+  linger: NodeJS.Timeout | undefined;
+}
+
+export function createConnections({ engine, activity, log }: ServerContext): Connections {
+  const live = new Map<string, Watched>();
+
+  const watch = (id: string): Watched => {
+    const watched: Watched = { sockets: new Map(), stop: new AbortController(), linger: undefined };
+    live.set(id, watched);
+    const over = (): void => {
+      clearTimeout(watched.linger);
+      if (live.get(id) === watched) live.delete(id);
+    };
+    engine.sandboxes.exited(id, { signal: watched.stop.signal }).then(
       () => {
-        watched.delete(id);
-        for (const socket of live.get(id)?.keys() ?? []) socket.destroy();
+        over();
+        for (const socket of watched.sockets.keys()) socket.destroy();
       },
       (error: unknown) => {
-        watched.delete(id);
-        if (!stop.signal.aborted) log.debug({ err: error, sandbox: id }, 'the end of a sandbox cannot be watched');
+        over();
+        if (!watched.stop.signal.aborted) log.debug({ err: error, vm: id }, 'the end of a sandbox cannot be watched');
       },
     );
+    return watched;
   };
 
   return {
     hold(sandboxId, socket) {
       const busy = activity.busy(sandboxId);
-      const sockets = live.get(sandboxId) ?? new Map<Duplex, number>();
-      live.set(sandboxId, sockets);
+      const watched = live.get(sandboxId) ?? watch(sandboxId);
+      clearTimeout(watched.linger);
+      const { sockets } = watched;
       sockets.set(socket, (sockets.get(socket) ?? 0) + 1);
-      if (!watched.has(sandboxId)) watch(sandboxId);
       let held = true;
       return {
         [Symbol.dispose]: () => {
@@ -42,10 +56,12 @@ export function createConnections({ engine, activity, log }: ServerContext): Con
           const count = (sockets.get(socket) ?? 1) - 1;
           if (count > 0) sockets.set(socket, count);
           else sockets.delete(socket);
-          if (sockets.size > 0) return;
-          live.delete(sandboxId);
-          watched.get(sandboxId)?.abort();
-          watched.delete(sandboxId);
+          if (sockets.size > 0 || live.get(sandboxId) !== watched) return;
+          watched.linger = setTimeout(() => {
+            live.delete(sandboxId);
+            watched.stop.abort();
+          }, lingerMs);
+          watched.linger.unref();
         },
       };
     },
