@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import type { DaemonContext } from './daemon-context.ts';
 import { e2bControlPlane } from './e2b/index.ts';
 import { createApp, type Handler } from './http/app.ts';
-import { addHooks } from './http/hooks.ts';
+import { addHooks, type Registered } from './http/hooks.ts';
 import { createListeners, type Listeners } from './http/listeners.ts';
 import { createGauges } from './metrics/gauges.ts';
 import { addDescription } from './openapi/serve.ts';
@@ -25,6 +25,8 @@ import { createHostLook } from './system/host.ts';
 export interface Server {
   readonly app: FastifyInstance;
   readonly listeners: Listeners;
+  /** All routes, with who may use them. */
+  readonly registered: readonly Registered[];
 }
 
 /** All ways in, on one port: requests for a sandbox go to the data plane, all others to the routes. */
@@ -54,7 +56,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
     routed = handler;
     return listeners.main;
   });
-  addHooks(app, context, listeners);
+  const registered = addHooks(app, context, listeners);
 
   const look = createHostLook(context.layout.home);
   addRootRoutes(app, context, createGauges(context, look));
@@ -73,5 +75,5 @@ export async function createServer(context: DaemonContext): Promise<Server> {
   });
   await app.register(e2bControlPlane, { context });
   await app.ready();
-  return { app, listeners };
+  return { app, listeners, registered };
 }

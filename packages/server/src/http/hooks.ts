@@ -35,8 +35,16 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal;
 }
 
+/** A route as it answers, whoever registered it. */
+export interface Registered {
+  readonly method: string;
+  readonly url: string;
+  readonly permission: RoutePermission;
+}
+
 /** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
-export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): void {
+export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): readonly Registered[] {
+  const registered: Registered[] = [];
   const { auth, config, metrics, log } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
   const bodyMs = config.server.body_timeout_seconds * 1000;
@@ -49,6 +57,9 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   app.addHook('onRoute', (route) => {
     if (route.config?.permission === undefined) {
       throw new Error(`${String(route.method)} ${route.url} has no permission`);
+    }
+    for (const method of [route.method].flat()) {
+      registered.push({ method, url: route.url, permission: route.config.permission });
     }
   });
 
@@ -124,6 +135,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (error.code === 'forbidden' || error.code === 'rate_limited') metrics.security(error.code);
     return sendError(request, reply, error);
   });
+  return registered;
 }
 
 function limited(state: RateLimitState, message: string): NovaError {

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { isNovaError } from '@novasandbox/protocol';
+import { openServerStore } from '../store/server-store.ts';
+import { createAuth } from './auth.ts';
+import { createKeys } from './keys.ts';
+import { createLockout } from './lockout.ts';
+import { hashPassword, verifyPassword } from './passwords.ts';
+import { matches, newSecret, secretFile } from './secrets.ts';
+import { createUsers } from './users.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'nova-auth-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const digits = 'ab'.repeat(20);
+
+test('keys: both forms are one, the hash alone is kept, a store opened anew knows them', async () => {
+  const file = join(folder, 'keys.sqlite');
+  {
+    using store = openServerStore(file);
+    const keys = createKeys(store);
+    keys.setAdmin(`e2b_${digits}`);
+    assert.equal(keys.find(`nova_${digits}`)?.role, 'admin');
+    assert.equal(keys.find(`nova_${digits.toUpperCase()}`), null);
+    assert.equal(keys.find('nova_'), null);
+    const { row, key } = keys.make({
+      name: 'a',
+      role: 'power_user',
+      scopes: ['vm:read', 'system:admin'],
+      expiresAtMs: null,
+    });
+    // A scope never widens the role.
+    assert.deepEqual([...(keys.find(key)?.permissions ?? [])], ['vm:read']);
+    assert.ok(!JSON.stringify(store.keys()).includes(key.slice(5)));
+    keys.setAdmin(`nova_${'cd'.repeat(20)}`);
+    assert.equal(keys.find(`nova_${digits}`), null);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    keys.revoke(row.id);
+    assert.throws(
+      () => keys.revoke('admin'),
+      (error) => isNovaError(error, 'conflict'),
+    );
+  }
+  using store = openServerStore(file);
+  const keys = createKeys(store);
+  assert.equal(keys.find(`e2b_${'cd'.repeat(20)}`)?.name, 'key:admin');
+  assert.equal(keys.list().find(({ id }) => id !== 'admin')?.revoked, true);
+});
+
+test('passwords verify, and tokens of a user who was removed do not', async () => {
+  const stored = await hashPassword('secret words');
+  assert.equal(await verifyPassword('secret words', stored), true);
+  assert.equal(await verifyPassword('secret word', stored), false);
+  using store = openServerStore(join(folder, 'users.sqlite'));
+  const users = createUsers(store, newSecret(), createLockout(3, 1000), 60);
+  await users.add('ann', 'a long password', 'user');
+  const { token } = await users.logIn('ann', 'a long password');
+  assert.equal((await users.find(token))?.role, 'user');
+  assert.equal(await users.find(`${token}x`), null);
+  users.remove('ann');
+  assert.equal(await users.find(token), null);
+});
+
+test('a name is locked for a while after wrong passwords', () => {
+  let now = 0;
+  const lockout = createLockout(2, 1000, () => now);
+  lockout.failed('a');
+  assert.equal(lockout.lockedUntilMs('a'), null);
+  lockout.failed('a');
+  assert.equal(lockout.lockedUntilMs('a'), 1000);
+  now = 1000;
+  assert.equal(lockout.lockedUntilMs('a'), null);
+  lockout.failed('a');
+  lockout.succeeded('a');
+  lockout.failed('a');
+  assert.equal(lockout.lockedUntilMs('a'), null);
+});
+
+test('every wrong credential is refused in the same words', async () => {
+  using store = openServerStore(join(folder, 'same.sqlite'));
+  const auth = createAuth(createKeys(store), createUsers(store, newSecret(), createLockout(3, 1000), 60), newSecret());
+  const texts = new Set<string>();
+  for (const headers of [
+    {},
+    { 'x-api-key': 'x' },
+    { authorization: 'Bearer a.b.c' },
+    { authorization: 'Basic eDp5' },
+    { 'x-api-key': `nova_${digits}` },
+  ]) {
+    await auth.authenticate(headers).catch((error: Error) => texts.add(error.message));
+  }
+  assert.equal(texts.size, 1);
+  assert.notEqual(auth.sandboxToken('a'), auth.trafficToken('a'));
+  assert.equal(matches(undefined, 'x'), false);
+  assert.equal(matches('x', 'x'), true);
+});
+
+test('a secret that others could read is closed again', () => {
+  const file = join(folder, 'secret');
+  writeFileSync(file, 'mine\n', { mode: 0o644 });
+  assert.equal(
+    secretFile(file, () => 'other'),
+    'mine',
+  );
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+});
+
+test('a store in use is not opened twice', () => {
+  const file = join(folder, 'held.sqlite');
+  using _held = openServerStore(file);
+  assert.throws(
+    () => openServerStore(file),
+    (error) => isNovaError(error, 'set_up_failed'),
+  );
+});

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isNovaError } from '@novasandbox/protocol';
+import { openServerStore } from '../store/server-store.ts';
+import { createIdempotency } from './idempotency.ts';
+
+test('done once for one key; another body is a conflict; what failed may be tried again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nova-idempotency-'));
+  try {
+    using store = openServerStore(join(folder, 'db'));
+    const idempotency = createIdempotency(store);
+    let done = 0;
+    const work = async (): Promise<{ status: number; body: string }> => {
+      done += 1;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return { status: 201, body: `"${done}"` };
+    };
+    const request = { principal: 'p', operation: 'o', key: 'k', content: { a: 1 } };
+    const both = await Promise.all([idempotency.answer(request, work), idempotency.answer(request, work)]);
+    assert.deepEqual(
+      both.map(({ body, replayed }) => [body, replayed]),
+      [
+        ['"1"', false],
+        ['"1"', true],
+      ],
+    );
+    assert.equal((await idempotency.answer(request, work)).body, '"1"');
+    await assert.rejects(idempotency.answer({ ...request, content: { a: 2 } }, work), (error) =>
+      isNovaError(error, 'idempotency_conflict'),
+    );
+    // One principal's key means nothing to another.
+    assert.equal((await idempotency.answer({ ...request, principal: 'q' }, work)).body, '"2"');
+    const failing = { ...request, key: 'f' };
+    await assert.rejects(idempotency.answer(failing, () => Promise.reject(new Error('no'))));
+    assert.equal((await idempotency.answer(failing, work)).body, '"3"');
+    await assert.rejects(idempotency.answer({ ...request, key: 'with space' }, work), (error) =>
+      isNovaError(error, 'invalid_argument'),
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

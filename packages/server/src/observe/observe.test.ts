@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Engine } from '@novasandbox/engine';
+import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import type { NovaEvent } from '@novasandbox/protocol/api';
+import { serverConfigSchema } from '../config/schema.ts';
+import { createActivity } from './activity.ts';
+import { createEvents } from './events.ts';
+import { createLimits } from './limits.ts';
+import { createRoster } from './roster.ts';
+
+const info = (id: string, state: SandboxInfo['state'], startedAt: string | null = 'then'): SandboxInfo =>
+  ({ id, state, startedAt, name: null, templateId: 'base', reason: null }) as SandboxInfo;
+
+/** A roster over a list that the test changes. */
+function rosterOf(list: () => SandboxInfo[] | Promise<SandboxInfo[]>) {
+  const told: NovaEvent[] = [];
+  const events = createEvents({ onEvent: (event) => void told.push(event) });
+  const engine = { sandboxes: { list: async () => list() } } as unknown as Engine;
+  const roster = createRoster(engine, events, () => undefined);
+  return { roster, engine, types: () => told.splice(0).map(({ type, vm_id }) => `${type} ${vm_id}`) };
+}
+
+test('changes are told once, whoever made them; what was there at the start is no news', async () => {
+  let list = [info('a', 'running')];
+  const { roster, types } = rosterOf(() => list);
+  await roster.refresh();
+  assert.deepEqual(types(), []);
+  roster.saw(info('a', 'paused'));
+  list = [info('a', 'paused'), info('b', 'creating', null)];
+  await roster.refresh();
+  assert.deepEqual(types(), ['vm.paused a', 'vm.creating b']);
+  list = [info('a', 'stopped'), info('b', 'running')];
+  await roster.refresh();
+  await roster.refresh();
+  assert.deepEqual(types(), ['vm.stopped a', 'vm.created b', 'vm.started b']);
+  list = [];
+  await roster.refresh();
+  assert.deepEqual(types(), ['vm.removed a', 'vm.stopped b', 'vm.removed b']);
+});
+
+test('a list that was begun before an operation ended does not undo what that told', async () => {
+  const slow = Promise.withResolvers<SandboxInfo[]>();
+  let list: () => SandboxInfo[] | Promise<SandboxInfo[]> = () => [info('a', 'running')];
+  const { roster, types } = rosterOf(() => list());
+  await roster.refresh();
+  list = () => slow.promise;
+  const refreshing = roster.refresh();
+  roster.saw(info('a', 'stopped'));
+  slow.resolve([info('a', 'running')]);
+  await refreshing;
+  assert.deepEqual(types(), ['vm.stopped a']);
+  assert.equal(roster.list()[0]?.state, 'stopped');
+});
+
+test('events are read from one on, by VM; a slow reader loses the oldest and ends with its signal', async () => {
+  const events = createEvents();
+  const over = new AbortController();
+  const all = events.subscribe({ vmId: 'a' }, over.signal)[Symbol.asyncIterator]();
+  events.emit('vm.started', 'b');
+  for (let index = 0; index < 1500; index++) events.emit('vm.started', 'a', { index });
+  const first = (await all.next()).value as NovaEvent;
+  assert.equal(first.data['index'], 500);
+  const later = events.subscribe({ since: first.id }, over.signal)[Symbol.asyncIterator]();
+  assert.equal(((await later.next()).value as NovaEvent).data['index'], 501);
+  over.abort();
+  assert.equal((await all.next()).done ?? false, true);
+});
+
+test('idle is measured from the last thing that ended', () => {
+  let now = 0;
+  const activity = createActivity(() => now);
+  assert.equal(activity.idleMs('a'), 0);
+  now = 5;
+  const first = activity.busy('a');
+  const second = activity.busy('a');
+  now = 10;
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  assert.equal(activity.idleMs('a'), 0);
+  second[Symbol.dispose]();
+  now = 17;
+  assert.equal(activity.idleMs('a'), 7);
+});
+
+test('places are given back, and counted with what runs', async () => {
+  const { roster, engine } = rosterOf(() => [info('a', 'running'), info('b', 'stopped')]);
+  await roster.refresh();
+  const config = serverConfigSchema.parse({ resources: { max_vms: 2 }, networking: { allow_internet: false } });
+  const limits = createLimits(engine, config, roster);
+  {
+    using _place = limits.reserve();
+    assert.throws(
+      () => limits.reserve(),
+      (error) => isNovaError(error, 'vm_limit_reached'),
+    );
+  }
+  limits.reserve()[Symbol.dispose]();
+  await assert.rejects(limits.check({}), /network/);
+  await limits.check({ enableNetwork: false });
+});
