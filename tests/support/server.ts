@@ -48,8 +48,8 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
   let url = '';
   let log = '';
   const start = async (): Promise<void> => {
-    const [command = '', ...argv] = [...novaCommand, 'serve', '--port', '0'];
-    child = spawn(command, argv, { env: { ...home.env, NOVA_SERVER_DRAIN_SECONDS: '2', ...env } });
+    const argv = [...novaCommand.slice(1), 'serve', '--port', '0'];
+    child = spawn(process.execPath, argv, { env: { ...home.env, NOVA_SERVER_DRAIN_SECONDS: '2', ...env } });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-20_000)));
     const said = await until(child.stdout, 'listens on').catch((error: unknown) => {
       throw new Error(`${String(error)}\n${log}`);
