@@ -133,7 +133,7 @@ def raise_network_error(error: httpx.TransportError, connection: Connection) -> 
         local = connection.socket is not None
         raise NetworkError(
             f"There is no daemon at {connection.place}: {error}",
-            code="unreachable",
+            code="server_unreachable",
             hint="Start it with `nova serve`, or set NOVA_API_URL." if local else "Is it running, and is that its address?",
         ) from error
     raise NetworkError(

@@ -67,7 +67,7 @@ class SyncTransport:
     def chunks(self, response: httpx.Response) -> Iterator[bytes]:
         """The body of an answer as it comes."""
         try:
-            yield from response.iter_raw()
+            yield from response.iter_bytes()
         except httpx.TransportError as error:
             raise_network_error(error, self.connection)
 
@@ -126,7 +126,7 @@ class AsyncTransport:
     async def chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """The body of an answer as it comes."""
         try:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 yield chunk
         except httpx.TransportError as error:
             raise_network_error(error, self.connection)

@@ -149,6 +149,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "host_resource_exhausted": ResourceError,
     "hypervisor_unavailable": UnavailableError,
     "shutting_down": UnavailableError,
+    "server_unreachable": NetworkError,
     "not_implemented": NotSupportedError,
     "feature_unsupported": NotSupportedError,
     "template_not_buildable": NotSupportedError,

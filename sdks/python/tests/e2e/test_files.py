@@ -1,3 +1,4 @@
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ def test_files_are_written_and_read(shared: Sandbox) -> None:
     assert shared.files.read("~/notes/today.md") == shared.files.read("/home/user/notes/today.md")
     shared.files.write("notes/today.md", b"\x00\xff", append=True)
     assert shared.files.read_bytes("notes/today.md")[-2:] == b"\x00\xff"
-    assert shared.files.read_bytes("notes/today.md", offset=2, length=2) == "ö".encode()[:0] + b"T\xc3"
+    assert shared.files.read_bytes("notes/today.md", offset=2, length=2) == b"T\xc3"
     with pytest.raises(ConflictError) as caught:
         shared.files.write("notes/today.md", "", exclusive=True)
     assert caught.value.code == "file_exists"
@@ -57,6 +58,15 @@ def test_what_is_not_there_is_said(shared: Sandbox) -> None:
         shared.files.read("/usr/bin/python3", max_bytes=10)
 
 
+def test_links_are_followed(shared: Sandbox) -> None:
+    shared.files.write("/tmp/links/target", "0123456789" * 100)
+    shared.commands.run("cd /tmp/links && ln -s target near && ln -s /tmp/links/near far && mkdir sub && ln -s ../far sub/x")
+    for link in ("near", "far", "sub/x"):
+        assert len(shared.files.read(f"/tmp/links/{link}")) == 1000
+        assert shared.files.read_bytes(f"/tmp/links/{link}", offset=995, length=50) == b"56789"
+    assert shared.files.stat("/tmp/links/near").symlink_target == "target"
+
+
 def test_names_of_every_kind(shared: Sandbox) -> None:
     for name in ("/tmp/a b", "/tmp/ü?&=%2F#", "/tmp/new\nline", "/tmp/it's"):
         shared.files.write(name, name)
@@ -66,14 +76,12 @@ def test_names_of_every_kind(shared: Sandbox) -> None:
 
 def test_large_files_come_and_go_in_pieces(shared: Sandbox, tmp_path: Path) -> None:
     source, back = tmp_path / "source", tmp_path / "back"
-    source.write_bytes(os.urandom(1024 * 1024) * 24)
+    source.write_bytes(os.urandom(1024 * 1024) * 8)
     source.chmod(0o750)
     assert shared.files.upload(source, "/tmp/large").mode == 0o750
     digest = shared.commands.run("sha256sum /tmp/large").stdout.split()[0]
     assert shared.files.download("/tmp/large", back) == source.stat().st_size
     assert back.read_bytes() == source.read_bytes()
-    import hashlib
-
     assert hashlib.sha256(source.read_bytes()).hexdigest() == digest
     first = next(shared.files.read_stream("/tmp/large"))
     assert source.read_bytes().startswith(first)
