@@ -50,10 +50,10 @@ export async function resumePaused(
   return resume(context, info, seconds);
 }
 
-/** A request has come for a paused sandbox: whether it runs now. It gets the time it was made with. */
-export async function resumedByTraffic(context: ServerContext, info: SandboxInfo): Promise<SandboxInfo | null> {
+/** A request has come for a sandbox: one that is paused and was made so is resumed, for the time it was made with. */
+export async function awake(context: ServerContext, info: SandboxInfo): Promise<SandboxInfo> {
   const { autoPause, autoResume } = traitsOf(info.labels);
-  if (info.state !== 'paused' || !autoResume) return null;
+  if (info.state !== 'paused' || !autoResume) return info;
   const { timeoutMs } = await context.engine.sandboxes.config(info.id);
   return resume(context, info, (timeoutMs - engineTimeoutMs(0, autoPause)) / 1000);
 }

@@ -2,17 +2,16 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { ServerContext } from '../context.ts';
 import { traitsOf } from '../e2b/labels.ts';
-import { resumedByTraffic } from '../e2b/life.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
-/** A running sandbox by its whole id; null when there is none or it does not run. `wakes`: the request may resume one that was made so. */
-export async function runningSandbox(context: ServerContext, id: string, wakes: boolean): Promise<SandboxInfo | null> {
+/** A sandbox that runs, or would be resumed by a request, by its whole id; null when there is none. */
+export async function reachableSandbox(context: ServerContext, id: string): Promise<SandboxInfo | null> {
   try {
     const info = await context.engine.sandboxes.get(id);
     // Names and prefixes are for people: a host name always says the whole id.
     if (info.id !== id) return null;
-    return info.state === 'running' ? info : wakes ? await resumedByTraffic(context, info) : null;
+    return info.state === 'running' || (info.state === 'paused' && traitsOf(info.labels).autoResume) ? info : null;
   } catch (error) {
     if (isNovaError(error, 'sandbox_not_found')) return null;
     throw error;

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ServerContext } from '../context.ts';
-import { mayUsePort, runningSandbox } from './access.ts';
+import { awake } from '../e2b/life.ts';
+import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
 import { answer, answerSocket, failure, sandboxGone, type Answer } from './answer.ts';
 import { createConnections } from './connections.ts';
@@ -30,12 +31,21 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (problem !== null) return answer(response, failure(400, `Bad request: ${problem}`));
     const sandboxId = target.kind === 'signed' ? await agent.signedFor(request) : target.sandboxId;
     if (sandboxId === null) return answer(response, failure(401, 'invalid signature'));
-    // Asking whether it runs must not make it run.
-    const info = await runningSandbox(context, sandboxId, request.url !== '/health');
+    const info = await reachableSandbox(context, sandboxId);
     if (info === null) return answer(response, sandboxGone(sandboxId));
+    const forAgent = target.kind === 'signed' || target.port === agentPort;
+    const refused = forAgent
+      ? agent.refuses(info, request)
+      : (await mayUsePort(context, info, request))
+        ? null
+        : forbidden;
+    if (refused !== null) return answer(response, refused);
+    // Asking whether it runs must not make it run.
+    if (info.state === 'paused' && forAgent && request.url === '/health')
+      return answer(response, sandboxGone(sandboxId));
+    const running = await awake(context, info);
     using _held = connections.hold(sandboxId, request.socket);
-    if (target.kind === 'signed' || target.port === agentPort) return agent.request(info, request, response);
-    if (!(await mayUsePort(context, info, request))) return answer(response, forbidden);
+    if (forAgent) return agent.request(running, request, response);
     return proxyRequest(context, target, limits, request, response);
   };
 
@@ -48,11 +58,12 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (target.kind !== 'port') return answerSocket(socket, failure(400, 'Bad request'));
     const problem = framingProblem(request.rawHeaders);
     if (problem !== null) return answerSocket(socket, failure(400, `Bad request: ${problem}`));
-    const info = await runningSandbox(context, target.sandboxId, true);
+    const info = await reachableSandbox(context, target.sandboxId);
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
-    if (target.port === agentPort) return answerSocket(socket, failure(426, 'The agent API speaks HTTP/1.1'));
-    using _held = connections.hold(info.id, socket);
+    if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API knows no upgrades'));
     if (!(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
+    await awake(context, info);
+    using _held = connections.hold(info.id, socket);
     return proxyUpgrade(context, target, limits, request, socket, head);
   };
 

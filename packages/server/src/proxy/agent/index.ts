@@ -4,9 +4,10 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import type { ServerContext } from '../../context.ts';
 import { mayUseAgent } from '../access.ts';
-import { answer, failure } from '../answer.ts';
+import { answer, failure, type Answer } from '../answer.ts';
 import { filesystemService } from './filesystem/service.ts';
 import { download } from './http/download.ts';
+import { wholeWithin, withoutSilence } from './http/body-time.ts';
 import { hasExpired, signatureOf, signedRequest, type Operation } from './http/signature.ts';
 import { upload } from './http/upload.ts';
 import { measure } from '../../e2b/usage.ts';
@@ -16,6 +17,9 @@ import { sandboxEnvironment, userOf, type Scope } from './scope.ts';
 
 /** What E2B's clients expect on port 49983 of a sandbox; served by the host over the engine. */
 export interface AgentApi {
+  /** Why the request may not use the agent API; null: it may. */
+  refuses(info: SandboxInfo, request: IncomingMessage): Answer | null;
+  /** Serves a request that is not refused, of a sandbox that runs. */
   request(info: SandboxInfo, request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** The sandbox whose token a signed URL was made with, when it does not name one; null: none. */
   signedFor(request: IncomingMessage): Promise<string | null>;
@@ -25,6 +29,7 @@ export interface AgentApi {
 const maxMessageBytes = 16 * 1024 * 1024;
 
 export function createAgentApi(context: ServerContext): AgentApi {
+  const bodyMs = context.config.server.body_timeout_seconds * 1000;
   const scopes = new WeakMap<object, Scope>();
   const rpc = connectNodeAdapter({
     grpc: false,
@@ -39,16 +44,21 @@ export function createAgentApi(context: ServerContext): AgentApi {
   });
 
   return {
+    refuses: (info, request) => refusal(context, info, request),
     async request(info, request, response) {
       const { path, query } = split(request.url ?? '/');
       const scope: Scope = { context, info, user: userOf(request.headers), response };
       const { method = 'GET' } = request;
       if (path === '/health' && method === 'GET') return void response.writeHead(204).end();
-      if (path === '/files' && (method === 'GET' || method === 'POST')) return files(scope, request, query);
-      if (!mayUseAgent(context, info, request.headers)) return unauthorised(scope, path);
+      if (path === '/files' && (method === 'GET' || method === 'POST')) {
+        if (method === 'POST') withoutSilence(request, bodyMs);
+        return files(scope, request, query);
+      }
       if (/^\/(?:process\.Process|filesystem\.Filesystem)\//.test(path)) {
         const closed = Promise.withResolvers<void>();
         response.once('close', () => closed.resolve());
+        // Only StreamInput sends as it goes.
+        if (!path.endsWith('/StreamInput')) wholeWithin(request, bodyMs);
         scopes.set(request, scope);
         rpc(request, response);
         return closed.promise;
@@ -71,26 +81,26 @@ export function createAgentApi(context: ServerContext): AgentApi {
 
 const operationOf = ({ method }: IncomingMessage): Operation => (method === 'GET' ? 'read' : 'write');
 
-async function files(scope: Scope, request: IncomingMessage, query: URLSearchParams): Promise<void> {
-  const { context, info, response } = scope;
-  const signed = signedRequest(query, operationOf(request));
-  if (!mayUseAgent(context, info, request.headers)) {
-    if (signed === null) return unauthorised(scope, '/files');
-    const expected = signatureOf(signed, context.auth.sandboxToken(info.id));
-    if (!context.auth.matches(signed.signature, expected)) return answer(response, failure(401, 'invalid signature'));
-    if (hasExpired(signed, Date.now())) return answer(response, failure(401, 'signature is already expired'));
+/** Only whether it lives can be asked without the token; files also with a signature made with it. */
+function refusal(context: ServerContext, info: SandboxInfo, request: IncomingMessage): Answer | null {
+  const { path, query } = split(request.url ?? '/');
+  if (path === '/health' || mayUseAgent(context, info, request.headers)) return null;
+  const signed = path === '/files' ? signedRequest(query, operationOf(request)) : null;
+  if (signed === null) {
+    const message = 'unauthorized access, please provide a valid access token or method signing if applicable';
+    const rpcCode = { status: 401, body: { code: 'unauthenticated', message } };
+    return /^\/(?:process|filesystem)\./.test(path) ? rpcCode : failure(401, message);
   }
+  const expected = signatureOf(signed, context.auth.sandboxToken(info.id));
+  if (!context.auth.matches(signed.signature, expected)) return failure(401, 'invalid signature');
+  return hasExpired(signed, Date.now()) ? failure(401, 'signature is already expired') : null;
+}
+
+async function files(scope: Scope, request: IncomingMessage, query: URLSearchParams): Promise<void> {
   const named = query.get('username');
   const asUser = named === null || named === '' ? scope : { ...scope, user: named };
   const path = query.get('path');
   return request.method === 'GET' ? download(asUser, request, path ?? '') : upload(asUser, request, path);
-}
-
-function unauthorised({ response }: Scope, path: string): void {
-  const message = 'unauthorized access, please provide a valid access token or method signing if applicable';
-  if (/^\/(?:process|filesystem)\./.test(path))
-    answer(response, { status: 401, body: { code: 'unauthenticated', message } });
-  else answer(response, failure(401, message));
 }
 
 async function metrics({ context, info }: Scope): Promise<unknown> {
