@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
-import { Pool } from 'undici';
 import type { ByteSource } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { routes } from '@novasandbox/protocol/api';
 import type { Endpoint } from './address.ts';
 import { callerError, cancelled, connectionError, errorOfAnswer, isAborted } from './remote-error.ts';
+import { connectionPool } from './pool.ts';
 import { pathOf, routeOf, type Operation, type Params, type Query } from './route-path.ts';
 
 type RouteOf<O extends Operation> = (typeof routes)[O];
@@ -38,7 +38,7 @@ const maxAnswerBytes = 64 * 1024 * 1024;
 
 export function createHttp(endpoint: Endpoint): HttpClient {
   const { socketPath, origin, prefix, name } = endpoint;
-  const pool = new Pool(origin, {
+  const pool = connectionPool(origin, {
     // Each stream that is open takes one; too few, and calls would wait for streams to end.
     connections: 512,
     connect: { timeout: connectMs, ...(socketPath === undefined ? {} : { socketPath }) },
