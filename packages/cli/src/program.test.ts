@@ -92,3 +92,19 @@ test('completion scripts are valid for their shells', () => {
     if (check.error === undefined) assert.equal(check.stderr, '', shell);
   }
 });
+
+test('a daemon can be named before the verb and after it', () => {
+  const at = ['--api-url', 'http://127.0.0.1:1'];
+  for (const argv of [
+    [...at, 'ls'],
+    ['ls', ...at],
+    ['template', 'ls', ...at],
+    [`${at.join('=')}`, 'inspect', 'box'],
+  ]) {
+    const { status, stderr } = nova(...argv);
+    assert.equal(status, 1, argv.join(' '));
+    assert.match(stderr, /The daemon at http:\/\/127\.0\.0\.1:1 cannot be reached/, argv.join(' '));
+  }
+  assert.match(nova('--embedded', ...at, 'ls').stderr, /does not go with apiUrl/);
+  assert.match(nova('run', '--api-url', 'nonsense', '--', 'true').stderr, /is not of the form http/);
+});
