@@ -22,7 +22,7 @@ export const e2b: Measure = {
     const { url, apiKey, engine } = daemon;
     const box = await client.Sandbox.create({ apiKey, apiUrl: url, sandboxUrl: url, timeoutMs: 600_000 });
 
-    const rounds = quick ? 10 : 100;
+    const rounds = quick ? 10 : 50;
     const login = ['/bin/bash', '-l', '-c', 'true'];
     const [own, through] = await turns(
       rounds,
