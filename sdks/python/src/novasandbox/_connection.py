@@ -59,6 +59,7 @@ class Connection:
 
 def connection_of(options: ConnectionOptions) -> Connection:
     """Resolves options and environment. Nothing is opened."""
+    check_options(options, ConnectionOptions)
     home = options.get("home")
     url = options.get("api_url") or (os.environ.get("NOVA_API_URL") if home is None else None)
     key = options.get("api_key") or os.environ.get("NOVA_API_KEY")
@@ -74,6 +75,13 @@ def connection_of(options: ConnectionOptions) -> Connection:
         request_timeout=default_request_timeout if timeout is None else timeout,
         http_transport=options.get("http_transport"),
     )
+
+
+def check_options(options: Mapping[str, Any], kind: Any) -> None:
+    """A misspelt option is an error, as it is of any function."""
+    unknown = sorted(set(options) - set(kind.__annotations__))
+    if unknown:
+        raise TypeError(f"there is no option {', '.join(unknown)}")
 
 
 def connection_part(options: Mapping[str, Any]) -> ConnectionOptions:

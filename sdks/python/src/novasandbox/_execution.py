@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Callable, Deque, List, NamedTuple, Optional
 
 from ._api import guest
+from ._connection import check_options
 from ._options import RunOptions
 from ._request import Request
 from .errors import GuestError, NetworkError, NovaError, TimedOutError, error_of
@@ -81,6 +82,7 @@ class Execution:
         process_id: Optional[int] = None,
         default_max_bytes: int = foreground_bytes,
     ) -> None:
+        check_options(options, RunOptions)
         limit = options.get("max_output_bytes")
         kept = default_max_bytes if limit is None else limit
         self.sandbox_id = sandbox_id

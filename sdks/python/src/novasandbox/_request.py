@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Callable, Generic, Mapping, NoReturn, Optional, Type, TypeVar
@@ -78,6 +79,10 @@ def given(**fields: Any) -> dict[str, Any]:
 
 def idempotency_key(key: Optional[str] = None) -> Mapping[str, str]:
     """The header under which a repeated request is done once."""
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+        raise InvalidArgumentError(
+            "idempotency_key: must be 1 to 200 printable characters without spaces.", code="invalid_argument"
+        )
     return {"idempotency-key": key if key is not None else uuid.uuid4().hex}
 
 

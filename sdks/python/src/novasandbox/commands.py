@@ -7,6 +7,7 @@ from typing import List, Literal, Optional, Union, overload
 from typing_extensions import Unpack
 
 from ._api import guest
+from ._connection import check_options
 from ._execution import Execution, background_bytes, describe, result_of_executed
 from ._options import RunOptions
 from ._transport import SyncTransport
@@ -98,6 +99,7 @@ class Commands:
 
 def refuse_callbacks(options: RunOptions) -> None:
     """A command that may be answered from memory has nothing to stream."""
+    check_options(options, RunOptions)
     if options.get("on_stdout") is not None or options.get("on_stderr") is not None:
         raise one_or_the_other("callbacks")
 

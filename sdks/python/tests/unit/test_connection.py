@@ -64,3 +64,15 @@ def test_what_answers_is_not_the_daemon() -> None:
         with pytest.raises(NetworkError) as caught:
             Sandbox.connect("x", api_url="http://x", http_transport=transport)
         assert caught.value.status_code == response.status_code
+
+
+def test_misspelt_options_are_errors() -> None:
+    transport = httpx.MockTransport(lambda _request: httpx.Response(204))
+    options: Any = {"api_url": "http://x", "http_transport": transport}
+    misspelt: Any = {"memory": 5}
+    with pytest.raises(TypeError, match="memory"):
+        Sandbox.create(**options, **misspelt)
+    with pytest.raises(TypeError, match="memory"):
+        Sandbox.list(**options, **misspelt)
+    with pytest.raises(InvalidArgumentError, match="idempotency_key"):
+        Sandbox.create(**options, idempotency_key="a\nb")

@@ -161,6 +161,13 @@ def test_an_error_within_a_stream() -> None:
     assert json.loads(daemon.requests[-1].content) == {"signal": "SIGKILL"}
 
 
+def test_misspelt_options_of_commands_are_errors() -> None:
+    misspelt: Any = {"timeoutt": 5}
+    for how in ({}, {"background": True}, {"idempotency_key": "k"}):
+        with pytest.raises(TypeError, match="timeoutt"):
+            sandbox(Daemon()).commands.run("x", **how, **misspelt)
+
+
 def test_lists_are_read_to_their_end() -> None:
     def page(cursor: Any) -> httpx.Response:
         return httpx.Response(200, json={"vms": [VM], "total": 2, "next_cursor": cursor})

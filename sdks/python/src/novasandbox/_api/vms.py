@@ -6,7 +6,8 @@ from typing import Any, Iterable, Mapping, Optional
 
 from typing_extensions import Unpack
 
-from .._options import CreateOptions
+from .._connection import check_options
+from .._options import CreateOptions, SandboxOptions
 from .._request import Request, as_model, given, idempotency_key, nothing, segment
 from ..errors import InvalidArgumentError
 from ..models import (
@@ -28,6 +29,7 @@ _info = as_model(SandboxInfo)
 
 def create(template: str, **options: Unpack[CreateOptions]) -> Request[SandboxInfo]:
     """A sandbox that runs when this is answered."""
+    check_options(options, SandboxOptions)
     body = given(
         name=options.get("name"),
         template=template,

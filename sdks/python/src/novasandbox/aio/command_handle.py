@@ -56,6 +56,8 @@ class AsyncCommandHandle:
         self._execution = execution
         self._started = asyncio.Event()
         self._task = asyncio.create_task(read_to_end(transport, execution, self._started.set))
+        # Nobody has to wait for a command: its failure is then nobody's.
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     @classmethod
     async def begin(cls, transport: AsyncTransport, execution: Execution) -> AsyncCommandHandle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import AsyncIterator, Dict, List, Optional, Union
+from typing import AsyncGenerator, Dict, List, Optional, Union
 
 from .. import _paths
 from .._api import files as api
@@ -40,15 +40,19 @@ class AsyncFiles:
     ) -> bytes:
         """A file, or `length` bytes of it from `offset` on."""
         content = bytearray()
-        async for chunk in self.read_stream(path, user=user, offset=offset, length=length):
-            content += chunk
-            if len(content) > max_bytes:
-                raise _paths.too_large(path, max_bytes)
+        stream = self.read_stream(path, user=user, offset=offset, length=length)
+        try:
+            async for chunk in stream:
+                content += chunk
+                if len(content) > max_bytes:
+                    raise _paths.too_large(path, max_bytes)
+        finally:
+            await stream.aclose()
         return bytes(content)
 
     async def read_stream(
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """A file of any size, at the pace it is read."""
         request = api.read(self._id, await self._resolve(path, user), user=user, offset=offset, length=length)
         async with self._transport.stream(request) as response:
@@ -85,8 +89,12 @@ class AsyncFiles:
         """Copies a file of the sandbox to this machine; the number of bytes. The file appears when it is whole."""
         size = 0
         with replacing(local_path) as file:
-            async for chunk in self.read_stream(path, user=user):
-                size += await asyncio.to_thread(file.write, chunk)
+            stream = self.read_stream(path, user=user)
+            try:
+                async for chunk in stream:
+                    size += await asyncio.to_thread(file.write, chunk)
+            finally:
+                await stream.aclose()
         return size
 
     async def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
