@@ -24,7 +24,7 @@ def rejects(kind, work):
     raise AssertionError(f"{kind.__name__} was not raised")
 
 
-def eventually(what, is_so, within=15):
+def eventually(what, is_so, within=60):
     until = time.monotonic() + within
     while not is_so():
         assert time.monotonic() < until, f"not within {within} s: {what}"
