@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { NovaError, type SandboxState } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
@@ -31,6 +31,13 @@ interface Row {
 export function openSqliteStore(file: string): Store {
   const db = new DatabaseSync(file, { timeout: 10_000 });
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
+  const statements = new Map<string, StatementSync>();
+  /** Prepared once: parsing costs more than running. */
+  const prepare = (sql: string): StatementSync => {
+    const known = statements.get(sql) ?? db.prepare(sql);
+    statements.set(sql, known);
+    return known;
+  };
   const transaction = <T>(work: () => T): T => {
     db.exec('BEGIN IMMEDIATE');
     try {
@@ -42,7 +49,7 @@ export function openSqliteStore(file: string): Store {
       throw error;
     }
   };
-  const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  const version = (): number => Number(prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version() === 0) {
     transaction(() => {
       // Another process may have made it meanwhile.
@@ -61,12 +68,12 @@ export function openSqliteStore(file: string): Store {
 
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
-      db
-        .prepare(`SELECT sequence, record FROM sandboxes WHERE ${where} ORDER BY sequence`)
-        .all(...values) as unknown as Row[]
+      prepare(`SELECT sequence, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
+        ...values,
+      ) as unknown as Row[]
     ).map(read);
   const write = (record: SandboxRecord): void => {
-    db.prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
+    prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
       record.name,
       record.state,
       JSON.stringify(record),
@@ -93,9 +100,12 @@ export function openSqliteStore(file: string): Store {
           machine: null,
           reason: null,
         };
-        const { lastInsertRowid } = db
-          .prepare('INSERT INTO sandboxes (id, name, state, record) VALUES (?, ?, ?, ?)')
-          .run(row.id, row.name, row.state, '{}');
+        const { lastInsertRowid } = prepare('INSERT INTO sandboxes (id, name, state, record) VALUES (?, ?, ?, ?)').run(
+          row.id,
+          row.name,
+          row.state,
+          '{}',
+        );
         const record = { ...row, sequence: Number(lastInsertRowid) };
         write(record);
         return record;
@@ -124,14 +134,14 @@ export function openSqliteStore(file: string): Store {
     },
     removeSandbox(id) {
       transaction(() => {
-        db.prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
-        db.prepare('DELETE FROM leases WHERE thing = ?').run(id);
+        prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
+        prepare('DELETE FROM leases WHERE thing = ?').run(id);
       });
     },
     takeLease(thing, count) {
       return transaction(() => {
         const held = new Set<number>();
-        const rows = db.prepare('SELECT number, pid, start_time FROM leases WHERE thing = ?').all(thing);
+        const rows = prepare('SELECT number, pid, start_time FROM leases WHERE thing = ?').all(thing);
         for (const row of rows) {
           if (isAlive({ pid: Number(row['pid']), startTime: String(row['start_time']) }))
             held.add(Number(row['number']));
@@ -139,7 +149,7 @@ export function openSqliteStore(file: string): Store {
         for (let number = 0; number < count; number++) {
           if (held.has(number)) continue;
           const { pid, startTime } = ownIdentity();
-          db.prepare('INSERT OR REPLACE INTO leases (thing, number, pid, start_time) VALUES (?, ?, ?, ?)').run(
+          prepare('INSERT OR REPLACE INTO leases (thing, number, pid, start_time) VALUES (?, ?, ?, ?)').run(
             thing,
             number,
             pid,
@@ -152,7 +162,7 @@ export function openSqliteStore(file: string): Store {
     },
     releaseLease(thing, number) {
       const { pid, startTime } = ownIdentity();
-      db.prepare('DELETE FROM leases WHERE thing = ? AND number = ? AND pid = ? AND start_time = ?').run(
+      prepare('DELETE FROM leases WHERE thing = ? AND number = ? AND pid = ? AND start_time = ?').run(
         thing,
         number,
         pid,
