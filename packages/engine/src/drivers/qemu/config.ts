@@ -109,10 +109,11 @@ function devices(spec: MachineSpec, at: (name: string) => string): string[] {
     const readOnly = drive.readOnly ? 'on' : 'off';
     if (drive.foreign) args.push('-add-fd', `fd=${descriptor++},set=${index + 1}`);
     const file = drive.foreign ? `/dev/fdset/${index + 1}` : escape(drive.path);
+    // Opened once, as it will be used: of a foreign drive there is no other descriptor.
     // A full host disk is an I/O error in the guest: the default would stop the guest until somebody notices.
     args.push(
       '-drive',
-      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},discard=unmap,werror=report,rerror=report`,
+      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},auto-read-only=off,discard=unmap,werror=report,rerror=report`,
     );
     args.push('-device', `virtio-blk-device,drive=drive${index},${bus()}`);
   });
