@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { z } from 'zod';
@@ -15,6 +15,8 @@ import { kernelDefect, kernelRelease } from './vmlinux.ts';
 
 /** Name of the kernel a template may bring along. */
 export const templateKernelFile = 'vmlinux';
+/** Its modules, as `/lib/modules/<release>` has them; missing where everything a guest needs is built in. */
+const templateModulesFolder = 'modules';
 
 const chosenSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/), release: z.string() });
 
@@ -86,9 +88,12 @@ async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: stri
       hint: `Put an uncompressed kernel with CONFIG_PVH into the folder of the template "${template.template.template_id}".`,
     });
   }
-  const digest = sha256(content);
+  const modules = join(template.directory, templateModulesFolder);
+  const modular = existsSync(join(modules, 'modules.order'));
+  const digest = sha256(modular ? Buffer.concat([content, await readFile(join(modules, 'modules.order'))]) : content);
   await publish(layout, 'kernel', async (work) => {
     await writeFile(join(work, 'vmlinux'), content, { mode: 0o644 });
+    if (modular) await cp(modules, join(work, 'modules'), { recursive: true });
     await flush(join(work, 'vmlinux'));
     return layout.kernel(digest);
   });
