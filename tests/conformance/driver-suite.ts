@@ -89,6 +89,10 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
     assert.equal(machine.resume !== undefined, driver.features.pause);
     assert.equal(machine.snapshot !== undefined, driver.features.snapshot);
     assert.equal(driver.restore !== undefined, driver.features.restore);
+    assert.equal(machine.resize !== undefined, driver.features.resize);
+    assert.equal(machine.setBalloon !== undefined, driver.features.balloon);
+    assert.equal(machine.addDrive !== undefined, driver.features.hotplug);
+    assert.equal(machine.removeDevice !== undefined, driver.features.hotplug);
     await machine.stop();
     await nothingLeft(spec);
   });
@@ -206,9 +210,9 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
       const { bootId } = await agent.info();
       await agent.quiesce({ dropCaches: false, trim: false });
       await agent.close();
-      const snapshot = await original.snapshot?.({});
+      const snapshot = await original.snapshot?.(directory, {});
       assert.ok(snapshot !== undefined);
-      await original.exited;
+      await original.stop();
       const memory = await readFile(join(directory, 'ram'));
 
       const specs = [await specOf(), await specOf()];

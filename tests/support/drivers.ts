@@ -24,7 +24,7 @@ export async function driversOf(layout: Layout, name: 'qemu' | 'process'): Promi
   }
   const kernel = await images.kernel(await loadTemplate(layout, 'base'), {});
   const initramfs = await images.initramfs(kernel, {});
-  const guest = { kernel: kernel.path, initramfs: initramfs.path, kernelArguments: ['nova.channel=serial'] };
+  const guest = { kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
   return {
     driver: createQemuDriver({ probeDirectory: layout.probeDirectory, probeGuest: () => Promise.resolve(guest) }),
     guest,

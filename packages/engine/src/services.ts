@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type {
   Change,
+  DriverFeatures,
   Entry,
   HypervisorName,
   ProgressSink,
@@ -18,7 +19,7 @@ import type {
   GuestInfo,
   GuestProcess,
 } from './ports/guest-agent.ts';
-import type { DriverFeatures, DriverProbe } from './ports/vmm-driver.ts';
+import type { DriverProbe } from './ports/vmm-driver.ts';
 
 /**
  * What the engine offers, service by service. The SDK speaks these interfaces, so that the same `Sandbox` class works on the engine in

@@ -1,4 +1,5 @@
 export * from './commands.ts';
+export * from './driver-features.ts';
 export * from './errors.ts';
 export * from './files.ts';
 export * from './parse.ts';

@@ -1,21 +1,15 @@
 import type { Duplex } from 'node:stream';
-import type { HypervisorName, ProgressSink } from '@novasandbox/protocol';
+import type { DriverFeatures, HypervisorName, ProgressSink } from '@novasandbox/protocol';
 
 /**
  * The seam to a hypervisor. A driver knows how to start, restore and end one VMM process; it holds no policy, no database and no
  * list of sandboxes. One conformance suite runs against every driver (tests/conformance).
  */
 
-/** What a driver can do, as data: callers read these, never a driver's name. Each optional method is there exactly when its feature says so. */
-export interface DriverFeatures {
-  /** The guest has a kernel of its own. False only for the process driver. */
-  readonly virtualMachine: boolean;
-  readonly pause: boolean;
-  readonly snapshot: boolean;
-  readonly restore: boolean;
-  /** Clones of one snapshot share its unmodified memory pages on the host. */
-  readonly sharedMemoryClones: boolean;
-  readonly network: boolean;
+/** Of one drive or one direction of one network; what is left out is not limited. */
+export interface RateLimit {
+  readonly bytesPerSecond?: number | undefined;
+  readonly operationsPerSecond?: number | undefined;
 }
 
 export interface DriverProbe {
@@ -34,6 +28,7 @@ export interface Drive {
   readonly readOnly: boolean;
   /** The caller's own file: it is opened by us and handed over open, its owner and mode stay as they are. */
   readonly foreign: boolean;
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 export interface MachineSpec {
@@ -49,7 +44,11 @@ export interface MachineSpec {
   readonly vcpus: number;
   readonly kernel: string;
   readonly initramfs: string;
-  /** Words for the guest's command line; the driver adds its own (console, TSC). */
+  /** Firmware image that boots the first drive instead of `kernel` and `initramfs`, which are then empty. */
+  readonly firmware?: string | undefined;
+  /** The guest is Windows or asks for its hypervisor's interfaces. */
+  readonly hyperv?: boolean | undefined;
+  /** Words for the guest's command line; the driver adds its own (console, channel to the agent, TSC). */
   readonly kernelArguments: readonly string[];
   readonly drives: readonly Drive[];
   readonly network: NetworkSpec;
@@ -59,7 +58,17 @@ export interface MachineSpec {
 
 export type NetworkSpec =
   | { readonly mode: 'none' }
-  | { readonly mode: 'user'; readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[] };
+  | { readonly mode: 'user'; readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[] }
+  | {
+      readonly mode: 'tap';
+      /** Network namespace by its name (ip-netns(8)); the VMM runs in it. */
+      readonly namespace: string;
+      /** Name of the tap device in it, for the VMM to attach to. */
+      readonly tap: string;
+      /** Of the guest's interface; the same in every slot, so that clones of a snapshot keep a working network. */
+      readonly mac: string;
+      readonly rateLimit?: RateLimit | undefined;
+    };
 
 /** A memory snapshot on disk: `directory` holds files only its driver reads. Immutable once made: clones map it. */
 export interface SnapshotFiles {
@@ -103,8 +112,25 @@ export interface Machine extends AsyncDisposable {
   connect(channel: number, options: { readonly signal?: AbortSignal | undefined }): Promise<Duplex>;
   pause?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   resume?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
-  /** Writes memory and device state. The machine must have been launched with `snapshotTo`; it is ended afterwards. */
-  snapshot?(options: { readonly signal?: AbortSignal | undefined }): Promise<SnapshotFiles>;
+  /**
+   * Writes memory and device state into `directory`, which exists. With the feature `liveSnapshot` the machine goes on as it was, running or
+   * paused; without it, it must have been launched with `snapshotTo: directory` and has ended afterwards. `diff`, where the driver can:
+   * only the memory changed since its last snapshot, into a directory that holds a copy of that one. Drives are the caller's to copy.
+   */
+  snapshot?(
+    directory: string,
+    options: { readonly signal?: AbortSignal | undefined; readonly kind?: 'full' | 'diff' },
+  ): Promise<SnapshotFiles>;
+  /** vCPUs and memory from now on, within what the machine was launched for. Feature `resize`. */
+  resize?(
+    to: { readonly vcpus?: number | undefined; readonly memoryMb?: number | undefined },
+    options: { readonly signal?: AbortSignal | undefined },
+  ): Promise<void>;
+  /** Memory the guest has to give back to the host, MiB; 0 returns all. Feature `balloon`. */
+  setBalloon?(reclaimMb: number, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Adds a drive to the running guest and returns the device's name for `removeDevice`. Feature `hotplug`. */
+  addDrive?(drive: Drive, options: { readonly signal?: AbortSignal | undefined }): Promise<string>;
+  removeDevice?(name: string, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   stats(): Promise<MachineStats>;
   /** Ends the VMM process: politely for `graceMs`, then by force. Returns when it has ended and its sockets are gone. */
   stop(options?: { readonly graceMs?: number }): Promise<void>;
@@ -127,6 +153,7 @@ export interface LaunchOptions {
 
 export interface VmmDriver {
   readonly name: HypervisorName;
+  /** Each optional method is there exactly when its feature says so. */
   readonly features: DriverFeatures;
   /**
    * Whether it works on this host, proved by doing it. Cached by the driver for as long as host boot and binary stay the same. The first time a kernel

@@ -33,7 +33,7 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
   const drives: Drive[] = [
     { path: config.rootfsPath ?? images.root.path, readOnly: true, foreign: config.rootfsPath !== undefined },
   ];
-  const words = ['nova.root=vda', 'nova.channel=serial'];
+  const words = ['nova.root=vda'];
   if (config.readOnlyRootfs) {
     words.push('nova.write=none');
   } else {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
-import { NovaError, type HypervisorName, type SandboxConfig } from '@novasandbox/protocol';
+import { NovaError, type DriverFeatures, type HypervisorName, type SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
@@ -35,10 +35,10 @@ export async function planSandbox(
   if (config.rootfsPath !== undefined) await requireFile(config.rootfsPath, 'rootfsPath');
   for (const drive of config.extraDrives) await requireFile(drive.path, 'extraDrives');
   const { driver, accelerator } = await chooseDriver(context, config.hypervisor, options);
-  if (config.enableNetwork && config.hostPort !== undefined && !driver.features.network) {
+  if (config.enableNetwork && config.hostPort !== undefined && !driver.features.userNetwork) {
     throw new NovaError(
       'feature_unsupported',
-      `The hypervisor ${driver.name} cannot forward ports: ${withFeature(context, 'network')} can.`,
+      `The hypervisor ${driver.name} cannot forward ports: ${withFeature(context, 'userNetwork')} can.`,
     );
   }
   if (!config.enableNetwork && config.hostPort !== undefined) {
@@ -81,7 +81,7 @@ export async function chooseDriver(
   throw new NovaError('hypervisor_unavailable', `No hypervisor works on this host: ${reasons.join('; ')}`);
 }
 
-function withFeature(context: EngineContext, feature: 'network' | 'pause' | 'snapshot'): string {
+function withFeature(context: EngineContext, feature: keyof DriverFeatures): string {
   return [...context.drivers.values()]
     .filter((driver) => driver.features[feature])
     .map((driver) => driver.name)

@@ -122,7 +122,8 @@ async function make(
   await agent.quiesce({ dropCaches: false, trim: false }, { signal, timeoutMs: 60_000 });
   // The session ends at a frame boundary: clones need no flush before their first handshake.
   await agent.close();
-  await machine.snapshot?.({ signal });
+  await machine.snapshot?.(work, { signal });
+  await machine.stop();
   await rm(machineDirectory, { recursive: true });
 
   // Clones get copies of the disk; nobody but us opens this one.

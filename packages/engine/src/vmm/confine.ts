@@ -7,8 +7,8 @@ export interface Confinement {
   readonly uid: number | null;
   /** Groups it keeps besides, such as that of /dev/kvm. */
   readonly groups: readonly number[];
-  /** In a network namespace with nothing in it. */
-  readonly emptyNetwork: boolean;
+  /** In a network namespace with nothing in it, in the one with that name (ip-netns(8)), or in ours. */
+  readonly network: 'empty' | { readonly namespace: string } | null;
   /** cgroup.procs files to join. */
   readonly cgroupFiles: readonly string[];
   /** Largest file it may write, bytes: bounds its disk and its logs. */
@@ -30,7 +30,9 @@ export function confine(confinement: Confinement, command: readonly string[]): s
     'exec "$@"',
   ].join('\n');
   const chain = ['/bin/sh', '-c', script, 'vmm'];
-  if (confinement.emptyNetwork && canUnshareNetwork()) chain.push('unshare', '--net', '--');
+  if (confinement.network === 'empty' && canUnshareNetwork()) chain.push('unshare', '--net', '--');
+  if (confinement.network !== null && confinement.network !== 'empty')
+    chain.push('nsenter', `--net=/run/netns/${confinement.network.namespace}`, '--');
   if (canDropPrivileges()) {
     chain.push('setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
     if (confinement.uid !== null) chain.push(`--reuid=${confinement.uid}`, `--regid=${confinement.uid}`);

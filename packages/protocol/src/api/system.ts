@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { TemplateInfo } from '../template.ts';
+import { driverFeaturesSchema } from '../driver-features.ts';
 import { permissionSchema, roleSchema } from './permissions.ts';
 
 export const healthSchema = z.object({ status: z.literal('ok') });
@@ -29,7 +30,7 @@ export const systemInfoSchema = z.object({
       accelerator: z.string(),
       version: z.string(),
       reason: z.string(),
-      features: z.record(z.string(), z.boolean()),
+      features: driverFeaturesSchema,
     }),
   ),
 });

@@ -36,27 +36,18 @@ export function createRemoteEngine(address: DaemonAddress): Engine {
   };
 }
 
-function reportOfWire(wire: {
+function reportOfWire({
+  name,
+  features,
+  ...probe
+}: {
   readonly name: string;
   readonly available: boolean;
   readonly accelerator: string;
   readonly version: string;
   readonly reason: string;
-  readonly features: Readonly<Record<string, boolean>>;
+  readonly features: HypervisorReport['features'];
 }): HypervisorReport {
-  const { name, available, accelerator, version, reason, features } = wire;
-  const has = (feature: string): boolean => features[feature] === true;
-  return {
-    name: name as HypervisorReport['name'],
-    features: {
-      virtualMachine: has('virtualMachine'),
-      pause: has('pause'),
-      snapshot: has('snapshot'),
-      restore: has('restore'),
-      sharedMemoryClones: has('sharedMemoryClones'),
-      network: has('network'),
-    },
-    // Where the program lies on the daemon's host is not told.
-    probe: { available, accelerator, version, reason, binary: '' },
-  };
+  // Where the program lies on the daemon's host is not told.
+  return { name: name as HypervisorReport['name'], features, probe: { ...probe, binary: '' } };
 }

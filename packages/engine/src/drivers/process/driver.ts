@@ -1,38 +1,23 @@
-import { spawn } from 'node:child_process';
-import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { NovaError } from '@novasandbox/protocol';
+import { driverFeatures, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type {
-  DriverFeatures,
-  Machine,
-  MachineExit,
-  MachineRecord,
-  MachineSpec,
-  VmmDriver,
-} from '../../ports/vmm-driver.ts';
-import { hostUsage } from '../../vmm/host-usage.ts';
+import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
-import { identify, isAlive } from '../../vmm/process-identity.ts';
-import { terminate } from '../../vmm/terminate.ts';
+import { MachineProcess } from '../../vmm/machine-process.ts';
+import { isAlive } from '../../vmm/process-identity.ts';
+import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
-import { watchForEnd } from '../../vmm/watch-for-end.ts';
 
-const features: DriverFeatures = {
-  virtualMachine: false,
-  pause: false,
-  snapshot: false,
-  restore: false,
-  sharedMemoryClones: false,
-  network: false,
-};
+const features = driverFeatures({});
 
 const agentSocket = 'agent';
 const startTimeoutMs = 10_000;
+/** How long the agent may take to end what it has started, ms. */
+const graceMs = 2000;
 
 export interface ProcessDriverOptions {
   readonly agentBinary: (signal?: AbortSignal) => Promise<string>;
@@ -56,29 +41,21 @@ export function createProcessDriver({ agentBinary }: ProcessDriverOptions): VmmD
       }),
     snapshotKey: () => Promise.resolve('process'),
     launch: async (spec, { signal }) => start(spec, await agentBinary(signal), signal),
-    attach: (record) => Promise.resolve(isAlive(record) ? processMachine(record, null) : null),
+    attach: (record) => Promise.resolve(isAlive(record) ? new AgentProcess(record, null) : null),
   };
 }
 
 async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
   throwIfAborted(signal, 'before the agent was started');
   await using undo = new AsyncDisposableStack();
-  await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
-  undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
-  const log = await open(join(spec.directory, vmmLog), 'a', 0o600);
-  undo.defer(() => log.close());
+  await makeSocketDirectory(undo, spec);
   const socket = socketPath(spec.socketDirectory, agentSocket);
-  const child = spawn(binary, ['--listen', socket], {
-    detached: true,
-    cwd: spec.directory,
-    stdio: ['ignore', log.fd, log.fd],
+  const { identity, exit } = await spawnVmm(undo, {
+    spec,
+    command: [binary, '--listen', socket],
+    stdio: ['ignore', 'log', 'log'],
+    graceMs,
   });
-  const exit = Promise.withResolvers<MachineExit>();
-  child.once('exit', (code, name) => exit.resolve({ code, signal: name }));
-  child.once('error', () => exit.resolve({ code: null, signal: null }));
-  const identity = child.pid === undefined ? null : identify(child.pid);
-  if (identity === null) throw new NovaError('vmm_failed', `The agent ${binary} could not be started.`);
-  undo.defer(() => terminate(identity, 2000));
   const end = performance.now() + startTimeoutMs;
   while (!existsSync(socket)) {
     throwIfAborted(signal, 'while the agent was starting');
@@ -90,9 +67,7 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
     }
     await delay(1);
   }
-  await log.close();
   undo.move();
-  child.unref();
   const record: MachineRecord = {
     driver: 'process',
     id: spec.id,
@@ -102,29 +77,16 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
     channels: spec.channels,
     cgroup: null,
   };
-  return processMachine(record, exit.promise);
+  return new AgentProcess(record, exit);
 }
 
-function processMachine(record: MachineRecord, childExit: Promise<MachineExit> | null): Machine {
-  const watcher = new AbortController();
-  let exited: Promise<MachineExit> | undefined;
-  const machine: Machine = {
-    record,
-    get exited() {
-      exited ??= watchForEnd(record, childExit, watcher.signal);
-      return exited;
-    },
-    connect: (_channel, { signal }): Promise<Duplex> =>
-      connectUnixSocket(socketPath(record.socketDirectory, agentSocket), signal),
-    stats: () => hostUsage(record.pid),
-    stop: async ({ graceMs = 2000 } = {}) => {
-      // The agent ends what it has started when it is asked to go.
-      await terminate(record, graceMs);
-      watcher.abort();
-      await rm(record.socketDirectory, { recursive: true, force: true });
-    },
-    release: () => watcher.abort(),
-    [Symbol.asyncDispose]: () => machine.stop(),
-  };
-  return machine;
+class AgentProcess extends MachineProcess implements Machine {
+  connect(_channel: number, { signal }: { readonly signal?: AbortSignal | undefined }): Promise<Duplex> {
+    return connectUnixSocket(socketPath(this.record.socketDirectory, agentSocket), signal);
+  }
+
+  /** The agent ends what it has started when it is asked to go. */
+  override stop({ graceMs: wanted = graceMs }: { readonly graceMs?: number } = {}): Promise<void> {
+    return super.stop({ graceMs: wanted });
+  }
 }

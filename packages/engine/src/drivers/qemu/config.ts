@@ -139,6 +139,7 @@ function commandLine(spec: MachineSpec, accelerator: Accelerator): string {
     'loglevel=5',
     'random.trust_cpu=on',
     'mitigations=off',
+    'nova.channel=serial',
   ];
   const khz = accelerator.name === 'tcg' ? timestampCounterKhz() : null;
   // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it. On a busy host the watchdog would take it for

@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process';
-import { chown, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { chown, open, type FileHandle } from 'node:fs/promises';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { NovaError } from '@novasandbox/protocol';
+import { driverFeatures, NovaError } from '@novasandbox/protocol';
 import type {
-  DriverFeatures,
   LaunchOptions,
   Machine,
-  MachineExit,
   MachineRecord,
   MachineSpec,
   ProbeOptions,
@@ -17,22 +14,24 @@ import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, vmmUid } from '../../vmm/confine.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
-import { identify, isAlive } from '../../vmm/process-identity.ts';
-import { terminate } from '../../vmm/terminate.ts';
+import { isAlive } from '../../vmm/process-identity.ts';
+import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
-import { qemuMachine } from './machine.ts';
-import { probeQemu, type ProbeGuest, type QemuProbe } from './probe.ts';
+import { QemuMachine } from './machine.ts';
+import { probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
 import { ignoreSharedMemory, memoryFile, memoryGroup, migrationEnd, stateFile } from './snapshot.ts';
 
-const features: DriverFeatures = {
+const features = driverFeatures({
   virtualMachine: true,
   pause: true,
   snapshot: true,
   restore: true,
   sharedMemoryClones: true,
-  network: true,
-};
+  onDemandRestore: true,
+  userNetwork: true,
+});
 
 /** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
 const overheadMb = 256;
@@ -41,14 +40,7 @@ const extraThreads = 128;
 /** Logs may grow by as much beyond the largest disk. */
 const logBytes = 64 << 20;
 
-export interface QemuDriverOptions {
-  /** Where probe results are kept. */
-  readonly probeDirectory: string;
-  /** A guest to prove an accelerator with; asked for only when it comes to that. */
-  readonly probeGuest: ProbeGuest;
-}
-
-export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
+export function createQemuDriver(options: DriverOptions): VmmDriver {
   let known: Promise<QemuProbe> | undefined;
   const probe = (asked: ProbeOptions): Promise<QemuProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -102,7 +94,7 @@ export function createQemuDriver(options: QemuDriverOptions): VmmDriver {
       );
     },
     attach(record) {
-      return Promise.resolve(isAlive(record) ? qemuMachine({ record, childExit: null, snapshot: null }) : null);
+      return Promise.resolve(isAlive(record) ? new QemuMachine({ record, childExit: null, snapshot: null }) : null);
     },
   };
 }
@@ -131,12 +123,9 @@ async function start(
     processes: spec.vcpus + extraThreads,
   });
   if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
-  await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
-  undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
+  await makeSocketDirectory(undo, spec);
   if (uid !== null) await giveTo(uid, spec, snapshotTo);
 
-  const log = await open(join(spec.directory, vmmLog), 'a', 0o600);
-  undo.defer(() => log.close());
   const state = stateFrom === undefined ? null : await open(join(stateFrom, stateFile), 'r');
   if (state !== null) undo.defer(() => state.close());
 
@@ -149,36 +138,18 @@ async function start(
     {
       uid,
       groups: [...(kvm === null ? [] : [kvm.gid]), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
-      emptyNetwork: spec.network.mode === 'none',
+      network: spec.network.mode === 'none' ? 'empty' : null,
       cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
   );
-  const child = spawn(command[0] ?? '', command.slice(1), {
-    detached: true,
-    cwd: spec.directory,
-    env: { PATH: process.env['PATH'] ?? '' },
-    stdio: ['pipe', 'pipe', log.fd, state?.fd ?? 'ignore', ...foreign.map((file) => file.fd)],
+  const { child, identity, exit } = await spawnVmm(undo, {
+    spec,
+    command,
+    stdio: ['pipe', 'pipe', 'log', state?.fd ?? 'ignore', ...foreign.map((file) => file.fd)],
   });
-  const exit = Promise.withResolvers<MachineExit>();
-  child.once('exit', (code, name) => exit.resolve({ code, signal: name }));
-  child.once('error', (error) => {
-    exit.resolve({ code: null, signal: null });
-    process.emitWarning(`The VMM could not be started: ${error.message}`);
-  });
-  const identity = child.pid === undefined ? null : identify(child.pid);
-  if (identity === null || child.stdin === null || child.stdout === null) {
-    await exit.promise;
-    throw new NovaError(
-      'vmm_failed',
-      `QEMU could not be started: ${await fileTail(join(spec.directory, vmmLog), 2000)}`,
-    );
-  }
-  undo.defer(async () => {
-    await terminate(identity, 0);
-    await exit.promise;
-  });
+  if (child.stdin === null || child.stdout === null) throw new Error('QEMU was started without pipes');
 
   const qmp = openQmp(child.stdout, child.stdin);
   undo.defer(() => qmp.close());
@@ -195,10 +166,9 @@ async function start(
   }
 
   qmp.close();
-  await Promise.all([log, ...foreign].map((file) => file.close()));
+  await Promise.all(foreign.map((file) => file.close()));
   await state?.close();
   undo.move();
-  child.unref();
   const record: MachineRecord = {
     driver: 'qemu',
     id: spec.id,
@@ -210,7 +180,7 @@ async function start(
   };
   const { readOnlyMemory } = accelerator;
   const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
-  return qemuMachine({ record, childExit: exit.promise, snapshot });
+  return new QemuMachine({ record, childExit: exit, snapshot });
 }
 
 /** Loads the device state; the clone runs from then on. */

@@ -1,0 +1,46 @@
+import { rm } from 'node:fs/promises';
+import type { MachineExit, MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
+import { removeCgroup } from './cgroup.ts';
+import { hostUsage } from './host-usage.ts';
+import { terminate } from './terminate.ts';
+import { watchForEnd } from './watch-for-end.ts';
+
+/** What every machine has in common that is one process of the host: its end, its usage, its being stopped. */
+export abstract class MachineProcess implements AsyncDisposable {
+  readonly record: MachineRecord;
+  readonly #childExit: Promise<MachineExit> | null;
+  readonly #watcher = new AbortController();
+  #exited: Promise<MachineExit> | undefined;
+
+  /** @param childExit settles at the end of the process where it is our child; null: it is somebody else's and is looked at. */
+  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
+    this.record = record;
+    this.#childExit = childExit;
+  }
+
+  /** Looked for only once somebody wants to know. */
+  get exited(): Promise<MachineExit> {
+    this.#exited ??= watchForEnd(this.record, this.#childExit, this.#watcher.signal);
+    return this.#exited;
+  }
+
+  stats(): Promise<MachineStats> {
+    return hostUsage(this.record.pid);
+  }
+
+  async stop({ graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
+    // SIGTERM makes a VMM flush its disks and leave; the guest was asked before, by the engine.
+    await terminate(this.record, graceMs);
+    this.#watcher.abort();
+    await rm(this.record.socketDirectory, { recursive: true, force: true });
+    if (this.record.cgroup !== null) await removeCgroup(this.record.cgroup);
+  }
+
+  release(): void {
+    this.#watcher.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import type { MachineExit, MachineSpec } from '../ports/vmm-driver.ts';
+import { fileTail, vmmLog } from './logs.ts';
+import { identify, type ProcessIdentity } from './process-identity.ts';
+import { terminate } from './terminate.ts';
+
+export interface VmmProcess {
+  readonly child: ChildProcess;
+  readonly identity: ProcessIdentity;
+  /** Settles when it has ended; never rejects. */
+  readonly exit: Promise<MachineExit>;
+}
+
+export interface SpawnOptions {
+  /** The machine's: its directory is where the process runs and logs. */
+  readonly spec: Pick<MachineSpec, 'directory'>;
+  readonly command: readonly string[];
+  /** Standard streams and descriptors to inherit; the log of the VMM is put where this says `log`. */
+  readonly stdio: readonly (number | 'ignore' | 'pipe' | 'log')[];
+  /** How long the process may take to end by itself when it has to be undone, ms. */
+  readonly graceMs?: number;
+}
+
+/** Makes the folder of a machine's sockets; undone with the rest. */
+export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
+  await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
+  undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
+}
+
+/**
+ * Starts a VMM that outlives this process. Whatever goes wrong later, `undo` ends it. Rejects with `vmm_failed` and what it said when it
+ * cannot be started.
+ */
+export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions): Promise<VmmProcess> {
+  const { spec, command } = options;
+  await using log: FileHandle = await open(join(spec.directory, vmmLog), 'a', 0o600);
+  const stdio: StdioOptions = options.stdio.map((each) => (each === 'log' ? log.fd : each));
+  const child = spawn(command[0] ?? '', command.slice(1), {
+    detached: true,
+    cwd: spec.directory,
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdio,
+  });
+  const exit = Promise.withResolvers<MachineExit>();
+  child.once('exit', (code, name) => exit.resolve({ code, signal: name }));
+  let failure = '';
+  child.once('error', (error) => {
+    failure = error.message;
+    exit.resolve({ code: null, signal: null });
+  });
+  const identity = child.pid === undefined ? null : identify(child.pid);
+  if (identity === null) {
+    await exit.promise;
+    const said = await fileTail(join(spec.directory, vmmLog), 2000);
+    throw new NovaError('vmm_failed', `The VMM could not be started: ${failure} ${said}`.trim());
+  }
+  undo.defer(async () => {
+    await terminate(identity, options.graceMs ?? 0);
+    await exit.promise;
+  });
+  child.unref();
+  return { child, identity, exit: exit.promise };
+}

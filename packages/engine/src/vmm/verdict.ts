@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+
+/** Raised when a verdict holds something new. */
+const verdictVersion = 3;
+
+export interface VerdictOptions {
+  readonly directory: string;
+  /** The driver's. */
+  readonly name: string;
+  readonly binary: string;
+  /** Does not believe an earlier verdict. */
+  readonly fresh: boolean;
+}
+
+/** What a probe found, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the same. */
+export async function keptVerdict<V>(options: VerdictOptions, decide: () => Promise<V>): Promise<V> {
+  const { directory, name, binary, fresh } = options;
+  const file = join(directory, `${name}-${key(binary)}.json`);
+  if (!fresh) {
+    const kept = await read<V>(file);
+    if (kept !== null) return kept;
+  }
+  const verdict = await decide();
+  await mkdir(directory, { recursive: true });
+  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict));
+  await rename(`${file}.${process.pid}`, file);
+  return verdict;
+}
+
+/** Whether a version such as 7.2.17 is `floor` (such as 8.2) or later. */
+export function isAtLeast(version: string, floor: string): boolean {
+  const [parts, wanted] = [version, floor].map((each) => each.split('.').map((part) => Number.parseInt(part, 10)));
+  if (parts === undefined || wanted === undefined || parts.some(Number.isNaN))
+    throw new NovaError('internal', `"${version}" is no version number.`);
+  for (const [index, least] of wanted.entries()) {
+    const part = parts[index] ?? 0;
+    if (part !== least) return part > least;
+  }
+  return true;
+}
+
+function key(binary: string): string {
+  const { size, mtimeMs } = statSync(binary);
+  let boot = '';
+  try {
+    boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Hosts without it are told apart by kernel alone.
+  }
+  return createHash('sha256')
+    .update([verdictVersion, boot, release(), binary, size, mtimeMs].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+async function read<V>(file: string): Promise<V | null> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as V;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+/**
+ * What a hypervisor's driver can do, as data: callers read these, never a driver's name. Each optional method of a driver or machine is there
+ * exactly when its feature says so. What is not named is not offered.
+ */
+const feature = z.boolean().default(false);
+
+export const driverFeaturesSchema = z.object({
+  virtualMachine: feature.describe('The guest has a kernel of its own. False only for the process driver.'),
+  pause: feature.describe('Machines can be paused and resumed.'),
+  snapshot: feature.describe('Memory and device state can be written to disk.'),
+  restore: feature.describe('A machine can be continued from a snapshot, as often as one likes.'),
+  sharedMemoryClones: feature.describe('Clones of one snapshot share its unmodified memory pages on the host.'),
+  userNetwork: feature.describe(
+    "User-mode networking by the VMM: no root, no isolation from the host's own addresses.",
+  ),
+  tapNetwork: feature.describe('Network through a tap device in a network namespace of its own.'),
+  liveSnapshot: feature.describe(
+    'A snapshot can be taken of any machine, which goes on as it was; without it, of one started for it, which ends.',
+  ),
+  diffSnapshot: feature.describe('A snapshot can hold only what changed since the last one.'),
+  onDemandRestore: feature.describe('A clone runs before its memory has been read: pages come when they are touched.'),
+  rateLimits: feature.describe('Drives and networks can be throttled.'),
+  balloon: feature.describe('Memory can be taken back from a running guest.'),
+  resize: feature.describe('vCPUs and memory can change while the guest runs.'),
+  hotplug: feature.describe('Drives can be added to and taken from a running guest.'),
+  firmwareBoot: feature.describe("Boots firmware and the disk's own kernel."),
+  hyperv: feature.describe('Offers what Windows guests expect of a hypervisor.'),
+});
+export type DriverFeatures = Readonly<z.infer<typeof driverFeaturesSchema>>;
+
+/** The features of a driver that has these and no others. */
+export const driverFeatures = (has: Partial<DriverFeatures>): DriverFeatures => driverFeaturesSchema.parse(has);
