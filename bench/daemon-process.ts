@@ -1,12 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layoutAt } from '@novasandbox/engine';
+import { benchHome } from './home.ts';
 
-/** Dear to make and the same for all; everything else of the state folder is the daemon's own, so that one that runs here is left alone. */
-const shared = ['agent', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes', 'work', 'toolchain'];
 const main = join(import.meta.dirname, '../packages/cli/src/main.ts');
 
 export interface DaemonProcess extends AsyncDisposable {
@@ -19,13 +16,10 @@ export interface DaemonProcess extends AsyncDisposable {
 }
 
 /** `nova serve` as users run it, on a state folder that goes with it. */
-export async function daemonProcess(): Promise<DaemonProcess> {
-  const home = await mkdtemp(join(tmpdir(), 'nova-bench-'));
-  await chmod(home, 0o711);
-  for (const name of shared) {
-    await mkdir(join(layoutAt().home, name), { recursive: true, mode: 0o711 });
-    await symlink(join(layoutAt().home, name), join(home, name));
-  }
+export async function daemonProcess(signal: AbortSignal): Promise<DaemonProcess> {
+  signal.throwIfAborted();
+  await using undo = new AsyncDisposableStack();
+  const { home, layout } = undo.use(await benchHome());
   const startedAt = performance.now();
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, 'serve', '--port', '0'], {
     env: {
@@ -36,12 +30,20 @@ export async function daemonProcess(): Promise<DaemonProcess> {
       NOVA_SERVER_DRAIN_SECONDS: '1',
     },
     stdio: ['ignore', 'pipe', 'ignore'],
+    // Ctrl-C in a terminal is for us: we end it.
+    detached: true,
+  });
+  const ended = once(child, 'exit');
+  undo.defer(async () => {
+    child.kill('SIGTERM');
+    await ended;
   });
   const [said] = (await once(child.stdout, 'data')) as [Buffer];
   const url = /listens on (\S+)/.exec(said.toString())?.[1] ?? '';
   await fetch(`${url}/health`);
   const firstAnswerMs = performance.now() - startedAt;
-  const key = (await readFile(layoutAt(home).daemon.keyFile, 'utf8')).trim();
+  const key = (await readFile(layout.daemon.keyFile, 'utf8')).trim();
+  const held = undo.move();
   return {
     url,
     key,
@@ -53,6 +55,7 @@ export async function daemonProcess(): Promise<DaemonProcess> {
     async call(method, path, body) {
       const response = await fetch(`${url}/api/v1${path}`, {
         method,
+        signal,
         headers: { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
@@ -60,12 +63,6 @@ export async function daemonProcess(): Promise<DaemonProcess> {
       if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
       return text === '' ? null : (JSON.parse(text) as unknown);
     },
-    async [Symbol.asyncDispose]() {
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
-      await rm(layoutAt(home).run, { recursive: true, force: true });
-      await rm(home, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

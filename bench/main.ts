@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { createEngine, layoutAt } from '@novasandbox/engine';
+import { createEngine, type Engine } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import { createBenchAccess } from './access.ts';
+import { benchHome } from './home.ts';
 import { describeHost } from './host.ts';
 import type { Measure, Row } from './measure.ts';
 import { controls, execTrue, ping, transfer } from './measures/calls.ts';
@@ -38,6 +39,8 @@ export interface BenchOptions {
   /** Ids of the measures to take; default all. */
   readonly only?: readonly string[] | undefined;
   readonly templateId?: string | undefined;
+  /** Gives up: what was made is removed, then the call rejects with `cancelled`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Measures this machine. Nothing is asserted: a missed budget is told, not failed. */
@@ -46,6 +49,7 @@ export async function runBench({
   quick = false,
   only = [],
   templateId = 'base',
+  signal = new AbortController().signal,
 }: BenchOptions = {}): Promise<void> {
   const unknown = only.filter((id) => !measures.some((measure) => measure.id === id));
   if (unknown.length > 0) {
@@ -57,15 +61,20 @@ export async function runBench({
   const progress = (text: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   };
-  await using engine = await createEngine();
-  await engine.templates.build(templateId, {}, { progress: ({ label }) => progress(label) });
+  await using own = await benchHome();
+  await using bare = await createEngine({ home: own.home });
+  const engine = endingWith(bare, signal);
+  await engine.templates.build(templateId, {}, { progress: ({ label }) => progress(label), signal });
   const host = await describeHost(engine);
   const rows: Row[] = [];
-  const access = createBenchAccess(layoutAt());
+  const access = createBenchAccess(own.layout);
   for (const measure of measures.filter(({ id }) => only.length === 0 || only.includes(id))) {
     progress(measure.title);
+    throwIfCancelled(signal);
     await measure.run({
       engine,
+      home: own.home,
+      signal,
       quick,
       templateId,
       ...access,
@@ -83,4 +92,25 @@ export async function runBench({
         .map(([key, value]) => `${key}: ${value}`)
         .join('\n')}\n\n${renderTable(rows)}`,
     );
+}
+
+/** The engine, unable to make or run anything once the signal has aborted: whatever a measure is about then fails, and unwinds. */
+function endingWith(engine: Engine, signal: AbortSignal): Engine {
+  return {
+    ...engine,
+    sandboxes: {
+      ...engine.sandboxes,
+      create: (config, context) => engine.sandboxes.create(config, { ...context, signal }),
+    },
+    exec: {
+      ...engine.exec,
+      ping: (ref, context) => engine.exec.ping(ref, { ...context, signal }),
+      start: (ref, request, context) => engine.exec.start(ref, request, { ...context, signal }),
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  };
+}
+
+function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new NovaError('cancelled', 'The benchmark was given up.');
 }

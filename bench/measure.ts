@@ -14,6 +14,10 @@ export interface Row {
 
 export interface BenchContext {
   readonly engine: Engine;
+  /** State folder of `engine`. */
+  readonly home: string;
+  /** Aborts when the measurement is given up: no sandbox can be made any more. */
+  readonly signal: AbortSignal;
   /** Fewer rounds and clones: to see that it works, not to publish. */
   readonly quick: boolean;
   readonly templateId: string;

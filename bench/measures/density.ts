@@ -17,7 +17,7 @@ export const density: Measure = {
   id: 'density',
   title: 'Many alive',
   async run(context) {
-    const { engine, quick, templateId, report, progress } = context;
+    const { engine, quick, templateId, report, progress, signal } = context;
     for (const count of quick ? [1, 5] : [1, 10, 50]) {
       const before = availableMb();
       const ids: string[] = [];
@@ -35,7 +35,7 @@ export const density: Measure = {
           ...(count === 50 ? { budget: 35 } : {}),
         });
         const busy = await cpuUs(context, ids);
-        await delay(idleMs);
+        await delay(idleMs, undefined, { signal });
         const spent = (await cpuUs(context, ids)) - busy;
         report({
           name: `CPU per idle clone, ${count} alive`,
@@ -69,6 +69,6 @@ async function pausedCpu(context: BenchContext, id: string): Promise<number> {
   const pid = await context.vmmPid(id);
   await context.engine.sandboxes.pause(id);
   const before = ticks(pid);
-  await delay(idleMs);
+  await delay(idleMs, undefined, { signal: context.signal });
   return ((ticks(pid) - before) * 10 * 100) / idleMs;
 }

@@ -14,7 +14,7 @@ const chunk = 1 << 20;
 export const e2b: Measure = {
   id: 'e2b',
   title: 'E2B API',
-  async run({ quick, report, progress }) {
+  async run({ quick, report, progress, signal }) {
     // A tool of development: it is not there where NovaSandbox is only used.
     const client = await import('e2b').catch(() => null);
     if (client === null) return progress('the package e2b is not installed');
@@ -25,6 +25,7 @@ export const e2b: Measure = {
     const rounds = quick ? 10 : 50;
     const login = ['/bin/bash', '-l', '-c', 'true'];
     const [own, through] = await turns(
+      signal,
       rounds,
       () => exec(engine, box.sandboxId, login),
       () => box.commands.run('true'),
@@ -32,6 +33,7 @@ export const e2b: Measure = {
     report({ name: 'bash -l -c true, engine', unit: 'ms', value: own.p50, summary: own });
     report({ name: 'commands.run("true") of e2b', unit: 'ms', value: through.p50, summary: through });
     const [bare, wire] = await turns(
+      signal,
       rounds * 2,
       () => exec(engine, box.sandboxId, ['/bin/true']),
       () => startOverWire(daemon, box, '/bin/true'),
@@ -40,12 +42,13 @@ export const e2b: Measure = {
     report({ name: '/bin/true, Start of the agent API', unit: 'ms', value: wire.p50, summary: wire });
     report({ name: 'what the agent API adds to a command', unit: 'ms', value: wire.p50 - bare.p50, budget: 6 });
 
-    await throughput(daemon, box, quick ? 16 : 64, quick ? 2 : 5, report);
+    await throughput(daemon, box, quick ? 16 : 64, quick ? 2 : 5, report, signal);
   },
 };
 
 /** Turn by turn, so that whatever else the machine does meets both alike. */
 async function turns(
+  signal: AbortSignal,
   rounds: number,
   first: () => Promise<unknown>,
   second: () => Promise<unknown>,
@@ -54,6 +57,7 @@ async function turns(
   await repeat(3, first);
   await repeat(3, second);
   for (let round = 0; round < rounds; round++) {
+    signal.throwIfAborted();
     times[0].push(...(await repeat(1, first)));
     times[1].push(...(await repeat(1, second)));
   }
@@ -98,6 +102,7 @@ async function throughput(
   megabytes: number,
   rounds: number,
   report: Parameters<Measure['run']>[0]['report'],
+  signal: AbortSignal,
 ): Promise<void> {
   await box.files.write('/tmp/serve.py', program);
   await box.commands.run('python3 /tmp/serve.py', { background: true, timeoutMs: 0 });
@@ -105,6 +110,7 @@ async function throughput(
   while ((await fetch(`${url}/0`, { headers }).then(async (r) => (await r.arrayBuffer(), r.status))) !== 200)
     await delay(100);
   const [tunnel, proxy] = await turns(
+    signal,
     rounds,
     () => tunnelled(engine, box.sandboxId, megabytes),
     async () => {

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createEngine } from '@novasandbox/engine';
 import { daemonProcess, type DaemonProcess } from '../daemon-process.ts';
 import { load } from '../load.ts';
 import type { BenchContext, Measure } from '../measure.ts';
@@ -15,20 +14,20 @@ export const server: Measure = {
   async run(context) {
     await starts(context);
     {
-      await using daemon = await daemonProcess();
+      await using daemon = await daemonProcess(context.signal);
       await reads(context, daemon);
       await calls(context, daemon);
     }
     // One that has done nothing else: what a burst of requests leaves in the heap is not the sandboxes'.
-    await using fresh = await daemonProcess();
+    await using fresh = await daemonProcess(context.signal);
     await memory(context, fresh);
   },
 };
 
-async function starts({ quick, report }: BenchContext): Promise<void> {
+async function starts({ quick, report, signal }: BenchContext): Promise<void> {
   const values: number[] = [];
   for (let round = 0; round < (quick ? 1 : 5); round++) {
-    await using daemon = await daemonProcess();
+    await using daemon = await daemonProcess(signal);
     values.push(daemon.firstAnswerMs);
   }
   const summary = summarise(values);
@@ -51,8 +50,7 @@ async function reads({ quick, templateId, report }: BenchContext, daemon: Daemon
 }
 
 /** The same work through the engine and through REST, in turns: what the host does meanwhile falls on both alike. */
-async function calls({ quick, templateId, report }: BenchContext, daemon: DaemonProcess): Promise<void> {
-  await using engine = await createEngine();
+async function calls({ engine, quick, templateId, report }: BenchContext, daemon: DaemonProcess): Promise<void> {
   const creates: { engine: number[]; rest: number[] } = { engine: [], rest: [] };
   for (let round = 0; round < (quick ? 3 : 20); round++) {
     const startedAt = performance.now();
@@ -88,13 +86,16 @@ async function calls({ quick, templateId, report }: BenchContext, daemon: Daemon
   }
 }
 
-async function memory({ quick, templateId, report, progress }: BenchContext, daemon: DaemonProcess): Promise<void> {
+async function memory(
+  { quick, templateId, report, progress, signal }: BenchContext,
+  daemon: DaemonProcess,
+): Promise<void> {
   const count = quick ? 5 : 50;
   for (let index = 0; index < count; index++) {
     await daemon.call('POST', '/vms', { template: templateId, memory_mb: 512 });
     progress(`${index + 1} of ${count} alive`);
   }
-  await delay(settleMs);
+  await delay(settleMs, undefined, { signal });
   report({
     name: `memory of the daemon, ${count} alive`,
     unit: 'MB',

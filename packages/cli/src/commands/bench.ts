@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { Interrupts } from '../process/interrupts.ts';
 
 interface Options {
   readonly json?: string | boolean;
@@ -21,10 +22,12 @@ Examples:
     )
     .action(async ({ json, quick, only }: Options) => {
       const { runBench } = await import('../../../../bench/main.ts');
-      await runBench({
-        ...(json === undefined ? {} : { json }),
-        ...(quick === undefined ? {} : { quick }),
-        ...(only === undefined ? {} : { only }),
-      });
+      using interrupts = new Interrupts();
+      try {
+        await runBench({ json, quick, only, signal: interrupts.signal });
+      } catch (error) {
+        if (!interrupts.signal.aborted) throw error;
+        process.exitCode = interrupts.exitCode;
+      }
     });
 }
