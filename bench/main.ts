@@ -70,7 +70,6 @@ export async function runBench({
   const access = createBenchAccess(own.layout);
   for (const measure of measures.filter(({ id }) => only.length === 0 || only.includes(id))) {
     progress(measure.title);
-    throwIfCancelled(signal);
     await measure.run({
       engine,
       home: own.home,
@@ -81,6 +80,7 @@ export async function runBench({
       report: (row) => void rows.push(row),
       progress: (text) => progress(`${measure.title}: ${text}`),
     });
+    throwIfCancelled(signal);
   }
   progress('');
   const result = { host, quick, rows };
@@ -106,6 +106,11 @@ function endingWith(engine: Engine, signal: AbortSignal): Engine {
       ...engine.exec,
       ping: (ref, context) => engine.exec.ping(ref, { ...context, signal }),
       start: (ref, request, context) => engine.exec.start(ref, request, { ...context, signal }),
+    },
+    files: {
+      ...engine.files,
+      read: (ref, path, range, context) => engine.files.read(ref, path, range, { ...context, signal }),
+      write: (ref, path, source, how, context) => engine.files.write(ref, path, source, how, { ...context, signal }),
     },
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   };
