@@ -26,7 +26,11 @@ export async function driversOf(layout: Layout, name: 'qemu' | 'process'): Promi
   const initramfs = await images.initramfs(kernel, {});
   const guest = { kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
   return {
-    driver: createQemuDriver({ probeDirectory: layout.probeDirectory, probeGuest: () => Promise.resolve(guest) }),
+    driver: createQemuDriver({
+      probeDirectory: layout.probeDirectory,
+      vmmDirectory: layout.vmmDirectory,
+      probeGuest: () => Promise.resolve(guest),
+    }),
     guest,
   };
 }

@@ -25,6 +25,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const images = createImageSource(layout);
   const qemu = createQemuDriver({
     probeDirectory: layout.probeDirectory,
+    vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
       const kernel = await images.kernel(await loadTemplate(layout, 'base'), options);
       const initramfs = await images.initramfs(kernel, options);

@@ -21,6 +21,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log
  *       probes/                 what a probe boot found, by host boot and VMM
+ *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
  *       work/                   half-made things; emptied by whoever made them
  *     <run>/<id>/               Unix sockets of one sandbox (short paths)
  */
@@ -39,6 +40,7 @@ export interface Layout {
     readonly configFile: string;
   };
   readonly probeDirectory: string;
+  readonly vmmDirectory: string;
   readonly workDirectory: string;
   agent(digest: string): string;
   kernel(digest: string): string;
@@ -88,6 +90,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       configFile: join(root, 'config.yaml'),
     },
     probeDirectory: join(root, 'probes'),
+    vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
     agent: below('agent'),
     kernel: below('kernels'),

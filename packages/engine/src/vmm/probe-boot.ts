@@ -13,6 +13,8 @@ export type ProbeGuest = (
 export interface DriverOptions {
   /** Where probe results are kept. */
   readonly probeDirectory: string;
+  /** Where `nova setup` installs VMMs (binary.ts). */
+  readonly vmmDirectory: string;
   /** A guest to prove the hypervisor with; asked for only when it comes to that. */
   readonly probeGuest: ProbeGuest;
 }
