@@ -83,7 +83,14 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     // The kernel is in the memory that is mapped.
     args.push('-incoming', 'defer');
   } else {
-    args.push('-kernel', spec.kernel, '-initrd', spec.initramfs, '-append', commandLine(spec, accelerator));
+    args.push(
+      '-kernel',
+      spec.kernel,
+      '-initrd',
+      spec.initramfs,
+      '-append',
+      [...kernelWords(accelerator), ...spec.kernelArguments].join(' '),
+    );
   }
   args.push(...devices(spec, at));
   return args;
@@ -130,7 +137,8 @@ function machine(memory: MemorySource): string {
   return memory.kind === 'plain' ? base : `${base},memory-backend=ram0`;
 }
 
-function commandLine(spec: MachineSpec, accelerator: Accelerator): string {
+/** The driver's own words on the guest's command line. A snapshot made with others is another snapshot. */
+export function kernelWords(accelerator: Accelerator): string[] {
   const words = [
     'console=ttyS0',
     'reboot=t',
@@ -143,9 +151,9 @@ function commandLine(spec: MachineSpec, accelerator: Accelerator): string {
   ];
   const khz = accelerator.name === 'tcg' ? timestampCounterKhz() : null;
   // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it. On a busy host the watchdog would take it for
-  // unstable and leave a clock of 4 ms.
+  // unstable and leave a clock of 4 ms and a tick that never stops.
   if (khz !== null) words.push(`tsc_early_khz=${khz}`, 'tsc=nowatchdog');
-  return [...words, ...spec.kernelArguments].join(' ');
+  return words;
 }
 
 /** The host's time stamp counter in kHz. Linux derives BogoMIPS from it: two for each MHz. */

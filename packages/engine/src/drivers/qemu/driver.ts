@@ -17,7 +17,7 @@ import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
-import { qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
+import { kernelWords, qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
 import { QemuMachine } from './machine.ts';
 import { probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
@@ -75,8 +75,9 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
       };
     },
     async snapshotKey() {
-      const { accelerator: found, version } = await probe({});
-      return `qemu ${version} ${found?.name ?? 'none'} ${found?.binary ?? ''} layout 1`;
+      const found = await accelerator();
+      const { version } = await probe({});
+      return `qemu ${version} ${found.name} ${found.binary} layout 1 ${kernelWords(found).join(' ')}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =
