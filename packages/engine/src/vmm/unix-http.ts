@@ -1,19 +1,23 @@
-import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
 
-/** An answer of a VMM is small; more than this is none. */
+/** What a VMM answers is small; more than this is no answer. */
 const maxAnswerBytes = 4 << 20;
 
 export interface ApiAnswer {
   readonly status: number;
-  /** Parsed JSON; null for an empty body. */
+  /** Parsed JSON, the text itself where it is none, null for an empty body. */
   readonly body: unknown;
 }
 
 export interface UnixHttpClient {
-  /** One request with a JSON body. Rejects with `vmm_failed` when the VMM cannot be reached or answers nonsense, `cancelled` on abort. Any status is an answer. */
+  /**
+   * One request with a JSON body. Any status is an answer. Calls may be made without waiting for the one before: they go out at once and are answered in
+   * order. Rejects with `vmm_failed` when the connection is lost or the answer is nonsense, and `cancelled` on abort, which ends the
+   * connection: an answer that nobody reads would be taken for the next one's.
+   */
   call(
-    method: 'GET' | 'PUT' | 'PATCH' | 'POST',
+    method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
     signal?: AbortSignal,
@@ -21,61 +25,90 @@ export interface UnixHttpClient {
   close(): void;
 }
 
-/** Speaks JSON over HTTP to a VMM's Unix socket; the connection is kept between calls. */
-export function unixHttpClient(socketPath: string): UnixHttpClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+interface Waiting {
+  readonly what: string;
+  resolve(answer: ApiAnswer): void;
+  reject(error: NovaError): void;
+}
+
+/**
+ * Speaks JSON over HTTP/1.1 on a connected socket, as VMMs do: bodies have a length, connections are kept. Node's own client waits for each answer
+ * before the next request; setting up a machine takes a dozen.
+ */
+export function unixHttpClient(socket: Socket): UnixHttpClient {
+  const waiting: Waiting[] = [];
+  let ended: string | null = null;
+  let received: Buffer = Buffer.alloc(0);
+
+  const end = (why: string, code: 'vmm_failed' | 'cancelled' = 'vmm_failed'): void => {
+    if (ended !== null) return;
+    ended = why;
+    socket.destroy();
+    for (const each of waiting.splice(0)) each.reject(new NovaError(code, `${each.what}: ${why}`));
+  };
+
+  socket.on('data', (chunk: Buffer) => {
+    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    try {
+      for (let taken = takeAnswer(received); taken !== null; taken = takeAnswer(received)) {
+        received = received.subarray(taken.length);
+        // "100 Continue" and its like announce an answer and are none.
+        if (taken.answer.status >= 200) waiting.shift()?.resolve(taken.answer);
+      }
+      if (received.length > maxAnswerBytes) throw new Error('the answer is too long');
+    } catch (error) {
+      end(error instanceof Error ? error.message : String(error));
+    }
+  });
+  socket.on('error', (error) => end(error.message));
+  socket.on('close', () => end('the VMM closed the connection'));
+
   return {
     call(method, path, body, signal) {
+      const what = `The VMM did not answer ${method} ${path}`;
+      if (signal?.aborted === true) return Promise.reject(new NovaError('cancelled', `${what}: it was not asked.`));
+      if (ended !== null) return Promise.reject(new NovaError('vmm_failed', `${what}: ${ended}`));
       const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
+      waiting.push({ what, resolve, reject });
+      const onAbort = (): void => end('cancelled', 'cancelled');
+      signal?.addEventListener('abort', onAbort, { once: true });
       const text = body === undefined ? '' : JSON.stringify(body);
-      const fail = (error: Error): void =>
-        reject(
-          signal?.aborted === true
-            ? new NovaError('cancelled', `Cancelled while talking to the VMM (${method} ${path}).`, { cause: error })
-            : new NovaError('vmm_failed', `The VMM did not answer ${method} ${path}: ${error.message}`, {
-                cause: error,
-              }),
-        );
-      const sent = request(
-        {
-          socketPath,
-          agent,
-          method,
-          path,
-          signal,
-          headers:
-            body === undefined
-              ? { accept: 'application/json' }
-              : {
-                  accept: 'application/json',
-                  'content-type': 'application/json',
-                  'content-length': Buffer.byteLength(text),
-                },
-        },
-        (response) => {
-          const chunks: Buffer[] = [];
-          let size = 0;
-          response.on('data', (chunk: Buffer) => {
-            size += chunk.length;
-            if (size > maxAnswerBytes) response.destroy(new Error('the answer is too long'));
-            else chunks.push(chunk);
-          });
-          response.on('error', fail);
-          response.on('end', () => {
-            const answered = Buffer.concat(chunks).toString('utf8');
-            try {
-              resolve({ status: response.statusCode ?? 0, body: answered === '' ? null : JSON.parse(answered) });
-            } catch {
-              // Some errors are plain text; they are told as they are.
-              resolve({ status: response.statusCode ?? 0, body: answered });
-            }
-          });
-        },
+      const content =
+        text === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
+      socket.write(
+        `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${content}\r\n${text}`,
       );
-      sent.on('error', fail);
-      sent.end(text === '' ? undefined : text);
-      return promise;
+      return promise.finally(() => signal?.removeEventListener('abort', onAbort));
     },
-    close: () => agent.destroy(),
+    close: () => end('the connection was closed here'),
   };
+}
+
+/** The first answer in `bytes` and its length; null while it is not whole. Throws on what is no HTTP. */
+function takeAnswer(bytes: Buffer): { readonly answer: ApiAnswer; readonly length: number } | null {
+  const headEnd = bytes.indexOf('\r\n\r\n');
+  if (headEnd < 0) return null;
+  const [first = '', ...headers] = bytes.toString('latin1', 0, headEnd).split('\r\n');
+  const status = /^HTTP\/1\.[01] (\d{3})/.exec(first)?.[1];
+  if (status === undefined) throw new Error(`it answered "${first.slice(0, 80)}"`);
+  let length = 0;
+  for (const header of headers) {
+    const [, name = '', value = ''] = /^([^:]+):\s*(.*)$/.exec(header) ?? [];
+    if (name.toLowerCase() === 'transfer-encoding') throw new Error('its answer has no length');
+    if (name.toLowerCase() === 'content-length') length = Number(value);
+  }
+  if (!Number.isSafeInteger(length) || length < 0 || length > maxAnswerBytes) throw new Error('the answer is too long');
+  const bodyStart = headEnd + 4;
+  if (bytes.length < bodyStart + length) return null;
+  const text = bytes.toString('utf8', bodyStart, bodyStart + length);
+  return { answer: { status: Number(status), body: parsed(text) }, length: bodyStart + length };
+}
+
+function parsed(text: string): unknown {
+  if (text === '') return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
 }

@@ -1,21 +1,17 @@
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { existsSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
-import { driverFeatures, NovaError } from '@novasandbox/protocol';
+import { driverFeatures } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
-import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
+import { connectWhenOpen } from '../../vmm/server-socket.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 
 const features = driverFeatures({});
 
 const agentSocket = 'agent';
-const startTimeoutMs = 10_000;
 /** How long the agent may take to end what it has started, ms. */
 const graceMs = 2000;
 
@@ -56,17 +52,7 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
     stdio: ['ignore', 'log', 'log'],
     graceMs,
   });
-  const end = performance.now() + startTimeoutMs;
-  while (!existsSync(socket)) {
-    throwIfAborted(signal, 'while the agent was starting');
-    if (!isAlive(identity) || performance.now() > end) {
-      throw new NovaError(
-        'vmm_failed',
-        `The agent did not start: ${await fileTail(join(spec.directory, vmmLog), 2000)}`,
-      );
-    }
-    await delay(1);
-  }
+  (await connectWhenOpen(socket, spec, identity, signal)).destroy();
   undo.move();
   const record: MachineRecord = {
     driver: 'process',

@@ -1,5 +1,4 @@
-import { chown, open, type FileHandle } from 'node:fs/promises';
-import { statSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driverFeatures, NovaError } from '@novasandbox/protocol';
 import type {
@@ -13,15 +12,17 @@ import type {
 import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, vmmUid } from '../../vmm/confine.ts';
+import { kvmUser } from '../../vmm/kvm.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
+import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { kernelWords, qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
 import { QemuMachine } from './machine.ts';
 import { probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
-import { ignoreSharedMemory, memoryFile, memoryGroup, migrationEnd, stateFile } from './snapshot.ts';
+import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
 
 const features = driverFeatures({
   virtualMachine: true,
@@ -114,9 +115,8 @@ async function start(
   const { signal, snapshotTo, stateFrom } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const kvm = accelerator.name === 'kvm' ? statSync('/dev/kvm') : null;
-  // Where KVM is for root alone, the VMM has to stay root to open it; it has no privileges all the same.
-  const uid = kvm !== null && (kvm.mode & 0o060) !== 0o060 ? null : vmmUid(spec.sequence);
+  const { uid, groups } =
+    accelerator.name === 'kvm' ? kvmUser(spec.sequence) : { uid: vmmUid(spec.sequence), groups: [] };
 
   const cgroup = await makeCgroup(spec.id, {
     memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
@@ -125,7 +125,8 @@ async function start(
   });
   if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
   await makeSocketDirectory(undo, spec);
-  if (uid !== null) await giveTo(uid, spec, snapshotTo);
+  if (uid !== null)
+    await giveTo(uid, spec, [spec.socketDirectory, spec.directory, ...(snapshotTo === undefined ? [] : [snapshotTo])]);
 
   const state = stateFrom === undefined ? null : await open(join(stateFrom, stateFile), 'r');
   if (state !== null) undo.defer(() => state.close());
@@ -138,7 +139,7 @@ async function start(
   const command = confine(
     {
       uid,
-      groups: [...(kvm === null ? [] : [kvm.gid]), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
+      groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: spec.network.mode === 'none' ? 'empty' : null,
       cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
@@ -193,20 +194,4 @@ async function load(qmp: QmpClient): Promise<void> {
   const incoming = qmp.execute('migrate-incoming', { uri: `fd:${stateDescriptor}` });
   await Promise.all([ready, incoming]);
   await migrationEnd(qmp);
-}
-
-/** What the VMM has to write belongs to its user; everything else stays ours. */
-async function giveTo(uid: number, spec: MachineSpec, snapshotTo: string | undefined): Promise<void> {
-  const owned = [
-    spec.socketDirectory,
-    spec.directory,
-    ...spec.drives.filter((drive) => !drive.readOnly && !drive.foreign).map((drive) => drive.path),
-  ];
-  if (snapshotTo !== undefined) owned.push(snapshotTo);
-  await Promise.all(owned.map((path) => chown(path, uid, uid)));
-}
-
-function largestFile(spec: MachineSpec): number {
-  const sizes = spec.drives.filter((drive) => !drive.readOnly).map((drive) => statSync(drive.path).size);
-  return Math.max(spec.memoryMb * 1024 * 1024, ...sizes);
 }

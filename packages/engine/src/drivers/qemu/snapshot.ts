@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { chmod, chown, rm } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { NovaError } from '@novasandbox/protocol';
+import { sealSnapshotFiles } from '../../vmm/ownership.ts';
 import type { QmpClient } from './qmp.ts';
 
 export const memoryFile = 'ram';
@@ -13,26 +13,12 @@ export const stateFile = 'state';
 /** RAM stays where it is (the file both sides map); only the device state goes through the migration stream. */
 export const ignoreSharedMemory = { capabilities: [{ capability: 'x-ignore-shared', state: true }] } as const;
 
-/** The group of VMMs that may open snapshot memory; no account of the host has it. */
-export const memoryGroup = 699_999;
-
 /**
- * Gives a finished snapshot its owner and modes: ours, and readable by clones alone. Before 8.2 QEMU insists on opening the memory it maps
- * privately for writing too; whoever uses a snapshot therefore checks that it is as it was made.
+ * Before 8.2 QEMU insists on opening the memory it maps privately for writing too; whoever uses a snapshot therefore checks that it is as it was
+ * made.
  */
-export async function sealSnapshot(directory: string, readOnlyMemory: boolean): Promise<void> {
-  const uid = process.getuid?.() ?? 0;
-  const group = uid === 0 ? memoryGroup : (process.getgid?.() ?? 0);
-  await chown(directory, uid, group);
-  await chmod(directory, 0o750);
-  for (const [file, mode] of [
-    [memoryFile, readOnlyMemory ? 0o440 : 0o660],
-    [stateFile, 0o400],
-  ] as const) {
-    await chown(join(directory, file), uid, group);
-    await chmod(join(directory, file), mode);
-  }
-}
+export const sealSnapshot = (directory: string, readOnlyMemory: boolean): Promise<void> =>
+  sealSnapshotFiles(directory, { [memoryFile]: readOnlyMemory ? 0o440 : 0o660, [stateFile]: 0o400 });
 
 interface MigrationStatus {
   readonly status: string;
