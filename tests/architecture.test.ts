@@ -182,6 +182,7 @@ const rules: readonly Rule[] = [
       'commander',
       'tar-stream',
       'bench/main.ts',
+      'lab/main.ts',
     ],
     because: 'the CLI is a client',
   },
@@ -190,6 +191,11 @@ const rules: readonly Rule[] = [
     from: 'bench',
     may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', 'novasandbox', 'e2b'],
     because: 'measurements go through the public ways in',
+  },
+  {
+    from: 'lab',
+    may: ['@novasandbox/protocol', '@novasandbox/engine'],
+    because: 'the lab is made of the parts that sandboxes are made of',
   },
   { from: 'examples', may: ['novasandbox'], because: 'examples use what users have' },
 ];
@@ -209,9 +215,9 @@ function importsOf(file: string): string[] {
 const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
 
 test('imports go one way', () => {
-  const files = globSync(['packages/*/src/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'], { cwd: root }).filter(
-    (file) => !file.endsWith('.test.ts') && !file.includes('/testing/'),
-  );
+  const files = globSync(['packages/*/src/**/*.ts', 'bench/**/*.ts', 'lab/**/*.ts', 'examples/**/*.ts'], {
+    cwd: root,
+  }).filter((file) => !file.endsWith('.test.ts') && !file.includes('/testing/'));
   assert.ok(files.length > 50);
   const broken: string[] = [];
   for (const file of files) {

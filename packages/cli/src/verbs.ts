@@ -43,6 +43,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
   serve: { summary: 'run the daemon: REST and E2B-compatible API', load: () => import('./commands/serve.ts') },
   config: { summary: "show or check the daemon's configuration", load: () => import('./commands/config.ts') },
   bench: { summary: 'measure NovaSandbox on this host', load: () => import('./commands/bench.ts') },
+  lab: {
+    summary: 'run tests on an emulated machine with KVM',
+    load: () => import('./commands/lab.ts'),
+    errorExitCode: notTheCommandExitCode,
+  },
   completion: { summary: 'print a completion script for your shell', load: () => import('./commands/completion.ts') },
   __complete: {
     summary: 'candidates for the word at the cursor',

@@ -2,12 +2,20 @@ export type * from './services.ts';
 export type * from './ports/guest-agent.ts';
 export type * from './ports/vmm-driver.ts';
 export { createEngine } from './engine.ts';
-export { layoutAt, prepareLayout, type Layout } from './layout.ts';
+export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
-// The parts below the engine, for those who build on them one by one: the conformance suite and the benchmark.
+// The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';
 export { createProcessDriver } from './drivers/process/driver.ts';
 export { createQemuDriver } from './drivers/qemu/driver.ts';
-export { createImageSource } from './images/index.ts';
+export { copySparse, createImageSource, makeWritableDisk } from './images/index.ts';
+export { withLock } from './images/lock.ts';
+export { inWorkFolder, publish } from './images/publish.ts';
+export { fileMark, sha256 } from './images/stamp.ts';
+export { step } from './images/step.ts';
+export type * from './ports/image-source.ts';
+export { uniqueIdentity } from './sandbox/identity.ts';
 export { loadTemplate } from './template/load.ts';
+export { findProgram } from './vmm/confine.ts';
 export { processesNaming } from './vmm/find-processes.ts';
+export { consoleLog, fileTail, vmmLog } from './vmm/logs.ts';

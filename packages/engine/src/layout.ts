@@ -18,6 +18,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
+ *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log
  *       probes/                 what a probe boot found, by host boot and VMM
@@ -46,6 +47,7 @@ export interface Layout {
   kernel(digest: string): string;
   initramfs(digest: string): string;
   rootfs(digest: string): string;
+  lab(digest: string): string;
   snapshot(digest: string): string;
   readonly snapshots: string;
   readonly sandboxes: string;
@@ -96,6 +98,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),
+    lab: below('lab'),
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),

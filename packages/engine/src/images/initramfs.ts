@@ -15,21 +15,22 @@ import { step } from './step.ts';
 /** To be raised when the archive of the same agent and kernel changes. */
 const recipeVersion = 1;
 
-/** The first file system of a guest, as guest/BOOT.md describes it. */
+/** The first file system of a guest, as guest/BOOT.md describes it. `moreModules` are loaded after those that every guest has. */
 export async function guestInitramfs(
   layout: Layout,
   kernel: GuestKernel,
   agent: AgentBinary,
-  options: ImageOptions,
+  { moreModules = [], ...options }: ImageOptions & { readonly moreModules?: readonly string[] },
 ): Promise<Initramfs> {
-  const digest = sha256([recipeVersion, kernel.digest, agent.digest, ...guestModules].join('\n'));
+  const wanted = [...guestModules, ...moreModules];
+  const digest = sha256([recipeVersion, kernel.digest, agent.digest, ...wanted].join('\n'));
   const initramfs = { digest, path: join(layout.initramfs(digest), 'initramfs.cpio') };
   if (existsSync(initramfs.path)) return initramfs;
   await withLock(layout.initramfs('lock'), options, async () => {
     if (existsSync(initramfs.path)) return;
     await step(options.progress, 'initramfs', 'Initial RAM disk', () =>
       publish(layout, 'initramfs', async (work) => {
-        const modules = await orderedModules(modulesOf(layout, kernel), guestModules, join(work, 'scratch'));
+        const modules = await orderedModules(modulesOf(layout, kernel), wanted, join(work, 'scratch'));
         const file = join(work, 'initramfs.cpio');
         await writeFile(file, initramfsArchive(await readFile(agent.path), modules), { mode: 0o644 });
         await flush(file);

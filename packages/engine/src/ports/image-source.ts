@@ -34,8 +34,11 @@ export interface LoadedTemplate {
 export interface ImageSource {
   /** The template's own vmlinux, else the distribution's cloud kernel with its modules. */
   kernel(template: LoadedTemplate, options: ImageOptions): Promise<GuestKernel>;
-  /** Agent and the modules of that kernel that a guest needs. */
-  initramfs(kernel: GuestKernel, options: ImageOptions): Promise<Initramfs>;
+  /** Agent and the modules of that kernel that a guest needs; `moreModules` are loaded at boot as well. */
+  initramfs(
+    kernel: GuestKernel,
+    options: ImageOptions & { readonly moreModules?: readonly string[] },
+  ): Promise<Initramfs>;
   /** The template's root image, built when it is not there. */
   rootImage(template: LoadedTemplate, options: ImageOptions): Promise<RootImage>;
   /** The root image if it is there already; never builds. */

@@ -1,0 +1,104 @@
+import { copyFile, cp, lstat, mkdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { copySparse, fileMark, layoutAt, makeWritableDisk, repositoryRoot, sha256 } from '@novasandbox/engine';
+import { diskOf, keptDisk, type KeptDiskOptions } from './kept-disk.ts';
+import type { Parts } from './parts.ts';
+import type { Vmm } from './vmms.ts';
+
+/** A disk of the lab. */
+export interface Disk {
+  readonly path: string;
+  /** Null: the root image and its writable layer, which the agent knows what to do with. */
+  readonly mountPoint: string | null;
+  /** `scratch`: may be written to, and what is written goes with the lab; the file itself stays as it is. */
+  readonly access: 'read' | 'write' | 'scratch';
+}
+
+/** Where the checkout lies in the lab. */
+export const checkoutIn = '/nova';
+/** The folder with this Node. */
+export const nodeIn = '/opt/node';
+/** The folder with the VMMs that were brought: in the checkout, which has to have a place for them, but unknown to git. */
+export const vmmsIn = `${checkoutIn}/.nova`;
+/** The state folder: where root has it by default. */
+const homeIn = '/var/lib/novasandbox';
+
+/** What all that is written in the lab may take. */
+const writableMb = 32 * 1024;
+
+/** Made by tools, and large. */
+const leftOut = new Set(['node_modules', '.git', 'target', '__pycache__', basename(vmmsIn)]);
+
+/** All disks, in their order: the root image and what is written above it come first. */
+export async function labDisks(options: KeptDiskOptions, parts: Parts, vmms: readonly Vmm[]): Promise<Disk[]> {
+  const writable = join(options.directory, 'writable.ext4');
+  await makeWritableDisk(writable, writableMb, { signal: options.signal });
+  return [
+    { path: parts.root.path, mountPoint: null, access: 'read' },
+    { path: writable, mountPoint: null, access: 'write' },
+    { path: await checkoutDisk(options, vmms), mountPoint: checkoutIn, access: 'read' },
+    { path: await modulesDisk(options), mountPoint: `${checkoutIn}/node_modules`, access: 'read' },
+    { path: await nodeDisk(options), mountPoint: nodeIn, access: 'read' },
+    { path: await stateDisk(options, parts), mountPoint: homeIn, access: 'scratch' },
+  ];
+}
+
+/** The checkout as it is now, with the VMMs, and a place for its modules. */
+async function checkoutDisk({ directory, signal }: KeptDiskOptions, vmms: readonly Vmm[]): Promise<string> {
+  const tree = join(directory, 'checkout');
+  await cp(repositoryRoot, tree, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: async (source) => !leftOut.has(basename(source)) && (await canBeCopied(source)),
+  });
+  await mkdir(join(tree, 'node_modules'));
+  const own = join(tree, relative(checkoutIn, vmmsIn));
+  await mkdir(own);
+  for (const { name, path } of vmms) await copyFile(path, join(own, name));
+  const path = join(directory, 'checkout.ext4');
+  await diskOf(tree, path, signal);
+  return path;
+}
+
+/** Not so sockets and pipes, which are nobody's source. */
+async function canBeCopied(path: string): Promise<boolean> {
+  const found = await lstat(path);
+  return found.isFile() || found.isDirectory() || found.isSymbolicLink();
+}
+
+async function modulesDisk(options: KeptDiskOptions): Promise<string> {
+  const installed = join(repositoryRoot, 'node_modules');
+  // What npm itself keeps of what it has installed.
+  const list = await readFile(join(installed, '.package-lock.json'));
+  return keptDisk(options, 'modules', sha256(list), () => Promise.resolve(installed));
+}
+
+async function nodeDisk(options: KeptDiskOptions): Promise<string> {
+  const node = process.execPath;
+  return keptDisk(options, 'node', sha256(`${node} ${fileMark(node)}`), async (tree) => {
+    await copyFile(node, join(tree, 'node'));
+    return tree;
+  });
+}
+
+/** A state folder in which nothing has to be built: the lab has neither a network nor compilers. */
+async function stateDisk(options: KeptDiskOptions, { kernel, guests }: Parts): Promise<string> {
+  const { agent, initramfs, root } = guests;
+  const digest = sha256([kernel.digest, agent.digest, initramfs.digest, root.digest].join('\n'));
+  return keptDisk(options, 'state', digest, async (tree) => {
+    const there = layoutAt(tree);
+    const files = [
+      [agent.path, there.agent(agent.digest)],
+      [kernel.path, there.kernel(kernel.digest)],
+      [options.layout.kernel('distribution'), dirname(there.kernel(kernel.digest))],
+      [initramfs.path, there.initramfs(initramfs.digest)],
+      [root.path, there.rootfs(root.digest)],
+      [join(dirname(root.path), 'manifest.json'), there.rootfs(root.digest)],
+    ] as const;
+    for (const [file, folder] of files) {
+      await mkdir(folder, { recursive: true });
+      await copySparse(file, join(folder, basename(file)), { signal: options.signal });
+    }
+    return tree;
+  });
+}

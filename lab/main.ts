@@ -1,0 +1,86 @@
+import {
+  layoutAt,
+  prepareLayout,
+  step,
+  uniqueIdentity,
+  type AttachedProcess,
+  type CallOptions,
+  type ExecRequest,
+  type GuestAgent,
+  type ImageOptions,
+} from '@novasandbox/engine';
+import { NovaError } from '@novasandbox/protocol';
+import { checkoutIn, labDisks, nodeIn, vmmsIn } from './disks.ts';
+import { bootMachine } from './machine.ts';
+import { labParts } from './parts.ts';
+import { inRunFolder } from './run-folder.ts';
+import { findVmms, type Vmm } from './vmms.ts';
+
+/** Boot, the drivers' conformance suite, and how it is told to run: the lab needs nothing set up. */
+export const conformanceSuite: readonly string[] = [
+  'node',
+  '--disable-warning=ExperimentalWarning',
+  '--test',
+  '--test-concurrency=1',
+  'tests/conformance/**/*.test.ts',
+];
+
+export interface LabOptions extends ImageOptions {
+  readonly memoryMb: number;
+  readonly vcpus: number;
+}
+
+/** A Linux VM whose /dev/kvm is real to what runs in it, with this checkout and all it needs to run. */
+export interface Lab {
+  /** As the agent's, in the checkout. */
+  exec(request: ExecRequest, options?: CallOptions): Promise<AttachedProcess>;
+}
+
+/**
+ * Boots the lab under QEMU's emulation of a processor with AMD's SVM, gives it to `use`, and ends it. Nothing of it is left then, and
+ * nothing in it changes anything here.
+ * @throws NovaError `set_up_failed` and others of what it is made of, `boot_failed`, `cancelled`
+ */
+export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
+  const { memoryMb, vcpus, signal, progress } = options;
+  if (process.arch !== 'x64' || process.platform !== 'linux')
+    throw new NovaError('set_up_failed', 'The lab emulates an x86 machine for programs of an x86 Linux host.');
+  const vmms = findVmms();
+  const layout = layoutAt();
+  await prepareLayout(layout);
+  const parts = await labParts(layout, { signal, progress });
+  return inRunFolder(layout, signal, async (directory) => {
+    const disks = await step(progress, 'lab-disks', 'Disks of the lab', () =>
+      labDisks({ layout, directory, signal }, parts, vmms),
+    );
+    await using undo = new AsyncDisposableStack();
+    const agent = await step(progress, 'lab-boot', 'Booting the lab', () =>
+      bootMachine(undo, {
+        ...{ directory, disks, memoryMb, vcpus, signal },
+        ...{ kernel: parts.kernel.path, initramfs: parts.initramfs.path },
+      }),
+    );
+    await agent.configure({ ...uniqueIdentity('lab'), env: environment(vmms) });
+    await openKvm(agent);
+    return await use({
+      exec: (request, call) => agent.exec({ cwd: checkoutIn, ...request }, call),
+    });
+  });
+}
+
+function environment(vmms: readonly Vmm[]): Record<string, string> {
+  return {
+    PATH: `${nodeIn}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    NOVA_NO_SETUP: '1',
+    ...Object.fromEntries(vmms.map(({ name, variable }) => [variable, `${vmmsIn}/${name}`])),
+  };
+}
+
+/** For every user, as on the distributions that run desktops: VMMs run as users of their own. */
+async function openKvm(agent: GuestAgent): Promise<void> {
+  await using attached = await agent.exec({ argv: ['chmod', '0666', '/dev/kvm'] });
+  for await (const _ of attached.output);
+  const { exitCode } = await attached.exit;
+  if (exitCode !== 0)
+    throw new NovaError('boot_failed', 'The lab has no /dev/kvm: its kernel did not take to the processor.');
+}

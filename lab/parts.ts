@@ -1,0 +1,73 @@
+import {
+  createImageSource,
+  loadTemplate,
+  repositoryRoot,
+  type GuestKernel,
+  type ImageOptions,
+  type Initramfs,
+  type Layout,
+  type RootImage,
+} from '@novasandbox/engine';
+
+/** What the lab boots, and what the guests inside it boot. Made once, with what makes the project's guests. */
+export interface Parts {
+  readonly kernel: GuestKernel;
+  readonly initramfs: Initramfs;
+  readonly root: RootImage;
+  readonly guests: {
+    readonly agent: { readonly digest: string; readonly path: string };
+    readonly initramfs: Initramfs;
+    readonly root: RootImage;
+  };
+}
+
+/**
+ * What a host of hypervisors needs of the kernel: KVM, taps, and all that nftables rules ask for. Nothing in the lab loads modules on demand.
+ * kvm_amd finds the processor that QEMU emulates.
+ */
+const hostModules = [
+  'kvm_amd',
+  'tun',
+  'veth',
+  'bridge',
+  'vhost_net',
+  'vhost_vsock',
+  'loop',
+  'nf_tables',
+  'nf_conntrack',
+  'nf_conntrack_netlink',
+  'nft_chain_nat',
+  'nft_ct',
+  'nft_fib_inet',
+  'nft_hash',
+  'nft_limit',
+  'nft_log',
+  'nft_masq',
+  'nft_nat',
+  'nft_numgen',
+  'nft_objref',
+  'nft_quota',
+  'nft_redir',
+  'nft_reject_inet',
+  'nft_socket',
+  'nft_tproxy',
+  'sch_ingress',
+] as const;
+
+/** Looks the parts up, and makes those that are missing. */
+export async function labParts(layout: Layout, options: ImageOptions): Promise<Parts> {
+  const images = createImageSource(layout);
+  const base = await loadTemplate(layout, 'base');
+  const lab = await loadTemplate({ ...layout, templateDirectories: [repositoryRoot] }, 'lab');
+  const kernel = await images.kernel(lab, options);
+  return {
+    kernel,
+    initramfs: await images.initramfs(kernel, { ...options, moreModules: hostModules }),
+    root: await images.rootImage(lab, options),
+    guests: {
+      agent: await images.agent(options),
+      initramfs: await images.initramfs(await images.kernel(base, options), options),
+      root: await images.rootImage(base, options),
+    },
+  };
+}

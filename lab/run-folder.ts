@@ -1,0 +1,43 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inWorkFolder, withLock, type Layout } from '@novasandbox/engine';
+
+const prefix = 'lab-';
+
+/** Runs `work` with a folder of this run's own, gone afterwards. What runs that were killed have left goes first. */
+export async function inRunFolder<T>(
+  layout: Layout,
+  signal: AbortSignal | undefined,
+  work: (directory: string) => Promise<T>,
+): Promise<T> {
+  await sweep(layout);
+  const name = `${prefix}${process.pid}`;
+  const lock = lockOf(layout, name);
+  try {
+    return await withLock(lock, { signal }, () => inWorkFolder(layout, name, work));
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+const lockOf = (layout: Layout, name: string): string => join(layout.workDirectory, `${name}.lock`);
+
+class Running extends Error {}
+
+async function sweep(layout: Layout): Promise<void> {
+  const names = await readdir(layout.workDirectory);
+  for (const name of names.filter((each) => new RegExp(`^${prefix}\\d+$`).test(each))) {
+    const lock = lockOf(layout, name);
+    const onWait = (): never => {
+      throw new Running();
+    };
+    try {
+      await withLock(lock, { onWait }, async () => {
+        await rm(join(layout.workDirectory, name), { recursive: true, force: true });
+        await rm(lock, { force: true });
+      });
+    } catch (error) {
+      if (!(error instanceof Running)) throw error;
+    }
+  }
+}

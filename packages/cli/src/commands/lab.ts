@@ -1,0 +1,76 @@
+import { availableParallelism } from 'node:os';
+import type { Command } from 'commander';
+import { commandWords } from '../args/command-options.ts';
+import { parseMemorySize } from '../args/memory-size.ts';
+import { parseWholeNumber } from '../args/whole-number.ts';
+import { Interrupts } from '../process/interrupts.ts';
+import { streamProcess } from '../process/stream-process.ts';
+import { terminalSize } from '../process/terminal.ts';
+import { showProgress } from '../render/progress.ts';
+
+interface Options {
+  readonly memory: number;
+  readonly vcpus: number;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+}
+
+/** Ten small guests at once, and what tests them. */
+const defaultMemoryMb = 4096;
+/** Emulated processors that wait for each other cost more than they bring. */
+const mostVcpus = 4;
+
+export function define(command: Command): void {
+  command
+    .argument('[command...]', "command and its arguments; the drivers' conformance suite when left out")
+    .option('--memory <size>', "the lab's memory", parseMemorySize, defaultMemoryMb)
+    .option('--vcpus <number>', "the lab's processors", parseWholeNumber, Math.min(availableParallelism(), mostVcpus))
+    .option('-i, --interactive', 'pass stdin to the command')
+    .option('-t, --tty', 'give the command a terminal')
+    .passThroughOptions()
+    .description(
+      `Runs a command of this checkout in an emulated machine that has KVM: hypervisors that need it run there on any x86 Linux, slowly.`,
+    )
+    .addHelpText(
+      'after',
+      `
+The lab sees the checkout as it is (read-only, at /nova), this Node and its modules, Debian's QEMU, and the hypervisors that NOVA_FIRECRACKER,
+NOVA_JAILER and NOVA_CLOUD_HYPERVISOR or the PATH name. It has no network. What is written in it is gone when the command ends. The exit code
+is the command's; 125: the lab failed. The first run builds its root image.
+
+Examples:
+  nova lab
+  NOVA_FIRECRACKER=./firecracker nova lab
+  nova lab -- node --test tests/e2e/clones.test.ts
+  nova lab -it -- bash`,
+    )
+    .action((words: string[], options: Options) => run(commandWords(words), options));
+}
+
+async function run(
+  words: readonly string[],
+  { memory, vcpus, interactive = false, tty = false }: Options,
+): Promise<void> {
+  const { conformanceSuite, inLab } = await import('../../../../lab/main.ts');
+  using interrupts = new Interrupts();
+  using progress = showProgress();
+  const { signal } = interrupts;
+  try {
+    process.exitCode = await inLab({ memoryMb: memory, vcpus, signal, progress: progress.sink }, async (lab) => {
+      await using attached = await lab.exec(
+        {
+          argv: words.length > 0 ? words : conformanceSuite,
+          env: process.stdout.isTTY || tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', FORCE_COLOR: '1' } : {},
+          stdin: interactive,
+          pty: tty ? terminalSize() : undefined,
+        },
+        { signal },
+      );
+      const exit = await streamProcess(attached, { interactive, tty, interrupts });
+      return exit.exitCode;
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    process.exitCode = interrupts.exitCode;
+  }
+}
