@@ -45,8 +45,8 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
   const { memoryMb, vcpus, signal, progress } = options;
   if (process.arch !== 'x64' || process.platform !== 'linux')
     throw new NovaError('set_up_failed', 'The lab emulates an x86 machine for programs of an x86 Linux host.');
-  const vmms = findVmms();
   const layout = layoutAt();
+  const vmms = findVmms(layout);
   await prepareLayout(layout);
   const parts = await labParts(layout, { signal, progress });
   return inRunFolder(layout, signal, async (directory) => {

@@ -1,6 +1,5 @@
-import { accessSync, constants } from 'node:fs';
 import { NovaError } from '@novasandbox/protocol';
-import { findProgram } from '@novasandbox/engine';
+import { binaryVariables, findBinary, type Layout } from '@novasandbox/engine';
 
 /** A program of the host that goes into the lab, where the same variable names it. */
 export interface Vmm {
@@ -9,31 +8,16 @@ export interface Vmm {
   readonly path: string;
 }
 
-const known = [
-  { name: 'firecracker', variable: 'NOVA_FIRECRACKER' },
-  { name: 'jailer', variable: 'NOVA_JAILER' },
-  { name: 'cloud-hypervisor', variable: 'NOVA_CLOUD_HYPERVISOR' },
-] as const;
-
 /**
- * The hypervisors of this host besides QEMU, which the lab has from its distribution: named by their variables, else found on the PATH.
+ * The hypervisors of this host besides QEMU, which the lab has from its distribution. Missing ones are left out.
  * @throws NovaError `invalid_argument` where a variable names no program
  */
-export function findVmms(): Vmm[] {
-  return known.flatMap(({ name, variable }): Vmm[] => {
-    const given = process.env[variable] ?? '';
-    if (given === '') {
-      const path = findProgram(name);
-      return path === null ? [] : [{ name, variable, path }];
-    }
-    try {
-      accessSync(given, constants.X_OK);
-    } catch (error) {
-      throw new NovaError('invalid_argument', `${variable} names ${given}, which cannot be executed.`, {
-        cause: error,
-        hint: `Give the path of a ${name} binary for this processor, or unset ${variable}.`,
-      });
-    }
-    return [{ name, variable, path: given }];
+export function findVmms(layout: Layout): Vmm[] {
+  return (['firecracker', 'jailer', 'cloud-hypervisor'] as const).flatMap((name): Vmm[] => {
+    const variable = binaryVariables[name];
+    const found = findBinary(name, layout.vmmDirectory);
+    if (found.path !== null) return [{ name, variable, path: found.path }];
+    if ((process.env[variable] ?? '') !== '') throw new NovaError('invalid_argument', `${found.reason}.`);
+    return [];
   });
 }

@@ -16,6 +16,7 @@ export { step } from './images/step.ts';
 export type * from './ports/image-source.ts';
 export { uniqueIdentity } from './sandbox/identity.ts';
 export { loadTemplate } from './template/load.ts';
+export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram } from './vmm/confine.ts';
 export { processesNaming } from './vmm/find-processes.ts';
 export { consoleLog, fileTail, vmmLog } from './vmm/logs.ts';

@@ -21,8 +21,12 @@ export interface DriverOptions {
 
 export type ProbeBootOptions = DriverOptions & ProbeOptions;
 
-/** A guest on working hardware support says it is ready within a second or two. */
-const probeTimeoutMs = 10_000;
+/** A guest on working hardware support says it is ready within a second or two; one that never runs says nothing at all. */
+const silenceMs = 10_000;
+/** One that has said something runs, however slowly: this host may itself be a guest, or have a hundred other things to do. */
+const probeTimeoutMs = 120_000;
+/** Has the kernel name itself as soon as it has a console. Comes after the driver's own words, which keep it quiet. */
+const talkative = 'loglevel=6';
 const readyLine = 'nova-agent: ready';
 
 /** Boots a guest with nothing but the agent. Null when it came up, else why not. */
@@ -44,7 +48,7 @@ export async function probeBoot(
       vcpus: 1,
       kernel,
       initramfs,
-      kernelArguments: [],
+      kernelArguments: [talkative],
       drives: [],
       network: { mode: 'none' },
       channels: 1,
@@ -60,14 +64,19 @@ export async function probeBoot(
 }
 
 async function ready(machine: Machine, signal?: AbortSignal): Promise<string | null> {
-  const end = performance.now() + probeTimeoutMs;
+  const startedAt = performance.now();
+  let limitMs = silenceMs;
   let ended = false;
   void machine.exited.then(() => (ended = true));
-  while (performance.now() < end) {
+  while (performance.now() - startedAt < limitMs) {
     if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled while probing.');
-    if ((await fileTail(join(machine.record.directory, consoleLog), 65_536)).includes(readyLine)) return null;
+    const said = await fileTail(join(machine.record.directory, consoleLog), 65_536);
+    if (said.includes(readyLine)) return null;
     if (ended) return 'it ended at once';
+    if (said !== '') limitMs = probeTimeoutMs;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return `nothing heard within ${probeTimeoutMs / 1000} s`;
+  return limitMs === silenceMs
+    ? `nothing heard within ${silenceMs / 1000} s`
+    : `it was not ready within ${probeTimeoutMs / 1000} s`;
 }
