@@ -48,13 +48,31 @@ const serverRules: readonly Rule[] = [
       '@fastify/busboy',
       '@connectrpc',
       '@bufbuild',
+      `${server}/trace`,
     ],
     because: 'the daemon offers the engine, and knows no client of its own',
   },
   {
     from: `${server}/context.ts`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'pino', `${server}/config/schema.ts`],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'pino',
+      `${server}/config/schema.ts`,
+      `${server}/trace/tracing.ts`,
+    ],
     because: 'what all ways in share names no implementation',
+  },
+  {
+    from: `${server}/trace`,
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      '@opentelemetry',
+      `${server}/config/schema.ts`,
+      `${server}/version.ts`,
+    ],
+    because: 'nothing else knows who measures',
   },
   {
     from: `${server}/config`,

@@ -194,6 +194,13 @@ def dialogues():
             host(frame(OPEN, 1, b"\x04" + record((1, "/bin/sh"), (1, "-c"), (1, "echo hi; exit 3")))),
             guest(started, True), guest(frame(DATA, 1, b"\x01hi\n")), host(frame(CREDIT, 1, struct.pack("<I", 3))),
             guest(frame(RESULT, 1, exit_record), True)]},
+        {"name": "a process of a request", "steps": begin + [
+            host(frame(OPEN, 1, b"\x04" + record((1, "true"), (13, "trace-1")))), guest(started, True),
+            guest(frame(RESULT, 1, exit_record), True)]},
+        {"name": "a request id that would break a line", "steps": begin + [
+            host(frame(OPEN, 1, b"\x04" + record((1, "true"), (13, "a\nb")))),
+            guest(frame(ERROR, 1, record((1, "invalid_argument"),
+                                         (2, "the request id is not of at most 128 printable characters"))))]},
         {"name": "a process with input", "steps": begin + [
             host(frame(OPEN, 1, b"\x04" + record((1, "cat"), (7, 1)))), guest(started, True),
             host(frame(DATA, 1, b"\x00hello")), guest(frame(DATA, 1, b"\x01hello")), host(frame(FINISH, 1)),

@@ -35,7 +35,7 @@ export interface ServerUnderTest extends AsyncDisposable {
   /** The same, and throws when it is no success. */
   ok(method: string, path: string, body?: unknown): Promise<Answer['body']>;
   vm(config?: Readonly<Record<string, unknown>>): Promise<Answer['body']>;
-  socket(path: string, key?: string): WebSocket;
+  socket(path: string, key?: string, headers?: Readonly<Record<string, string>>): WebSocket;
   /** Ends the daemon with the signal and waits for its end. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Starts it again on the same state folder. */
@@ -101,8 +101,8 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
       return answer.body;
     },
     vm: (config = {}) => server.ok('POST', '/vms', config),
-    socket: (path, key = server.key) =>
-      new WebSocket(`${url.replace('http', 'ws')}/api/v1${path}`, { headers: { 'x-api-key': key } }),
+    socket: (path, key = server.key, headers = {}) =>
+      new WebSocket(`${url.replace('http', 'ws')}/api/v1${path}`, { headers: { 'x-api-key': key, ...headers } }),
     end,
     restart: start,
     [Symbol.asyncDispose]: async () => {

@@ -8,6 +8,7 @@ import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
 import { layoutAt, prepareLayout } from './layout.ts';
+import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
@@ -36,7 +37,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     qemu,
     createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
   ];
-  const drivers = new Map<HypervisorName, VmmDriver>(inOrderOfPreference.map((driver) => [driver.name, driver]));
+  const drivers = new Map<HypervisorName, VmmDriver>(
+    inOrderOfPreference.map((driver) => [driver.name, traced(driver.name, driver)]),
+  );
   const links = createLinks(
     store,
     openSession,
@@ -48,10 +51,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= links.closeAll().finally(() => store[Symbol.dispose]()));
   return {
-    sandboxes: typedErrors(createSandboxService(context)),
-    exec: typedErrors(createExecService(context)),
-    files: typedErrors(createFileService(context)),
-    templates: typedErrors(createTemplateService(context)),
+    sandboxes: typedErrors(traced('sandboxes', createSandboxService(context))),
+    exec: typedErrors(traced('exec', createExecService(context))),
+    files: typedErrors(traced('files', createFileService(context))),
+    templates: typedErrors(traced('templates', createTemplateService(context))),
     hypervisors: ({ fresh = false, signal } = {}) =>
       Promise.all(
         inOrderOfPreference.map(async (driver) => ({

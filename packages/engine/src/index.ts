@@ -1,6 +1,7 @@
 export type * from './services.ts';
 export type * from './ports/guest-agent.ts';
 export type * from './ports/vmm-driver.ts';
+export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine } from './engine.ts';
 export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';
 

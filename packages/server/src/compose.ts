@@ -18,6 +18,7 @@ import { createIdle, type Idle } from './observe/idle.ts';
 import { createLimits } from './observe/limits.ts';
 import { createRoster } from './observe/roster.ts';
 import type { ServerStore } from './store/server-store.ts';
+import type { Tracing } from './trace/tracing.ts';
 
 export interface Parts {
   readonly config: ServerConfig;
@@ -25,10 +26,18 @@ export interface Parts {
   readonly store: ServerStore;
   readonly engine: Engine;
   readonly log: Logger;
+  readonly tracing: Tracing;
 }
 
 /** Puts the daemon's parts together, once. */
-export function createDaemonContext({ config, layout, store, engine: quietEngine, log }: Parts): DaemonContext {
+export function createDaemonContext({
+  config,
+  layout,
+  store,
+  engine: quietEngine,
+  log,
+  tracing,
+}: Parts): DaemonContext {
   const { security, resources, monitoring } = config;
   const secret = secretFile(layout.daemon.secretFile, newSecret);
   const keys = createKeys(store);
@@ -77,6 +86,7 @@ export function createDaemonContext({ config, layout, store, engine: quietEngine
     layout,
     store,
     log,
+    tracing,
     keys,
     users,
     auth: createAuth(keys, users, secret),

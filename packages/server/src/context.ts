@@ -3,6 +3,7 @@ import type { Engine } from '@novasandbox/engine';
 import type { NovaEvent, Permission, Role } from '@novasandbox/protocol/api';
 import type { Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
+import type { Tracing } from './trace/tracing.ts';
 
 /** Who a request comes from, once its credentials have been checked. */
 export interface Principal {
@@ -47,4 +48,5 @@ export interface ServerContext {
   readonly events: Events;
   readonly activity: Activity;
   readonly log: Logger;
+  readonly tracing: Tracing;
 }

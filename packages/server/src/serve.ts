@@ -10,6 +10,7 @@ import { createLog } from './log.ts';
 import { createServer, type Server } from './server.ts';
 import { closeAllSockets } from './sockets/accept.ts';
 import { openServerStore } from './store/server-store.ts';
+import { openTracing } from './trace/tracing.ts';
 import { startRounds } from './rounds.ts';
 
 export interface Daemon extends AsyncDisposable {
@@ -35,7 +36,8 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   await using undo = new AsyncDisposableStack();
   const store = undo.use(openServerStore(layout.daemon.database));
   const engine = undo.use(await createEngine({ home: layout.home, recover: true }));
-  const context = createDaemonContext({ config, layout, store, engine, log });
+  const tracing = undo.use(await openTracing(config, process.env));
+  const context = createDaemonContext({ config, layout, store, engine, log, tracing });
   const server = await createServer(context);
   undo.defer(() => server.app.close());
   // What ended while no daemon ran is seen before the first request.

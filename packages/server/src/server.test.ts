@@ -11,6 +11,7 @@ import { createDaemonContext } from './compose.ts';
 import { serverConfigSchema } from './config/schema.ts';
 import { fastifyPath } from './routes/bind.ts';
 import { createServer } from './server.ts';
+import { untraced } from './trace/tracing.ts';
 import { openServerStore } from './store/server-store.ts';
 import { version } from './version.ts';
 
@@ -30,7 +31,14 @@ test('every route that answers has a permission, or stands on the list of public
   const store = undo.use(openServerStore(layout.daemon.database));
   const engine = undo.use(await createEngine({ home }));
   const config = serverConfigSchema.parse({});
-  const context = createDaemonContext({ config, layout, store, engine, log: pino({ level: 'silent' }) });
+  const context = createDaemonContext({
+    config,
+    layout,
+    store,
+    engine,
+    log: pino({ level: 'silent' }),
+    tracing: untraced,
+  });
   const { app, registered } = await createServer(context);
   undo.defer(() => app.close());
 

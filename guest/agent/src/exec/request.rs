@@ -4,6 +4,7 @@ use crate::error::{Failure, Outcome};
 use crate::record::{self, Fields};
 
 const MOST_RETAINED: u64 = 16 << 20;
+const LONGEST_REQUEST_ID: usize = 128;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -24,6 +25,7 @@ pub struct Request {
     pub tag: Vec<u8>,
     pub detached: bool,
     pub merge_stderr: bool,
+    pub request_id: Vec<u8>,
 }
 
 impl Size {
@@ -41,6 +43,12 @@ impl Size {
 }
 
 impl Request {
+    /// The request of the host that it belongs to; empty when it belongs to none. Fit for a line of the log.
+    pub fn id(&self) -> Option<String> {
+        let id = String::from_utf8_lossy(&self.request_id);
+        (!id.is_empty()).then(|| id.into_owned())
+    }
+
     pub fn parse(fields: Fields) -> Outcome<Self> {
         let mut request = Request::default();
         for (tag, value) in fields {
@@ -56,6 +64,7 @@ impl Request {
                 9 => request.tag = value.to_vec(),
                 10 => request.detached = record::flag(value)?,
                 11 => request.merge_stderr = record::flag(value)?,
+                13 => request.request_id = value.to_vec(),
                 _ => {}
             }
         }
@@ -64,6 +73,9 @@ impl Request {
         }
         if !request.cwd.is_empty() && !request.cwd.starts_with(b"/") {
             return Err(Failure::invalid("the working directory is not an absolute path"));
+        }
+        if request.request_id.len() > LONGEST_REQUEST_ID || !request.request_id.iter().all(u8::is_ascii_graphic) {
+            return Err(Failure::invalid("the request id is not of at most 128 printable characters"));
         }
         Ok(request)
     }

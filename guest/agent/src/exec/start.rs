@@ -11,6 +11,7 @@ use super::{pty, Attachment, Channel, Process, Processes, MAX_RUNNING, RETAIN_TO
 use crate::agent::Agent;
 use crate::dispatch::{message, Begun, Caller};
 use crate::error::{Code, Failure, Outcome};
+use crate::log;
 use crate::poll::{Poller, Token, Watched, IN};
 use crate::record::{Fields, Record};
 use crate::stream::Work;
@@ -104,7 +105,11 @@ impl Agent {
         }
         let control = request.stdin || request.pty.is_some();
         let detached = request.detached;
+        let request_id = request.id();
         let (exec, pid) = self.start_process(request, None)?;
+        if let Some(id) = request_id {
+            log::note(&format!("exec {exec}, pid {pid}, request {id}"));
+        }
         let mut started = Record::new();
         started.int(1, exec).int(2, pid as u64);
         if let Some(link) = self.links.get_mut(&caller.link) {

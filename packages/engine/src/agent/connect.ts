@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { CallOptions, GuestAgent, OpenSession } from '../ports/guest-agent.ts';
+import { traced } from '../ports/trace.ts';
 import { DEFAULT_TIMEOUT_MS, Limits } from './call.ts';
 import * as files from './files.ts';
 import { shakeHands } from './handshake.ts';
@@ -42,7 +43,7 @@ async function handshake(stream: Duplex, options: CallOptions & { readonly flush
 
 /** The port over one session: each method is a function of the file that knows its subject. */
 function agentOf(session: Session): GuestAgent {
-  return {
+  return traced('agent', {
     closed: session.closed,
     info: (options) => identity.info(session, options),
     ping: (options) => identity.ping(session, options),
@@ -76,5 +77,5 @@ function agentOf(session: Session): GuestAgent {
 
     close: () => session.close(),
     [Symbol.asyncDispose]: () => session.close(),
-  };
+  } satisfies GuestAgent);
 }

@@ -102,7 +102,8 @@ function execArguments(request: ExecRequest): RecordWriter {
     .flag(7, request.stdin === true || request.pty !== undefined)
     .integer(8, request.retainBytes)
     .string(9, request.tag)
-    .flag(11, request.mergeStderr);
+    .flag(11, request.mergeStderr)
+    .string(13, request.requestId);
 }
 
 function parseProcess(fields: Fields): GuestProcess {

@@ -114,6 +114,10 @@ const calls: Record<string, (agent: GuestAgent) => Promise<void>> = {
     assert.deepEqual(await outputOf(child), { stdout: 'hi\n', stderr: '', pty: '' });
     assert.equal((await child.exit).exitCode, 3);
   },
+  'a process of a request': async (agent) => {
+    const child = await agent.exec({ argv: ['true'], requestId: 'trace-1' });
+    await child.exit;
+  },
   'a process with input': async (agent) => {
     const child = await agent.exec({ argv: ['cat'], stdin: true });
     await child.writeStdin(Buffer.from('hello'));

@@ -1,6 +1,7 @@
 import { parse, runOptionsSchema } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { ExecRequest } from '../ports/guest-agent.ts';
+import { currentTrace } from '../ports/trace.ts';
 import { linked } from '../sandbox/find.ts';
 import type { ExecService } from '../services.ts';
 
@@ -21,5 +22,5 @@ export function createExecService(context: EngineContext): ExecService {
 function checked(request: ExecRequest): ExecRequest {
   const { cwd, env, user, timeoutMs, retainBytes, tag } = request;
   parse(runOptionsSchema, { cwd, env, user, timeoutMs, retainBytes, tag }, 'command');
-  return request;
+  return { requestId: currentTrace()?.requestId, ...request };
 }

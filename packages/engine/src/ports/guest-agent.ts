@@ -55,6 +55,8 @@ export interface ExecRequest {
   readonly retainBytes?: number | undefined;
   readonly tag?: string | undefined;
   readonly mergeStderr?: boolean | undefined;
+  /** The request this serves: the agent notes it in the guest's log (one in an old snapshot passes over it). */
+  readonly requestId?: string | undefined;
 }
 
 export type OutputChannel = 'stdout' | 'stderr' | 'pty';

@@ -80,8 +80,16 @@ const securitySchema = z.strictObject({
     .describe('Origins whose pages may call; empty: none'),
 });
 
+const tracesSchema = z.strictObject({
+  endpoint: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .describe('OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added'),
+});
+
 const monitoringSchema = z.strictObject({
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  traces: tracesSchema.optional().describe('OpenTelemetry traces; OTEL_* variables count for more'),
   public_metrics: z.boolean().default(false).describe('/metrics without credentials'),
   interval_seconds: z.number().min(1).max(3600).default(15).describe('How often VMs are measured'),
   history_samples: z.int().min(1).max(10_000).default(240).describe('Measurements kept of each VM'),

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { withTrace } from '@novasandbox/engine';
 import { NovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -6,6 +7,7 @@ import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import { timeLimited } from './body-time.ts';
+import type { RequestTrace } from '../trace/tracing.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
 import { createRateLimit, type RateLimitState } from './rate-limit.ts';
@@ -25,6 +27,9 @@ declare module 'fastify' {
     principal: Principal | null;
     startedAt: number;
     failure: ErrorCode | null;
+    trace: RequestTrace;
+    /** Says in metrics, log and trace how the request ended; a WebSocket calls it when it has ended. */
+    ended(status: number): void;
   }
 }
 
@@ -45,13 +50,27 @@ export interface Registered {
 /** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
 export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): readonly Registered[] {
   const registered: Registered[] = [];
-  const { auth, config, metrics, log } = context;
+  const { auth, config, metrics, log, tracing } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
   const bodyMs = config.server.body_timeout_seconds * 1000;
   const failures = createRateLimit(config.security.failed_auth_per_minute);
   app.decorateRequest('principal', null);
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('failure', null);
+  app.decorateRequest('trace');
+  app.decorateRequest('ended', function ended(this: FastifyRequest, status: number) {
+    const seconds = (performance.now() - this.startedAt) / 1000;
+    const { operation = 'unknown', permission } = this.routeOptions.config;
+    // The pattern, never the path: paths are without number.
+    const route = this.routeOptions.url ?? 'unknown';
+    metrics.answered(this.method, route, status, seconds);
+    const vm = (this.params as Record<string, string | undefined> | null)?.['id'];
+    const principal = this.principal?.name;
+    const error = this.failure ?? undefined;
+    const level = permission === 'public' && status < 400 ? 'debug' : 'info';
+    log[level]({ request_id: this.id, operation, principal, vm, status, error, ms: Math.round(seconds * 1e5) / 100 });
+    this.trace.end({ route, operation, status, error, principal, vm });
+  });
 
   // A route that says nothing of who may use it does not come to be.
   app.addHook('onRoute', (route) => {
@@ -61,6 +80,10 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     for (const method of [route.method].flat()) {
       registered.push({ method, url: route.url, permission: route.config.permission });
     }
+    const { handler } = route;
+    route.handler = function inTrace(request, reply) {
+      return withTrace(request.trace.trace, () => handler.call(this, request, reply));
+    };
   });
 
   const authenticate = async (request: FastifyRequest): Promise<Principal> => {
@@ -80,6 +103,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
 
   app.addHook('onRequest', async (request, reply) => {
     request.startedAt = performance.now();
+    request.trace = tracing.begin(request.id, request.method, request.headers);
     void reply.headers({
       'x-request-id': request.id,
       'x-content-type-options': 'nosniff',
@@ -109,23 +133,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     request.routeOptions.config.streamed === true ? payload : timeLimited(payload as Readable, bodyMs),
   );
 
-  app.addHook('onResponse', async (request, reply) => {
-    const seconds = (performance.now() - request.startedAt) / 1000;
-    const { operation = 'unknown', permission } = request.routeOptions.config;
-    // The pattern, never the path: paths are without number.
-    metrics.answered(request.method, request.routeOptions.url ?? 'unknown', reply.statusCode, seconds);
-    const level = permission === 'public' && reply.statusCode < 400 ? 'debug' : 'info';
-    const params = request.params as Record<string, string | undefined> | null;
-    log[level]({
-      request_id: request.id,
-      operation,
-      principal: request.principal?.name,
-      vm: params?.['id'],
-      status: reply.statusCode,
-      error: request.failure ?? undefined,
-      ms: Math.round(seconds * 1e5) / 100,
-    });
-  });
+  app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));
 
   app.setErrorHandler((thrown, request, reply) => {
     const error = httpError(thrown);

@@ -6,6 +6,7 @@ import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
 import { answer, answerSocket, failure, sandboxGone, type Answer } from './answer.ts';
 import { createConnections } from './connections.ts';
+import { follow } from './follow.ts';
 import { framingProblem } from './headers.ts';
 import { defaultLimits, type ProxyLimits } from './limits.ts';
 import { agentPort, targetOf, type Target } from './target.ts';
@@ -33,7 +34,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (sandboxId === null) return answer(response, failure(401, 'invalid signature'));
     const info = await reachableSandbox(context, sandboxId);
     if (info === null) return answer(response, sandboxGone(sandboxId));
-    const forAgent = target.kind === 'signed' || target.port === agentPort;
+    const forAgent = !isGuestPort(target);
     const refused = forAgent
       ? agent.refuses(info, request)
       : (await mayUsePort(context, info, request))
@@ -45,8 +46,8 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
       return answer(response, sandboxGone(sandboxId));
     const running = await awake(context, info);
     using _held = connections.hold(sandboxId, request.socket);
-    if (forAgent) return agent.request(running, request, response);
-    return proxyRequest(context, target, limits, request, response);
+    if (isGuestPort(target)) return proxyRequest(context, target, limits, request, response);
+    return agent.request(running, request, response);
   };
 
   const serveUpgrade = async (
@@ -72,21 +73,34 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     request(request, response) {
       const target = targetOf(request, domain) ?? nowhere;
       response.on('error', () => undefined);
-      serve(target, request, response).catch((error: unknown) => {
-        context.log.error({ err: error }, 'a request for a sandbox failed');
-        answer(response, failure(500, 'Internal error'));
-      });
+      const followed = follow(context, target, request);
+      // What the guest says of request ids is its own; the agent API is ours.
+      if (!isGuestPort(target)) response.setHeader('x-request-id', followed.requestId);
+      response.once('close', () => followed.ended(response.headersSent ? response.statusCode : 499));
+      followed
+        .run(() => serve(target, request, response))
+        .catch((error: unknown) => {
+          context.log.error({ request_id: followed.requestId, err: error }, 'a request for a sandbox failed');
+          answer(response, failure(500, 'Internal error'));
+        });
     },
     upgrade(request, socket, head) {
       const target = targetOf(request, domain) ?? nowhere;
       socket.on('error', () => undefined);
-      serveUpgrade(target, request, socket, head).catch((error: unknown) => {
-        context.log.error({ err: error }, 'an upgrade for a sandbox failed');
-        socket.destroy();
-      });
+      const followed = follow(context, target, request);
+      socket.once('close', () => followed.ended(101));
+      followed
+        .run(() => serveUpgrade(target, request, socket, head))
+        .catch((error: unknown) => {
+          context.log.error({ request_id: followed.requestId, err: error }, 'an upgrade for a sandbox failed');
+          socket.destroy();
+        });
     },
   };
 }
 
+/** Any port but the one that the agent API stands in for. */
+const isGuestPort = (target: Target): target is Extract<Target, { kind: 'port' }> =>
+  target.kind === 'port' && target.port !== agentPort;
 const nowhere: Target = { kind: 'refused', reason: 'no sandbox named' };
 const forbidden: Answer = failure(403, 'The traffic access token of this sandbox is missing or wrong');

@@ -37,12 +37,17 @@ export async function acceptSocket<C>(
   server.handleUpgrade(request.raw, socket, head, (accepted) => {
     const messages = messageSocket(accepted);
     open.add(messages);
-    messages.signal.addEventListener('abort', () => open.delete(messages), { once: true });
+    const over = (): void => {
+      open.delete(messages);
+      request.ended(101);
+    };
+    messages.signal.addEventListener('abort', over, { once: true });
     handle(call, messages)
       .then(
         () => messages.close(1000),
         async (thrown: unknown) => {
           const { code, message, hint } = toNovaError(thrown);
+          request.failure = code;
           await messages.sendText({ type: 'error', code, message: code === 'internal' ? 'internal' : message, hint });
           messages.close(code === 'invalid_argument' ? closeCodes.refused : closeCodes.failed, code);
         },

@@ -6,6 +6,7 @@ import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext } from '../../context.ts';
+import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
 import type { ProxyLimits } from '../limits.ts';
@@ -123,5 +124,6 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
     events: { emit: () => undefined, subscribe: () => (async function* () {})() },
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
+    tracing: untraced,
   };
 }
