@@ -112,7 +112,7 @@ export function openSqliteStore(file: string): Store {
       });
     },
     findSandbox(ref) {
-      const exact = select('id = ? OR name = ?', ref, ref)[0];
+      const exact = select('id = ?', ref)[0] ?? select('name = ?', ref)[0];
       if (exact !== undefined) return exact;
       if (!/^[a-z0-9]{4,}$/.test(ref)) return null;
       const [first, second] = select('id >= ? AND id < ?', ref, `${ref}~`);

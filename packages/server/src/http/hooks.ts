@@ -129,9 +129,11 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     }
   });
 
-  app.addHook('preParsing', async (request, _reply, payload) =>
-    request.routeOptions.config.streamed === true ? payload : timeLimited(payload as Readable, bodyMs),
-  );
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+    const limited = request.routeOptions.config.streamed !== true && (length !== '0' || encoding !== undefined);
+    done(null, limited ? timeLimited(payload as Readable, bodyMs) : payload);
+  });
 
   app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));
 
