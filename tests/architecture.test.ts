@@ -152,6 +152,18 @@ const rules: readonly Rule[] = [
     because: 'images know no sandboxes',
   },
   {
+    from: `${engine}/setup`,
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      `${engine}/layout.ts`,
+      `${engine}/abort.ts`,
+      `${engine}/images`,
+      `${engine}/vmm`,
+    ],
+    because: 'installing a VMM needs no engine',
+  },
+  {
     from: `${engine}/store`,
     may: ['@novasandbox/protocol', ports, `${engine}/vmm/process-identity.ts`],
     because: 'the store keeps records and decides nothing',

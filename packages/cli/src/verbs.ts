@@ -39,6 +39,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   pause: { summary: 'freeze sandboxes', load: () => import('./commands/pause.ts') },
   resume: { summary: 'let paused sandboxes go on', load: () => import('./commands/resume.ts') },
   template: { summary: 'list, build, inspect and remove templates', load: () => import('./commands/template.ts') },
+  setup: { summary: 'fetch and install a hypervisor', load: () => import('./commands/setup.ts') },
   doctor: { summary: 'check what this host can do, and how to mend it', load: () => import('./commands/doctor.ts') },
   serve: { summary: 'run the daemon: REST and E2B-compatible API', load: () => import('./commands/serve.ts') },
   config: { summary: "show or check the daemon's configuration", load: () => import('./commands/config.ts') },

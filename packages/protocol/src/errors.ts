@@ -64,6 +64,11 @@ export const errorTable = {
   connection_refused: { status: 502, hint: 'Nothing listens on that port in the guest.' },
   host_resource_exhausted: { status: 507, hint: 'Free memory or disk on the host, or remove sandboxes.' },
   set_up_failed: { status: 500, hint: 'The message names the step; mend it and run the same command again.' },
+  download_failed: { status: 502, hint: 'Check the network and the address, and call again.' },
+  checksum_mismatch: {
+    status: 502,
+    hint: 'Nothing of it is kept. Fetch it again; where it stays so, do not trust the source, nor the mirror if there is one.',
+  },
   malformed_request: { status: 400, hint: 'Send what the OpenAPI document describes; JSON must be whole and valid.' },
   unauthenticated: {
     status: 401,

@@ -1,9 +1,20 @@
-import type { HypervisorReport } from '@novasandbox/engine';
+import type { HypervisorReport, VersionedVmm } from '@novasandbox/engine';
+import type { HypervisorName } from '@novasandbox/protocol';
 import { openEngine } from '../open-engine.ts';
 import type { Finding } from './finding.ts';
 
-const installRemedies: Readonly<Record<string, string>> = {
+const installRemedies: Readonly<Partial<Record<HypervisorName, string>>> = {
   qemu: 'Install QEMU: sudo apt-get install qemu-system-x86 (Debian, Ubuntu), brew install qemu (macOS).',
+  firecracker: 'nova setup firecracker (Linux with KVM)',
+  'cloud-hypervisor': 'nova setup cloud-hypervisor (Linux with KVM)',
+  'apple-vz': 'brew install vfkit (macOS)',
+};
+
+const vmmOf: Readonly<Partial<Record<HypervisorName, VersionedVmm>>> = {
+  qemu: 'qemu',
+  firecracker: 'firecracker',
+  'cloud-hypervisor': 'cloud-hypervisor',
+  'apple-vz': 'vfkit',
 };
 
 /** What the engine finds: hypervisors by probing them, templates. */
@@ -13,7 +24,7 @@ export async function examineEngine(
   try {
     await using engine = await openEngine();
     const hypervisors = await engine.hypervisors({ fresh });
-    return { findings: [...examineHypervisors(hypervisors), ...(await examineTemplates(engine))], hypervisors };
+    return { findings: [...(await examineHypervisors(hypervisors)), ...(await examineTemplates(engine))], hypervisors };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     const remedy = error instanceof Error && 'hint' in error ? String(error.hint) : undefined;
@@ -21,20 +32,35 @@ export async function examineEngine(
   }
 }
 
-function examineHypervisors(reports: readonly HypervisorReport[]): Finding[] {
+/** Absence of one is no defect; that none works is. */
+async function examineHypervisors(reports: readonly HypervisorReport[]): Promise<Finding[]> {
   const machines = reports.filter(({ features }) => features.virtualMachine);
-  const usable = machines.some(({ probe }) => probe.available);
-  const findings = machines.map(({ name, probe }): Finding => {
-    const facts = probe.available ? `${probe.version}, ${probe.accelerator}: ` : '';
-    return {
-      state: probe.available ? 'fine' : usable ? 'note' : 'broken',
-      subject: name,
-      detail: `${facts}${probe.reason}`,
-      remedy: probe.available ? undefined : installRemedies[name],
-    };
-  });
-  if (machines.length > 0) return findings;
-  return [{ state: 'broken', subject: 'hypervisors', detail: 'there is no driver for this system' }];
+  const findings = await Promise.all(machines.map(examineHypervisor));
+  if (machines.some(({ probe }) => probe.available)) return findings;
+  const detail = 'none works on this host';
+  return [...findings, { state: 'broken', subject: 'hypervisors', detail, remedy: installRemedies.qemu }];
+}
+
+async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Finding> {
+  const { versionFacts, problemsOf } = await import('@novasandbox/engine');
+  const vmm = vmmOf[name];
+  const facts = vmm === undefined ? null : versionFacts[vmm];
+  const problems = vmm === undefined || probe.version === '' ? [] : problemsOf(vmm, probe.version);
+  const known = problems.map(
+    ({ problem, fixedIn }) => `known of this version: ${problem}${fixedIn === null ? '' : `, fixed in ${fixedIn}`}`,
+  );
+  const details = [
+    `${probe.version === '' ? '' : `${probe.version}, ${probe.accelerator}: `}${probe.reason}`,
+    ...(probe.binary === '' ? [] : [probe.binary]),
+    ...(facts === null ? [] : [`needs ${facts.floor} or newer`]),
+    ...known,
+  ];
+  return {
+    state: probe.available ? 'fine' : 'note',
+    subject: name,
+    detail: details.join('; '),
+    remedy: probe.available ? undefined : installRemedies[name],
+  };
 }
 
 async function examineTemplates(engine: Awaited<ReturnType<typeof openEngine>>): Promise<Finding[]> {

@@ -157,6 +157,8 @@ error_classes: Mapping[str, type[NovaError]] = {
     "vmm_failed": NovaError,
     "snapshot_failed": NovaError,
     "set_up_failed": NovaError,
+    "download_failed": NovaError,
+    "checksum_mismatch": NovaError,
     "cancelled": NovaError,
     "internal": NovaError,
 }

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, test } from 'node:test';
+import { isNovaError } from '@novasandbox/protocol';
+import { expectedDigest } from './checksum.ts';
+import { assetOf } from './releases.ts';
+
+const digest = 'ab'.repeat(32);
+let server: Server;
+const answers = new Map<string, string>();
+/** What stands for the Internet: the addresses are the real ones, a server of our own answers. */
+const asked: URL[] = [];
+let redirectedTo = 'https:';
+
+before(async () => {
+  server = createServer((request, response) => {
+    const body = answers.get(request.url ?? '');
+    response.statusCode = body === undefined ? 404 : 200;
+    response.end(body ?? '');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+after(() => server.close());
+
+const fetchHere: typeof globalThis.fetch = async (input, init) => {
+  const url = new URL(input instanceof Request ? input.url : input);
+  asked.push(url);
+  const { port } = server.address() as AddressInfo;
+  const response = await fetch(`http://127.0.0.1:${port}/${url.host}${url.pathname}`, init);
+  Object.defineProperty(response, 'url', { value: url.href.replace('https:', redirectedTo) });
+  return response;
+};
+
+const firecracker = assetOf('firecracker', '1.16.1', 'x64');
+const besides = '/github.com/firecracker-microvm/firecracker/releases/download/v1.16.1/';
+const sumsFile = `${besides}firecracker-v1.16.1-x86_64.tgz.sha256.txt`;
+const cloudHypervisor = assetOf('cloud-hypervisor', '53.0', 'arm64');
+const release = '/api.github.com/repos/cloud-hypervisor/cloud-hypervisor/releases/tags/v53.0';
+
+test("Firecracker's digest is in the file beside the asset, under the asset's name", async () => {
+  const other = '00'.repeat(32);
+  answers.set(sumsFile, `${other}  firecracker-v1.16.1-aarch64.tgz\n${digest}  firecracker-v1.16.1-x86_64.tgz\n`);
+  assert.deepEqual(await expectedDigest(firecracker, undefined, { fetch: fetchHere }), {
+    sha256: digest,
+    from: 'release page',
+  });
+  answers.set(sumsFile, `${digest}  firecracker-v1.16.1-aarch64.tgz\n`);
+  await assert.rejects(expectedDigest(firecracker, undefined, { fetch: fetchHere }), /has no SHA-256 of/);
+});
+
+test("Cloud Hypervisor's is what the release page's API tells", async () => {
+  const name = 'cloud-hypervisor-static-aarch64';
+  answers.set(release, JSON.stringify({ assets: [{ name, digest: `sha256:${digest}`, size: 1 }] }));
+  assert.equal((await expectedDigest(cloudHypervisor, undefined, { fetch: fetchHere })).sha256, digest);
+  for (const wrong of ['not json', '{}', JSON.stringify({ assets: [{ name, digest: null }] })]) {
+    answers.set(release, wrong);
+    await assert.rejects(
+      expectedDigest(cloudHypervisor, undefined, { fetch: fetchHere }),
+      (error) => isNovaError(error, 'download_failed') && error.hint.includes('--sha256'),
+    );
+  }
+});
+
+test('a digest that did not come over HTTPS is none', async () => {
+  answers.set(sumsFile, `${digest}  firecracker-v1.16.1-x86_64.tgz\n`);
+  redirectedTo = 'http:';
+  try {
+    await assert.rejects(expectedDigest(firecracker, undefined, { fetch: fetchHere }), /not come over HTTPS/);
+  } finally {
+    redirectedTo = 'https:';
+  }
+});
+
+test('a file larger than a list of digests is not read to its end', async () => {
+  answers.set(sumsFile, 'x'.repeat(1 << 20));
+  await assert.rejects(expectedDigest(firecracker, undefined, { fetch: fetchHere }), /larger than 4096 bytes/);
+});
+
+test('a digest that is given or pinned is not asked for, and no mirror is ever asked', async () => {
+  asked.splice(0);
+  assert.deepEqual(await expectedDigest(firecracker, digest, { fetch: fetchHere }), { sha256: digest, from: 'option' });
+  const pinned = { ...firecracker, pinnedSha256: digest };
+  assert.deepEqual(await expectedDigest(pinned, undefined, { fetch: fetchHere }), { sha256: digest, from: 'pin' });
+  assert.deepEqual(asked, []);
+  process.env['NOVA_MIRROR'] = 'http://mirror.invalid';
+  try {
+    await assert.rejects(expectedDigest(firecracker, undefined, { fetch: fetchHere }));
+    assert.deepEqual(
+      asked.map(({ host }) => host),
+      ['github.com'],
+    );
+  } finally {
+    delete process.env['NOVA_MIRROR'];
+  }
+});
+
+test('a pin counts for its own version alone', () => {
+  assert.equal(assetOf('firecracker', '1.17.0', 'arm64').name, 'firecracker-v1.17.0-aarch64.tgz');
+  assert.equal(assetOf('firecracker', '1.17.0', 'arm64').pinnedSha256, null);
+  assert.throws(
+    () => assetOf('firecracker', undefined, 'riscv64'),
+    (error) => isNovaError(error, 'feature_unsupported') && /x64 and arm64/.test(error.hint),
+  );
+});

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import type { StepUpdate } from '../images/step.ts';
+
+export interface Network {
+  /** Default: Node's own. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A release is some megabytes; more than this is none. */
+const maxBytes = 512 << 20;
+/** A server that sends nothing for so long has stopped, ms. */
+const stallMs = 60_000;
+
+export const noNetworkHint =
+  'Check the network, or name a mirror of https://github.com in NOVA_MIRROR. A program fetched by hand is named in NOVA_FIRECRACKER, NOVA_JAILER or NOVA_CLOUD_HYPERVISOR.';
+
+/**
+ * Fetches a file, hashing it on the way. Gives its SHA-256.
+ * @throws NovaError `download_failed` where the server cannot be reached, has no such file or breaks off; `cancelled` on abort
+ */
+export async function download(url: string, file: string, network: Network, update: StepUpdate): Promise<string> {
+  const hash = createHash('sha256');
+  let received = 0;
+  await receive(url, network, async (response, alive) => {
+    const announced = Number(response.headers.get('content-length') ?? Number.NaN);
+    const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        alive();
+        received += chunk.length;
+        if (received > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+        hash.update(chunk);
+        update(url, announced > 0 ? Math.min(1, received / announced) : undefined);
+        yield chunk;
+      }
+    };
+    await pipeline(bytesOf(response), counted, createWriteStream(file, { flags: 'wx', mode: 0o600 }));
+  });
+  return hash.digest('hex');
+}
+
+/** Fetches a small text that has to come over HTTPS all the way. */
+export async function downloadText(url: string, network: Network, largestBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  await receive(url, network, async (response, alive) => {
+    if (!url.startsWith('https:') || !response.url.startsWith('https:'))
+      throw new Error('it did not come over HTTPS, and proves nothing');
+    let size = 0;
+    for await (const chunk of bytesOf(response)) {
+      alive();
+      size += chunk.length;
+      if (size > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`);
+      chunks.push(chunk);
+    }
+  });
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+const bytesOf = (response: Response): AsyncIterable<Uint8Array> =>
+  response.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
+
+async function receive(
+  url: string,
+  { fetch = globalThis.fetch, signal }: Network,
+  consume: (response: Response, alive: () => void) => Promise<void>,
+): Promise<void> {
+  const stalled = new AbortController();
+  const timer = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs);
+  try {
+    const either = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
+    const response = await fetch(url, { signal: either, headers: { 'user-agent': 'novasandbox' } });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
+    }
+    await consume(response, () => timer.refresh());
+  } catch (error) {
+    throwIfAborted(signal, 'while fetching a release');
+    // A full disk is no fault of the network.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') throw error;
+    throw new NovaError('download_failed', `${url} cannot be fetched: ${reasonOf(error)}`, {
+      cause: error,
+      hint: noNetworkHint,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** `fetch` says "fetch failed"; why is in its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
+}

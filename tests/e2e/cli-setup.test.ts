@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { findBinary, releases } from '@novasandbox/engine';
+import { assertNoLeaks } from '../support/leaks.ts';
+import { cliUnderTest, finished, novaCommand, type CliResult } from '../support/nova-cli.ts';
+import { cloudHypervisorAsset, firecrackerAsset, releaseServer } from '../support/release-server.ts';
+import { testHome } from '../support/test-home.ts';
+import { eventually } from '../support/eventually.ts';
+
+const linux = process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch);
+const options = { skip: linux ? false : 'there are no releases for this machine' };
+const architecture = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+const version = releases.firecracker.version;
+const cloudVersion = releases['cloud-hypervisor'].version;
+
+const home = await testHome({ own: ['work'] });
+const server = await releaseServer();
+const firecracker = await firecrackerAsset(version, architecture);
+const pathOf = (wanted: string): string =>
+  `/firecracker-microvm/firecracker/releases/download/v${wanted}/firecracker-v${wanted}-${architecture}.tgz`;
+server.assets.set(pathOf(version), firecracker.bytes);
+const env = { ...home.env, NOVA_MIRROR: server.url };
+const { vmmDirectory } = home.layout;
+
+after(async () => {
+  await assertNoLeaks(home.layout);
+  await server[Symbol.asyncDispose]();
+  await home[Symbol.asyncDispose]();
+});
+
+const start = (words: readonly string[], more: NodeJS.ProcessEnv = {}): ChildProcess =>
+  spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), 'setup', ...words], { env: { ...env, ...more } });
+const setup = (words: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<CliResult> =>
+  finished(start(words, more));
+/** The error that `--json` printed. */
+const errorOf = ({ stderr }: CliResult): { code: string; message: string; hint: string } =>
+  (JSON.parse(stderr) as { error: { code: string; message: string; hint: string } }).error;
+/** Neither a version nor anything half-made. */
+const assertNothing = async (name: string): Promise<void> => {
+  assert.ok(!existsSync(join(vmmDirectory, name, 'current')));
+  assert.deepEqual((await readdir(join(vmmDirectory, name)).catch(() => [])).filter(Boolean), []);
+  await assertNoLeaks(home.layout);
+};
+
+test('Firecracker and its jailer are fetched from the mirror, checked and installed', options, async () => {
+  const result = await setup(['firecracker', '--sha256', firecracker.sha256]);
+  assert.equal(result.code, 0, result.stderr);
+  const directory = join(vmmDirectory, 'firecracker', version);
+  assert.equal(result.stdout, `firecracker ${version} in ${directory}\n`);
+  assert.deepEqual((await readdir(directory)).toSorted(), ['firecracker', 'jailer', 'release.json']);
+  assert.equal(await readlink(join(vmmDirectory, 'firecracker', 'current')), version);
+  assert.deepEqual(findBinary('jailer', vmmDirectory), { path: join(directory, 'jailer'), source: 'setup' });
+  assert.match(execFileSync(join(directory, 'firecracker'), ['--version'], { encoding: 'utf8' }), /Firecracker v/);
+  // Other users start it.
+  for (const path of [vmmDirectory, join(vmmDirectory, 'firecracker'), directory, join(directory, 'firecracker')])
+    assert.equal((await stat(path)).mode & 0o005, 0o005, path);
+  await assertNoLeaks(home.layout);
+});
+
+test('what is there is kept; what is broken is fetched again', options, async () => {
+  server.asked.length = 0;
+  const again = await setup(['firecracker', '--json']);
+  assert.equal(again.code, 0, again.stderr);
+  const installed = JSON.parse(again.stdout) as Record<string, unknown>;
+  assert.equal(installed['fetched'], false);
+  assert.equal(installed['sha256'], firecracker.sha256);
+  assert.equal(installed['sha256From'], 'option');
+  assert.deepEqual(server.asked, []);
+  await writeFile(join(vmmDirectory, 'firecracker', version, 'firecracker'), 'no program');
+  const mended = await setup(['firecracker', '--sha256', firecracker.sha256, '--json']);
+  assert.equal((JSON.parse(mended.stdout) as Record<string, unknown>)['fetched'], true);
+  assert.equal(server.asked.length, 1);
+});
+
+test('another version is put beside the first, and is the one in use', options, async () => {
+  const next = await firecrackerAsset('1.99.0', architecture);
+  server.assets.set(pathOf('1.99.0'), next.bytes);
+  assert.equal((await setup(['firecracker', '--version', 'v1.99.0', '--sha256', next.sha256])).code, 0);
+  assert.equal(await readlink(join(vmmDirectory, 'firecracker', 'current')), '1.99.0');
+  assert.equal((await setup(['firecracker'])).code, 0);
+  assert.equal(await readlink(join(vmmDirectory, 'firecracker', 'current')), version);
+  await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
+});
+
+test('Cloud Hypervisor is one program', options, async () => {
+  const asset = cloudHypervisorAsset(cloudVersion);
+  const name = `cloud-hypervisor-static${process.arch === 'arm64' ? '-aarch64' : ''}`;
+  const path = `/cloud-hypervisor/cloud-hypervisor/releases/download/v${cloudVersion}/${name}`;
+  server.assets.set(path, asset.bytes);
+  const result = await setup(['cloud-hypervisor', '--sha256', asset.sha256, '--json']);
+  assert.equal(result.code, 0, result.stderr);
+  const { programs } = JSON.parse(result.stdout) as { programs: string[] };
+  assert.deepEqual(programs, ['cloud-hypervisor']);
+  assert.ok(findBinary('cloud-hypervisor', vmmDirectory).path !== null);
+});
+
+test('another digest is an error, and nothing is kept', options, async () => {
+  const result = await setup(['firecracker', '--sha256', '00'.repeat(32), '--json']);
+  assert.equal(result.code, 1);
+  assert.equal(errorOf(result).code, 'checksum_mismatch');
+  assert.ok(errorOf(result).message.includes(firecracker.sha256));
+  await assertNothing('firecracker');
+});
+
+test('a digest that nobody can tell is asked of the caller: the mirror is not believed', options, async () => {
+  server.asked.length = 0;
+  // Nothing listens there: the release page cannot be reached.
+  const offline = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '127.0.0.1' };
+  const result = await setup(['firecracker', '--json'], offline);
+  assert.equal(result.code, 1);
+  assert.equal(errorOf(result).code, 'download_failed');
+  assert.match(errorOf(result).hint, /--sha256/);
+  assert.deepEqual(server.asked, []);
+  await assertNothing('firecracker');
+});
+
+test('no network, no such release, and an answer that breaks off', options, async () => {
+  const given = ['firecracker', '--sha256', firecracker.sha256, '--json'];
+  const unreachable = await setup(given, { NOVA_MIRROR: 'http://127.0.0.1:1' });
+  assert.equal(errorOf(unreachable).code, 'download_failed');
+  assert.match(errorOf(unreachable).hint, /NOVA_MIRROR/);
+  const missing = await setup([...given, '--version', '1.98.0']);
+  assert.equal(errorOf(missing).code, 'download_failed');
+  assert.match(errorOf(missing).message, /404/);
+  server.breakOff = true;
+  try {
+    assert.equal(errorOf(await setup(given)).code, 'download_failed');
+  } finally {
+    server.breakOff = false;
+  }
+  await assertNothing('firecracker');
+});
+
+test('a release that is not what it says is refused', options, async () => {
+  const other = await firecrackerAsset('1.97.0', architecture, '1.96.0');
+  server.assets.set(pathOf('1.97.0'), other.bytes);
+  const result = await setup(['firecracker', '--version', '1.97.0', '--sha256', other.sha256, '--json']);
+  assert.equal(errorOf(result).code, 'set_up_failed');
+  assert.match(errorOf(result).message, /says it is 1\.96\.0/);
+  await assertNothing('firecracker');
+});
+
+test('bad versions, digests and mirrors are told before anything is fetched', options, async () => {
+  server.asked.length = 0;
+  const cases: [string[], NodeJS.ProcessEnv][] = [
+    [['--version', '../../etc'], {}],
+    [['--version', '1.16.0'], {}],
+    [['--sha256', 'abc'], {}],
+    [['--sha256', firecracker.sha256], { NOVA_MIRROR: 'ftp://example.org' }],
+  ];
+  for (const [words, more] of cases)
+    assert.equal(errorOf(await setup(['firecracker', '--json', ...words], more)).code, 'invalid_argument', words[1]);
+  assert.equal((await setup(['xen'])).code, 2);
+  assert.deepEqual(server.asked, []);
+  await assertNothing('firecracker');
+});
+
+test('an interrupt ends it at once, and nothing is kept', options, async () => {
+  server.stall = true;
+  try {
+    server.asked.length = 0;
+    const child = start(['firecracker', '--sha256', firecracker.sha256]);
+    await eventually('it is being fetched', () => server.asked.length === 1);
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(code, 130);
+    await assertNothing('firecracker');
+  } finally {
+    server.stall = false;
+  }
+});
+
+test('after a SIGKILL in the middle the next one sets it up', options, async () => {
+  server.stall = true;
+  server.asked.length = 0;
+  const child = start(['firecracker', '--sha256', firecracker.sha256]);
+  await eventually('it is being fetched', () => server.asked.length === 1);
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  server.stall = false;
+  assert.equal((await setup(['firecracker', '--sha256', firecracker.sha256])).code, 0);
+  await assertNoLeaks(home.layout);
+  await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
+});
+
+test('two at once: one fetches, the other finds it', options, async () => {
+  server.asked.length = 0;
+  const both = await Promise.all([0, 1].map(() => setup(['firecracker', '--sha256', firecracker.sha256, '--json'])));
+  assert.deepEqual(
+    both.map(({ code }) => code),
+    [0, 0],
+  );
+  assert.equal(server.asked.length, 1);
+  await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
+});
+
+const root = process.getuid?.() === 0;
+test('a full disk is told as such', { skip: !linux || !root ? 'needs root' : false }, async () => {
+  await using cli = await cliUnderTest();
+  const work = cli.home.layout.workDirectory;
+  await rm(work);
+  await mkdir(work);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'nova-test', work]);
+  try {
+    const large = { bytes: Buffer.alloc(1 << 20), path: pathOf('1.95.0') };
+    server.assets.set(large.path, large.bytes);
+    const words = ['setup', 'firecracker', '--version', '1.95.0', '--sha256', firecracker.sha256, '--json'];
+    const result = await cli.nova(words, { env: { NOVA_MIRROR: server.url } });
+    assert.equal(errorOf(result).code, 'host_resource_exhausted', result.stderr);
+    assert.ok(!existsSync(join(work, 'vmm-firecracker')));
+  } finally {
+    execFileSync('umount', [work]);
+  }
+});
