@@ -28,19 +28,21 @@ export interface DriverUnderTest {
 }
 
 const memoryMb = 192;
-const callTimeoutMs = 60_000;
+/** Against hangs alone: in the lab ten guests boot on two emulated processors. */
+const callTimeoutMs = 300_000;
 let sequence = 0;
 
 /** What every driver must do; the same for all. */
 export function driverSuite({ name, home, driver, guest, launcher }: DriverUnderTest): void {
   const { layout } = home;
+  const made: MachineSpec[] = [];
   const specOf = async (): Promise<MachineSpec> => {
     sequence += 1;
     const id = `conf${process.pid}x${sequence}`;
     const directory = layout.sandbox(id);
     await mkdir(directory, { recursive: true });
     await chmod(directory, 0o711);
-    return {
+    const spec: MachineSpec = {
       id,
       sequence,
       directory,
@@ -52,6 +54,8 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
       network: { mode: 'none' },
       channels: 2,
     };
+    made.push(spec);
+    return spec;
   };
   const session = async (machine: Machine, channel = 0) =>
     openSession(await machine.connect(channel, {}), { flush: true, timeoutMs: callTimeoutMs });
@@ -61,8 +65,23 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
     await rm(spec.directory, { recursive: true });
     await assertNoLeaks(layout);
   };
+  /** What a check that failed has left must not fail those that follow. */
+  const clear = async (): Promise<void> => {
+    for (const { directory, socketDirectory } of made) {
+      for (const { pid } of processesNaming(socketDirectory)) process.kill(pid, 'SIGKILL');
+      for (const each of [directory, socketDirectory]) await rm(each, { recursive: true, force: true });
+    }
+  };
   const check = (what: string, body: () => Promise<void>): void =>
-    void test(`${name}: ${what}`, { timeout: 180_000 }, body);
+    void test(`${name}: ${what}`, { timeout: 600_000 }, async () => {
+      made.length = 0;
+      try {
+        await body();
+      } catch (error) {
+        await clear();
+        throw error;
+      }
+    });
 
   after(() => home[Symbol.asyncDispose]());
 
@@ -217,7 +236,7 @@ export function driverSuite({ name, home, driver, guest, launcher }: DriverUnder
 
       const specs = [await specOf(), await specOf()];
       const clones: Machine[] = [];
-      for (const each of specs) {
+      for (const each of made) {
         const clone = await driver.restore?.(each, snapshot, {});
         assert.ok(clone !== undefined);
         clones.push(clone);

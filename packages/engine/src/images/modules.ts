@@ -11,6 +11,7 @@ export const guestModules = [
   'virtio_console',
   'virtio_rng',
   'virtio_net',
+  'virtio_balloon',
   'crc32c_generic', // ext4 and jbd2 ask for it by the name of the algorithm, which no dependency tells
   'ext4',
   'overlay',
