@@ -133,12 +133,12 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/vmm`,
-    may: ['@novasandbox/protocol', ports],
+    may: ['@novasandbox/protocol', ports, `${engine}/abort.ts`],
     because: 'mechanics that drivers share know no driver and no service',
   },
   {
     from: `${engine}/drivers`,
-    may: ['@novasandbox/protocol', ports, `${engine}/vmm`, `${engine}/layout.ts`, `${engine}/abort.ts`],
+    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/vmm`, `${engine}/layout.ts`, `${engine}/abort.ts`],
     because: 'a driver holds no policy and no database',
   },
   {

@@ -1,8 +1,11 @@
+import type { HypervisorName } from '@novasandbox/protocol';
 import {
+  createCloudHypervisorDriver,
   createImageSource,
   createProcessDriver,
   createQemuDriver,
   loadTemplate,
+  type CloudHypervisorOptions,
   type Layout,
   type MachineSpec,
   type VmmDriver,
@@ -14,7 +17,11 @@ export interface DriverWithGuest {
 }
 
 /** A driver as the engine puts it together, with the smallest guest there is: the agent in its initramfs, no disks. */
-export async function driversOf(layout: Layout, name: 'qemu' | 'process'): Promise<DriverWithGuest> {
+export async function driversOf(
+  layout: Layout,
+  name: HypervisorName,
+  { standIn = false }: { readonly standIn?: boolean } = {},
+): Promise<DriverWithGuest> {
   const images = createImageSource(layout);
   if (name === 'process') {
     return {
@@ -25,12 +32,19 @@ export async function driversOf(layout: Layout, name: 'qemu' | 'process'): Promi
   const kernel = await images.kernel(await loadTemplate(layout, 'base'), {});
   const initramfs = await images.initramfs(kernel, {});
   const guest = { kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
-  return {
-    driver: createQemuDriver({
-      probeDirectory: layout.probeDirectory,
-      vmmDirectory: layout.vmmDirectory,
-      probeGuest: () => Promise.resolve(guest),
-    }),
-    guest,
+  const options = {
+    probeDirectory: layout.probeDirectory,
+    vmmDirectory: layout.vmmDirectory,
+    probeGuest: () => Promise.resolve(guest),
+    // What stands for a VMM needs no KVM.
+    ...(standIn ? { whyNoKvm: () => null } : {}),
   };
+  const make = vmmDrivers[name];
+  if (make === undefined) throw new Error(`no driver for ${name}`);
+  return { driver: make(options), guest };
 }
+
+const vmmDrivers: Partial<Record<HypervisorName, (options: CloudHypervisorOptions) => VmmDriver>> = {
+  'cloud-hypervisor': createCloudHypervisorDriver,
+  qemu: createQemuDriver,
+};

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { hypervisorNameSchema } from '@novasandbox/protocol';
 import { layoutAt, type MachineSpec } from '@novasandbox/engine';
 import { driversOf } from './drivers.ts';
 
-/** Launches the machine described by its second argument, prints its record, and stays until it is killed. */
-const [, , name, spec] = process.argv;
-const { driver } = await driversOf(layoutAt(), name === 'qemu' ? 'qemu' : 'process');
-const machine = await driver.launch(JSON.parse(spec ?? '') as MachineSpec, {});
+/** Launches the machine described by its last argument, prints its record, and stays until it is killed. */
+const [spec = '', ...flags] = process.argv.slice(3).toReversed();
+const name = process.argv[2];
+const { driver } = await driversOf(layoutAt(), hypervisorNameSchema.parse(name), {
+  standIn: flags.includes('--stand-in'),
+});
+const machine = await driver.launch(JSON.parse(spec) as MachineSpec, {});
 process.stdout.write(`${JSON.stringify(machine.record)}\n`);
 await delay(600_000);

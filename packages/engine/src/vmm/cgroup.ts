@@ -53,8 +53,7 @@ export async function makeCgroup(id: string, limits: CgroupLimits): Promise<stri
   if (h === null) return null;
   try {
     for (const directory of directories(id)) await mkdir(directory, { recursive: true });
-    if (h.version === 2) await limitVersion2(h.root, id, limits);
-    else await limitVersion1(h.roots, id, limits);
+    await limitCgroup(id, limits);
     return id;
   } catch (error) {
     await removeCgroup(id);
@@ -69,6 +68,14 @@ export async function makeCgroup(id: string, limits: CgroupLimits): Promise<stri
     }
     throw error;
   }
+}
+
+/** Sets the limits of a group that is there. */
+export async function limitCgroup(id: string, limits: CgroupLimits): Promise<void> {
+  const h = hierarchy();
+  if (h === null) return;
+  if (h.version === 2) await limitVersion2(h.root, id, limits);
+  else await limitVersion1(h.roots, id, limits);
 }
 
 const periodUs = 100_000;

@@ -6,8 +6,8 @@ import { fileTail, vmmLog } from './logs.ts';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
 import { connectUnixSocket } from './unix-socket.ts';
 
-/** A VMM opens its socket within some ms; on a host with nothing left to give, within seconds. */
-const opensWithinMs = 10_000;
+/** A VMM opens its socket within some ms; on a host with nothing left to give, within many seconds. One that ends is not waited for. */
+const opensWithinMs = 60_000;
 
 /**
  * Connects to the socket that a process just started is about to open. Rejects with `vmm_failed` and what the process said when it ends

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { MachineExit, MachineSpec } from '../ports/vmm-driver.ts';
-import { fileTail, vmmLog } from './logs.ts';
+import { fileTail, openLog, vmmLog } from './logs.ts';
 import { identify, type ProcessIdentity } from './process-identity.ts';
 import { terminate } from './terminate.ts';
 
@@ -36,7 +36,7 @@ export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: Mach
  */
 export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions): Promise<VmmProcess> {
   const { spec, command } = options;
-  await using log: FileHandle = await open(join(spec.directory, vmmLog), 'a', 0o600);
+  await using log = await openLog(spec.directory, vmmLog);
   const stdio: StdioOptions = options.stdio.map((each) => (each === 'log' ? log.fd : each));
   const child = spawn(command[0] ?? '', command.slice(1), {
     detached: true,

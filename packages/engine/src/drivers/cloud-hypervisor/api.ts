@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net';
+import { NovaError } from '@novasandbox/protocol';
+import { z } from 'zod';
+import { unixHttpClient } from '../../vmm/unix-http.ts';
+
+/** Name of the API's socket in a machine's socket folder. */
+export const apiSocket = 'api';
+
+const rateLimitSchema = z.object({ size: z.int(), refill_time: z.int() });
+
+export const diskConfigSchema = z.looseObject({
+  id: z.string(),
+  path: z.string(),
+  readonly: z.boolean(),
+  image_type: z.literal('Raw'),
+  serial: z.string().optional(),
+  rate_limiter_config: z.object({ bandwidth: rateLimitSchema.optional(), ops: rateLimitSchema.optional() }).nullish(),
+});
+export type DiskConfig = z.infer<typeof diskConfigSchema>;
+
+/**
+ * The part of the VMM's `VmConfig` that a machine is made of; what else a snapshot's config.json holds is passed on as it is
+ * (https://github.com/cloud-hypervisor/cloud-hypervisor/blob/v53.0/vmm/src/api/openapi/cloud-hypervisor.yaml).
+ */
+export const vmConfigSchema = z.looseObject({
+  payload: z.looseObject({
+    kernel: z.string().optional(),
+    initramfs: z.string().optional(),
+    cmdline: z.string().optional(),
+    firmware: z.string().optional(),
+  }),
+  cpus: z.looseObject({
+    boot_vcpus: z.int(),
+    max_vcpus: z.int(),
+    kvm_hyperv: z.boolean().optional(),
+    nested: z.boolean().optional(),
+  }),
+  memory: z.looseObject({ size: z.int(), hotplug_size: z.int().nullish() }),
+  disks: z.array(diskConfigSchema).nullish(),
+  net: z
+    .array(
+      z.looseObject({
+        id: z.string(),
+        tap: z.string(),
+        mac: z.string(),
+        rate_limiter_config: diskConfigSchema.shape.rate_limiter_config,
+      }),
+    )
+    .nullish(),
+  vsock: z.looseObject({ id: z.string(), cid: z.int(), socket: z.string() }),
+  balloon: z.looseObject({ id: z.string(), size: z.int() }).nullish(),
+  landlock_enable: z.boolean(),
+  landlock_rules: z.array(z.object({ path: z.string(), access: z.string() })).nullish(),
+});
+export type VmConfig = z.infer<typeof vmConfigSchema>;
+
+const vmInfoSchema = z.object({
+  state: z.enum(['Created', 'Running', 'Shutdown', 'Paused', 'BreakPoint']),
+  config: vmConfigSchema,
+});
+export type VmInfo = z.infer<typeof vmInfoSchema>;
+
+export interface RestoreConfig {
+  /** `file://` and the folder with config.json, state.json and memory-ranges. */
+  readonly source_url: string;
+  readonly memory_restore_mode: 'Copy' | 'OnDemand';
+  readonly resume: boolean;
+}
+
+/** Sizes in bytes. */
+export interface Resize {
+  readonly desired_vcpus?: number;
+  readonly desired_ram?: number;
+  readonly desired_balloon?: number;
+}
+
+/** The VMM's REST API on its socket. Every call rejects with `vmm_failed` and the VMM's own words when it refuses, `cancelled` on abort. */
+export interface CloudHypervisorApi extends Disposable {
+  create(config: VmConfig, signal?: AbortSignal): Promise<void>;
+  boot(signal?: AbortSignal): Promise<void>;
+  info(signal?: AbortSignal): Promise<VmInfo>;
+  pause(signal?: AbortSignal): Promise<void>;
+  resume(signal?: AbortSignal): Promise<void>;
+  snapshot(directory: string, signal?: AbortSignal): Promise<void>;
+  restore(config: RestoreConfig, signal?: AbortSignal): Promise<void>;
+  resize(to: Resize, signal?: AbortSignal): Promise<void>;
+  addDisk(disk: DiskConfig, signal?: AbortSignal): Promise<void>;
+  removeDevice(id: string, signal?: AbortSignal): Promise<void>;
+}
+
+/** Over a connection to its socket. */
+export function openApi(connection: Socket): CloudHypervisorApi {
+  const client = unixHttpClient(connection);
+  const call = async (
+    method: 'GET' | 'PUT',
+    name: string,
+    body: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> => {
+    const answer = await client.call(method, `/api/v1/${name}`, body, signal);
+    if (answer.status === 200 || answer.status === 204) return answer.body;
+    throw new NovaError('vmm_failed', `Cloud Hypervisor refused ${name}: ${reasonOf(answer.body, answer.status)}`, {
+      details: { status: answer.status },
+    });
+  };
+  const put = async (name: string, body: unknown, signal?: AbortSignal): Promise<void> =>
+    void (await call('PUT', name, body, signal));
+  return {
+    create: (config, signal) => put('vm.create', config, signal),
+    boot: (signal) => put('vm.boot', undefined, signal),
+    async info(signal) {
+      const found = vmInfoSchema.safeParse(await call('GET', 'vm.info', undefined, signal));
+      if (found.success) return found.data;
+      throw new NovaError('vmm_failed', `Cloud Hypervisor told nonsense of its machine: ${found.error.message}`);
+    },
+    pause: (signal) => put('vm.pause', undefined, signal),
+    resume: (signal) => put('vm.resume', undefined, signal),
+    snapshot: (directory, signal) => put('vm.snapshot', { destination_url: `file://${directory}` }, signal),
+    restore: (config, signal) => put('vm.restore', config, signal),
+    resize: (to, signal) => put('vm.resize', to, signal),
+    addDisk: (disk, signal) => put('vm.add-disk', disk, signal),
+    removeDevice: (id, signal) => put('vm.remove-device', { id }, signal),
+    [Symbol.dispose]: () => client.close(),
+  };
+}
+
+/** Errors are a JSON list: what failed, and below it each cause. */
+function reasonOf(body: unknown, status: number): string {
+  const list = z.array(z.string()).safeParse(body);
+  if (list.success && list.data.length > 0) return list.data.join(': ');
+  return typeof body === 'string' && body !== '' ? body : `status ${status}`;
+}

@@ -1,0 +1,133 @@
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { limits, NovaError } from '@novasandbox/protocol';
+import { socketPath } from '../../layout.ts';
+import type { Drive, MachineSpec, RateLimit } from '../../ports/vmm-driver.ts';
+import { agentPort } from '../../vmm/vsock-channel.ts';
+import type { DiskConfig, VmConfig } from './api.ts';
+
+export const vsockSocket = 'vsock';
+/** Of every guest; a VMM's vsock is its own. 0 to 2 are taken (vsock(7)). */
+const guestCid = 3;
+
+const mebibyte = 1024 * 1024;
+/** ACPI adds memory in pieces of this size, and begins a piece at a multiple of it. */
+export const memoryStepMb = 128;
+/** More vCPUs than it starts with, for `resize`: each that is possible costs the guest some 200 kB. */
+const vcpuRoom = (vcpus: number): number => Math.max(vcpus * 4, 8);
+
+/**
+ * The kernel's name in the machine's folder, a link that is there for the boot alone. Cloud Hypervisor boots a guest that resets itself again, in
+ * place; without a kernel it ends instead, and a sandbox whose guest is over is told to be.
+ */
+export const kernelLink = (spec: Pick<MachineSpec, 'directory'>): string => join(spec.directory, 'kernel');
+
+/** The machine of a spec, to be booted. `landlock`: the VMM shuts itself in to its own files. */
+export function vmConfig(spec: MachineSpec, landlock: boolean): VmConfig {
+  const hotplugMb = memoryRoomMb(spec.memoryMb);
+  return {
+    payload:
+      spec.firmware === undefined
+        ? { kernel: kernelLink(spec), initramfs: spec.initramfs, cmdline: commandLine(spec) }
+        : { firmware: spec.firmware },
+    cpus: {
+      boot_vcpus: spec.vcpus,
+      max_vcpus: Math.max(spec.vcpus, Math.min(cpus().length, vcpuRoom(spec.vcpus), limits.maxVcpus)),
+      kvm_hyperv: spec.hyperv === true,
+      nested: false,
+    },
+    memory: {
+      size: spec.memoryMb * mebibyte,
+      shared: false,
+      ...(hotplugMb === 0 ? {} : { hotplug_size: hotplugMb * mebibyte }),
+    },
+    disks: spec.drives.map((drive, index) => diskConfig(`drive${index}`, drive)),
+    ...netConfig(spec),
+    vsock: { id: 'vsock0', cid: guestCid, socket: socketPath(spec.socketDirectory, vsockSocket) },
+    rng: { src: '/dev/urandom' },
+    balloon: { id: 'balloon0', size: 0, deflate_on_oom: true, free_page_reporting: true },
+    // To the standard output it was started with, which is the log opened for appending: it can be cut short while it is written.
+    serial: { mode: 'Tty' },
+    console: { mode: 'Off' },
+    landlock_enable: landlock,
+    ...(landlock ? { landlock_rules: landlockRules(spec) } : {}),
+  };
+}
+
+/** A snapshot's config for a clone: its own files, sockets, tap and limits; everything the device state depends on stays. */
+export function cloneConfig(made: VmConfig, spec: MachineSpec, landlock: boolean): VmConfig {
+  const disks = made.disks ?? [];
+  const net = made.net ?? [];
+  const wanted = netConfig(spec).net ?? [];
+  if (disks.length !== spec.drives.length || net.length !== wanted.length)
+    throw new NovaError('snapshot_failed', 'The snapshot was made of a machine with other devices.');
+  const { payload, landlock_rules: _, ...rest } = made;
+  return {
+    ...rest,
+    payload: payload.firmware === undefined ? { kernel: kernelLink(spec) } : payload,
+    disks: disks.map((disk, index) => {
+      const drive = spec.drives[index];
+      return drive === undefined ? disk : { ...disk, ...diskConfig(disk.id, drive) };
+    }),
+    net: net.map((each, index) => ({ ...each, ...wanted[index] })),
+    vsock: { ...made.vsock, socket: socketPath(spec.socketDirectory, vsockSocket) },
+    landlock_enable: landlock,
+    ...(landlock ? { landlock_rules: landlockRules(spec) } : {}),
+  };
+}
+
+export function diskConfig(id: string, drive: Drive): DiskConfig {
+  return {
+    id,
+    path: drive.path,
+    readonly: drive.readOnly,
+    image_type: 'Raw',
+    ...rateLimiter(drive.rateLimit),
+  };
+}
+
+function netConfig(spec: MachineSpec): Pick<VmConfig, 'net'> {
+  const { network } = spec;
+  if (network.mode === 'none') return {};
+  if (network.mode === 'user')
+    throw new NovaError('feature_unsupported', 'Cloud Hypervisor has no user-mode network: it needs a tap.');
+  return { net: [{ id: 'net0', tap: network.tap, mac: network.mac, ...rateLimiter(network.rateLimit) }] };
+}
+
+/** A second's worth in a bucket that is refilled every second. */
+function rateLimiter(limit: RateLimit | undefined): Pick<DiskConfig, 'rate_limiter_config'> {
+  const { bytesPerSecond, operationsPerSecond } = limit ?? {};
+  if (bytesPerSecond === undefined && operationsPerSecond === undefined) return {};
+  const bucket = (size: number) => ({ size, refill_time: 1000 });
+  return {
+    rate_limiter_config: {
+      ...(bytesPerSecond === undefined ? {} : { bandwidth: bucket(bytesPerSecond) }),
+      ...(operationsPerSecond === undefined ? {} : { ops: bucket(operationsPerSecond) }),
+    },
+  };
+}
+
+/** Kernel, drives, sockets and /dev/net/tun are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder. */
+function landlockRules(spec: MachineSpec) {
+  return [{ path: spec.directory, access: 'rw' }];
+}
+
+/** Memory that can be added while the guest runs, MiB: up to what the host has, with a step to begin at a multiple of one. */
+export function memoryRoomMb(memoryMb: number): number {
+  const hostMb = Math.floor(totalmem() / mebibyte);
+  return memoryMb >= hostMb ? 0 : (Math.ceil((hostMb - memoryMb) / memoryStepMb) + 1) * memoryStepMb;
+}
+
+function commandLine(spec: MachineSpec): string {
+  return [
+    'console=ttyS0',
+    'reboot=t',
+    'panic=-1',
+    'quiet',
+    'loglevel=5',
+    'random.trust_cpu=on',
+    'mitigations=off',
+    `nova.channel=vsock:${agentPort}`,
+    ...spec.kernelArguments,
+  ].join(' ');
+}

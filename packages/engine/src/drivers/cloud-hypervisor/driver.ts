@@ -1,0 +1,180 @@
+import { rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../../abort.ts';
+import { socketPath } from '../../layout.ts';
+import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
+import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { confine, vmmUid } from '../../vmm/confine.ts';
+import { requireAccess } from '../../vmm/drive-access.ts';
+import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
+import { consoleLog, fileTail, openLog, vmmLog } from '../../vmm/logs.ts';
+import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
+import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { isAlive } from '../../vmm/process-identity.ts';
+import { connectWhenOpen } from '../../vmm/server-socket.ts';
+import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
+import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
+import { vsockChannels } from '../../vmm/vsock-channel.ts';
+import { apiSocket, openApi } from './api.ts';
+import { cgroupLimits } from './cgroup-limits.ts';
+import { kernelLink, memoryRoomMb, vmConfig } from './config.ts';
+import { CloudHypervisorMachine } from './machine.ts';
+import { probeCloudHypervisor, type CloudHypervisorHost, type CloudHypervisorProbe } from './probe.ts';
+import { prepareRestore } from './snapshot.ts';
+
+const features = driverFeatures({
+  virtualMachine: true,
+  pause: true,
+  snapshot: true,
+  restore: true,
+  liveSnapshot: true,
+  onDemandRestore: true,
+  tapNetwork: true,
+  rateLimits: true,
+  balloon: true,
+  resize: true,
+  hotplug: true,
+  firmwareBoot: true,
+  hyperv: true,
+});
+
+/** Logs may grow by as much beyond the largest file. */
+const logBytes = 64 << 20;
+
+export interface CloudHypervisorOptions extends DriverOptions {
+  /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
+  readonly whyNoKvm?: () => string | null;
+}
+
+/** Cloud Hypervisor 52 and later over its REST API. */
+export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
+  let known: Promise<CloudHypervisorProbe> | undefined;
+  const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<CloudHypervisorProbe> => {
+    if (asked.fresh === true || known === undefined) {
+      const running = probeCloudHypervisor({
+        whyNoKvm,
+        ...options,
+        ...asked,
+        boot: (spec, host) => start(spec, host, null, asked.signal),
+      });
+      // What failed is asked again.
+      running.then(
+        ({ host }) => host ?? (known = undefined),
+        () => (known = undefined),
+      );
+      known = running;
+    }
+    return known;
+  };
+  const host = async (signal?: AbortSignal): Promise<CloudHypervisorHost> => {
+    throwIfAborted(signal, 'before the VMM was started');
+    const found = await probe({ signal });
+    if (found.host === null) throw new NovaError('hypervisor_unavailable', found.reason);
+    return found.host;
+  };
+
+  return {
+    name: 'cloud-hypervisor',
+    features,
+    async probe(asked = {}) {
+      const { host: found, binary, version, reason } = await probe(asked);
+      const copied = found === null ? null : whyCopied(vmmUid(0));
+      return {
+        available: found !== null,
+        accelerator: found === null ? 'none' : 'kvm',
+        version,
+        binary,
+        reason: copied === null ? reason : `${reason}; clones copy their memory when they start: ${copied}`,
+      };
+    },
+    async snapshotKey() {
+      const { host: found, version } = await probe();
+      return `cloud-hypervisor ${version} kvm ${found?.binary ?? ''} layout 1`;
+    },
+    launch: async (spec, { signal }) => start(spec, await host(signal), null, signal),
+    restore: async (spec, snapshot, { signal }) => start(spec, await host(signal), snapshot, signal),
+    attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record, null) : null),
+  };
+}
+
+/** Why clones cannot fetch their memory as it is touched; null where they can. */
+function whyCopied(uid: number | null): string | null {
+  const access = userfaultfdAccess(uid);
+  return 'reason' in access ? access.reason : null;
+}
+
+/** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
+async function start(
+  spec: MachineSpec,
+  host: CloudHypervisorHost,
+  snapshot: SnapshotFiles | null,
+  signal?: AbortSignal,
+): Promise<Machine> {
+  throwIfAborted(signal, 'before the VMM was started');
+  await using undo = new AsyncDisposableStack();
+  const { uid, groups } = kvmUser(spec.sequence);
+  for (const drive of spec.drives) requireAccess(drive, uid);
+  const config = snapshot === null ? vmConfig(spec, host.landlock) : null;
+
+  const cgroup = await makeCgroup(spec.id, cgroupLimits(spec));
+  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  await makeSocketDirectory(undo, spec);
+  if (uid !== null) await giveTo(uid, spec, [spec.socketDirectory, spec.directory]);
+
+  const restoring = join(spec.directory, 'restore');
+  // Only for the start.
+  await using briefly = new AsyncDisposableStack();
+  if (snapshot === null && spec.firmware === undefined) {
+    briefly.defer(() => rm(kernelLink(spec), { force: true }));
+    await symlink(spec.kernel, kernelLink(spec));
+  }
+  if (snapshot !== null) {
+    briefly.defer(() => rm(restoring, { recursive: true, force: true }));
+    await prepareRestore(restoring, snapshot, spec, host.landlock);
+  }
+
+  const access = userfaultfdAccess(uid);
+  const faultGroup = 'reason' in access ? null : access.group;
+  const command = confine(
+    {
+      uid,
+      groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
+      network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
+      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
+      maxFileBytes: Math.max(largestFile(spec), (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024) + logBytes,
+    },
+    [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
+  );
+  await using console = await openLog(spec.directory, consoleLog);
+  const vmm = await spawnVmm(undo, { spec, command, stdio: ['ignore', console.fd, 'log'] });
+  const socket = socketPath(spec.socketDirectory, apiSocket);
+  using api = openApi(await connectWhenOpen(socket, spec, vmm.identity, signal));
+  try {
+    if (config === null) {
+      const mode = 'reason' in access ? 'Copy' : 'OnDemand';
+      await api.restore({ source_url: `file://${restoring}`, memory_restore_mode: mode, resume: true }, signal);
+    } else {
+      await api.create(config, signal);
+      await api.boot(signal);
+    }
+  } catch (error) {
+    throwIfAborted(signal, 'while the VMM was starting');
+    if (!isNovaError(error, 'vmm_failed')) throw error;
+    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+    throw new NovaError('vmm_failed', said === '' ? error.message : `${error.message}\n${said}`, { cause: error });
+  }
+
+  await briefly.disposeAsync();
+  undo.move();
+  const record: MachineRecord = {
+    driver: 'cloud-hypervisor',
+    id: spec.id,
+    ...vmm.identity,
+    directory: spec.directory,
+    socketDirectory: spec.socketDirectory,
+    channels: vsockChannels,
+    cgroup,
+  };
+  return new CloudHypervisorMachine(record, vmm.exit);
+}

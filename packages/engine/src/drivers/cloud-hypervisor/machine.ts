@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import { chown, link, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import type { Duplex } from 'node:stream';
+import { join } from 'node:path';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { socketPath } from '../../layout.ts';
+import type { Drive, Machine, MachineExit, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import { limitCgroup } from '../../vmm/cgroup.ts';
+import { MachineProcess } from '../../vmm/machine-process.ts';
+import { sealSnapshotFiles } from '../../vmm/ownership.ts';
+import { connectUnixSocket } from '../../vmm/unix-socket.ts';
+import { connectAgent } from '../../vmm/vsock-channel.ts';
+import { apiSocket, openApi, type CloudHypervisorApi, type VmInfo } from './api.ts';
+import { diskConfig, memoryStepMb, vsockSocket } from './config.ts';
+import { cgroupLimits } from './cgroup-limits.ts';
+import { snapshotFiles } from './snapshot.ts';
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+const mebibyte = 1024 * 1024;
+
+/** One Cloud Hypervisor process. SIGTERM makes it write its disks and leave, as `vmm.shutdown` does: that is how it is stopped politely. */
+export class CloudHypervisorMachine extends MachineProcess implements Machine {
+  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
+    super(record, childExit);
+  }
+
+  connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
+    return connectAgent(socketPath(this.record.socketDirectory, vsockSocket), this.record, signal);
+  }
+
+  pause({ signal }: Cancellable): Promise<void> {
+    return this.#control(signal, async (api) => this.#into('Paused', api, () => api.pause(signal), signal));
+  }
+
+  resume({ signal }: Cancellable): Promise<void> {
+    return this.#control(signal, async (api) => this.#into('Running', api, () => api.resume(signal), signal));
+  }
+
+  /** Into the machine's own folder first, where the VMM may write, and from there to its place. */
+  async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
+    const { directory: own } = this.record;
+    await using undo = new AsyncDisposableStack();
+    const work = await mkdtemp(join(own, 'snapshot-'));
+    undo.defer(() => rm(work, { recursive: true, force: true }));
+    const { uid, gid } = await stat(own);
+    await chown(work, uid, gid);
+    await this.#control(signal, async (api) => {
+      const running = (await api.info(signal)).state === 'Running';
+      if (running) await api.pause(signal);
+      try {
+        await api.snapshot(work, signal);
+      } finally {
+        // As it was, also after an abort.
+        if (running) await api.resume();
+      }
+    });
+    const files = Object.values(snapshotFiles);
+    for (const file of files) await rename(join(work, file), join(directory, file));
+    await sealSnapshotFiles(directory, Object.fromEntries(files.map((file) => [file, 0o440])));
+    return { directory };
+  }
+
+  resize(
+    { vcpus, memoryMb }: { readonly vcpus?: number | undefined; readonly memoryMb?: number | undefined },
+    { signal }: Cancellable,
+  ): Promise<void> {
+    return this.#control(signal, async (api) => {
+      const { config } = await api.info(signal);
+      checkResize(config, vcpus, memoryMb);
+      const wanted = { vcpus: vcpus ?? config.cpus.boot_vcpus, memoryMb: memoryMb ?? config.memory.size / mebibyte };
+      if (this.record.cgroup !== null) await limitCgroup(this.record.cgroup, cgroupLimits(wanted));
+      await api.resize(
+        {
+          ...(vcpus === undefined ? {} : { desired_vcpus: vcpus }),
+          ...(memoryMb === undefined ? {} : { desired_ram: memoryMb * mebibyte }),
+        },
+        signal,
+      );
+    });
+  }
+
+  setBalloon(reclaimMb: number, { signal }: Cancellable): Promise<void> {
+    return this.#control(signal, (api) => api.resize({ desired_balloon: reclaimMb * mebibyte }, signal));
+  }
+
+  addDrive(drive: Drive, { signal }: Cancellable): Promise<string> {
+    const name = `hot${randomBytes(4).toString('hex')}`;
+    return this.#control(signal, async (api) => {
+      const { config } = await api.info(signal);
+      const { uid, gid } = await stat(this.record.directory);
+      if (!drive.readOnly && !drive.foreign) await chown(drive.path, uid, gid);
+      await using undo = new AsyncDisposableStack();
+      const path = config.landlock_enable ? await this.#within(undo, name, drive.path) : drive.path;
+      // The guest finds the drive by its serial number.
+      await api.addDisk({ ...diskConfig(name, { ...drive, path }), serial: name }, signal);
+      return name;
+    });
+  }
+
+  removeDevice(name: string, { signal }: Cancellable): Promise<void> {
+    return this.#control(signal, (api) => api.removeDevice(name, signal));
+  }
+
+  /** A name for a file in the machine's folder, which is all that a VMM behind Landlock can open. */
+  async #within(undo: AsyncDisposableStack, name: string, path: string): Promise<string> {
+    if (path.startsWith(`${this.record.directory}/`)) return path;
+    const linked = join(this.record.directory, name);
+    try {
+      await link(path, linked);
+    } catch (error) {
+      throw new NovaError(
+        'invalid_argument',
+        `${path} cannot be added to a running sandbox: Cloud Hypervisor is confined to the sandbox's folder, and the file cannot be linked into it.`,
+        {
+          cause: error,
+          hint: 'Put the image on the file system of the state folder, or give it as an extra drive at the start.',
+        },
+      );
+    }
+    // It is open then.
+    undo.defer(() => rm(linked, { force: true }));
+    return linked;
+  }
+
+  /** A refusal because it is in that state already is none. */
+  async #into(
+    state: VmInfo['state'],
+    api: CloudHypervisorApi,
+    change: () => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      await change();
+    } catch (error) {
+      if (!isNovaError(error, 'vmm_failed') || (await api.info(signal)).state !== state) throw error;
+    }
+  }
+
+  async #control<T>(signal: AbortSignal | undefined, work: (api: CloudHypervisorApi) => Promise<T>): Promise<T> {
+    using api = openApi(await connectUnixSocket(socketPath(this.record.socketDirectory, apiSocket), signal));
+    return await work(api);
+  }
+}
+
+function checkResize(config: VmInfo['config'], vcpus: number | undefined, memoryMb: number | undefined): void {
+  const { max_vcpus: maxVcpus } = config.cpus;
+  if (vcpus !== undefined && (vcpus < 1 || vcpus > maxVcpus))
+    throw new NovaError(
+      'invalid_argument',
+      `vcpus: ${vcpus} is not within 1 to ${maxVcpus}, which it was started for.`,
+    );
+  if (memoryMb === undefined) return;
+  const currentMb = config.memory.size / mebibyte;
+  if (memoryMb < currentMb)
+    throw new NovaError(
+      'invalid_argument',
+      `memoryMb: ${memoryMb} is less than the ${currentMb} MiB it has; memory of a running guest can only grow.`,
+      { hint: 'Start a sandbox with less memory.' },
+    );
+  if ((memoryMb - currentMb) % memoryStepMb !== 0) {
+    const steps = Math.floor((memoryMb - currentMb) / memoryStepMb);
+    const [below, above] = [steps, steps + 1].map((count) => currentMb + count * memoryStepMb);
+    throw new NovaError(
+      'invalid_argument',
+      `memoryMb: memory grows in steps of ${memoryStepMb} MiB from ${currentMb}: ${below} or ${above}, not ${memoryMb}.`,
+    );
+  }
+}

@@ -1,0 +1,25 @@
+import { readFileSync, statSync } from 'node:fs';
+
+const device = '/dev/userfaultfd';
+
+/** How a VMM can serve its guest's page faults itself: with which group besides its own, or why it cannot. */
+export type UserfaultfdAccess = { readonly group: number | null } | { readonly reason: string };
+
+/**
+ * Whether a process without privileges, of that user (null: ours), may use userfaultfd(2) for faults of the kernel, as KVM's are: by the sysctl
+ * vm.unprivileged_userfaultfd, or by opening /dev/userfaultfd (Linux 6.1).
+ */
+export function userfaultfdAccess(uid: number | null): UserfaultfdAccess {
+  try {
+    if (readFileSync('/proc/sys/vm/unprivileged_userfaultfd', 'utf8').trim() === '1') return { group: null };
+  } catch {
+    return { reason: 'this kernel has no userfaultfd' };
+  }
+  const found = statSync(device, { throwIfNoEntry: false });
+  if (found === undefined) return { reason: `there is no ${device}, and vm.unprivileged_userfaultfd is 0` };
+  if ((found.mode & 0o006) === 0o006) return { group: null };
+  if ((uid ?? process.getuid?.() ?? 0) === found.uid && (found.mode & 0o600) === 0o600) return { group: null };
+  // The group of root is nobody's to be given.
+  if ((found.mode & 0o060) === 0o060 && found.gid !== 0) return { group: found.gid };
+  return { reason: `${device} is for its owner alone: chgrp kvm ${device} && chmod 660 ${device}` };
+}

@@ -1,0 +1,43 @@
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import { connectVsock } from './hybrid-vsock.ts';
+import { isAlive, type ProcessIdentity } from './process-identity.ts';
+
+/** The agent listens here (guest/BOOT.md, `nova.channel=vsock:1024`). */
+export const agentPort = 1024;
+/** Links an agent keeps at once are 64 (guest/agent, MAX_LINKS); half of that leaves room for those that are just going. */
+export const vsockChannels = 32;
+
+/** A guest that is booting refuses; asked again after this long, ms. */
+const againMs = 2;
+/** A request that got lost, as those around a restore may be, is given up and made anew, ms. */
+const answerTimeoutMs = 1000;
+/** How long a guest may refuse altogether, ms: a cold boot on a slow host. Callers with less patience abort. */
+const patienceMs = 60_000;
+
+/**
+ * A stream to the agent through a VMM's vsock socket, asked for again and again while the guest boots. Rejects with `guest_unreachable` once
+ * the VMM has ended or patience has, `cancelled` on abort.
+ */
+export async function connectAgent(path: string, vmm: ProcessIdentity, signal?: AbortSignal): Promise<Socket> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    throwIfAborted(signal, 'before connecting to the guest');
+    try {
+      return await connectVsock(path, agentPort, answerWithin(signal));
+    } catch (error) {
+      throwIfAborted(signal, 'while connecting to the guest');
+      if (!isNovaError(error, 'guest_unreachable', 'cancelled')) throw error;
+      if (!isAlive(vmm) || performance.now() > end)
+        throw new NovaError('guest_unreachable', `The guest cannot be reached: ${error.message}`, { cause: error });
+    }
+    await delay(againMs);
+  }
+}
+
+const answerWithin = (signal: AbortSignal | undefined): AbortSignal => {
+  const timeout = AbortSignal.timeout(answerTimeoutMs);
+  return signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+};

@@ -1,0 +1,28 @@
+import { chmod, copyFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A program that stands for a VMM, to be named by its environment variable. */
+export interface StandIn extends AsyncDisposable {
+  readonly path: string;
+}
+
+/**
+ * A VMM's stand-in as an executable, with the agent that plays its guests. In a folder of its own that VMMs of any user can read: the checkout may
+ * be where they cannot.
+ */
+export async function standInFor(vmm: 'cloud-hypervisor', agentBinary: string): Promise<StandIn> {
+  const directory = await mkdtemp(join(tmpdir(), 'nova-stand-in-'));
+  await chmod(directory, 0o755);
+  await cp(join(import.meta.dirname, 'stand-in'), directory, { recursive: true });
+  await copyFile(agentBinary, join(directory, 'nova-agent'));
+  const path = join(directory, vmm);
+  // As modules; Node would look for a package.json all the way up.
+  await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
+  await writeFile(
+    path,
+    `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(directory, `${vmm}.ts`)}' "$@"\n`,
+  );
+  for (const file of [path, join(directory, 'nova-agent')]) await chmod(file, 0o755);
+  return { path, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}

