@@ -36,6 +36,8 @@ export interface ServerUnderTest extends AsyncDisposable {
   ok(method: string, path: string, body?: unknown): Promise<Answer['body']>;
   vm(config?: Readonly<Record<string, unknown>>): Promise<Answer['body']>;
   socket(path: string, key?: string, headers?: Readonly<Record<string, string>>): WebSocket;
+  /** The end of its log. */
+  said(): string;
   /** Ends the daemon with the signal and waits for its end. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Starts it again on the same state folder. */
@@ -103,6 +105,7 @@ export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<Serv
     vm: (config = {}) => server.ok('POST', '/vms', config),
     socket: (path, key = server.key, headers = {}) =>
       new WebSocket(`${url.replace('http', 'ws')}/api/v1${path}`, { headers: { 'x-api-key': key, ...headers } }),
+    said: () => log,
     end,
     restart: start,
     [Symbol.asyncDispose]: async () => {

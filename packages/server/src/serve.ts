@@ -18,6 +18,8 @@ export interface Daemon extends AsyncDisposable {
   readonly url: string;
   readonly keyFile: string;
   readonly log: Logger;
+  /** Reads the TLS certificate from its files again; a bad one is logged, and the one before stays. */
+  renewCertificate(): void;
   /** Ends it gracefully: no new connections, requests drained, VMs left or stopped as configured. Idempotent. */
   close(): Promise<void>;
 }
@@ -81,7 +83,15 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
       await held.disposeAsync();
       log.info({ operation: 'stop' }, 'ended');
     })());
-  return { url, keyFile: layout.daemon.keyFile, log, close, [Symbol.asyncDispose]: close };
+  const renewCertificate = (): void => {
+    try {
+      server.listeners.renewCertificate();
+      log.info({ operation: 'renew_certificate' }, 'certificate read');
+    } catch (error) {
+      log.error({ operation: 'renew_certificate', err: error }, 'the certificate before stays');
+    }
+  };
+  return { url, keyFile: layout.daemon.keyFile, log, renewCertificate, close, [Symbol.asyncDispose]: close };
 }
 
 function listening(server: HttpServer, listen: () => void): Promise<void> {

@@ -12,7 +12,7 @@ export function define(command: Command): void {
       'after',
       `
 The admin key is made at the first start and lies in admin.key of the state folder; the CLI on the same host needs none.
-Logs are JSON lines on stderr. SIGTERM and SIGINT end it gracefully; sandboxes run on unless configured otherwise.
+Logs are JSON lines on stderr. SIGTERM and SIGINT end it gracefully; sandboxes run on unless configured otherwise. SIGHUP reads the TLS certificate again.
 
 Examples:
   nova serve
@@ -32,6 +32,8 @@ async function run(flags: ConfigFlags): Promise<void> {
   const ended = Promise.race(['SIGTERM', 'SIGINT'].map((signal) => once(process, signal, { signal: stopped.signal })));
   process.on('SIGTERM', () => undefined);
   process.on('SIGINT', () => undefined);
+  // Without a certificate the signal keeps its meaning: the terminal has gone.
+  if (config.server.tls !== undefined) process.on('SIGHUP', () => daemon.renewCertificate());
   process.stdout.write(`NovaSandbox listens on ${daemon.url} (key in ${daemon.keyFile})\n`);
   await ended;
   await daemon.close();

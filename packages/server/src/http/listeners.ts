@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
-import { NovaError } from '@novasandbox/protocol';
 import type { ServerConfig } from '../config/schema.ts';
+import { readCertificate } from './certificate.ts';
 
 export interface Listeners {
   /** Host and port, with TLS where it is configured. */
@@ -11,6 +10,8 @@ export interface Listeners {
   /** The owner's own socket. */
   readonly local: Server | null;
   isLocal(request: IncomingMessage): boolean;
+  /** New connections get the certificate that its files hold now. Throws for a bad one, and the one before stays. */
+  renewCertificate(): void;
 }
 
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -50,27 +51,16 @@ export function createListeners(
   const local = config.local_socket ? finish(http.createServer(options)) : null;
   const localSockets = new WeakSet<object>();
   local?.on('connection', (socket) => localSockets.add(socket));
+  const { tls } = config;
+  const secure = tls === undefined ? null : https.createServer({ ...options, ...readCertificate(tls) });
   return {
-    main: finish(config.tls === undefined ? http.createServer(options) : tlsServer(config.tls, options)),
+    main: finish(secure ?? http.createServer(options)),
     local,
+    renewCertificate() {
+      if (tls !== undefined) secure?.setSecureContext(readCertificate(tls));
+    },
     isLocal: (request) => localSockets.has(request.socket),
   };
-}
-
-function tlsServer(
-  tls: { readonly cert_file: string; readonly key_file: string },
-  options: http.ServerOptions,
-): Server {
-  const read = (field: string, file: string): Buffer => {
-    try {
-      return readFileSync(file);
-    } catch (error) {
-      throw new NovaError('invalid_argument', `server.tls.${field}: ${file} cannot be read.`, { cause: error });
-    }
-  };
-  const cert = read('cert_file', tls.cert_file);
-  const key = read('key_file', tls.key_file);
-  return https.createServer({ ...options, cert, key, minVersion: 'TLSv1.2' });
 }
 
 const badClient: Readonly<Record<string, readonly [status: string, code: string, message: string]>> = {
