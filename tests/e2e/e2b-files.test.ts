@@ -155,6 +155,13 @@ for (const { version, e2b } of clients) {
         [206, 'bytes 2-4/10', '234'],
       );
       assert.equal((await fetch(url, { headers: { range: 'bytes=99-' } })).status, 416);
+      // A range of a link is one of what it leads to.
+      await box.commands.run('ln -s signed.txt to-signed');
+      const behind = await fetch(await box.downloadUrl('to-signed'), { headers: { range: 'bytes=-2' } });
+      assert.deepEqual(
+        [behind.status, behind.headers.get('content-range'), await behind.text()],
+        [206, 'bytes 8-9/10', '89'],
+      );
       assert.equal((await fetch(url.replace('signed.txt', 'other.txt'))).status, 401);
       assert.equal((await fetch(url.replace(/signature=v1_..../, 'signature=v1_AAAA'))).status, 401);
       const expired = await box.downloadUrl('signed.txt', { useSignatureExpiration: -10 });

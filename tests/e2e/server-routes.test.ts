@@ -143,6 +143,15 @@ test('files: written, read, in ranges, listed, moved, archived, removed', async 
     (await server.call('GET', `/vms/${id}/files/download?${at('/proc/version')}`)).bytes.toString().startsWith('Linux'),
   );
 
+  // Whoever asks, and however: paths that are not absolute begin at the user's home.
+  const below = await server.call('PUT', `/vms/${id}/files/content?${at('below/b')}`, { raw: Buffer.from('home') });
+  assert.equal(below.body.path, '/root/below/b');
+  const there = { command: 'pwd; cat b', user: 'root', working_directory: '~/below' };
+  assert.equal((await server.ok('POST', `/vms/${id}/execute`, there)).stdout, '/root/below\nhome');
+  assert.equal((await server.ok('GET', `/vms/${id}/files/stat?path=~`)).path, '/home/user');
+  const nobody = await server.call('GET', `/vms/${id}/files/stat?path=x&user=no-such-user`);
+  assert.equal(nobody.body.error.code, 'unknown_user');
+
   const form = new FormData();
   form.set('path', '/root/a/up');
   form.set('permissions', '0640');

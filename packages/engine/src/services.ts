@@ -84,6 +84,7 @@ export interface ExecService {
   ping(ref: string, context?: CallContext): Promise<void>;
 }
 
+/** Paths that are not absolute, and `~`, begin at the home of the user (default: the sandbox's own). */
 export interface FileService {
   read(
     ref: string,
@@ -136,7 +137,7 @@ export interface FileService {
     how?: { readonly recursive?: boolean; readonly user?: string | undefined },
     context?: CallContext,
   ): Promise<AsyncIterable<Change> & AsyncDisposable>;
-  /** Unpacks a tar stream into a directory of the guest. */
+  /** Unpacks a tar stream into a directory of the guest. All of it belongs to the user. */
   tarIn(
     ref: string,
     path: string,

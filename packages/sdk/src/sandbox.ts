@@ -12,7 +12,6 @@ import type { SandboxFilter } from '@novasandbox/engine';
 import { Commands } from './commands/commands.ts';
 import { leaseEngine, splitConnection, withEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
 import { Files } from './files/files.ts';
-import { GuestPaths } from './files/guest-paths.ts';
 import { Pty } from './pty/pty.ts';
 import { SandboxScope } from './sandbox-scope.ts';
 
@@ -49,7 +48,7 @@ export class Sandbox implements AsyncDisposable {
     this.#owned = owned;
     this.config = config;
     this.commands = new Commands(scope);
-    this.files = new Files(scope, new GuestPaths(scope, config.templateId, config.user));
+    this.files = new Files(scope);
     this.pty = new Pty(scope);
     this.#watchExit();
   }

@@ -1,17 +1,35 @@
 import { parse, runOptionsSchema } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
+import { absolutePath, type GuestPlace } from '../files/guest-path.ts';
 import type { ExecRequest } from '../ports/guest-agent.ts';
 import { currentTrace } from '../ports/trace.ts';
 import { linked } from '../sandbox/find.ts';
-import type { ExecService } from '../services.ts';
+import type { CallContext, ExecService } from '../services.ts';
 
 /** Commands in a running sandbox: find it, hand the call to its agent. */
 export function createExecService(context: EngineContext): ExecService {
   const agentOf = async (ref: string, signal?: AbortSignal) => (await linked(context, ref, signal)).agent;
+  /** The request as the agent takes it. */
+  const whole = async (place: GuestPlace, request: ExecRequest, call: CallContext): Promise<ExecRequest> => {
+    const { cwd, user } = request;
+    const requestId = currentTrace()?.requestId;
+    return {
+      ...request,
+      ...(requestId === undefined ? {} : { requestId }),
+      ...(cwd === undefined ? {} : { cwd: await absolutePath(context, place, cwd, user, call) }),
+    };
+  };
   return {
-    start: async (ref, request, call = {}) => (await agentOf(ref, call.signal)).exec(checked(request), call),
-    startDetached: async (ref, request, call = {}) =>
-      (await agentOf(ref, call.signal)).execDetached(checked(request), call),
+    async start(ref, request, call = {}) {
+      check(request);
+      const place = await linked(context, ref, call.signal);
+      return place.agent.exec(await whole(place, request, call), call);
+    },
+    async startDetached(ref, request, call = {}) {
+      check(request);
+      const place = await linked(context, ref, call.signal);
+      return place.agent.execDetached(await whole(place, request, call), call);
+    },
     attach: async (ref, execId, from, call = {}) => (await agentOf(ref, call.signal)).attach(execId, from, call),
     signal: async (ref, execId, signal, call = {}) => (await agentOf(ref, call.signal)).signal(execId, signal, call),
     list: async (ref, call = {}) => (await agentOf(ref, call.signal)).processes(call),
@@ -19,8 +37,7 @@ export function createExecService(context: EngineContext): ExecService {
   };
 }
 
-function checked(request: ExecRequest): ExecRequest {
+function check(request: ExecRequest): void {
   const { cwd, env, user, timeoutMs, retainBytes, tag } = request;
   parse(runOptionsSchema, { cwd, env, user, timeoutMs, retainBytes, tag }, 'command');
-  return { requestId: currentTrace()?.requestId, ...request };
 }

@@ -1,27 +1,72 @@
 import type { EngineContext } from '../context.ts';
+import type { GuestAgent } from '../ports/guest-agent.ts';
 import { linked } from '../sandbox/find.ts';
-import type { FileService } from '../services.ts';
+import type { CallContext, FileService } from '../services.ts';
+import { absolutePath, defaultUser } from './guest-path.ts';
 
-/** Files of a running sandbox: find it, hand the call to its agent. */
+/** Files of a running sandbox: find it, make the paths whole, hand the call to its agent. */
 export function createFileService(context: EngineContext): FileService {
-  const agentOf = async (ref: string, signal?: AbortSignal) => (await linked(context, ref, signal)).agent;
+  const place = async (
+    ref: string,
+    user: string | undefined,
+    call: CallContext,
+  ): Promise<{
+    readonly agent: GuestAgent;
+    readonly whole: (path: string) => Promise<string>;
+    readonly owner: () => Promise<string>;
+  }> => {
+    const found = await linked(context, ref, call.signal);
+    return {
+      agent: found.agent,
+      whole: (path) => absolutePath(context, found, path, user, call),
+      owner: async () => user ?? (await defaultUser(context, found.record)),
+    };
+  };
   return {
-    read: async (ref, path, range = {}, call = {}) => (await agentOf(ref, call.signal)).readFile(path, range, call),
-    write: async (ref, path, source, how = {}, call = {}) =>
-      (await agentOf(ref, call.signal)).writeFile(path, source, how, call),
-    stat: async (ref, path, user, call = {}) => (await agentOf(ref, call.signal)).stat(path, user, call),
-    list: async (ref, path, how = {}, call = {}) => (await agentOf(ref, call.signal)).list(path, how, call),
-    makeDirectory: async (ref, path, how = {}, call = {}) =>
-      (await agentOf(ref, call.signal)).makeDirectory(path, how, call),
-    move: async (ref, source, destination, user, call = {}) =>
-      (await agentOf(ref, call.signal)).move(source, destination, user, call),
-    remove: async (ref, path, user, call = {}) => (await agentOf(ref, call.signal)).remove(path, user, call),
-    setAttributes: async (ref, path, attributes, call = {}) =>
-      (await agentOf(ref, call.signal)).setAttributes(path, attributes, call),
-    watch: async (ref, path, how = {}, call = {}) => (await agentOf(ref, call.signal)).watch(path, how, call),
-    tarIn: async (ref, path, source, user, call = {}) =>
-      (await agentOf(ref, call.signal)).tarIn(path, source, user, call),
-    tarOut: async (ref, path, user, call = {}) => (await agentOf(ref, call.signal)).tarOut(path, user, call),
-    tunnel: async (ref, port, call = {}) => (await agentOf(ref, call.signal)).tunnel({ port }, call),
+    async read(ref, path, range = {}, call = {}) {
+      const { agent, whole } = await place(ref, range.user, call);
+      return agent.readFile(await whole(path), range, call);
+    },
+    async write(ref, path, source, how = {}, call = {}) {
+      const { agent, whole } = await place(ref, how.user, call);
+      return agent.writeFile(await whole(path), source, how, call);
+    },
+    async stat(ref, path, user, call = {}) {
+      const { agent, whole } = await place(ref, user, call);
+      return agent.stat(await whole(path), user, call);
+    },
+    async list(ref, path, how = {}, call = {}) {
+      const { agent, whole } = await place(ref, how.user, call);
+      return agent.list(await whole(path), how, call);
+    },
+    async makeDirectory(ref, path, how = {}, call = {}) {
+      const { agent, whole } = await place(ref, how.user, call);
+      return agent.makeDirectory(await whole(path), how, call);
+    },
+    async move(ref, source, destination, user, call = {}) {
+      const { agent, whole } = await place(ref, user, call);
+      return agent.move(await whole(source), await whole(destination), user, call);
+    },
+    async remove(ref, path, user, call = {}) {
+      const { agent, whole } = await place(ref, user, call);
+      return agent.remove(await whole(path), user, call);
+    },
+    async setAttributes(ref, path, attributes, call = {}) {
+      const { agent, whole } = await place(ref, attributes.user, call);
+      return agent.setAttributes(await whole(path), attributes, call);
+    },
+    async watch(ref, path, how = {}, call = {}) {
+      const { agent, whole } = await place(ref, how.user, call);
+      return agent.watch(await whole(path), how, call);
+    },
+    async tarIn(ref, path, source, user, call = {}) {
+      const { agent, whole, owner } = await place(ref, user, call);
+      return agent.tarIn(await whole(path), source, await owner(), call);
+    },
+    async tarOut(ref, path, user, call = {}) {
+      const { agent, whole } = await place(ref, user, call);
+      return agent.tarOut(await whole(path), user, call);
+    },
+    tunnel: async (ref, port, call = {}) => (await linked(context, ref, call.signal)).agent.tunnel({ port }, call),
   };
 }

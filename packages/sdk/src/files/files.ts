@@ -3,7 +3,6 @@ import { isNovaError, type Change, type Entry } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { extractTar, type ExtractLimits, type ExtractResult } from '../tar/extract.ts';
 import { packDirectory } from '../tar/pack-directory.ts';
-import type { GuestPaths } from './guest-paths.ts';
 import { collect, contentBytes, type FileContent } from './file-content.ts';
 
 /** Most bytes `read` and `readBytes` hold in memory unless told otherwise. */
@@ -42,12 +41,10 @@ export interface FileWatch extends AsyncIterable<Change>, AsyncDisposable {
 /** Files of one sandbox. */
 export class Files {
   readonly #scope: SandboxScope;
-  readonly #paths: GuestPaths;
 
   /** @internal */
-  constructor(scope: SandboxScope, paths: GuestPaths) {
+  constructor(scope: SandboxScope) {
     this.#scope = scope;
-    this.#paths = paths;
   }
 
   /** A file as text: UTF-8, with U+FFFD for what is not. */
@@ -65,7 +62,7 @@ export class Files {
   async readStream(path: string, options: ReadOptions = {}): Promise<FileStream> {
     const { signal, user, offset = 0, length } = options;
     const range = { offset, user, ...(length === undefined ? {} : { length }) };
-    const reader = await this.#engine.read(this.#scope.id, await this.#paths.resolve(path, user), range, { signal });
+    const reader = await this.#engine.read(this.#scope.id, path, range, { signal });
     return {
       entry: reader.entry,
       [Symbol.asyncIterator]: () => reader.bytes[Symbol.asyncIterator](),
@@ -76,18 +73,17 @@ export class Files {
   /** Writes a file of any size; directories on the way are made. */
   async write(path: string, content: FileContent, options: WriteOptions = {}): Promise<Entry> {
     const { signal, ...how } = options;
-    const resolved = await this.#paths.resolve(path, how.user);
-    return this.#engine.write(this.#scope.id, resolved, contentBytes(content), how, { signal });
+    return this.#engine.write(this.#scope.id, path, contentBytes(content), how, { signal });
   }
 
   /** A directory's entries, in order of name; with `depth`, those of its directories too. */
   async list(path: string, options: FileOptions & { readonly depth?: number } = {}): Promise<Entry[]> {
     const { signal, ...how } = options;
-    return this.#engine.list(this.#scope.id, await this.#paths.resolve(path, how.user), how, { signal });
+    return this.#engine.list(this.#scope.id, path, how, { signal });
   }
 
   async stat(path: string, { user, signal }: FileOptions = {}): Promise<Entry> {
-    return this.#engine.stat(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
+    return this.#engine.stat(this.#scope.id, path, user, { signal });
   }
 
   async exists(path: string, options: FileOptions = {}): Promise<boolean> {
@@ -103,17 +99,16 @@ export class Files {
   /** Makes a directory and those on the way. False when it was there. */
   async makeDir(path: string, options: FileOptions & { readonly mode?: number } = {}): Promise<boolean> {
     const { signal, ...how } = options;
-    return this.#engine.makeDirectory(this.#scope.id, await this.#paths.resolve(path, how.user), how, { signal });
+    return this.#engine.makeDirectory(this.#scope.id, path, how, { signal });
   }
 
   async rename(source: string, destination: string, { user, signal }: FileOptions = {}): Promise<Entry> {
-    const [from, to] = [await this.#paths.resolve(source, user), await this.#paths.resolve(destination, user)];
-    return this.#engine.move(this.#scope.id, from, to, user, { signal });
+    return this.#engine.move(this.#scope.id, source, destination, user, { signal });
   }
 
   /** Removes a file, or a directory with all in it. False when nothing was there. */
   async remove(path: string, { user, signal }: FileOptions = {}): Promise<boolean> {
-    return this.#engine.remove(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
+    return this.#engine.remove(this.#scope.id, path, user, { signal });
   }
 
   async setAttributes(
@@ -121,15 +116,13 @@ export class Files {
     attributes: { readonly mode?: number; readonly owner?: string },
     { user, signal }: FileOptions = {},
   ): Promise<Entry> {
-    const resolved = await this.#paths.resolve(path, user);
-    return this.#engine.setAttributes(this.#scope.id, resolved, { ...attributes, user }, { signal });
+    return this.#engine.setAttributes(this.#scope.id, path, { ...attributes, user }, { signal });
   }
 
   /** Resolves when the watch stands: what changes from then on is told. */
   async watch(path: string, options: FileOptions & { readonly recursive?: boolean } = {}): Promise<FileWatch> {
     const { signal, ...how } = options;
-    const resolved = await this.#paths.resolve(path, how.user);
-    const changes = await this.#engine.watch(this.#scope.id, resolved, how, { signal });
+    const changes = await this.#engine.watch(this.#scope.id, path, how, { signal });
     const stop = (): Promise<void> => Promise.resolve(changes[Symbol.asyncDispose]());
     return {
       stop,
@@ -178,8 +171,7 @@ export class Files {
     tar: ByteSource,
     { user, signal }: FileOptions = {},
   ): Promise<{ readonly entries: number; readonly bytes: number }> {
-    const owner = user ?? (await this.#paths.defaultUser());
-    return this.#engine.tarIn(this.#scope.id, await this.#paths.resolve(path, owner), tar, owner, { signal });
+    return this.#engine.tarIn(this.#scope.id, path, tar, user, { signal });
   }
 
   /** A directory or file of the guest as a tar stream. Hostile: never unpack it unchecked. */
@@ -187,7 +179,7 @@ export class Files {
     path: string,
     { user, signal }: FileOptions = {},
   ): Promise<AsyncIterable<Uint8Array> & AsyncDisposable> {
-    return this.#engine.tarOut(this.#scope.id, await this.#paths.resolve(path, user), user, { signal });
+    return this.#engine.tarOut(this.#scope.id, path, user, { signal });
   }
 
   get #engine(): FileService {

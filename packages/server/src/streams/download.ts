@@ -1,7 +1,7 @@
-import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Engine } from '@novasandbox/engine';
 import type { StreamAnswer } from '../routes/call.ts';
+import { sizeOfFile } from './file-size.ts';
 import { parseRange } from './range.ts';
 
 interface Wanted {
@@ -17,7 +17,7 @@ export async function fileAnswer(
   range: string | undefined,
   signal: AbortSignal,
 ): Promise<StreamAnswer> {
-  const part = range === undefined ? null : parseRange(range, await sizeBehind(engine, ref, { path, user }, signal));
+  const part = range === undefined ? null : parseRange(range, await sizeOfFile(engine, ref, path, user, signal));
   const reader = await engine.files.read(
     ref,
     path,
@@ -39,21 +39,6 @@ export async function fileAnswer(
     },
     body: Readable.from(until(reader, reader.bytes, length), { objectMode: false }),
   };
-}
-
-/** Linux follows no more. */
-const maxLinks = 40;
-
-/** The size of a file, or of what a link leads to. */
-async function sizeBehind(engine: Engine, ref: string, { path, user }: Wanted, signal: AbortSignal): Promise<number> {
-  let entry = await engine.files.stat(ref, path, user, { signal });
-  for (let links = 0; entry.symlinkTarget !== null && links < maxLinks; links++) {
-    const target = entry.symlinkTarget;
-    // Joined, not resolved: the guest knows what `..` means behind a link.
-    const next = target.startsWith('/') ? target : `${posix.dirname(entry.path)}/${target}`;
-    entry = await engine.files.stat(ref, next, user, { signal });
-  }
-  return entry.size;
 }
 
 export async function archiveAnswer(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterator, List, Optional, Union
+from typing import Iterator, List, Optional, Union
 
-from . import _paths
+from . import _contents
 from ._api import files as api
 from ._local import replacing
-from ._paths import Content
+from ._contents import Content
 from ._transport import SyncTransport
 from .errors import PathNotFoundError
 from .models import Entry
@@ -22,9 +22,8 @@ class Files:
     def __init__(self, transport: SyncTransport, sandbox_id: str) -> None:
         self._transport = transport
         self._id = sandbox_id
-        self._homes: Dict[Optional[str], str] = {}
 
-    def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _paths.max_read_bytes) -> str:
+    def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _contents.max_read_bytes) -> str:
         """A file as text: UTF-8, with U+FFFD for what is not."""
         return self.read_bytes(path, user=user, max_bytes=max_bytes).decode(errors="replace")
 
@@ -35,21 +34,21 @@ class Files:
         user: Optional[str] = None,
         offset: int = 0,
         length: Optional[int] = None,
-        max_bytes: int = _paths.max_read_bytes,
+        max_bytes: int = _contents.max_read_bytes,
     ) -> bytes:
         """A file, or `length` bytes of it from `offset` on."""
         content = bytearray()
         for chunk in self.read_stream(path, user=user, offset=offset, length=length):
             content += chunk
             if len(content) > max_bytes:
-                raise _paths.too_large(path, max_bytes)
+                raise _contents.too_large(path, max_bytes)
         return bytes(content)
 
     def read_stream(
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
     ) -> Iterator[bytes]:
         """A file of any size, at the pace it is read."""
-        request = api.read(self._id, self._resolve(path, user), user=user, offset=offset, length=length)
+        request = api.read(self._id, path, user=user, offset=offset, length=length)
         with self._transport.stream(request) as response:
             yield from self._transport.chunks(response)
 
@@ -64,11 +63,10 @@ class Files:
         exclusive: bool = False,
     ) -> Entry:
         """Writes text, bytes, an open file, or an iterable of bytes; directories on the way are made."""
-        memory = _paths.whole(content)
-        body = _paths.pieces(content) if memory is None else memory
-        target = self._resolve(path, user)
+        memory = _contents.whole(content)
+        body = _contents.pieces(content) if memory is None else memory
         return self._transport.send(
-            api.write(self._id, target, body, user=user, mode=mode, append=append, exclusive=exclusive)
+            api.write(self._id, path, body, user=user, mode=mode, append=append, exclusive=exclusive)
         )
 
     def upload(
@@ -89,11 +87,11 @@ class Files:
 
     def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
         """What a directory holds, `depth` levels deep."""
-        return self._transport.send(api.listing(self._id, self._resolve(path, user), user=user, depth=depth)).entries
+        return self._transport.send(api.listing(self._id, path, user=user, depth=depth)).entries
 
     def stat(self, path: str, *, user: Optional[str] = None) -> Entry:
         """One file or directory."""
-        return self._transport.send(api.stat(self._id, self._resolve(path, user), user=user))
+        return self._transport.send(api.stat(self._id, path, user=user))
 
     def exists(self, path: str, *, user: Optional[str] = None) -> bool:
         """Whether there is anything at a path."""
@@ -105,28 +103,20 @@ class Files:
 
     def make_dir(self, path: str, *, user: Optional[str] = None, mode: Optional[int] = None) -> bool:
         """Makes a directory and its parents. False when it was there."""
-        return self._transport.send(api.make_dir(self._id, self._resolve(path, user), user=user, mode=mode))
+        return self._transport.send(api.make_dir(self._id, path, user=user, mode=mode))
 
     def rename(self, source: str, destination: str, *, user: Optional[str] = None) -> Entry:
         """Moves a file or directory."""
         return self._transport.send(
-            api.rename(self._id, self._resolve(source, user), self._resolve(destination, user), user=user)
+            api.rename(self._id, source, destination, user=user)
         )
 
     def remove(self, path: str, *, user: Optional[str] = None) -> bool:
         """Removes a file or directory with all in it. False when there was none."""
-        return self._transport.send(api.remove(self._id, self._resolve(path, user), user=user))
+        return self._transport.send(api.remove(self._id, path, user=user))
 
     def set_attributes(
         self, path: str, *, mode: Optional[int] = None, owner: Optional[str] = None, user: Optional[str] = None
     ) -> Entry:
         """Changes permission bits or owner."""
-        target = self._resolve(path, user)
-        return self._transport.send(api.set_attributes(self._id, target, mode=mode, owner=owner, user=user))
-
-    def _resolve(self, path: str, user: Optional[str]) -> str:
-        if _paths.is_absolute(path):
-            return path
-        if user not in self._homes:
-            self._homes[user] = _paths.home_of(self._transport.send(_paths.home_request(self._id, user)))
-        return _paths.below(self._homes[user], path)
+        return self._transport.send(api.set_attributes(self._id, path, mode=mode, owner=owner, user=user))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import AsyncIterable, AsyncIterator, Optional, Union
 
-from .. import _paths
+from .. import _contents
 
-AsyncContent = Union[_paths.Content, AsyncIterable[bytes]]
+AsyncContent = Union[_contents.Content, AsyncIterable[bytes]]
 
 
 def whole(content: AsyncContent) -> Optional[bytes]:
     """Content that is in memory already; None where it has to be read."""
-    return None if isinstance(content, AsyncIterable) else _paths.whole(content)
+    return None if isinstance(content, AsyncIterable) else _contents.whole(content)
 
 
 async def async_pieces(content: AsyncContent) -> AsyncIterator[bytes]:
@@ -21,6 +21,6 @@ async def async_pieces(content: AsyncContent) -> AsyncIterator[bytes]:
         async for chunk in content:
             yield chunk
         return
-    pieces = _paths.pieces(content)
+    pieces = _contents.pieces(content)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece

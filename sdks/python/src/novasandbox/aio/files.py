@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import AsyncGenerator, Dict, List, Optional, Union
+from typing import AsyncGenerator, List, Optional, Union
 
-from .. import _paths
+from .. import _contents
 from .._api import files as api
 from .._local import replacing
 from ._async_pieces import AsyncContent as Content, async_pieces, whole
@@ -23,9 +23,8 @@ class AsyncFiles:
     def __init__(self, transport: AsyncTransport, sandbox_id: str) -> None:
         self._transport = transport
         self._id = sandbox_id
-        self._homes: Dict[Optional[str], str] = {}
 
-    async def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _paths.max_read_bytes) -> str:
+    async def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _contents.max_read_bytes) -> str:
         """A file as text: UTF-8, with U+FFFD for what is not."""
         return (await self.read_bytes(path, user=user, max_bytes=max_bytes)).decode(errors="replace")
 
@@ -36,7 +35,7 @@ class AsyncFiles:
         user: Optional[str] = None,
         offset: int = 0,
         length: Optional[int] = None,
-        max_bytes: int = _paths.max_read_bytes,
+        max_bytes: int = _contents.max_read_bytes,
     ) -> bytes:
         """A file, or `length` bytes of it from `offset` on."""
         content = bytearray()
@@ -45,7 +44,7 @@ class AsyncFiles:
             async for chunk in stream:
                 content += chunk
                 if len(content) > max_bytes:
-                    raise _paths.too_large(path, max_bytes)
+                    raise _contents.too_large(path, max_bytes)
         finally:
             await stream.aclose()
         return bytes(content)
@@ -54,7 +53,7 @@ class AsyncFiles:
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
     ) -> AsyncGenerator[bytes, None]:
         """A file of any size, at the pace it is read."""
-        request = api.read(self._id, await self._resolve(path, user), user=user, offset=offset, length=length)
+        request = api.read(self._id, path, user=user, offset=offset, length=length)
         async with self._transport.stream(request) as response:
             async for chunk in self._transport.chunks(response):
                 yield chunk
@@ -72,9 +71,8 @@ class AsyncFiles:
         """Writes text, bytes, an open file, or an iterable of bytes (async ones too); directories on the way are made."""
         memory = whole(content)
         body = async_pieces(content) if memory is None else memory
-        target = await self._resolve(path, user)
         return await self._transport.send(
-            api.write(self._id, target, body, user=user, mode=mode, append=append, exclusive=exclusive)
+            api.write(self._id, path, body, user=user, mode=mode, append=append, exclusive=exclusive)
         )
 
     async def upload(
@@ -99,12 +97,11 @@ class AsyncFiles:
 
     async def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
         """What a directory holds, `depth` levels deep."""
-        target = await self._resolve(path, user)
-        return (await self._transport.send(api.listing(self._id, target, user=user, depth=depth))).entries
+        return (await self._transport.send(api.listing(self._id, path, user=user, depth=depth))).entries
 
     async def stat(self, path: str, *, user: Optional[str] = None) -> Entry:
         """One file or directory."""
-        return await self._transport.send(api.stat(self._id, await self._resolve(path, user), user=user))
+        return await self._transport.send(api.stat(self._id, path, user=user))
 
     async def exists(self, path: str, *, user: Optional[str] = None) -> bool:
         """Whether there is anything at a path."""
@@ -116,28 +113,20 @@ class AsyncFiles:
 
     async def make_dir(self, path: str, *, user: Optional[str] = None, mode: Optional[int] = None) -> bool:
         """Makes a directory and its parents. False when it was there."""
-        return await self._transport.send(api.make_dir(self._id, await self._resolve(path, user), user=user, mode=mode))
+        return await self._transport.send(api.make_dir(self._id, path, user=user, mode=mode))
 
     async def rename(self, source: str, destination: str, *, user: Optional[str] = None) -> Entry:
         """Moves a file or directory."""
         return await self._transport.send(
-            api.rename(self._id, await self._resolve(source, user), await self._resolve(destination, user), user=user)
+            api.rename(self._id, source, destination, user=user)
         )
 
     async def remove(self, path: str, *, user: Optional[str] = None) -> bool:
         """Removes a file or directory with all in it. False when there was none."""
-        return await self._transport.send(api.remove(self._id, await self._resolve(path, user), user=user))
+        return await self._transport.send(api.remove(self._id, path, user=user))
 
     async def set_attributes(
         self, path: str, *, mode: Optional[int] = None, owner: Optional[str] = None, user: Optional[str] = None
     ) -> Entry:
         """Changes permission bits or owner."""
-        target = await self._resolve(path, user)
-        return await self._transport.send(api.set_attributes(self._id, target, mode=mode, owner=owner, user=user))
-
-    async def _resolve(self, path: str, user: Optional[str]) -> str:
-        if _paths.is_absolute(path):
-            return path
-        if user not in self._homes:
-            self._homes[user] = _paths.home_of(await self._transport.send(_paths.home_request(self._id, user)))
-        return _paths.below(self._homes[user], path)
+        return await self._transport.send(api.set_attributes(self._id, path, mode=mode, owner=owner, user=user))

@@ -2,7 +2,7 @@ import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { isNovaError } from '@novasandbox/protocol';
 import { Filesystem } from '../gen/filesystem_pb.js';
 import { streaming, unary } from '../implement.ts';
-import { absolutePath, type Scope } from '../scope.ts';
+import { pathOf, type Scope } from '../scope.ts';
 import { entryInfo } from './entry.ts';
 import { watchDirectory } from './watch.ts';
 import { createWatchers } from './watchers.ts';
@@ -12,10 +12,10 @@ export function filesystemService(router: ConnectRouter): void {
   const watchers = createWatchers();
 
   router.service(Filesystem, {
-    stat: unary(async (scope, request) => ({ entry: await stat(scope, await absolutePath(scope, request.path)) })),
+    stat: unary(async (scope, request) => ({ entry: await stat(scope, pathOf(request.path)) })),
 
     makeDir: unary(async (scope, request) => {
-      const path = await absolutePath(scope, request.path);
+      const path = pathOf(request.path);
       const { files } = scope.context.engine;
       if (!(await files.makeDirectory(scope.info.id, path, { user: scope.user })))
         throw new ConnectError(`directory already exists: ${path}`, Code.AlreadyExists);
@@ -23,14 +23,14 @@ export function filesystemService(router: ConnectRouter): void {
     }),
 
     move: unary(async (scope, request) => {
-      const source = await absolutePath(scope, request.source);
-      const destination = await absolutePath(scope, request.destination);
+      const source = pathOf(request.source);
+      const destination = pathOf(request.destination);
       const entry = await scope.context.engine.files.move(scope.info.id, source, destination, scope.user);
       return { entry: await entryInfo(scope, entry) };
     }),
 
     listDir: unary(async (scope, request) => {
-      const path = await absolutePath(scope, request.path);
+      const path = pathOf(request.path);
       const depth = request.depth === 0 ? 1 : request.depth;
       try {
         const entries = await scope.context.engine.files.list(scope.info.id, path, {
@@ -46,7 +46,7 @@ export function filesystemService(router: ConnectRouter): void {
     }),
 
     remove: unary(async (scope, request) => {
-      const path = await absolutePath(scope, request.path);
+      const path = pathOf(request.path);
       await scope.context.engine.files.remove(scope.info.id, path, scope.user);
       return {};
     }),

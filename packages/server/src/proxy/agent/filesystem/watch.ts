@@ -10,7 +10,7 @@ import {
   type WatchDirResponse,
 } from '../gen/filesystem_pb.js';
 import { keepaliveMs, keptAlive } from '../keepalive.ts';
-import { absolutePath, type Scope } from '../scope.ts';
+import { pathOf, type Scope } from '../scope.ts';
 import { entryInfo } from './entry.ts';
 
 const types: Readonly<Record<Change['kind'], EventType>> = {
@@ -36,7 +36,7 @@ export interface Watch {
 export async function openWatch(scope: Scope, request: WatchRequest, signal?: AbortSignal): Promise<Watch> {
   const { recursive, includeEntry } = request;
   const { files } = scope.context.engine;
-  const path = await absolutePath(scope, request.path);
+  const path = pathOf(request.path);
   const changes = await files.watch(scope.info.id, path, { recursive, user: scope.user }, { signal });
   const told = async ({ kind, name }: Change): Promise<FilesystemEvent> => {
     const event = create(FilesystemEventSchema, { name, type: types[kind] });

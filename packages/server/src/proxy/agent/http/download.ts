@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip } from 'node:zlib';
 import { answer, failure } from '../../answer.ts';
-import { absolutePath, type Scope } from '../scope.ts';
+import { sizeOfFile } from '../../../streams/file-size.ts';
+import { pathOf, type Scope } from '../scope.ts';
 import { fileProblem } from './problem.ts';
 import { rangeOf, type ByteRange } from './range.ts';
 
@@ -12,10 +12,12 @@ import { rangeOf, type ByteRange } from './range.ts';
 export async function download(scope: Scope, request: IncomingMessage, path: string): Promise<void> {
   const { response, context, info } = scope;
   try {
-    const absolute = await absolutePath(scope, path);
+    const named = pathOf(path);
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
     let range: ByteRange | null = null;
     if (request.headers.range !== undefined) {
-      const { size } = await context.engine.files.stat(info.id, absolute, scope.user);
+      const size = await sizeOfFile(context.engine, info.id, named, scope.user, gone.signal);
       const asked = rangeOf(request.headers.range, size);
       if (asked === 'unsatisfiable') {
         response.setHeader('content-range', `bytes */${size}`);
@@ -25,17 +27,15 @@ export async function download(scope: Scope, request: IncomingMessage, path: str
       if (range !== null) response.setHeader('content-range', `bytes ${range.first}-${range.last}/${size}`);
     }
     const part = range === null ? {} : { offset: range.first, length: range.last - range.first + 1 };
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
     await using file = await context.engine.files.read(
       info.id,
-      absolute,
+      named,
       { ...part, user: scope.user },
       { signal: gone.signal },
     );
     response.statusCode = range === null ? 200 : 206;
     response.setHeader('content-type', 'application/octet-stream');
-    response.setHeader('content-disposition', disposition(posix.basename(absolute)));
+    response.setHeader('content-disposition', disposition(file.entry.name));
     response.setHeader('accept-ranges', 'bytes');
     response.setHeader('vary', 'Accept-Encoding');
     // No Content-Length: what the guest says of its size need not be what it sends, and files of proc say 0.

@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import { NovaError } from '@novasandbox/protocol';
 import { answer, failure } from '../../answer.ts';
 import { metadataPrefix } from '../filesystem/entry.ts';
-import { absolutePath, type Scope } from '../scope.ts';
+import type { Scope } from '../scope.ts';
 import { fileProblem } from './problem.ts';
 
 export interface Written {
@@ -53,8 +52,7 @@ async function write(
   metadata: Readonly<Record<string, string>>,
 ): Promise<Written> {
   const { files } = scope.context.engine;
-  const absolute = await absolutePath(scope, path);
-  await files.write(scope.info.id, absolute, source, { user: scope.user });
+  const { path: absolute, name } = await files.write(scope.info.id, path, source, { user: scope.user });
   const described = Object.keys(metadata).length > 0;
   if (described) {
     const xattrs = Object.fromEntries(
@@ -62,7 +60,7 @@ async function write(
     );
     await files.setAttributes(scope.info.id, absolute, { xattrs });
   }
-  return { path: absolute, name: posix.basename(absolute), type: 'file', ...(described ? { metadata } : {}) };
+  return { path: absolute, name, type: 'file', ...(described ? { metadata } : {}) };
 }
 
 /** The fields named `file` of a form, one after the other; each goes to its own name unless the query names one for all. */

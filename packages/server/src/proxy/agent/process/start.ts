@@ -4,7 +4,7 @@ import type { AttachedProcess, ExecRequest } from '@novasandbox/engine';
 import type { ConnectRequest, ProcessEvent, StartRequest } from '../gen/process_pb.js';
 import { deadlinePassed } from '../implement.ts';
 import { keepaliveMs, keptAlive } from '../keepalive.ts';
-import { absolutePath, sandboxEnvironment, type Scope } from '../scope.ts';
+import { sandboxEnvironment, type Scope } from '../scope.ts';
 import { ended, keepalive, output, started } from './events.ts';
 import type { Inputs } from './inputs.ts';
 import { processOf } from './select.ts';
@@ -71,7 +71,7 @@ async function execRequest(scope: Scope, request: StartRequest, call: HandlerCon
     env: { ...(await environment(scope)), ...config.envs },
     user: scope.user,
     tag: request.tag,
-    ...(config.cwd === undefined || config.cwd === '' ? {} : { cwd: await absolutePath(scope, config.cwd) }),
+    ...(config.cwd === undefined || config.cwd === '' ? {} : { cwd: config.cwd }),
     ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(Math.max(1, Math.round(timeoutMs)), maxTimeoutMs) }),
     ...(request.pty === undefined
       ? { stdin: request.stdin ?? true }

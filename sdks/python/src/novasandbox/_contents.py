@@ -1,41 +1,16 @@
-"""Paths of the guest, and contents on their way into it."""
+"""Contents of files on their way into the guest."""
 
 from __future__ import annotations
 
-import posixpath
 from typing import IO, Iterable, Iterator, Union, cast
 
-from ._api import guest
-from ._request import Request
 from .errors import InvalidArgumentError
-from .models import Executed
 
 chunk_bytes = 256 * 1024
 #: Most that `read` and `read_bytes` hold in memory.
 max_read_bytes = 256 * 1024 * 1024
 
 Content = Union[str, bytes, bytearray, memoryview, IO[bytes], Iterable[bytes]]
-
-
-def is_absolute(path: str) -> bool:
-    if not path:
-        raise InvalidArgumentError("path: is empty.", code="invalid_argument")
-    return path.startswith("/")
-
-
-def below(home: str, path: str) -> str:
-    """A relative path, or one that begins with ``~``."""
-    rest = path[1:] if path == "~" or path.startswith("~/") else path
-    return posixpath.normpath(posixpath.join(home, rest.lstrip("/") if path.startswith("~") else rest))
-
-
-def home_request(ref: str, user: str | None) -> Request[Executed]:
-    """Where commands of that user begin."""
-    return guest.execute(ref, ["/bin/sh", "-c", 'printf %s "$HOME"'], {"user": user, "timeout": 20})
-
-
-def home_of(executed: Executed) -> str:
-    return executed.stdout if executed.stdout.startswith("/") else "/"
 
 
 def whole(content: Content) -> bytes | None:
