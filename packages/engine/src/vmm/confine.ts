@@ -1,44 +1,62 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** How a VMM process is shut in before it becomes the VMM. */
-export interface Confinement {
-  /** User and group of its own; null: stays who we are, though without any privilege. */
-  readonly uid: number | null;
-  /** Groups it keeps besides, such as that of /dev/kvm. */
-  readonly groups: readonly number[];
+/** What a process is shut in by while it is still privileged. */
+export interface Enclosure {
   /** In a network namespace with nothing in it, in the one with that name (ip-netns(8)), or in ours. */
   readonly network: 'empty' | { readonly namespace: string } | null;
+  /** fstab(5) of what is mounted in a mount namespace of its own, which ends with it; null: it sees what we see. */
+  readonly mountTable: string | null;
   /** cgroup.procs files to join. */
   readonly cgroupFiles: readonly string[];
   /** Largest file it may write, bytes: bounds its disk and its logs. */
   readonly maxFileBytes: number;
 }
 
+/** How a VMM process is shut in before it becomes the VMM. */
+export interface Confinement extends Omit<Enclosure, 'mountTable'> {
+  /** User and group of its own; null: stays who we are, though without any privilege. */
+  readonly uid: number | null;
+  /** Groups it keeps besides, such as that of /dev/kvm. */
+  readonly groups: readonly number[];
+}
+
 /**
- * The command that applies `confinement` and then becomes `command`, as the same process: its pid is the VMM's. Limits and the cgroup
- * come first, while it is still privileged; privileges go last. SIGXFSZ is ignored so that a full log is a failed write, not an end.
+ * The command that applies `enclosure` and then becomes `command`, as the same process: its pid is the command's. SIGXFSZ is ignored so that a full
+ * log is a failed write, not an end.
  */
-export function confine(confinement: Confinement, command: readonly string[]): string[] {
+export function enclose(enclosure: Enclosure, command: readonly string[]): string[] {
+  const { network, mountTable } = enclosure;
   const script = [
     'set -e',
-    ...confinement.cgroupFiles.map((file) => `echo $$ > '${file}'`),
+    ...enclosure.cgroupFiles.map((file) => `echo $$ > '${file}'`),
     "trap '' XFSZ",
     'ulimit -c 0',
     // In units of 512 bytes, as POSIX has it.
-    `ulimit -f ${Math.ceil(confinement.maxFileBytes / 512)}`,
+    `ulimit -f ${Math.ceil(enclosure.maxFileBytes / 512)}`,
     'exec "$@"',
   ].join('\n');
   const chain = ['/bin/sh', '-c', script, 'vmm'];
-  if (confinement.network === 'empty' && canUnshareNetwork()) chain.push('unshare', '--net', '--');
-  if (confinement.network !== null && confinement.network !== 'empty')
-    chain.push('nsenter', `--net=/run/netns/${confinement.network.namespace}`, '--');
-  if (canDropPrivileges()) {
-    chain.push('setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
-    if (confinement.uid !== null) chain.push(`--reuid=${confinement.uid}`, `--regid=${confinement.uid}`);
-    chain.push(confinement.groups.length > 0 ? `--groups=${confinement.groups.join(',')}` : '--clear-groups', '--');
-  }
+  const namespaces = [
+    ...(network === 'empty' && canUnshare() ? ['--net'] : []),
+    ...(mountTable === null ? [] : ['--mount']),
+  ];
+  if (network !== null && network !== 'empty') chain.push('nsenter', `--net=/run/netns/${network.namespace}`, '--');
+  if (namespaces.length > 0) chain.push('unshare', ...namespaces, '--');
+  if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
   return [...chain, ...command];
+}
+
+/** The command that applies `confinement` and then becomes `command`: limits and the cgroup come first, privileges go last. */
+export function confine(confinement: Confinement, command: readonly string[]): string[] {
+  const { uid, groups } = confinement;
+  const unprivileged: string[] = [];
+  if (canDropPrivileges()) {
+    unprivileged.push('setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
+    if (uid !== null) unprivileged.push(`--reuid=${uid}`, `--regid=${uid}`);
+    unprivileged.push(groups.length > 0 ? `--groups=${groups.join(',')}` : '--clear-groups', '--');
+  }
+  return enclose({ ...confinement, mountTable: null }, [...unprivileged, ...command]);
 }
 
 const lowestUid = 700_000;
@@ -72,7 +90,7 @@ function canDropPrivileges(): boolean {
   return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('setpriv') !== null;
 }
 
-function canUnshareNetwork(): boolean {
+function canUnshare(): boolean {
   return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('unshare') !== null;
 }
 

@@ -15,8 +15,9 @@ export interface VmmProcess {
 }
 
 export interface SpawnOptions {
-  /** The machine's: its directory is where the process runs and logs. */
+  /** The machine's: its directory is where the process logs, and runs unless `cwd` says otherwise. */
   readonly spec: Pick<MachineSpec, 'directory'>;
+  readonly cwd?: string;
   readonly command: readonly string[];
   /** Standard streams and descriptors to inherit; the log of the VMM is put where this says `log`. */
   readonly stdio: readonly (number | 'ignore' | 'pipe' | 'log')[];
@@ -24,8 +25,9 @@ export interface SpawnOptions {
   readonly graceMs?: number;
 }
 
-/** Makes the folder of a machine's sockets; undone with the rest. */
+/** Makes the folder of a machine's sockets, without what one left in it that was not stopped by us; undone with the rest. */
 export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
+  await rm(spec.socketDirectory, { recursive: true, force: true });
   await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
   undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
 }
@@ -40,7 +42,7 @@ export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions
   const stdio: StdioOptions = options.stdio.map((each) => (each === 'log' ? log.fd : each));
   const child = spawn(command[0] ?? '', command.slice(1), {
     detached: true,
-    cwd: spec.directory,
+    cwd: options.cwd ?? spec.directory,
     env: { PATH: process.env['PATH'] ?? '' },
     stdio,
   });

@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { z } from 'zod';
+import { socketPath } from '../../layout.ts';
+import { unixHttpClient, type UnixHttpClient } from '../../vmm/unix-http.ts';
+import { connectUnixSocket } from '../../vmm/unix-socket.ts';
+
+export const apiSocket = 'api';
+
+/** A request that changes something, as Firecracker's OpenAPI document (src/firecracker/swagger/firecracker.yaml of its sources) has it. */
+export interface ApiRequest {
+  readonly method: 'PUT' | 'PATCH';
+  readonly path: string;
+  readonly body: unknown;
+}
+
+/** What `GET /` tells. */
+const instanceSchema = z.object({ state: z.enum(['Not started', 'Running', 'Paused']), vmm_version: z.string() });
+export type Instance = z.infer<typeof instanceSchema>;
+
+const faultSchema = z.object({ fault_message: z.string() });
+
+/** A connection to one Firecracker's API. */
+export interface FirecrackerApi extends Disposable {
+  /**
+   * Sends the requests at once, in order, and waits for all answers. Rejects with `vmm_failed` and Firecracker's own words for the first that is refused,
+   * `cancelled` on abort.
+   */
+  send(requests: readonly ApiRequest[], signal?: AbortSignal): Promise<void>;
+  instance(signal?: AbortSignal): Promise<Instance>;
+}
+
+export function firecrackerApi(socket: Socket): FirecrackerApi {
+  const http: UnixHttpClient = unixHttpClient(socket);
+  return {
+    async send(requests, signal) {
+      const answers = await Promise.all(
+        requests.map(async ({ method, path, body }) => ({
+          what: `${method} ${path}`,
+          ...(await http.call(method, path, body, signal)),
+        })),
+      );
+      const refused = answers.find(({ status }) => status >= 300);
+      if (refused !== undefined)
+        throw new NovaError('vmm_failed', `Firecracker refused ${refused.what}: ${fault(refused.body)}`);
+    },
+    async instance(signal) {
+      const { body } = await http.call('GET', '/', undefined, signal);
+      const instance = instanceSchema.safeParse(body);
+      if (!instance.success) throw new NovaError('vmm_failed', 'Firecracker does not say what state it is in.');
+      return instance.data;
+    },
+    [Symbol.dispose]: () => http.close(),
+  };
+}
+
+/** For one operation: Firecracker serves ten connections, and no process is to hold one. */
+export async function openApi(socketDirectory: string, signal?: AbortSignal): Promise<FirecrackerApi> {
+  try {
+    return firecrackerApi(await connectUnixSocket(socketPath(socketDirectory, apiSocket), signal));
+  } catch (error) {
+    if (!isNovaError(error, 'guest_unreachable')) throw error;
+    throw new NovaError('vmm_failed', `Firecracker does not answer: ${error.message}`, { cause: error });
+  }
+}
+
+function fault(body: unknown): string {
+  const said = faultSchema.safeParse(body);
+  return said.success ? said.data.fault_message : JSON.stringify(body);
+}

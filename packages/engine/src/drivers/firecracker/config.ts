@@ -1,0 +1,176 @@
+import { NovaError } from '@novasandbox/protocol';
+import { socketPath } from '../../layout.ts';
+import type { MachineSpec, RateLimit } from '../../ports/vmm-driver.ts';
+import type { ApiRequest } from './api.ts';
+
+/** Where the agent listens (guest/BOOT.md). */
+export const agentPort = 1024;
+export const vsockSocket = 'vsock';
+
+/** Names of files in the machine's folder. A snapshot holds them, so they are the same for every machine. */
+export const kernelFile = 'kernel';
+export const initramfsFile = 'initramfs';
+export const memoryFile = 'ram';
+export const stateFile = 'state';
+export const driveFile = (index: number): string => `drive${index}`;
+
+/** The first that a guest may have (0 to 2 are taken by the hypervisor, loopback and the host); each machine has a socket of its own. */
+const guestCid = 3;
+const networkId = 'net0';
+
+/** A guest may write this much to its console at once, and after that so much each second; the rest is dropped. */
+const consoleBurstBytes = 1 << 20;
+const consoleBytesPerSecond = 16 << 10;
+
+/**
+ * `reboot=k` and `panic=-1`: a guest that ends pulls the reset line of the keyboard controller, which ends Firecracker. The words for i8042 and
+ * 8250 spare it looking for devices that are not there.
+ */
+const ownWords = [
+  'console=ttyS0',
+  'reboot=k',
+  'panic=-1',
+  'quiet',
+  'loglevel=5',
+  'random.trust_cpu=on',
+  'mitigations=off',
+  '8250.nr_uarts=1',
+  'i8042.noaux',
+  'i8042.nomux',
+  'i8042.dumbkbd',
+  'swiotlb=noforce',
+  `nova.channel=vsock:${agentPort}`,
+];
+
+export const commandLine = (words: readonly string[]): string => [...ownWords, ...words].join(' ');
+
+/** Refuses what Firecracker cannot be asked for. */
+export function checkSpec(spec: MachineSpec): void {
+  const unsupported = (what: string): NovaError =>
+    new NovaError('feature_unsupported', `Firecracker ${what}: cloud-hypervisor and qemu can.`);
+  if (spec.network.mode === 'user')
+    throw new NovaError('feature_unsupported', 'Firecracker has no user-mode network: qemu has.');
+  if (spec.firmware !== undefined) throw unsupported('boots no firmware');
+  if (spec.hyperv === true) throw unsupported("does not offer Hyper-V's interfaces");
+}
+
+/** Everything to be told before the guest may start, in any order among themselves. */
+export function bootRequests(spec: MachineSpec): ApiRequest[] {
+  return [
+    ...hostRequests(),
+    put('/machine-config', { vcpu_count: spec.vcpus, mem_size_mib: spec.memoryMb, smt: false }),
+    put('/boot-source', {
+      kernel_image_path: kernelFile,
+      initrd_path: initramfsFile,
+      boot_args: commandLine(spec.kernelArguments),
+    }),
+    ...spec.drives.map((drive, index) =>
+      put(`/drives/${driveFile(index)}`, {
+        drive_id: driveFile(index),
+        path_on_host: driveFile(index),
+        is_root_device: false,
+        is_read_only: drive.readOnly,
+        // What the guest flushes has to be on the disk of the host.
+        cache_type: drive.readOnly ? 'Unsafe' : 'Writeback',
+        ...(drive.rateLimit === undefined ? {} : { rate_limiter: rateLimiter(drive.rateLimit) }),
+      }),
+    ),
+    ...(spec.network.mode === 'tap'
+      ? [
+          put(`/network-interfaces/${networkId}`, {
+            iface_id: networkId,
+            host_dev_name: spec.network.tap,
+            guest_mac: spec.network.mac,
+            ...networkLimits(spec.network.rateLimit),
+          }),
+        ]
+      : []),
+    put('/vsock', { guest_cid: guestCid, uds_path: socketPath(spec.socketDirectory, vsockSocket) }),
+    put('/entropy', {}),
+    put('/balloon', { amount_mib: 0, deflate_on_oom: true }),
+  ];
+}
+
+export const startRequest = put('/actions', { action_type: 'InstanceStart' });
+export const pauseRequest = patch('/vm', { state: 'Paused' });
+export const resumeRequest = patch('/vm', { state: 'Resumed' });
+
+/**
+ * Everything it takes to continue a snapshot. The clock is left to the agent, which is told the time anyway: moving kvm-clock ahead would make every timer
+ * of the guest run out at once. Rate limits are the clone's own, so it may only run once they are set.
+ */
+export function restoreRequests(spec: MachineSpec): ApiRequest[] {
+  const limits = limitRequests(spec);
+  return [
+    ...hostRequests(),
+    put('/snapshot/load', {
+      snapshot_path: stateFile,
+      mem_backend: { backend_type: 'File', backend_path: memoryFile },
+      vsock_override: { uds_path: socketPath(spec.socketDirectory, vsockSocket) },
+      ...(spec.network.mode === 'tap'
+        ? { network_overrides: [{ iface_id: networkId, host_dev_name: spec.network.tap }] }
+        : {}),
+      resume_vm: limits.length === 0,
+    }),
+    ...(limits.length === 0 ? [] : [...limits, resumeRequest]),
+  ];
+}
+
+/** Is no part of a snapshot: it is about this process. */
+function hostRequests(): ApiRequest[] {
+  return [
+    put('/serial', {
+      rate_limiter: { size: consoleBytesPerSecond, refill_time: 1000, one_time_burst: consoleBurstBytes },
+    }),
+  ];
+}
+
+function limitRequests(spec: MachineSpec): ApiRequest[] {
+  const drives = spec.drives.flatMap(({ rateLimit }, index) =>
+    rateLimit === undefined
+      ? []
+      : [patch(`/drives/${driveFile(index)}`, { drive_id: driveFile(index), rate_limiter: rateLimiter(rateLimit) })],
+  );
+  const network =
+    spec.network.mode === 'tap' && spec.network.rateLimit !== undefined
+      ? [
+          patch(`/network-interfaces/${networkId}`, {
+            iface_id: networkId,
+            ...networkLimits(spec.network.rateLimit),
+          }),
+        ]
+      : [];
+  return [...drives, ...network];
+}
+
+/** `where` of nowhere: see machine.ts. */
+export const snapshotRequest = (folder: string, kind: 'full' | 'diff'): ApiRequest =>
+  put('/snapshot/create', {
+    snapshot_type: kind === 'full' ? 'Full' : 'Diff',
+    snapshot_path: `${folder}/${stateFile}`,
+    mem_file_path: `${folder}/${memoryFile}`,
+  });
+
+export const balloonRequest = (reclaimMb: number): ApiRequest => patch('/balloon', { amount_mib: reclaimMb });
+
+/** A bucket holds what a second may take, so that no burst is longer than that. */
+function rateLimiter({ bytesPerSecond, operationsPerSecond }: RateLimit): unknown {
+  const bucket = (size: number): unknown => ({ size, refill_time: 1000 });
+  return {
+    ...(bytesPerSecond === undefined ? {} : { bandwidth: bucket(bytesPerSecond) }),
+    ...(operationsPerSecond === undefined ? {} : { ops: bucket(operationsPerSecond) }),
+  };
+}
+
+/** Each direction on its own. */
+function networkLimits(limit: RateLimit | undefined): Record<string, unknown> {
+  return limit === undefined ? {} : { rx_rate_limiter: rateLimiter(limit), tx_rate_limiter: rateLimiter(limit) };
+}
+
+function put(path: string, body: unknown): ApiRequest {
+  return { method: 'PUT', path, body };
+}
+
+function patch(path: string, body: unknown): ApiRequest {
+  return { method: 'PATCH', path, body };
+}

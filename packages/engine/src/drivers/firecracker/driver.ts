@@ -1,0 +1,234 @@
+import { statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../../abort.ts';
+import { socketPath } from '../../layout.ts';
+import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
+import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { vmmUid } from '../../vmm/confine.ts';
+import { processesNaming } from '../../vmm/find-processes.ts';
+import { kvmUser } from '../../vmm/kvm.ts';
+import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
+import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
+import { connectWhenOpen } from '../../vmm/server-socket.ts';
+import { makeSocketDirectory, spawnVmm, type VmmProcess } from '../../vmm/spawn.ts';
+import { terminate } from '../../vmm/terminate.ts';
+import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
+import {
+  bootRequests,
+  checkSpec,
+  commandLine,
+  driveFile,
+  initramfsFile,
+  kernelFile,
+  memoryFile,
+  restoreRequests,
+  startRequest,
+  stateFile,
+} from './config.ts';
+import { makeJail, type JailedFile } from './jail.ts';
+import { FirecrackerMachine } from './machine.ts';
+import { probeFirecracker, type FirecrackerHost, type FirecrackerProbe } from './probe.ts';
+
+const features = driverFeatures({
+  virtualMachine: true,
+  pause: true,
+  snapshot: true,
+  restore: true,
+  sharedMemoryClones: true,
+  tapNetwork: true,
+  liveSnapshot: true,
+  diffSnapshot: true,
+  onDemandRestore: true,
+  rateLimits: true,
+  balloon: true,
+});
+
+/** What Firecracker itself needs besides the guest's memory: its heap, and page tables, MiB. */
+const overheadMb = 64;
+/** Threads besides the vCPUs: the API, the devices, and those that shut it in before. */
+const extraThreads = 64;
+/** Logs may grow by as much beyond the largest disk. */
+const logBytes = 64 << 20;
+
+export interface FirecrackerDriverOptions extends DriverOptions {
+  /** Taken for proved without a probe: for what stands in for Firecracker where it cannot run (tests, measurements). */
+  readonly proved?: FirecrackerProbe;
+}
+
+export function createFirecrackerDriver(options: FirecrackerDriverOptions): VmmDriver {
+  let known: Promise<FirecrackerProbe> | undefined;
+  const probe = (asked: ProbeOptions): Promise<FirecrackerProbe> => {
+    if (options.proved !== undefined) return Promise.resolve(options.proved);
+    if (asked.fresh === true || known === undefined) {
+      const running = probeFirecracker({
+        ...options,
+        ...asked,
+        boot: (spec, host) => launch(host, spec, asked.signal),
+      });
+      // A failed probe is asked again.
+      running.catch(() => (known = undefined));
+      known = running;
+    }
+    return known;
+  };
+  const proven = async (signal?: AbortSignal): Promise<FirecrackerHost> => {
+    const { host, reason } = await probe({ signal });
+    if (host === null) throw new NovaError('hypervisor_unavailable', reason);
+    return host;
+  };
+
+  return {
+    name: 'firecracker',
+    features,
+    async probe(asked = {}) {
+      const { host, binary, version, reason } = await probe(asked);
+      return { available: host !== null, accelerator: host === null ? 'none' : 'kvm', version, binary, reason };
+    },
+    async snapshotKey() {
+      const { version } = await probe({});
+      // A guest that has seen one CPU must not wake up on another; the format of the state is the version's own.
+      return ['firecracker', version, cpus()[0]?.model, release(), commandLine([]), 'layout 1'].join('\n');
+    },
+    launch: async (spec, { signal }) => {
+      checkSpec(spec);
+      return launch(await proven(signal), spec, signal);
+    },
+    restore: async (spec, { directory }, { signal }) => {
+      checkSpec(spec);
+      const files = [memoryFile, stateFile].map((name) => ({ name, path: join(directory, name), readOnly: true }));
+      return start(await proven(signal), spec, {
+        files,
+        groups: [memoryGroup],
+        requests: [restoreRequests(spec)],
+        signal,
+      });
+    },
+    attach: (record) => Promise.resolve(isAlive(record) ? new FirecrackerMachine(record, null) : null),
+  };
+}
+
+function launch(host: FirecrackerHost, spec: MachineSpec, signal?: AbortSignal): Promise<Machine> {
+  const files = [
+    { name: kernelFile, path: spec.kernel, readOnly: true },
+    { name: initramfsFile, path: spec.initramfs, readOnly: true },
+  ];
+  return start(host, spec, { files, groups: [], requests: [bootRequests(spec), [startRequest]], signal });
+}
+
+interface StartOptions {
+  /** Besides the drives. */
+  readonly files: readonly JailedFile[];
+  readonly groups: readonly number[];
+  /** Those of each list are sent together, once all before are answered. */
+  readonly requests: readonly (readonly ApiRequest[])[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Starts Firecracker and has it run the guest. Whatever goes wrong, nothing of it is left but the spec's directory. */
+async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOptions): Promise<Machine> {
+  const { signal } = options;
+  throwIfAborted(signal, 'before the VMM was started');
+  await using undo = new AsyncDisposableStack();
+  const kvm = kvmUser(spec.sequence);
+  // In its jail it has a /dev/kvm of its own, whoever the host's belongs to.
+  const jailUid = host.jailer === null ? null : vmmUid(spec.sequence);
+  const uid = jailUid ?? kvm.uid;
+  checkForeignDrives(spec, uid);
+
+  const cgroup = await makeCgroup(spec.id, {
+    memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
+    cpus: spec.vcpus + 0.5,
+    processes: spec.vcpus + extraThreads,
+  });
+  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  await makeSocketDirectory(undo, spec);
+  const jail = await makeJail(undo, {
+    spec,
+    binary: host.binary,
+    jailer: jailUid === null ? null : host.jailer,
+    uid,
+    groups: jailUid === null ? [...kvm.groups, ...options.groups] : options.groups,
+    files: [
+      ...options.files,
+      ...spec.drives.map(({ path, readOnly }, index) => ({ name: driveFile(index), path, readOnly })),
+    ],
+    enclosure: {
+      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
+      maxFileBytes: largestFile(spec) + logBytes,
+    },
+  });
+  if (uid !== null) await giveTo(uid, spec, []);
+
+  undo.defer(() => endAll(spec));
+  const vmm = await spawnVmm(undo, {
+    spec,
+    cwd: jail.cwd,
+    command: jail.command,
+    stdio: ['ignore', 'console', 'log'],
+  });
+  const identity = jail.pidFile === null ? vmm.identity : await jailed(vmm, jail.pidFile, spec, signal);
+  const socket = await connectWhenOpen(socketPath(spec.socketDirectory, apiSocket), spec, identity, signal);
+  using api = firecrackerApi(socket);
+  try {
+    for (const requests of options.requests) await api.send(requests, signal);
+  } catch (error) {
+    if (!isNovaError(error, 'vmm_failed')) throw error;
+    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+    throw new NovaError('vmm_failed', said === '' ? error.message : `${error.message}\n${said}`, { cause: error });
+  }
+  undo.move();
+  const record: MachineRecord = {
+    driver: 'firecracker',
+    id: spec.id,
+    ...identity,
+    directory: spec.directory,
+    socketDirectory: spec.socketDirectory,
+    channels: spec.channels,
+    cgroup,
+  };
+  return new FirecrackerMachine(record, jail.pidFile === null ? vmm.exit : null);
+}
+
+/** The process that the jailer has put into its own namespace; the jailer itself ends. */
+async function jailed(
+  jailer: VmmProcess,
+  pidFile: string,
+  spec: MachineSpec,
+  signal?: AbortSignal,
+): Promise<ProcessIdentity> {
+  // Nothing else may keep this process waiting for it.
+  jailer.child.ref();
+  await jailer.exit;
+  throwIfAborted(signal, 'while the VMM was starting');
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+  const identity = pid > 0 ? identify(pid) : null;
+  if (identity !== null) return identity;
+  const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+  throw new NovaError('vmm_failed', `Firecracker did not start in its jail: ${said}`);
+}
+
+/** Ends whatever was started for a machine, at whichever step it was. */
+async function endAll(spec: MachineSpec): Promise<void> {
+  for (const each of processesNaming(spec.socketDirectory)) await terminate(each, 0);
+}
+
+/**
+ * Firecracker opens every file by its name, as its own user, and a caller's file stays as it is: it must be open to everybody.
+ */
+function checkForeignDrives(spec: MachineSpec, uid: number | null): void {
+  if (uid === null) return;
+  for (const { path, readOnly } of spec.drives.filter(({ foreign }) => foreign)) {
+    const needed = readOnly ? 0o004 : 0o006;
+    if ((statSync(path).mode & needed) === needed) continue;
+    throw new NovaError(
+      'feature_unsupported',
+      `Firecracker runs as a user of its own, which may not ${readOnly ? 'read' : 'write'} ${path}: qemu can be given it.`,
+      { hint: `Choose qemu, or allow it: chmod o+${readOnly ? 'r' : 'rw'} ${path}` },
+    );
+  }
+}

@@ -1,0 +1,150 @@
+import { chmod, chown, link, mkdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { socketPath } from '../../layout.ts';
+import type { MachineSpec } from '../../ports/vmm-driver.ts';
+import { confine, enclose, type Enclosure } from '../../vmm/confine.ts';
+import { vmmLog } from '../../vmm/logs.ts';
+import { apiSocket } from './api.ts';
+
+/** A file of the host that Firecracker shall find under `name`. */
+export interface JailedFile {
+  readonly name: string;
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export interface JailOptions {
+  readonly spec: MachineSpec;
+  readonly binary: string;
+  /** Null: Firecracker runs without it, shut in by our own means as far as this process may. */
+  readonly jailer: string | null;
+  readonly uid: number | null;
+  /** Groups it keeps: that of /dev/kvm, that of snapshots. A jailed one has its own /dev/kvm, and takes the last as its own. */
+  readonly groups: readonly number[];
+  readonly files: readonly JailedFile[];
+  readonly enclosure: Pick<Enclosure, 'cgroupFiles' | 'maxFileBytes'>;
+}
+
+export interface Jail {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  /** File that holds the pid of the jailed Firecracker once the jailer has ended; null: it is the command itself. */
+  readonly pidFile: string | null;
+}
+
+/** Folder in a machine's own that holds its jail. */
+export const jailFolder = 'jail';
+/** Link in the machine's socket folder to what Firecracker has as its root, or as its working directory. */
+export const rootLink = 'root';
+/** Folder in there that it may write snapshots to. */
+export const outFolder = 'out';
+
+/**
+ * Makes the folder in which Firecracker finds its files under the same names wherever it runs: its root in the jailer's chroot, or its working directory
+ * without. In the jail they are mounted where only that process sees it, so that they need not be on one file system, and nothing stays mounted
+ * when it ends, however it ends.
+ */
+export async function makeJail(undo: AsyncDisposableStack, options: JailOptions): Promise<Jail> {
+  const { spec, jailer } = options;
+  const folder = join(spec.directory, jailFolder);
+  // What a machine left that was not stopped by us.
+  await rm(folder, { recursive: true, force: true });
+  undo.defer(() => rm(folder, { recursive: true, force: true }));
+  await mkdir(folder, { mode: 0o711 });
+  const binary = await realpath(options.binary);
+  const root = jailer === null ? folder : join(folder, basename(binary), spec.id, 'root');
+  await makeFolder(folder, root);
+  await mkdir(join(root, outFolder), { mode: 0o700 });
+  await symlink(root, join(spec.socketDirectory, rootLink));
+  await writeFile(join(spec.directory, vmmLog), '', { mode: 0o600 });
+  await link(join(spec.directory, vmmLog), join(root, vmmLog));
+  if (options.uid !== null) {
+    const { uid } = options;
+    const owned = [
+      spec.socketDirectory,
+      join(root, outFolder),
+      join(root, vmmLog),
+      ...(jailer === null ? [root, spec.directory] : []),
+    ];
+    await Promise.all(owned.map((path) => chown(path, uid, uid)));
+  }
+  return jailer === null
+    ? { command: await plainCommand({ ...options, binary }, root), cwd: root, pidFile: null }
+    : {
+        command: await jailedCommand({ ...options, binary, jailer }, folder, root),
+        cwd: spec.directory,
+        pidFile: join(root, `${basename(binary)}.pid`),
+      };
+}
+
+async function plainCommand(options: JailOptions, root: string): Promise<string[]> {
+  const { spec, uid, groups, enclosure } = options;
+  for (const { name, path } of options.files) await symlink(resolve(path), join(root, name));
+  const { network } = spec;
+  return confine(
+    { uid, groups, network: network.mode === 'tap' ? { namespace: network.namespace } : 'empty', ...enclosure },
+    [options.binary, '--id', spec.id, ...ownArguments(spec)],
+  );
+}
+
+/** The jailer comes after our own limits and mounts, which it passes on; it makes the devices, the process namespace and the user. */
+async function jailedCommand(
+  options: JailOptions & { readonly jailer: string },
+  folder: string,
+  root: string,
+): Promise<string[]> {
+  const { spec, uid, groups, enclosure } = options;
+  const sockets = join(root, resolve(spec.socketDirectory));
+  await makeFolder(root, sockets);
+  for (const { name } of options.files) await writeFile(join(root, name), '', { mode: 0o600 });
+  const mountTable = join(folder, 'fstab');
+  const mounts = [
+    ...options.files.map(({ name, path, readOnly }) => ({ path: resolve(path), at: join(root, name), readOnly })),
+    { path: resolve(spec.socketDirectory), at: sockets, readOnly: false },
+  ];
+  await writeFile(
+    mountTable,
+    mounts
+      .map(({ path, at, readOnly }) => `${field(path)} ${field(at)} none bind${readOnly ? ',ro' : ''} 0 0\n`)
+      .join(''),
+    { mode: 0o600 },
+  );
+  const { network } = spec;
+  return enclose({ network: network.mode === 'tap' ? null : 'empty', mountTable, ...enclosure }, [
+    options.jailer,
+    '--id',
+    spec.id,
+    '--exec-file',
+    options.binary,
+    '--uid',
+    String(uid),
+    '--gid',
+    String(groups.at(-1) ?? uid),
+    '--chroot-base-dir',
+    folder,
+    '--new-pid-ns',
+    ...(network.mode === 'tap' ? ['--netns', `/run/netns/${network.namespace}`] : []),
+    '--',
+    ...ownArguments(spec),
+  ]);
+}
+
+/** The API's socket has the same path inside and outside: that is also how the process is known for this machine's (vmm/find-processes.ts). */
+const ownArguments = (spec: MachineSpec): string[] => [
+  '--api-sock',
+  socketPath(spec.socketDirectory, apiSocket),
+  '--log-path',
+  vmmLog,
+  '--level',
+  'Warning',
+];
+
+/** Makes `path` below `base`, to be passed through by the VMM's user whatever the umask. */
+async function makeFolder(base: string, path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  for (let each = path; each.length > base.length; each = dirname(each)) await chmod(each, 0o711);
+}
+
+/** fstab(5): blanks and backslashes are written in octal. */
+const field = (path: string): string =>
+  path.replaceAll(/[\s\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);

@@ -1,0 +1,91 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { NovaError } from '@novasandbox/protocol';
+import { socketPath } from '../../layout.ts';
+import type { Machine, MachineExit, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import { connectGuest } from '../../vmm/connect-guest.ts';
+import { MachineProcess } from '../../vmm/machine-process.ts';
+import { isAtLeast } from '../../vmm/verdict.ts';
+import { openApi, type ApiRequest, type FirecrackerApi } from './api.ts';
+import { agentPort, balloonRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
+import { jailFolder } from './jail.ts';
+import { takeSnapshot } from './snapshot.ts';
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The first version whose vsock survives a pause without a snapshot (#6100 of its repository). */
+const pauseKeepsVsockFrom = '1.17.0';
+
+/** One Firecracker process. */
+export class FirecrackerMachine extends MachineProcess implements Machine {
+  /** @param childExit null: it is not our child, as every jailed one. */
+  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
+    super(record, childExit);
+  }
+
+  connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
+    return connectGuest(this.record, socketPath(this.record.socketDirectory, vsockSocket), agentPort, signal);
+  }
+
+  pause({ signal }: Cancellable): Promise<void> {
+    return this.#send(pauseRequest, signal);
+  }
+
+  async resume({ signal }: Cancellable): Promise<void> {
+    using api = await openApi(this.record.socketDirectory, signal);
+    await resume(api, signal);
+  }
+
+  async snapshot(
+    directory: string,
+    { signal, kind = 'full' }: Cancellable & { readonly kind?: 'full' | 'diff' },
+  ): Promise<SnapshotFiles> {
+    using api = await openApi(this.record.socketDirectory, signal);
+    const running = (await api.instance(signal)).state === 'Running';
+    if (running) await api.send([pauseRequest], signal);
+    try {
+      await takeSnapshot(api, this.record, directory, kind, signal);
+    } finally {
+      if (running) await this.#send(resumeRequest);
+    }
+    return { directory };
+  }
+
+  setBalloon(reclaimMb: number, { signal }: Cancellable): Promise<void> {
+    return this.#send(balloonRequest(reclaimMb), signal);
+  }
+
+  /** At once: Firecracker has nothing to write when it ends, and as the first process of its namespace it takes no SIGTERM. */
+  override async stop(): Promise<void> {
+    await super.stop();
+    await rm(join(this.record.directory, jailFolder), { recursive: true, force: true });
+  }
+
+  async #send(request: ApiRequest, signal?: AbortSignal): Promise<void> {
+    using api = await openApi(this.record.socketDirectory, signal);
+    await api.send([request], signal);
+  }
+}
+
+/**
+ * Before 1.17 Firecracker delivers nothing to the guest after a pause until the guest has acknowledged a reset of its vsock device, which
+ * only a snapshot announces. One that cannot be written announces it as well, and is over at once.
+ */
+async function resume(api: FirecrackerApi, signal?: AbortSignal): Promise<void> {
+  const { state, vmm_version: version } = await api.instance(signal);
+  if (state === 'Running') return;
+  if (!isAtLeast(version, pauseKeepsVsockFrom)) {
+    await api.send([snapshotRequest('nowhere', 'full')], signal).then(
+      () => {
+        throw new NovaError('vmm_failed', 'Firecracker wrote a snapshot to a folder that does not exist.');
+      },
+      (error: unknown) => {
+        if (signal?.aborted === true) throw error;
+      },
+    );
+  }
+  await api.send([resumeRequest], signal);
+}

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
+import { findBinary } from '../../vmm/binary.ts';
+import { whyNoKvm } from '../../vmm/kvm.ts';
+import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
+import { keptVerdict } from '../../vmm/verdict.ts';
+import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
+
+/** What machines are started with. */
+export interface FirecrackerHost {
+  readonly binary: string;
+  /** Null: none is there, or we may not use it. */
+  readonly jailer: string | null;
+}
+
+export interface FirecrackerProbe {
+  /** Null: it does not work here. */
+  readonly host: FirecrackerHost | null;
+  readonly binary: string;
+  readonly version: string;
+  /** One line for people. */
+  readonly reason: string;
+}
+
+interface FirecrackerProbeOptions extends ProbeBootOptions {
+  boot(spec: MachineSpec, host: FirecrackerHost): Promise<Machine>;
+}
+
+/** Whether Firecracker runs a guest here. */
+export async function probeFirecracker(options: FirecrackerProbeOptions): Promise<FirecrackerProbe> {
+  const found = findBinary('firecracker', options.vmmDirectory);
+  const missing = whyNoKvm();
+  const without = (reason: string, version = ''): FirecrackerProbe => ({
+    host: null,
+    binary: found.path ?? '',
+    version,
+    reason: `Firecracker: ${reason}`,
+  });
+  if (found.path === null) return without(found.reason);
+  const binary = found.path;
+  const said = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000 });
+  const version = versionIn(said.stdout ?? '');
+  if (version === null) return without(`${binary} does not run: ${(said.stderr ?? '').trim()}`);
+  const bad = whyNotVersion('firecracker', version);
+  if (bad !== null) return without(bad, version);
+  if (missing !== null) return without(missing, version);
+
+  const host = { binary, jailer: jailerOf(options.vmmDirectory) };
+  const decide = async (): Promise<{ failure: string | null }> => ({
+    failure: await probeBoot(options, (spec) => options.boot(spec, host)),
+  });
+  const kept = { directory: options.probeDirectory, name: 'firecracker', binary };
+  let { failure } = await keptVerdict({ ...kept, fresh: options.fresh === true }, decide);
+  // What failed is asked again.
+  if (failure !== null && options.fresh !== true) ({ failure } = await keptVerdict({ ...kept, fresh: true }, decide));
+  if (failure !== null) return without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, version);
+  const how = host.jailer === null ? 'without jailer' : 'in its jailer';
+  return { host, binary, version, reason: `Firecracker ${version} on KVM, ${how}: a probe VM booted on it` };
+}
+
+/** The jailer needs root: it changes root, user and namespaces. */
+function jailerOf(vmmDirectory: string): string | null {
+  return process.getuid?.() === 0 ? findBinary('jailer', vmmDirectory).path : null;
+}

@@ -1,0 +1,65 @@
+import { chmod, chown, copyFile, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import type { MachineRecord } from '../../ports/vmm-driver.ts';
+import { sealSnapshotFiles } from '../../vmm/ownership.ts';
+import type { FirecrackerApi } from './api.ts';
+import { memoryFile, snapshotRequest, stateFile } from './config.ts';
+import { outFolder, rootLink } from './jail.ts';
+
+/**
+ * Snapshots a paused machine into `directory`. Firecracker sees nothing but its own folder, so it writes there, and the files are moved. A diff is written
+ * over the snapshot before it: Firecracker leaves what has not changed as it is in a file that has the right size.
+ */
+export async function takeSnapshot(
+  api: FirecrackerApi,
+  record: Pick<MachineRecord, 'socketDirectory'>,
+  directory: string,
+  kind: 'full' | 'diff',
+  signal?: AbortSignal,
+): Promise<void> {
+  const out = join(await realpath(join(record.socketDirectory, rootLink)), outFolder);
+  const [memory, state] = [join(out, memoryFile), join(out, stateFile)];
+  const base = join(directory, memoryFile);
+  const diff = kind === 'diff' && !(await swaps());
+  try {
+    if (diff) await lend(base, memory, out);
+    await api.send([snapshotRequest(outFolder, diff ? 'diff' : 'full')], signal);
+    await move(memory, base);
+    await move(state, join(directory, stateFile));
+  } catch (error) {
+    if (diff && existsSync(memory)) await move(memory, base);
+    await Promise.all([memory, state].map((path) => rm(path, { force: true })));
+    if (isNovaError(error, 'cancelled')) throw error;
+    throw new NovaError('snapshot_failed', `The snapshot could not be taken: ${String(error)}`, { cause: error });
+  }
+  await sealSnapshotFiles(directory, { [memoryFile]: 0o440, [stateFile]: 0o440 });
+}
+
+/**
+ * Whether this host may have memory of guests in its swap. Firecracker then takes changed pages for unchanged ones, because it goes by what is in memory
+ * (mincore(2)): everything is written instead, which comes to the same files.
+ */
+async function swaps(): Promise<boolean> {
+  const lines = (await readFile('/proc/swaps', 'utf8')).trim().split('\n');
+  return lines.length > 1;
+}
+
+/** Firecracker gets the memory of the snapshot before to write over. */
+async function lend(base: string, memory: string, out: string): Promise<void> {
+  await move(base, memory);
+  const { uid, gid } = await stat(out);
+  await chown(memory, uid, gid);
+  await chmod(memory, 0o600);
+}
+
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await rm(from);
+  }
+}
