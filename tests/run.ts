@@ -141,7 +141,7 @@ if (wanted.length === 0) {
 }
 await nodeTests('unit', ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/*.test.ts'], 2);
 await prepare();
-await nodeTests('conformance', ['tests/conformance/**/*.test.ts'], 1);
+await nodeTests('conformance', ['tests/conformance/**/*.test.ts', 'tests/wire/**/*.test.ts'], 1);
 await nodeTests('end to end', ['tests/e2e/**/*.test.ts', 'examples/**/*.test.ts', 'docs/**/*.test.ts'], 1);
 
 const leaks = (await findLeaks(layoutAt())).filter((leak) => !foundBefore.has(leak));

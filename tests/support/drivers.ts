@@ -1,11 +1,13 @@
 import type { HypervisorName } from '@novasandbox/protocol';
 import {
   createCloudHypervisorDriver,
+  createFirecrackerDriver,
   createImageSource,
   createProcessDriver,
   createQemuDriver,
   loadTemplate,
   type CloudHypervisorOptions,
+  type FirecrackerOptions,
   type Layout,
   type MachineSpec,
   type VmmDriver,
@@ -36,15 +38,17 @@ export async function driversOf(
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),
-    // What stands for a VMM needs no KVM.
-    ...(standIn ? { whyNoKvm: () => null } : {}),
+    // What stands for a VMM needs no KVM, and is a script that could not be found in a jail.
+    ...(standIn ? { whyNoKvm: () => null, jailed: false } : {}),
   };
   const make = vmmDrivers[name];
   if (make === undefined) throw new Error(`no driver for ${name}`);
   return { driver: make(options), guest };
 }
 
-const vmmDrivers: Partial<Record<HypervisorName, (options: CloudHypervisorOptions) => VmmDriver>> = {
-  'cloud-hypervisor': createCloudHypervisorDriver,
-  qemu: createQemuDriver,
-};
+const vmmDrivers: Partial<Record<HypervisorName, (options: CloudHypervisorOptions & FirecrackerOptions) => VmmDriver>> =
+  {
+    'cloud-hypervisor': createCloudHypervisorDriver,
+    firecracker: createFirecrackerDriver,
+    qemu: createQemuDriver,
+  };

@@ -10,11 +10,17 @@ export interface StandIn extends AsyncDisposable {
 /**
  * A VMM's stand-in as an executable, with the agent that plays its guests. In a folder of its own that VMMs of any user can read: the checkout may
  * be where they cannot.
+ * @param version what it says it is, where it goes by that
  */
-export async function standInFor(vmm: 'cloud-hypervisor', agentBinary: string): Promise<StandIn> {
+export async function standInFor(
+  vmm: 'cloud-hypervisor' | 'firecracker',
+  agentBinary: string,
+  version = '',
+): Promise<StandIn> {
   const directory = await mkdtemp(join(tmpdir(), 'nova-stand-in-'));
   await chmod(directory, 0o755);
   await cp(join(import.meta.dirname, 'stand-in'), directory, { recursive: true });
+  await writeFile(join(directory, 'version'), version);
   await copyFile(agentBinary, join(directory, 'nova-agent'));
   const path = join(directory, vmm);
   // As modules; Node would look for a package.json all the way up.

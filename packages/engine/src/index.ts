@@ -8,6 +8,7 @@ export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from
 // The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';
 export { createCloudHypervisorDriver, type CloudHypervisorOptions } from './drivers/cloud-hypervisor/driver.ts';
+export { createFirecrackerDriver, type FirecrackerOptions } from './drivers/firecracker/driver.ts';
 export { createProcessDriver } from './drivers/process/driver.ts';
 export { createQemuDriver } from './drivers/qemu/driver.ts';
 export { copySparse, createImageSource, makeWritableDisk } from './images/index.ts';

@@ -11,7 +11,7 @@ export const agentPort = 1024;
 export const vsockChannels = 32;
 
 /** A guest that is booting refuses; asked again after this long, ms. */
-const againMs = 2;
+const againMs = 1;
 /** A request that got lost, as those around a restore may be, is given up and made anew, ms. */
 const answerTimeoutMs = 1000;
 /** How long a guest may refuse altogether, ms: a cold boot on a slow host. Callers with less patience abort. */

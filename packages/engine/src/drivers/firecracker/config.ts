@@ -1,10 +1,9 @@
 import { NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec, RateLimit } from '../../ports/vmm-driver.ts';
+import { agentPort } from '../../vmm/vsock-channel.ts';
 import type { ApiRequest } from './api.ts';
 
-/** Where the agent listens (guest/BOOT.md). */
-export const agentPort = 1024;
 export const vsockSocket = 'vsock';
 
 /** Names of files in the machine's folder. A snapshot holds them, so they are the same for every machine. */
@@ -143,7 +142,7 @@ function limitRequests(spec: MachineSpec): ApiRequest[] {
   return [...drives, ...network];
 }
 
-/** `where` of nowhere: see machine.ts. */
+/** Into a folder that the VMM sees. */
 export const snapshotRequest = (folder: string, kind: 'full' | 'diff'): ApiRequest =>
   put('/snapshot/create', {
     snapshot_type: kind === 'full' ? 'Full' : 'Diff',

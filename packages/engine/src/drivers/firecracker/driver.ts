@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
@@ -8,15 +7,17 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
 import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
 import { vmmUid } from '../../vmm/confine.ts';
+import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
-import { kvmUser } from '../../vmm/kvm.ts';
-import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
+import { consoleLog, fileTail, openLog, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
 import { makeSocketDirectory, spawnVmm, type VmmProcess } from '../../vmm/spawn.ts';
 import { terminate } from '../../vmm/terminate.ts';
+import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
 import {
   bootRequests,
@@ -55,23 +56,30 @@ const extraThreads = 64;
 /** Logs may grow by as much beyond the largest disk. */
 const logBytes = 64 << 20;
 
-export interface FirecrackerDriverOptions extends DriverOptions {
-  /** Taken for proved without a probe: for what stands in for Firecracker where it cannot run (tests, measurements). */
-  readonly proved?: FirecrackerProbe;
+export interface FirecrackerOptions extends DriverOptions {
+  /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
+  readonly whyNoKvm?: () => string | null;
+  /** Runs it in its jailer where there is one and this process may; default true. The tests' stand-in is a script, which finds nothing in a jail. */
+  readonly jailed?: boolean;
 }
 
-export function createFirecrackerDriver(options: FirecrackerDriverOptions): VmmDriver {
+/** Firecracker 1.16.1 and later over its API. */
+export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver {
   let known: Promise<FirecrackerProbe> | undefined;
   const probe = (asked: ProbeOptions): Promise<FirecrackerProbe> => {
-    if (options.proved !== undefined) return Promise.resolve(options.proved);
     if (asked.fresh === true || known === undefined) {
       const running = probeFirecracker({
+        whyNoKvm,
+        jailed: true,
         ...options,
         ...asked,
         boot: (spec, host) => launch(host, spec, asked.signal),
       });
-      // A failed probe is asked again.
-      running.catch(() => (known = undefined));
+      // What failed is asked again.
+      running.then(
+        ({ host }) => host ?? (known = undefined),
+        () => (known = undefined),
+      );
       known = running;
     }
     return known;
@@ -138,7 +146,7 @@ async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOpt
   // In its jail it has a /dev/kvm of its own, whoever the host's belongs to.
   const jailUid = host.jailer === null ? null : vmmUid(spec.sequence);
   const uid = jailUid ?? kvm.uid;
-  checkForeignDrives(spec, uid);
+  for (const drive of spec.drives) requireAccess(drive, uid);
 
   const cgroup = await makeCgroup(spec.id, {
     memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
@@ -165,11 +173,12 @@ async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOpt
   if (uid !== null) await giveTo(uid, spec, []);
 
   undo.defer(() => endAll(spec));
+  await using console = await openLog(spec.directory, consoleLog);
   const vmm = await spawnVmm(undo, {
     spec,
     cwd: jail.cwd,
     command: jail.command,
-    stdio: ['ignore', 'console', 'log'],
+    stdio: ['ignore', console.fd, 'log'],
   });
   const identity = jail.pidFile === null ? vmm.identity : await jailed(vmm, jail.pidFile, spec, signal);
   const socket = await connectWhenOpen(socketPath(spec.socketDirectory, apiSocket), spec, identity, signal);
@@ -188,7 +197,7 @@ async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOpt
     ...identity,
     directory: spec.directory,
     socketDirectory: spec.socketDirectory,
-    channels: spec.channels,
+    channels: vsockChannels,
     cgroup,
   };
   return new FirecrackerMachine(record, jail.pidFile === null ? vmm.exit : null);
@@ -215,20 +224,4 @@ async function jailed(
 /** Ends whatever was started for a machine, at whichever step it was. */
 async function endAll(spec: MachineSpec): Promise<void> {
   for (const each of processesNaming(spec.socketDirectory)) await terminate(each, 0);
-}
-
-/**
- * Firecracker opens every file by its name, as its own user, and a caller's file stays as it is: it must be open to everybody.
- */
-function checkForeignDrives(spec: MachineSpec, uid: number | null): void {
-  if (uid === null) return;
-  for (const { path, readOnly } of spec.drives.filter(({ foreign }) => foreign)) {
-    const needed = readOnly ? 0o004 : 0o006;
-    if ((statSync(path).mode & needed) === needed) continue;
-    throw new NovaError(
-      'feature_unsupported',
-      `Firecracker runs as a user of its own, which may not ${readOnly ? 'read' : 'write'} ${path}: qemu can be given it.`,
-      { hint: `Choose qemu, or allow it: chmod o+${readOnly ? 'r' : 'rw'} ${path}` },
-    );
-  }
 }

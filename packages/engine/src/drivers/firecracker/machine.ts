@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineExit, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
-import { connectGuest } from '../../vmm/connect-guest.ts';
+import type { Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
+import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { isAtLeast } from '../../vmm/verdict.ts';
 import { openApi, type ApiRequest, type FirecrackerApi } from './api.ts';
-import { agentPort, balloonRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
+import { balloonRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
 import { jailFolder } from './jail.ts';
 import { takeSnapshot } from './snapshot.ts';
 
@@ -21,13 +21,8 @@ const pauseKeepsVsockFrom = '1.17.0';
 
 /** One Firecracker process. */
 export class FirecrackerMachine extends MachineProcess implements Machine {
-  /** @param childExit null: it is not our child, as every jailed one. */
-  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
-    super(record, childExit);
-  }
-
   connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
-    return connectGuest(this.record, socketPath(this.record.socketDirectory, vsockSocket), agentPort, signal);
+    return connectAgent(socketPath(this.record.socketDirectory, vsockSocket), this.record, signal);
   }
 
   pause({ signal }: Cancellable): Promise<void> {

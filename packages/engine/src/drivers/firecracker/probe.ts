@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
-import { whyNoKvm } from '../../vmm/kvm.ts';
 import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
 import { keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
@@ -23,18 +22,19 @@ export interface FirecrackerProbe {
 }
 
 interface FirecrackerProbeOptions extends ProbeBootOptions {
+  readonly whyNoKvm: () => string | null;
+  readonly jailed: boolean;
   boot(spec: MachineSpec, host: FirecrackerHost): Promise<Machine>;
 }
 
 /** Whether Firecracker runs a guest here. */
 export async function probeFirecracker(options: FirecrackerProbeOptions): Promise<FirecrackerProbe> {
   const found = findBinary('firecracker', options.vmmDirectory);
-  const missing = whyNoKvm();
   const without = (reason: string, version = ''): FirecrackerProbe => ({
     host: null,
     binary: found.path ?? '',
     version,
-    reason: `Firecracker: ${reason}`,
+    reason: `Firecracker${version === '' ? '' : ` ${version}`}: ${reason}`,
   });
   if (found.path === null) return without(found.reason);
   const binary = found.path;
@@ -43,9 +43,10 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
   if (version === null) return without(`${binary} does not run: ${(said.stderr ?? '').trim()}`);
   const bad = whyNotVersion('firecracker', version);
   if (bad !== null) return without(bad, version);
+  const missing = options.whyNoKvm();
   if (missing !== null) return without(missing, version);
 
-  const host = { binary, jailer: jailerOf(options.vmmDirectory) };
+  const host = { binary, jailer: options.jailed ? jailerOf(options.vmmDirectory) : null };
   const decide = async (): Promise<{ failure: string | null }> => ({
     failure: await probeBoot(options, (spec) => options.boot(spec, host)),
   });
