@@ -168,6 +168,11 @@ const rules: readonly Rule[] = [
     may: ['@novasandbox/protocol', ports, `${engine}/vmm/process-identity.ts`],
     because: 'the store keeps records and decides nothing',
   },
+  {
+    from: `${engine}/network`,
+    may: ['@novasandbox/protocol', ports, `${engine}/vmm`, `${engine}/abort.ts`, `${engine}/images/command.ts`],
+    because: 'networks know slots and whoever holds them, and nothing of sandboxes',
+  },
   ...services.map((from): Rule => ({
     from,
     may: serviceImports,

@@ -91,7 +91,13 @@ test(
   },
 );
 
-test('the guest reaches out through NAT, and a forwarded port leads in', async () => {
+test('with user-mode networking too the guest has a network, and a forwarded port leads in', async (t) => {
+  const before = process.env['NOVA_NETWORK'];
+  process.env['NOVA_NETWORK'] = 'user';
+  t.after(() => {
+    if (before === undefined) delete process.env['NOVA_NETWORK'];
+    else process.env['NOVA_NETWORK'] = before;
+  });
   await using under = await engineUnderTest();
   const { engine } = under;
   const probe = createServer();
@@ -100,6 +106,7 @@ test('the guest reaches out through NAT, and a forwarded port leads in', async (
   probe.close();
   await once(probe, 'close');
   await using box = await sandbox(engine, { hostPort, guestPort: 8080 });
+  await assert.rejects(engine.sandboxes.create({ hostPort }), { code: 'port_in_use' });
   await engine.exec.startDetached(box.id, {
     argv: ['python3', '-m', 'http.server', '8080', '--directory', '/etc'],
     user: 'root',

@@ -1,12 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Layout } from '@novasandbox/engine';
+import { layoutAt, type Layout } from '@novasandbox/engine';
 
 /**
- * What sandboxes of a state folder have left on the host: processes, sockets, folders, cgroups, mounts, half-made things. Empty is what every
+ * What sandboxes of a state folder have left on the host: processes, sockets, folders, cgroups, network slots, mounts, half-made things. Empty is what every
  * test ends with.
  */
 export async function findLeaks(layout: Layout): Promise<string[]> {
@@ -18,27 +19,34 @@ export async function findLeaks(layout: Layout): Promise<string[]> {
       (leak) => !/\.lock$|\/agent-target$/.test(leak) && !isBeingMade(leak),
     ),
     ...cgroups().filter((leak) => !foundBefore.has(leak)),
+    ...hostNetwork(layout).filter((leak) => !foundBefore.has(leak)),
+    ...slots(layout),
     ...mounts(layout),
   ];
 }
 
 const emptyCgroup = 'empty cgroup';
+const hostNetworkLeak = 'network of nobody';
 
 /** What was there before this test file ran is not its doing. */
-const foundBefore = new Set(cgroups());
+const foundBefore = new Set([...cgroups(), ...hostNetwork(layoutAt())]);
 
-/** Cgroups are the host's: one found empty may belong to another state folder whose sandbox is just going. A leaked one stays. */
+/** Cgroups and networks are the host's: one found empty may belong to another state folder whose sandbox is just going. A leaked one stays. */
 const settleMs = 3000;
 
 /** Throws with a list when anything is left. */
 export async function assertNoLeaks(layout: Layout): Promise<void> {
   const end = performance.now() + settleMs;
   let leaks = await findLeaks(layout);
-  while (leaks.length > 0 && leaks.every((leak) => leak.startsWith(emptyCgroup)) && performance.now() < end) {
+  while (leaks.length > 0 && leaks.every(settles) && performance.now() < end) {
     await delay(50);
     leaks = await findLeaks(layout);
   }
   if (leaks.length > 0) throw new Error(`left behind:\n  ${leaks.join('\n  ')}`);
+}
+
+function settles(leak: string): boolean {
+  return leak.startsWith(emptyCgroup) || leak.startsWith(hostNetworkLeak);
 }
 
 function processes(layout: Layout): string[] {
@@ -106,4 +114,55 @@ function mounts(layout: Layout): string[] {
     .split('\n')
     .filter((line) => line.includes(`${layout.home}/`) || line.includes(`${layout.run}/`))
     .map((line) => `mount: ${line}`);
+}
+
+interface SlotRow {
+  readonly number: number;
+  readonly state: string;
+  readonly home: string | null;
+  readonly alive: boolean;
+}
+
+function registeredSlots({ slotRegistryFile }: Layout): SlotRow[] {
+  if (!existsSync(slotRegistryFile)) return [];
+  const database = new DatabaseSync(slotRegistryFile, { timeout: 10_000, readOnly: true });
+  try {
+    return database
+      .prepare('SELECT number, state, home, pid FROM slots')
+      .all()
+      .map((row) => ({
+        number: Number(row['number']),
+        state: String(row['state']),
+        home: row['home'] === null ? null : String(row['home']),
+        alive: existsSync(`/proc/${String(row['pid'])}`),
+      }));
+  } finally {
+    database.close();
+  }
+}
+
+/** Slots that sandboxes of the state folder hold. */
+function slots(layout: Layout): string[] {
+  return registeredSlots(layout)
+    .filter(({ home }) => home === layout.home)
+    .map(({ number, state }) => `network slot ${number}, ${state}`);
+}
+
+/** Namespaces, links and rules that belong to no slot, and slots that belong to no living process. */
+function hostNetwork(layout: Layout): string[] {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
+  const names = (directory: string, pattern: RegExp): string[] =>
+    existsSync(directory) ? readdirSync(directory).filter((name) => pattern.test(name)) : [];
+  const namespaces = names('/run/netns', /^nova-\d+$/);
+  const links = names('/sys/class/net', /^nv\d+$/);
+  const table = spawnSync('nft', ['list', 'table', 'inet', 'novasandbox'], { stdio: 'ignore' }).status === 0;
+  const registered = registeredSlots(layout);
+  const known = new Set(registered.flatMap(({ number }) => [`nova-${number}`, `nv${number}`]));
+  return [
+    ...[...namespaces, ...links].filter((name) => !known.has(name)),
+    ...(table && registered.length === 0 ? ['the nftables table'] : []),
+    ...registered
+      .filter(({ home, alive }) => home === null && !alive)
+      .map(({ number, state }) => `slot ${number}, ${state}`),
+  ].map((what) => `${hostNetworkLeak}: ${what}`);
 }

@@ -1,6 +1,7 @@
 import type { HypervisorName } from '@novasandbox/protocol';
 import type { Layout } from './layout.ts';
 import type { OpenSession } from './ports/guest-agent.ts';
+import type { Network } from './ports/network.ts';
 import type { ImageSource } from './ports/image-source.ts';
 import type { Store } from './ports/store.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
@@ -14,4 +15,5 @@ export interface EngineContext {
   readonly drivers: ReadonlyMap<HypervisorName, VmmDriver>;
   readonly openSession: OpenSession;
   readonly links: Links;
+  readonly network: Network;
 }

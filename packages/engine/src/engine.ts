@@ -8,12 +8,14 @@ import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
 import { layoutAt, prepareLayout } from './layout.ts';
+import { createNetwork } from './network/network.ts';
 import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
+import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
@@ -45,11 +47,24 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     openSession,
     async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
   );
-  const context: EngineContext = { layout, store, images, drivers, openSession, links };
+  const network = createNetwork({
+    home: layout.home,
+    registryFile: layout.slotRegistryFile,
+    probeDirectory: layout.probeDirectory,
+    keep: options.recover === true ? { slots: options.readySlots ?? 0 } : null,
+    openRegistry: openSlotRegistry,
+  });
+  const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
   if (options.recover === true) await removeOrphans(context);
+  await network.reclaim();
 
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= links.closeAll().finally(() => store[Symbol.dispose]()));
+  const end = async (): Promise<void> => {
+    using _store = store;
+    await using _network = network;
+    await links.closeAll();
+  };
+  const close = (): Promise<void> => (closed ??= end());
   return {
     sandboxes: typedErrors(traced('sandboxes', createSandboxService(context))),
     exec: typedErrors(traced('exec', createExecService(context))),

@@ -1,5 +1,6 @@
 export type * from './services.ts';
 export type * from './ports/guest-agent.ts';
+export type * from './ports/network.ts';
 export type * from './ports/vmm-driver.ts';
 export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine } from './engine.ts';
@@ -18,6 +19,8 @@ export { fileMark, sha256 } from './images/stamp.ts';
 export { step } from './images/step.ts';
 export type * from './ports/image-source.ts';
 export { uniqueIdentity } from './sandbox/identity.ts';
+export { createNetwork } from './network/network.ts';
+export { openSlotRegistry } from './store/slot-registry.ts';
 export { loadTemplate } from './template/load.ts';
 export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';
 export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.ts';

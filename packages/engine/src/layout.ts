@@ -25,6 +25,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
  *       work/                   half-made things; emptied by whoever made them
  *     <run>/<id>/               Unix sockets of one sandbox (short paths)
+ *     /run/novasandbox/slots.sqlite   network slots of the host
  */
 export interface Layout {
   readonly home: string;
@@ -40,6 +41,8 @@ export interface Layout {
     readonly secretFile: string;
     readonly configFile: string;
   };
+  /** What is remembered of this host's network slots: one file a host, whatever the state folder, gone after a reboot as the slots are. */
+  readonly slotRegistryFile: string;
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
@@ -54,6 +57,9 @@ export interface Layout {
   sandbox(id: string): string;
   sockets(id: string): string;
 }
+
+/** Of root's processes. */
+const hostRun = '/run/novasandbox';
 
 /** Longest path of a Unix socket that works everywhere (macOS: 104 with the final NUL). */
 export const maxSocketPath = 103;
@@ -91,6 +97,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       secretFile: join(root, 'server.secret'),
       configFile: join(root, 'config.yaml'),
     },
+    slotRegistryFile: join(hostRun, 'slots.sqlite'),
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
@@ -152,7 +159,7 @@ function defaultHome(): string {
 }
 
 function runtimeBase(): string {
-  if (process.getuid?.() === 0 && process.platform === 'linux') return '/run/novasandbox';
+  if (process.getuid?.() === 0 && process.platform === 'linux') return hostRun;
   const runtime = process.env['XDG_RUNTIME_DIR'];
   return runtime !== undefined && runtime !== ''
     ? join(runtime, 'novasandbox')

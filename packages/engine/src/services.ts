@@ -187,4 +187,6 @@ export interface EngineOptions {
   readonly home?: string;
   /** Also removes what sandboxes that nobody remembers have left: VMMs, folders. For the one process that looks after a state folder. */
   readonly recover?: boolean;
+  /** With `recover`: network slots kept ready (docs/networking.md), so that a sandbox need not wait for its own; default 0. */
+  readonly readySlots?: number;
 }

@@ -62,6 +62,8 @@ export const errorTable = {
     hint: 'The guest is out of memory, disk or processes: give it more, or free some.',
   },
   connection_refused: { status: 502, hint: 'Nothing listens on that port in the guest.' },
+  port_in_use: { status: 409, hint: 'Choose another hostPort, or end what uses it.' },
+  network_failed: { status: 500, hint: 'Run `nova doctor --fresh`: it says whether this host can make network slots.' },
   host_resource_exhausted: { status: 507, hint: 'Free memory or disk on the host, or remove sandboxes.' },
   set_up_failed: { status: 500, hint: 'The message names the step; mend it and run the same command again.' },
   download_failed: { status: 502, hint: 'Check the network and the address, and call again.' },

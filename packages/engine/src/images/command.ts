@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly onLine?: (line: string) => void;
   /** Descriptors of this process the command gets as 3, 4, ... */
   readonly descriptors?: readonly number[];
+  /** Its standard input; none by default. */
+  readonly input?: string;
 }
 
 /** A command ended with another code than 0. */
@@ -50,11 +52,14 @@ export async function runCommand(
     cwd: options.cwd,
     // mke2fs and its like lie in folders that users have not on their PATH.
     env: { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe', ...(options.descriptors ?? [])],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     detached: true,
   });
   const { stdout, stderr } = child;
   if (stdout === null || stderr === null) throw new Error('a piped child has its streams');
+
+  // A command that ends without reading all of it tells by its exit code.
+  child.stdin?.on('error', () => undefined).end(options.input);
 
   const killGroup = (): void => {
     if (child.pid === undefined) return;

@@ -13,7 +13,8 @@ import { diskFile, type TemplateSnapshot } from '../snapshot/manifest.ts';
 import { canClone, shapeDigest } from '../snapshot/shape.ts';
 import { firstAnswer } from './first-answer.ts';
 import { guestImages, guestSpec, type GuestImages } from './guest-spec.ts';
-import { identityOf, userNetwork } from './identity.ts';
+import type { Connection } from './connect.ts';
+import { identityOf } from './identity.ts';
 import type { SandboxPlan } from './plan.ts';
 
 export interface Booted {
@@ -31,6 +32,7 @@ export async function bootNew(
   context: EngineContext,
   record: SandboxRecord,
   plan: SandboxPlan,
+  connecting: Promise<Connection>,
   options: BuildContext,
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
@@ -40,7 +42,7 @@ export async function bootNew(
     for (let attempt = 1; ; attempt++) {
       const snapshot = await ensureSnapshot(context, digest, record.config, plan, images, options);
       try {
-        return await clone(context, record, plan, images, snapshot, options);
+        return await clone(context, record, plan, images, snapshot, connecting, options);
       } catch (error) {
         // A snapshot that cannot be continued is made anew, once; the second failure is about something else.
         if (attempt > 1 || !isNovaError(error, 'vmm_failed', 'boot_failed', 'boot_timeout', 'guest_protocol_error'))
@@ -52,7 +54,7 @@ export async function bootNew(
   }
   if (!record.config.readOnlyRootfs)
     await makeWritableDisk(diskOf(context, record), plan.diskSizeMb, { signal: options.signal });
-  return coldBoot(context, record, plan, images, options);
+  return coldBoot(context, record, plan, images, await connecting, options);
 }
 
 /** A later start: from the sandbox's own disk. */
@@ -60,10 +62,12 @@ export async function bootAgain(
   context: EngineContext,
   record: SandboxRecord,
   plan: SandboxPlan,
+  connecting: Promise<Connection>,
   options: BuildContext,
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
-  return coldBoot(context, record, plan, await guestImages(context, plan.template, options), options);
+  const images = await guestImages(context, plan.template, options);
+  return coldBoot(context, record, plan, images, await connecting, options);
 }
 
 async function clone(
@@ -72,6 +76,7 @@ async function clone(
   plan: SandboxPlan,
   images: GuestImages,
   snapshot: TemplateSnapshot,
+  connecting: Promise<Connection>,
   options: BuildContext,
 ): Promise<Booted> {
   const { diskExtents } = snapshot.manifest;
@@ -83,7 +88,7 @@ async function clone(
       plan.diskSizeMb * 1024 * 1024,
     );
   }
-  const spec = specOf(context, record, plan, images);
+  const spec = specOf(context, record, plan, images, await connecting);
   const machine = await plan.driver.restore?.(spec, snapshot, options);
   if (machine === undefined) throw new Error(`${plan.driver.name} says it restores and does not`);
   return answered(context, record, plan, machine, 'snapshot', options);
@@ -94,10 +99,11 @@ async function coldBoot(
   record: SandboxRecord,
   plan: SandboxPlan,
   images: GuestImages,
+  connection: Connection,
   options: BuildContext,
 ): Promise<Booted> {
-  const machine = await plan.driver.launch(specOf(context, record, plan, images), options);
-  return answered(context, record, plan, machine, 'cold', options);
+  const machine = await plan.driver.launch(specOf(context, record, plan, images, connection), options);
+  return answered(context, record, plan, machine, 'cold', options, connection.guest);
 }
 
 async function bootProcess(
@@ -127,9 +133,11 @@ async function answered(
   machine: Machine,
   kind: Booted['kind'],
   { signal }: BuildContext,
+  network?: Connection['guest'],
 ): Promise<Booted> {
   await using undo = new AsyncDisposableStack();
   undo.use(machine);
+  if (plan.network === 'slot') context.network.handTo(record.id, machine.record);
   const { config } = record;
   // A snapshot's last session ended at a frame boundary, and a new guest has had none.
   const { agent, channel } = await firstAnswer(context, machine, {
@@ -144,16 +152,25 @@ async function answered(
   // The template's user lives in the template's root image.
   const user = kind === 'process' ? undefined : template.user;
   const identity = identityOf(record, user, deadlineMs, template.env);
-  const network = kind === 'cold' && config.enableNetwork ? { network: userNetwork } : {};
-  await agent.configure({ ...identity, ...network }, { signal, timeoutMs: config.bootTimeoutMs });
+  await agent.configure(network === undefined ? identity : { ...identity, network }, {
+    signal,
+    timeoutMs: config.bootTimeoutMs,
+  });
   undo.move();
   return { machine, agent, channel, kind };
 }
 
-function specOf(context: EngineContext, record: SandboxRecord, plan: SandboxPlan, images: GuestImages): MachineSpec {
+function specOf(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  images: GuestImages,
+  connection: Connection,
+): MachineSpec {
   return guestSpec(images, {
     ...base(context, record, plan),
     config: record.config,
+    network: connection.machine,
     writableDisk: diskOf(context, record),
   });
 }

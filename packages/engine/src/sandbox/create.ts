@@ -12,6 +12,7 @@ import type { SandboxRecord } from '../ports/store.ts';
 import type { BuildContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { bootAgain, bootNew, type Booted } from './boot.ts';
+import { connect, type Connection } from './connect.ts';
 import { newSandboxId } from './id.ts';
 import { toInfo } from './info.ts';
 import { planSandbox, type SandboxPlan } from './plan.ts';
@@ -46,7 +47,8 @@ export async function createSandbox(
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => rm(directory, { recursive: true, force: true }));
 
-  const booted = await bootNew(context, record, plan, options);
+  const connecting = startConnecting(undo, context, record, plan, options);
+  const booted = await bootNew(context, record, plan, connecting, options);
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
@@ -74,10 +76,26 @@ export async function startSandbox(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
   const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options);
-  const booted = await bootAgain(context, record, { ...plan, diskSizeMb: record.diskSizeMb }, options);
+  const connecting = startConnecting(undo, context, record, plan, options);
+  const booted = await bootAgain(context, record, { ...plan, diskSizeMb: record.diskSizeMb }, connecting, options);
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
+}
+
+/** Begins to make the sandbox's network; `undo` gives it back. */
+function startConnecting(
+  undo: AsyncDisposableStack,
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  { signal }: BuildContext,
+): Promise<Connection> {
+  if (plan.network === 'slot') undo.defer(() => context.network.giveBack(record.id));
+  const connecting = connect(context, record.id, record.config, plan, signal);
+  // A failure is heard of where it is awaited.
+  connecting.catch(() => undefined);
+  return connecting;
 }
 
 /** The last step of both: from here on the sandbox is the user's, and this process holds a session with it. */

@@ -18,10 +18,8 @@ export interface GuestSpecInput {
   readonly sequence: number;
   readonly directory: string;
   readonly socketDirectory: string;
-  readonly config: Pick<
-    SandboxConfig,
-    'enableNetwork' | 'hostPort' | 'guestPort' | 'readOnlyRootfs' | 'kernelArgs' | 'extraDrives' | 'rootfsPath'
-  >;
+  readonly config: Pick<SandboxConfig, 'readOnlyRootfs' | 'kernelArgs' | 'extraDrives' | 'rootfsPath'>;
+  readonly network: NetworkSpec;
   readonly memoryMb: number;
   readonly vcpus: number;
   readonly writableDisk: string;
@@ -57,15 +55,9 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
     initramfs: images.initramfs.path,
     kernelArguments: words,
     drives,
-    network: networkOf(config),
+    network: input.network,
     channels: channelCount,
   };
-}
-
-function networkOf(config: GuestSpecInput['config']): NetworkSpec {
-  if (!config.enableNetwork) return { mode: 'none' };
-  const forwards = config.hostPort === undefined ? [] : [{ hostPort: config.hostPort, guestPort: config.guestPort }];
-  return { mode: 'user', forwards };
 }
 
 /** Everything a template's guest is booted from; made where it is missing. */

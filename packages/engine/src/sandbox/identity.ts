@@ -2,14 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 
-/** What QEMU's user-mode network gives every guest (its documented defaults). */
-export const userNetwork = {
-  interface: 'eth0',
-  address: '10.0.2.15/24',
-  gateway: '10.0.2.2',
-  dns: ['10.0.2.3'],
-} as const;
-
 const entropyBytes = 64;
 /** Memory that processes of a guest must leave to its kernel and agent, MiB. */
 export const memoryReserve = 24;

@@ -5,6 +5,7 @@ import { NovaError, type DriverFeatures, type HypervisorName, type SandboxConfig
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
+import { requireFreePort } from './free-port.ts';
 import type { BuildContext } from '../services.ts';
 import { loadTemplate } from '../template/load.ts';
 
@@ -16,6 +17,8 @@ export interface SandboxPlan {
   readonly memoryMb: number;
   readonly vcpus: number;
   readonly diskSizeMb: number;
+  /** `slot`: a tap in a namespace of its own (network/); `user`: the VMM's own user-mode stack. */
+  readonly network: 'none' | 'user' | 'slot';
 }
 
 const mebibyte = 1024 * 1024;
@@ -35,25 +38,49 @@ export async function planSandbox(
   if (config.rootfsPath !== undefined) await requireFile(config.rootfsPath, 'rootfsPath');
   for (const drive of config.extraDrives) await requireFile(drive.path, 'extraDrives');
   const { driver, accelerator } = await chooseDriver(context, config.hypervisor, options);
-  if (config.enableNetwork && config.hostPort !== undefined && !driver.features.userNetwork) {
-    throw new NovaError(
-      'feature_unsupported',
-      `The hypervisor ${driver.name} cannot forward ports: ${withFeature(context, 'userNetwork')} can.`,
-    );
-  }
   if (!config.enableNetwork && config.hostPort !== undefined) {
     throw new NovaError('invalid_argument', 'hostPort: a sandbox without network cannot have a forwarded port.', {
       hint: 'Leave out hostPort, or set enableNetwork; tunnels work without network.',
     });
   }
+  const network = config.enableNetwork ? await chooseNetwork(context, driver, options) : 'none';
+  if (config.hostPort !== undefined) {
+    if (network === 'none') {
+      throw new NovaError(
+        'feature_unsupported',
+        `The hypervisor ${driver.name} cannot forward ports: ${withFeature(context, 'userNetwork')} can.`,
+      );
+    }
+    await requireFreePort(config.hostPort);
+  }
   return {
     template,
     driver,
     accelerator,
+    network,
     memoryMb,
     vcpus: config.vcpus ?? template.template.vcpus,
     diskSizeMb: config.diskSizeMb ?? Math.round(template.template.disk_size_gb * 1024),
   };
+}
+
+/** A slot where this host can make them and the hypervisor can use them. A process of the host has the host's network, hence none of its own. */
+async function chooseNetwork(
+  context: EngineContext,
+  { name, features }: VmmDriver,
+  { signal }: BuildContext,
+): Promise<SandboxPlan['network']> {
+  if (!features.virtualMachine) return 'none';
+  const { slots, reason } = features.tapNetwork
+    ? await context.network.probe({ signal })
+    : { slots: false, reason: '' };
+  if (slots) return 'slot';
+  if (features.userNetwork) return 'user';
+  throw new NovaError(
+    'feature_unsupported',
+    `The hypervisor ${name} needs a network slot, and this host has none: ${reason}. ${withFeature(context, 'userNetwork')} can do without.`,
+    { hint: 'Run as root on Linux with the programs `nova doctor` names, or set enableNetwork: false.' },
+  );
 }
 
 /** The hypervisor asked for, or for `auto` the first that a probe proves. */

@@ -111,6 +111,7 @@ async function clearDebris(context: EngineContext, record: SandboxRecord): Promi
 async function releaseHost(context: EngineContext, id: string): Promise<void> {
   await rm(context.layout.sockets(id), { recursive: true, force: true });
   await removeCgroup(id);
+  await context.network.giveBack(id);
 }
 
 function reasonOf(record: SandboxRecord): string {

@@ -8,7 +8,8 @@ import { publish } from '../images/publish.ts';
 import { dataExtents } from '../images/sparse.ts';
 import { step } from '../images/step.ts';
 import { makeWritableDisk } from '../images/writable-disk.ts';
-import { memoryReserve, uniqueIdentity, userNetwork } from '../sandbox/identity.ts';
+import { memoryReserve, uniqueIdentity } from '../sandbox/identity.ts';
+import { connect } from '../sandbox/connect.ts';
 import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
 import type { SandboxPlan } from '../sandbox/plan.ts';
@@ -84,14 +85,20 @@ async function make(
   const machineDirectory = join(work, 'machine');
   await mkdir(machineDirectory);
 
+  if (plan.network === 'slot') undo.defer(() => context.network.giveBack(id));
+  const connecting = connect(context, id, { guestPort: config.guestPort }, plan, signal);
+  // Heard of where it is awaited.
+  connecting.catch(() => undefined);
   const disk = join(work, diskFile);
   if (!config.readOnlyRootfs) await makeWritableDisk(disk, plan.diskSizeMb, { signal });
+  const connection = await connecting;
   const spec = guestSpec(images, {
     id,
     sequence: 0,
     directory: machineDirectory,
     socketDirectory,
-    config: { ...config, hostPort: undefined },
+    config,
+    network: connection.machine,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
     writableDisk: disk,
@@ -113,7 +120,7 @@ async function make(
       env: template.env,
       memoryReserveMb: memoryReserve,
       processLimit: config.maxProcesses,
-      ...(config.enableNetwork ? { network: userNetwork } : {}),
+      ...(connection.guest === undefined ? {} : { network: connection.guest }),
     },
     { signal },
   );

@@ -30,7 +30,7 @@ export async function shapeDigest(config: SandboxConfig, plan: SandboxPlan, imag
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
     diskSizeMb: plan.diskSizeMb,
-    network: config.enableNetwork,
+    network: plan.network,
     readOnlyRootfs: config.readOnlyRootfs,
     channels: channelCount,
     warm: plan.template.template.warm,

@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { NetworkSpec } from '../ports/vmm-driver.ts';
 
 /** What a process is shut in by while it is still privileged. */
 export interface Enclosure {
@@ -19,6 +20,12 @@ export interface Confinement extends Omit<Enclosure, 'mountTable'> {
   readonly uid: number | null;
   /** Groups it keeps besides, such as that of /dev/kvm. */
   readonly groups: readonly number[];
+}
+
+/** Where the VMM of a machine with that network runs. */
+export function confinedTo(network: NetworkSpec): Confinement['network'] {
+  if (network.mode === 'tap') return { namespace: network.namespace };
+  return network.mode === 'none' ? 'empty' : null;
 }
 
 /**

@@ -124,6 +124,11 @@ function devices(spec: MachineSpec, at: (name: string) => string): string[] {
     );
     args.push('-device', `virtio-blk-device,drive=drive${index},${bus()}`);
   });
+  if (spec.network.mode === 'tap') {
+    const { tap, mac } = spec.network;
+    args.push('-netdev', `tap,id=net0,ifname=${escape(tap)},script=no,downscript=no`);
+    args.push('-device', `virtio-net-device,netdev=net0,mac=${mac},${bus()}`);
+  }
   if (spec.network.mode === 'user') {
     const forwards = spec.network.forwards.map((f) => `,hostfwd=tcp:127.0.0.1:${f.hostPort}-:${f.guestPort}`).join('');
     args.push('-netdev', `user,id=net0,ipv6=off${forwards}`);

@@ -11,7 +11,7 @@ import type {
 } from '../../ports/vmm-driver.ts';
 import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
-import { confine, vmmUid } from '../../vmm/confine.ts';
+import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
 import { kvmUser } from '../../vmm/kvm.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
@@ -32,6 +32,7 @@ const features = driverFeatures({
   sharedMemoryClones: true,
   onDemandRestore: true,
   userNetwork: true,
+  tapNetwork: process.platform === 'linux',
 });
 
 /** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
@@ -140,7 +141,7 @@ async function start(
     {
       uid,
       groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
-      network: spec.network.mode === 'none' ? 'empty' : null,
+      network: confinedTo(spec.network),
       cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
     },

@@ -1,0 +1,73 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { SlotRegistry } from '../ports/slot-registry.ts';
+import { linkOf, linkPrefix } from './addressing.ts';
+
+/**
+ * Whether the host passes packets on. A host that does already is left alone; otherwise forwarding is turned on for the interfaces that routes
+ * lead out of, one by one, and a rule sees to it that they serve slots alone (rules.ts).
+ */
+
+const settingOf = (name: string, what: string): string => `/proc/sys/net/ipv4/conf/${name}/${what}`;
+
+/** Names that may stand in a path and in a rule; interfaces may be called almost anything. */
+const plainName = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}$/;
+
+/** The interfaces that forward only because of us, those included that are about to (`turnOn`). Under the registry's lock. */
+export function ensureForwarding(registry: SlotRegistry): string[] {
+  if (isOn('all')) {
+    registry.setForwardingInterfaces([]);
+    return [];
+  }
+  const known = new Set(registry.forwardingInterfaces());
+  const missing = interfacesWithRoutes().filter((name) => !known.has(name) && !isOn(name));
+  const all = [...known, ...missing];
+  // Noted first: whoever is killed in between has it turned off again later.
+  if (missing.length > 0) registry.setForwardingInterfaces(all);
+  return all;
+}
+
+/** Once the rule is there. */
+export function turnOn(names: readonly string[]): void {
+  for (const name of names) set(name, '1');
+}
+
+/** As it was before the first slot. */
+export function turnOff(registry: SlotRegistry): void {
+  const names = registry.forwardingInterfaces();
+  // Unless somebody has made the host a router meanwhile.
+  if (!isOn('all')) for (const name of names) set(name, '0');
+  registry.setForwardingInterfaces([]);
+}
+
+/** What the host's end of a slot needs: packets pass, and connections from 127.0.0.1 get out and back. */
+export function openLink(number: number): void {
+  for (const [what, value] of [
+    ['rp_filter', '1'],
+    ['route_localnet', '1'],
+    ['forwarding', '1'],
+  ] as const)
+    writeFileSync(settingOf(linkOf(number), what), value);
+}
+
+function interfacesWithRoutes(): string[] {
+  const [, ...routes] = readFileSync('/proc/net/route', 'utf8').trim().split('\n');
+  const names = new Set(routes.map((line) => line.split('\t')[0] ?? ''));
+  return [...names].filter((name) => plainName.test(name) && name !== 'lo' && !name.startsWith(linkPrefix));
+}
+
+function isOn(name: string): boolean {
+  try {
+    return readFileSync(settingOf(name, 'forwarding'), 'utf8').trim() !== '0';
+  } catch {
+    // The interface has gone.
+    return true;
+  }
+}
+
+function set(name: string, value: '0' | '1'): void {
+  try {
+    writeFileSync(settingOf(name, 'forwarding'), value);
+  } catch {
+    // The interface has gone.
+  }
+}

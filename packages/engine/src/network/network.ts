@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import type { Network, NetworkProbe, PortForward } from '../ports/network.ts';
+import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
+import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
+import { slotCount, slotOf } from './addressing.ts';
+import { inhabitants, slotNamespaces } from './inhabitants.ts';
+import { probeNetwork, whyNoSlots } from './probe.ts';
+import { startRounds } from './rounds.ts';
+import { hostRulesAreThere, makeSlot, mendHostRules, openForwards, removeSlot, takeDown } from './slots.ts';
+
+export interface NetworkOptions {
+  /** The state folder: sandboxes of others may have the same ids. */
+  readonly home: string;
+  /** Of the whole host. */
+  readonly registryFile: string;
+  readonly probeDirectory: string;
+  /** Set for the one process that looks after a state folder: it reclaims and mends by the clock, and keeps as many slots ready for whoever comes. */
+  readonly keep: { readonly slots: number } | null;
+  readonly openRegistry: (file: string, count: number) => SlotRegistry;
+}
+
+/** How long the removal of a slot by another process may take before it is given up waiting for. */
+const removalMs = 30_000;
+const lookEveryMs = 10;
+const lookAfterMs = 10_000;
+
+export function createNetwork(options: NetworkOptions): Network {
+  const { home, registryFile, probeDirectory } = options;
+  const wanted = options.keep?.slots ?? 0;
+  let opened: SlotRegistry | undefined;
+  const registry = (): SlotRegistry => (opened ??= options.openRegistry(registryFile, slotCount));
+  let probed: Promise<NetworkProbe> | undefined;
+  /** What is done about a sandbox's slot, one after the other. */
+  const underWay = new Map<string, Promise<unknown>>();
+  const inTurn = <T>(sandbox: string, work: () => Promise<T>): Promise<T> => {
+    const before = underWay.get(sandbox) ?? Promise.resolve();
+    const running = before.then(work, work);
+    const settled = running.then(
+      () => undefined,
+      () => undefined,
+    );
+    underWay.set(sandbox, settled);
+    void settled.then(() => underWay.get(sandbox) === settled && underWay.delete(sandbox));
+    return running;
+  };
+
+  let closed = false;
+  let filling: Promise<void> | undefined;
+  /** Makes what is missing of the ready ones, in the background; one that fails is tried again after the next is taken. */
+  const fill = (): void => {
+    if (closed || wanted === 0) return;
+    filling ??= makeReady()
+      .catch(() => undefined)
+      .finally(() => (filling = undefined));
+  };
+  const own = ({ owner, holder }: SlotRecord): boolean =>
+    owner === null && holder.pid === ownIdentity().pid && holder.startTime === ownIdentity().startTime;
+  const makeReady = async (): Promise<void> => {
+    if (!(await probe()).slots) return;
+    while (!closed && registry().list().filter(own).length < wanted) {
+      const slot = registry().reserve(null, []);
+      if (slot === null) return;
+      await make(slot);
+    }
+  };
+  const make = async (slot: SlotRecord, signal?: AbortSignal): Promise<void> => {
+    try {
+      await makeSlot(registry(), slot, signal);
+    } catch (error) {
+      await takeDown(registry(), slot);
+      throw error;
+    }
+  };
+
+  const probe = (asked: Parameters<Network['probe']>[0] = {}): Promise<NetworkProbe> => {
+    if (asked.fresh === true) probed = undefined;
+    probed ??= probeNetwork({ probeDirectory, registry, fresh: asked.fresh === true });
+    probed.catch(() => (probed = undefined));
+    return probed;
+  };
+
+  const claim = async (
+    sandbox: string,
+    forwards: readonly PortForward[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
+    throwIfAborted(signal, 'before its network was made');
+    const owner = { home, sandbox };
+    // Of an earlier start that was killed.
+    await remove(sandbox);
+    const ready = registry().takeReady(owner, forwards);
+    if (ready !== null) {
+      fill();
+      try {
+        await openForwards(ready.number, forwards, signal);
+      } catch (error) {
+        await takeDown(registry(), ready);
+        throw error;
+      }
+      return;
+    }
+    const slot = registry().reserve(owner, forwards);
+    if (slot === null)
+      throw new NovaError('host_resource_exhausted', `All ${slotCount} network slots of this host are in use.`);
+    await make(slot, signal);
+  };
+
+  const remove = async (sandbox: string): Promise<void> => {
+    if (opened === undefined && !existsSync(registryFile)) return;
+    const end = performance.now() + removalMs;
+    for (;;) {
+      const slot = registry().find({ home, sandbox });
+      if (slot === null || (await takeDown(registry(), slot))) return;
+      if (performance.now() > end)
+        throw new NovaError(
+          'network_failed',
+          `Another process has been taking down the network of ${sandbox} for too long.`,
+        );
+      await delay(lookEveryMs);
+    }
+  };
+
+  const reclaim = async (): Promise<void> => {
+    if (whyNoSlots() !== null) return;
+    // Records come before their namespaces: one that has none by now has been forgotten.
+    const namespaces = slotNamespaces();
+    if (existsSync(registryFile) || namespaces.length > 0) {
+      const records = registry().list();
+      const known = new Set(records.map(({ number }) => number));
+      const forgotten = namespaces.filter((number) => !known.has(number));
+      const abandoned = records.filter(({ holder }) => !isAlive(holder));
+      const inhabited = inhabitants([...forgotten, ...abandoned.map(({ number }) => number)]);
+      for (const slot of abandoned) if (!inhabited.has(slot.number)) await takeDown(registry(), slot);
+      for (const number of forgotten) {
+        const inhabitant = inhabited.get(number);
+        if (inhabitant === undefined) await removeSlot(registry(), number);
+        else registry().adopt(number, inhabitant);
+      }
+    }
+    fill();
+  };
+
+  const mend = async (): Promise<void> => {
+    if (whyNoSlots() !== null || !existsSync(registryFile) || (await hostRulesAreThere())) return;
+    mendHostRules(registry());
+  };
+
+  const rounds = options.keep === null ? null : startRounds(lookAfterMs, () => reclaim().then(mend));
+
+  return {
+    probe,
+    take: (sandbox, { forwards, signal }) =>
+      inTurn(sandbox, async () => {
+        await claim(sandbox, forwards, signal);
+        const slot = registry().find({ home, sandbox });
+        if (slot === null) throw new NovaError('internal', `The network slot of ${sandbox} has gone.`);
+        return slotOf(slot.number);
+      }),
+    handTo(sandbox, process) {
+      registry().handTo({ home, sandbox }, process);
+    },
+    giveBack: (sandbox) => inTurn(sandbox, () => remove(sandbox)),
+    reclaim,
+    mend,
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      await rounds?.[Symbol.asyncDispose]();
+      await filling;
+      await Promise.all(underWay.values());
+      for (const slot of opened?.list().filter(own) ?? []) await takeDown(registry(), slot);
+      opened?.[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import type { NetworkProbe } from '../ports/network.ts';
+import type { SlotRegistry } from '../ports/slot-registry.ts';
+import { findProgram } from '../vmm/confine.ts';
+import { keptVerdict } from '../vmm/verdict.ts';
+import { makeSlot, programs, takeDown, tunDevice } from './slots.ts';
+
+export interface ProbeNetworkOptions {
+  readonly probeDirectory: string;
+  readonly fresh: boolean;
+  readonly registry: () => SlotRegistry;
+}
+
+/** Why this process cannot make slots at all; null: it may be able to. */
+export function whyNoSlots(): string | null {
+  if (process.env['NOVA_NETWORK'] === 'user') return 'NOVA_NETWORK=user asks for it';
+  if (process.platform !== 'linux') return 'only Linux has network namespaces';
+  if (process.getuid?.() !== 0) return 'only root can make network namespaces';
+  if (!existsSync(tunDevice)) return `there is no ${tunDevice}`;
+  const missing = Object.entries(programs).filter(([program]) => findProgram(program) === null);
+  if (missing.length > 0)
+    return `not installed: ${missing.map(([program, name]) => `${program} (${name})`).join(', ')}`;
+  return null;
+}
+
+/** Proves it by making a slot and taking it down. */
+export async function probeNetwork({ probeDirectory, fresh, registry }: ProbeNetworkOptions): Promise<NetworkProbe> {
+  const userMode = (why: string): NetworkProbe => ({ slots: false, reason: `user-mode networking by the VMM: ${why}` });
+  const nft = findProgram('nft');
+  const why = whyNoSlots();
+  if (why !== null || nft === null) return userMode(why ?? 'not installed: nft');
+  const kept = { directory: probeDirectory, name: 'network', binary: nft };
+  const decide = async (): Promise<NetworkProbe> => {
+    const slot = registry().reserve(null, []);
+    if (slot === null) return { slots: true, reason: 'network slots: all of them are in use' };
+    try {
+      await makeSlot(registry(), slot);
+    } catch (error) {
+      return userMode(error instanceof Error ? error.message : String(error));
+    } finally {
+      const made = registry()
+        .list()
+        .find(({ number }) => number === slot.number);
+      if (made !== undefined) await takeDown(registry(), made);
+    }
+    return { slots: true, reason: 'network slots: a namespace with a tap each, NAT by nftables' };
+  };
+  const verdict = await keptVerdict({ ...kept, fresh }, decide);
+  // What failed is asked again.
+  return verdict.slots || fresh ? verdict : keptVerdict({ ...kept, fresh: true }, decide);
+}

@@ -1,0 +1,37 @@
+import type { SandboxConfig } from '@novasandbox/protocol';
+import type { EngineContext } from '../context.ts';
+import type { GuestIdentity } from '../ports/guest-agent.ts';
+import type { NetworkSpec } from '../ports/vmm-driver.ts';
+import type { SandboxPlan } from './plan.ts';
+
+/** A sandbox's network as its machine and as its guest see it. */
+export interface Connection {
+  readonly machine: NetworkSpec;
+  /** A clone has it from its snapshot. */
+  readonly guest: GuestIdentity['network'];
+}
+
+/** What QEMU's user-mode network gives every guest (its documented defaults). */
+const userNetwork = {
+  interface: 'eth0',
+  address: '10.0.2.15/24',
+  gateway: '10.0.2.2',
+  dns: ['10.0.2.3'],
+} as const;
+
+/**
+ * The network that was planned for a sandbox. A slot is held from then on: whoever asks gives it back (`network.giveBack`) when nothing came of it.
+ * Making one takes longer than what else comes before a VMM starts, so it is asked for early and awaited late.
+ */
+export async function connect(
+  context: Pick<EngineContext, 'network'>,
+  id: string,
+  config: Pick<SandboxConfig, 'hostPort' | 'guestPort'>,
+  plan: Pick<SandboxPlan, 'network'>,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  if (plan.network === 'none') return { machine: { mode: 'none' }, guest: undefined };
+  const forwards = config.hostPort === undefined ? [] : [{ hostPort: config.hostPort, guestPort: config.guestPort }];
+  if (plan.network === 'user') return { machine: { mode: 'user', forwards }, guest: userNetwork };
+  return context.network.take(id, { forwards, signal });
+}

@@ -1,0 +1,15 @@
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { NovaError } from '@novasandbox/protocol';
+
+/** Refuses a port of 127.0.0.1 that somebody listens on: a forward would take their connections. Throws `port_in_use`. */
+export async function requireFreePort(hostPort: number): Promise<void> {
+  const server = createServer();
+  try {
+    await once(server.listen(hostPort, '127.0.0.1'), 'listening');
+  } catch (error) {
+    throw new NovaError('port_in_use', `hostPort: ${hostPort} of 127.0.0.1 is in use on this host.`, { cause: error });
+  } finally {
+    server.close();
+  }
+}

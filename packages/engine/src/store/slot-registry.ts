@@ -1,0 +1,179 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { NovaError } from '@novasandbox/protocol';
+import type { PortForward } from '../ports/network.ts';
+import type { SlotOwner, SlotRecord, SlotRegistry, SlotState } from '../ports/slot-registry.ts';
+import { ownIdentity } from '../vmm/process-identity.ts';
+
+const schemaVersion = 1;
+const schema = `
+  CREATE TABLE slots (
+    number INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    start_time TEXT NOT NULL,
+    home TEXT,
+    sandbox TEXT,
+    UNIQUE (home, sandbox)
+  ) STRICT;
+  CREATE TABLE forwards (
+    host_port INTEGER PRIMARY KEY,
+    guest_port INTEGER NOT NULL,
+    slot INTEGER NOT NULL REFERENCES slots (number) ON DELETE CASCADE
+  ) STRICT;
+  CREATE INDEX forwards_by_slot ON forwards (slot);
+  CREATE TABLE forwarding (interface TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  CREATE TABLE latest (number INTEGER NOT NULL) STRICT;
+  INSERT INTO latest VALUES (0);
+`;
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Opens or makes the registry of this host's slots, numbered 1 to `count`. */
+export function openSlotRegistry(file: string, count: number): SlotRegistry {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o711 });
+  const db = new DatabaseSync(file, { timeout: 10_000 });
+  // It is gone after a crash of the host, so nothing needs to reach a disk.
+  db.exec('PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;');
+  const transaction = <T>(work: () => T): T => {
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      db.exec('ROLLBACK');
+      throw error;
+    }
+  };
+  const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  if (version() === 0) {
+    transaction(() => {
+      if (version() === 0) db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
+    });
+  }
+  if (version() !== schemaVersion) {
+    const found = version();
+    db.close();
+    throw new NovaError('set_up_failed', `${file} was written by another version of NovaSandbox (schema ${found}).`, {
+      hint: 'End the sandboxes of that version, then remove the file.',
+    });
+  }
+
+  const read = (row: Row): SlotRecord => ({
+    number: Number(row['number']),
+    state: row['state'] as SlotState,
+    holder: { pid: Number(row['pid']), startTime: String(row['start_time']) },
+    owner: row['home'] === null ? null : { home: row['home'] as string, sandbox: row['sandbox'] as string },
+    forwards: db
+      .prepare('SELECT host_port, guest_port FROM forwards WHERE slot = ? ORDER BY host_port')
+      .all(Number(row['number']))
+      .map((forward) => ({ hostPort: Number(forward['host_port']), guestPort: Number(forward['guest_port']) })),
+  });
+  const one = (where: string, ...values: (string | number)[]): SlotRecord | null => {
+    const row = db.prepare(`SELECT * FROM slots WHERE ${where}`).get(...values);
+    return row === undefined ? null : read(row);
+  };
+  const forward = (number: number, forwards: readonly PortForward[]): void => {
+    for (const { hostPort, guestPort } of forwards) {
+      const taken = db
+        .prepare('SELECT sandbox FROM forwards JOIN slots ON slot = number WHERE host_port = ?')
+        .get(hostPort)?.['sandbox'];
+      if (taken !== undefined)
+        throw new NovaError('port_in_use', `hostPort: ${hostPort} leads to the sandbox ${String(taken)} already.`);
+      db.prepare('INSERT INTO forwards VALUES (?, ?, ?)').run(hostPort, guestPort, number);
+    }
+  };
+  /** The next after the one given last: an address comes back when whoever talked to its last holder has long given up. */
+  const nextNumber = (): number | null => {
+    const used = new Set(
+      db
+        .prepare('SELECT number FROM slots')
+        .all()
+        .map((row) => Number(row['number'])),
+    );
+    if (used.size >= count) return null;
+    let number = Number(db.prepare('SELECT number FROM latest').get()?.['number'] ?? 0);
+    do number = (number % count) + 1;
+    while (used.has(number));
+    db.prepare('UPDATE latest SET number = ?').run(number);
+    return number;
+  };
+
+  return {
+    reserve(owner, forwards) {
+      return transaction(() => {
+        const number = nextNumber();
+        if (number === null) return null;
+        const { pid, startTime } = ownIdentity();
+        db.prepare('INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?)').run(
+          number,
+          'making',
+          pid,
+          startTime,
+          owner?.home ?? null,
+          owner?.sandbox ?? null,
+        );
+        forward(number, forwards);
+        return one('number = ?', number);
+      });
+    },
+    takeReady(owner, forwards) {
+      return transaction(() => {
+        const ready = one("state = 'ready' ORDER BY number LIMIT 1");
+        if (ready === null) return null;
+        const { pid, startTime } = ownIdentity();
+        db.prepare(
+          "UPDATE slots SET state = 'held', pid = ?, start_time = ?, home = ?, sandbox = ? WHERE number = ?",
+        ).run(pid, startTime, owner.home, owner.sandbox, ready.number);
+        forward(ready.number, forwards);
+        return one('number = ?', ready.number);
+      });
+    },
+    made(number) {
+      db.prepare("UPDATE slots SET state = iif(home IS NULL, 'ready', 'held') WHERE number = ?").run(number);
+    },
+    handTo({ home, sandbox }: SlotOwner, { pid, startTime }) {
+      db.prepare("UPDATE slots SET pid = ?, start_time = ? WHERE home = ? AND sandbox = ? AND state = 'held'").run(
+        pid,
+        startTime,
+        home,
+        sandbox,
+      );
+    },
+    find: ({ home, sandbox }) => one('home = ? AND sandbox = ?', home, sandbox),
+    list: () => db.prepare('SELECT * FROM slots ORDER BY number').all().map(read),
+    startRemoval({ number, state, holder }) {
+      const { pid, startTime } = ownIdentity();
+      const { changes } = db
+        .prepare(
+          "UPDATE slots SET state = 'going', pid = ?, start_time = ? WHERE number = ? AND state = ? AND pid = ? AND start_time = ?",
+        )
+        .run(pid, startTime, number, state, holder.pid, holder.startTime);
+      return Number(changes) === 1;
+    },
+    remove(number, whenLast) {
+      transaction(() => {
+        db.prepare('DELETE FROM slots WHERE number = ?').run(number);
+        if (one('1 = 1 LIMIT 1') === null) whenLast();
+      });
+    },
+    adopt(number, { pid, startTime }) {
+      db.prepare("INSERT OR IGNORE INTO slots VALUES (?, 'held', ?, ?, NULL, NULL)").run(number, pid, startTime);
+    },
+    locked: transaction,
+    forwardingInterfaces: () =>
+      db
+        .prepare('SELECT interface FROM forwarding')
+        .all()
+        .map((row) => String(row['interface'])),
+    setForwardingInterfaces(names) {
+      db.exec('DELETE FROM forwarding');
+      for (const name of names) db.prepare('INSERT INTO forwarding VALUES (?)').run(name);
+    },
+    [Symbol.dispose]() {
+      db.close();
+    },
+  };
+}
