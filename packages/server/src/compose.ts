@@ -42,7 +42,7 @@ export function createDaemonContext({
   const secret = secretFile(layout.daemon.secretFile, newSecret);
   const keys = createKeys(store);
   keys.setAdmin(adminKey(layout.daemon.keyFile, security.api_key));
-  const lockout = createLockout(security.login_attempts, security.lockout_seconds * 1000);
+  const lockout = createLockout(store, security.login_attempts, security.lockout_seconds * 1000);
   const users = createUsers(store, secret, lockout, security.token_seconds);
 
   const metrics = createMetrics();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
@@ -54,7 +55,7 @@ test('passwords verify, and tokens of a user who was removed do not', async () =
   assert.equal(await verifyPassword('secret words', stored), true);
   assert.equal(await verifyPassword('secret word', stored), false);
   using store = openServerStore(join(folder, 'users.sqlite'));
-  const users = createUsers(store, newSecret(), createLockout(3, 1000), 60);
+  const users = createUsers(store, newSecret(), createLockout(store, 3, 1000), 60);
   await users.add('ann', 'a long password', 'user');
   const { token } = await users.logIn('ann', 'a long password');
   assert.equal((await users.find(token))?.role, 'user');
@@ -63,12 +64,19 @@ test('passwords verify, and tokens of a user who was removed do not', async () =
   assert.equal(await users.find(token), null);
 });
 
-test('a name is locked for a while after wrong passwords', () => {
+test('a name is locked for a while after wrong passwords, and a new start does not free it', () => {
+  const file = join(folder, 'lockout.sqlite');
   let now = 0;
-  const lockout = createLockout(2, 1000, () => now);
-  lockout.failed('a');
-  assert.equal(lockout.lockedUntilMs('a'), null);
-  lockout.failed('a');
+  {
+    using store = openServerStore(file);
+    const lockout = createLockout(store, 2, 1000, () => now);
+    lockout.failed('a');
+    assert.equal(lockout.lockedUntilMs('a'), null);
+    lockout.failed('a');
+    assert.equal(lockout.lockedUntilMs('a'), 1000);
+  }
+  using store = openServerStore(file);
+  const lockout = createLockout(store, 2, 1000, () => now);
   assert.equal(lockout.lockedUntilMs('a'), 1000);
   now = 1000;
   assert.equal(lockout.lockedUntilMs('a'), null);
@@ -78,9 +86,39 @@ test('a name is locked for a while after wrong passwords', () => {
   assert.equal(lockout.lockedUntilMs('a'), null);
 });
 
+test('names that were tried are forgotten after a day, and the oldest beyond a bound', () => {
+  using store = openServerStore(join(folder, 'bounded.sqlite'));
+  const day = 24 * 3_600_000;
+  for (let index = 0; index < 10_010; index++) store.putLoginFailures(`n${index}`, { count: 1, lastMs: day + index });
+  store.putLoginFailures('old', { count: 9, lastMs: 1 });
+  store.trim(day + 2);
+  assert.equal(store.findLoginFailures('old'), null);
+  assert.equal(store.findLoginFailures('n9'), null);
+  assert.equal(store.findLoginFailures('n10')?.count, 1);
+});
+
+test('a store of the version before is brought up to date and keeps what it has', () => {
+  const file = join(folder, 'before.sqlite');
+  {
+    using store = openServerStore(file);
+    store.addUser({ username: 'ann', role: 'user', createdAtMs: 1, password: 'x' });
+  }
+  const db = new DatabaseSync(file);
+  db.exec('DROP TABLE login_failures; PRAGMA user_version = 1;');
+  db.close();
+  using store = openServerStore(file);
+  assert.equal(store.findUser('ann')?.role, 'user');
+  store.putLoginFailures('a', { count: 1, lastMs: 1 });
+  assert.equal(store.findLoginFailures('a')?.count, 1);
+});
+
 test('every wrong credential is refused in the same words', async () => {
   using store = openServerStore(join(folder, 'same.sqlite'));
-  const auth = createAuth(createKeys(store), createUsers(store, newSecret(), createLockout(3, 1000), 60), newSecret());
+  const auth = createAuth(
+    createKeys(store),
+    createUsers(store, newSecret(), createLockout(store, 3, 1000), 60),
+    newSecret(),
+  );
   const texts = new Set<string>();
   for (const headers of [
     {},

@@ -1,13 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { NovaError } from '@novasandbox/protocol';
 import { rolePermissions, type Role } from '@novasandbox/protocol/api';
-import { jwtVerify, SignJWT } from 'jose';
+import { decodeJwt, jwtVerify, SignJWT } from 'jose';
 import type { Principal } from '../context.ts';
 import type { ServerStore, UserRow } from '../store/server-store.ts';
 import type { Lockout } from './lockout.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
 
 const issuer = 'novasandbox';
+
+/** Whether a text is a token of this daemon, or of another, by its form: it may be expired, revoked, or forged. */
+export function isLoginToken(text: string): boolean {
+  if (text.length > longestToken || !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) return false;
+  try {
+    return decodeJwt(text).iss === issuer;
+  } catch {
+    return false;
+  }
+}
+
+const longestToken = 4096;
 
 export interface Users {
   list(): readonly (UserRow & { readonly lockedUntilMs: number | null })[];

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { ServerContext } from '../context.ts';
+import { isLoginToken } from '../auth/users.ts';
 import { traitsOf } from '../e2b/labels.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
@@ -47,17 +48,20 @@ async function mayConnect({ auth }: ServerContext, headers: IncomingHttpHeaders)
   }
 }
 
-/** Credentials of this server in a request for a guest, by their form or because they open something here. */
+/**
+ * Credentials of this server in a request for a guest, which no guest may see: told by their form, so that expired and revoked ones stay here
+ * too. All others are the guest's own, an `Authorization` of its application as well.
+ */
 export function isOurCredential({ auth }: ServerContext, sandboxId: string): (name: string, value: string) => boolean {
   return (name, value) => {
     if (name === 'x-access-token') return auth.matches(value, auth.sandboxToken(sandboxId));
-    if (name === 'x-api-key') return looksLikeOurs(value);
-    return looksLikeOurs(bearer(value));
+    return looksLikeOurs(name === 'x-api-key' ? value : bearer(value));
   };
 }
 
-const bearer = (value: string | undefined): string | undefined => /^Bearer +(\S+)$/i.exec(value ?? '')?.[1];
+const bearer = (value: string | undefined): string | undefined => /^Bearer +(\S+)\s*$/i.exec(value ?? '')?.[1];
 
+/** A key, or a token of a login. */
 function looksLikeOurs(value: string | undefined): boolean {
-  return value !== undefined && /^(?:nova|e2b)_/.test(value);
+  return value !== undefined && (/^(?:nova|e2b)_/.test(value) || isLoginToken(value));
 }

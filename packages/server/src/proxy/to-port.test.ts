@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { SignJWT } from 'jose';
 import { host, proxyUnderTest, sandboxId, type ProxyUnderTest } from './testing/fake-guest.ts';
 
 const request = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
@@ -108,6 +109,32 @@ test('headers of one connection and credentials of ours stay here', async () => 
   );
   assert.equal(statusOf(foreign), 200);
   assert.match(seen, /authorization: bearer theirs/i);
+});
+
+test('tokens of a login stay here, in force or not; those of the guest’s application go through', async () => {
+  await using proxy = await proxyUnderTest();
+  let seen = '';
+  proxy.guest = (connection) => {
+    connection.on('data', (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (seen.includes('\r\n\r\n')) connection.end(ok);
+    });
+  };
+  const token = (issuer: string): Promise<string> =>
+    new SignJWT().setProtectedHeader({ alg: 'HS256' }).setIssuer(issuer).setExpirationTime(1).sign(Buffer.alloc(32));
+  const [ours, theirs] = [await token('novasandbox'), await token('their-application')];
+  const send = async (header: string): Promise<string> => {
+    seen = '';
+    await proxy.exchange(`GET / HTTP/1.1\r\nHost: ${host}\r\n${header}\r\nConnection: close\r\n\r\n`);
+    return seen;
+  };
+  for (const scheme of ['Bearer', 'bearer', 'BEARER  ']) {
+    assert.doesNotMatch(await send(`Authorization: ${scheme} ${ours}`), /authorization/i);
+  }
+  assert.doesNotMatch(await send(`X-API-Key: ${ours}`), /x-api-key/i);
+  for (const own of [`Bearer ${theirs}`, 'Bearer a.b.c', 'Basic dXNlcjpwYXNz', 'Digest a="b"']) {
+    assert.ok((await send(`Authorization: ${own}`)).includes(`Authorization: ${own}\r\n`), own);
+  }
 });
 
 test('a request that two parsers could read differently does not reach the guest', async () => {

@@ -30,6 +30,12 @@ export interface StoredAnswer {
   readonly body: string;
 }
 
+/** Wrong passwords given for a name. */
+export interface LoginFailures {
+  readonly count: number;
+  readonly lastMs: number;
+}
+
 /** What the daemon itself remembers: who may come in, answers to repeat, idle limits. Sandboxes are the engine's. */
 export interface ServerStore extends Disposable {
   keys(): KeyRow[];
@@ -41,12 +47,15 @@ export interface ServerStore extends Disposable {
   removeUser(username: string): boolean;
   revokeToken(tokenId: string, expiresAtMs: number): void;
   isTokenRevoked(tokenId: string): boolean;
+  findLoginFailures(name: string): LoginFailures | null;
+  putLoginFailures(name: string, failures: LoginFailures): void;
+  clearLoginFailures(name: string): void;
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
   /** Idle limits of VMs that have one of their own. */
   idleTimeouts(): ReadonlyMap<string, number>;
   setIdleTimeout(vmId: string, ms: number | null): void;
-  /** Drops what has had its time, and the oldest answers beyond the bound. */
+  /** Drops what has had its time, and the oldest answers and failures beyond the bound. */
   trim(nowMs: number): void;
   /** A query that proves the store works. */
   check(): void;
@@ -54,8 +63,12 @@ export interface ServerStore extends Disposable {
 
 export const answerLifeMs = 24 * 3_600_000;
 const maxAnswers = 10_000;
-const schemaVersion = 1;
-const schema = `
+/** Longer than any name is locked. */
+const failureLifeMs = 24 * 3_600_000;
+const maxFailures = 10_000;
+/** What each version of the schema adds to the one before; written once and never changed. */
+const steps = [
+  `
   CREATE TABLE keys (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, row TEXT NOT NULL) STRICT;
   CREATE TABLE users (username TEXT PRIMARY KEY, row TEXT NOT NULL) STRICT;
   CREATE TABLE revoked_tokens (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
@@ -64,7 +77,12 @@ const schema = `
   ) STRICT;
   CREATE INDEX answers_by_age ON answers (made_at);
   CREATE TABLE idle_timeouts (vm_id TEXT PRIMARY KEY, ms INTEGER NOT NULL) STRICT;
-`;
+`,
+  `
+  CREATE TABLE login_failures (name TEXT PRIMARY KEY, count INTEGER NOT NULL, last_at INTEGER NOT NULL) STRICT;
+  CREATE INDEX login_failures_by_age ON login_failures (last_at);
+`,
+];
 
 /**
  * Opens or makes the daemon's own database. It is held exclusively while it is open: that lock goes with the process, however it ends, and
@@ -77,8 +95,7 @@ export function openServerStore(file: string): ServerStore {
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-    if (version === 0) db.exec(`BEGIN; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
-    else if (version !== schemaVersion) {
+    if (version > steps.length) {
       throw new NovaError(
         'set_up_failed',
         `${file} was written by another version of NovaSandbox (schema ${version}).`,
@@ -88,7 +105,7 @@ export function openServerStore(file: string): ServerStore {
       );
     }
     // The lock is taken by the first write.
-    db.exec('BEGIN IMMEDIATE; COMMIT;');
+    db.exec(`BEGIN IMMEDIATE; ${steps.slice(version).join('')} PRAGMA user_version = ${steps.length}; COMMIT;`);
   } catch (error) {
     db.close();
     if (error instanceof Error && /locked|busy/.test(error.message)) {
@@ -115,6 +132,10 @@ export function openServerStore(file: string): ServerStore {
     'INSERT OR REPLACE INTO answers (scope, body_hash, status, body, made_at) VALUES (?, ?, ?, ?, ?)',
   );
 
+  const findFailures = db.prepare('SELECT count, last_at FROM login_failures WHERE name = ?');
+  const putFailures = db.prepare('INSERT OR REPLACE INTO login_failures (name, count, last_at) VALUES (?, ?, ?)');
+  const clearFailures = db.prepare('DELETE FROM login_failures WHERE name = ?');
+
   return {
     keys: () => all<KeyRow>('SELECT row FROM keys'),
     putKey: (key) => void putKey.run(key.id, key.hash, JSON.stringify(key)),
@@ -129,6 +150,12 @@ export function openServerStore(file: string): ServerStore {
         .prepare('INSERT OR IGNORE INTO revoked_tokens (id, expires_at) VALUES (?, ?)')
         .run(tokenId, Math.ceil(expiresAtMs)),
     isTokenRevoked: (tokenId) => revoked.get(tokenId) !== undefined,
+    findLoginFailures(name) {
+      const row = findFailures.get(name);
+      return row === undefined ? null : { count: Number(row['count']), lastMs: Number(row['last_at']) };
+    },
+    putLoginFailures: (name, { count, lastMs }) => void putFailures.run(name, count, Math.floor(lastMs)),
+    clearLoginFailures: (name) => void clearFailures.run(name),
     findAnswer(scope, sinceMs) {
       const row = findAnswer.get(scope, sinceMs);
       if (row === undefined) return null;
@@ -152,6 +179,10 @@ export function openServerStore(file: string): ServerStore {
       db.prepare(
         'DELETE FROM answers WHERE scope IN (SELECT scope FROM answers ORDER BY made_at DESC LIMIT -1 OFFSET ?)',
       ).run(maxAnswers);
+      db.prepare('DELETE FROM login_failures WHERE last_at < ?').run(nowMs - failureLifeMs);
+      db.prepare(
+        'DELETE FROM login_failures WHERE name IN (SELECT name FROM login_failures ORDER BY last_at DESC LIMIT -1 OFFSET ?)',
+      ).run(maxFailures);
     },
     check: () => void db.prepare('SELECT 1').get(),
     [Symbol.dispose]: () => db.close(),
