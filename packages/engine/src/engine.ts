@@ -2,6 +2,7 @@ import type { HypervisorName } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
 import { typedErrors } from './boundary.ts';
 import type { EngineContext } from './context.ts';
+import { createCloudHypervisorDriver } from './drivers/cloud-hypervisor/driver.ts';
 import { createProcessDriver } from './drivers/process/driver.ts';
 import { createQemuDriver } from './drivers/qemu/driver.ts';
 import { createExecService } from './exec/service.ts';
@@ -19,6 +20,7 @@ import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
+import type { DriverOptions } from './vmm/probe-boot.ts';
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
@@ -26,7 +28,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   await prepareLayout(layout);
   const store = openSqliteStore(layout.storeFile);
   const images = createImageSource(layout);
-  const qemu = createQemuDriver({
+  const vmm: DriverOptions = {
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
@@ -34,9 +36,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       const initramfs = await images.initramfs(kernel, options);
       return { kernel: kernel.path, initramfs: initramfs.path };
     },
-  });
+  };
   const inOrderOfPreference: readonly VmmDriver[] = [
-    qemu,
+    createCloudHypervisorDriver(vmm),
+    createQemuDriver(vmm),
     createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
   ];
   const drivers = new Map<HypervisorName, VmmDriver>(

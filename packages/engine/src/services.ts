@@ -3,8 +3,10 @@ import type {
   Change,
   DriverFeatures,
   Entry,
+  ExtraDriveInput,
   HypervisorName,
   ProgressSink,
+  Resize,
   SandboxConfig,
   SandboxConfigInput,
   SandboxInfo,
@@ -61,6 +63,12 @@ export interface SandboxService {
   setTimeout(ref: string, timeoutMs: number): Promise<SandboxInfo>;
   logs(ref: string, options?: { readonly bytes?: number }): Promise<{ readonly console: string; readonly vmm: string }>;
   guestInfo(ref: string, context?: CallContext): Promise<GuestInfo>;
+  /** New sizes for a running sandbox, which it keeps. Refused with `feature_unsupported` where its hypervisor cannot. */
+  resize(ref: string, to: Resize, context?: CallContext): Promise<SandboxInfo>;
+  /** Adds a drive of the host to a running sandbox and mounts it; returns its name. Refused with `feature_unsupported` where its hypervisor cannot. */
+  addDrive(ref: string, drive: ExtraDriveInput, context?: CallContext): Promise<string>;
+  /** Unmounts a drive that `addDrive` has added and takes it away. */
+  removeDrive(ref: string, name: string, context?: CallContext): Promise<void>;
   /** Settles when the sandbox no longer runs. */
   exited(ref: string, context?: CallContext): Promise<SandboxInfo>;
 }

@@ -47,6 +47,25 @@ export const extraDriveSchema = z.strictObject({
   readOnly: z.boolean().default(true),
 });
 export type ExtraDrive = z.infer<typeof extraDriveSchema>;
+export type ExtraDriveInput = z.input<typeof extraDriveSchema>;
+
+/** Of one drive, or of each direction of a network. What is left out is not limited. */
+export const rateLimitSchema = z
+  .strictObject({
+    bytesPerSecond: z.int().min(65_536).max(Number.MAX_SAFE_INTEGER).optional(),
+    operationsPerSecond: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  })
+  .refine((limit) => Object.values(limit).some((value) => value !== undefined), 'limits nothing');
+
+/** New sizes for a running sandbox. */
+export const resizeSchema = z
+  .strictObject({
+    vcpus: z.int().min(1).optional(),
+    /** RAM of the guest in MiB. */
+    memoryMb: z.int().min(1).optional(),
+  })
+  .refine(({ vcpus, memoryMb }) => vcpus !== undefined || memoryMb !== undefined, 'changes nothing');
+export type Resize = z.output<typeof resizeSchema>;
 
 /** Limits of a config that hold on every host; the host's own memory and CPUs are checked by the engine. */
 export const limits = {
@@ -87,6 +106,15 @@ export const sandboxConfigSchema = z.strictObject({
   rootfsPath: absolutePath.optional(),
   /** More disks. The sandbox then boots cold. */
   extraDrives: z.array(extraDriveSchema).max(8).default([]),
+  /**
+   * A firmware image of the hypervisor's (CLOUDHV.fd for Cloud Hypervisor) that boots the disk image `rootfsPath` with its own boot loader and kernel. The
+   * guest has to run an agent on vsock port 1024; the template's kernel, root and warm-up play no part.
+   */
+  firmwarePath: absolutePath.optional(),
+  /** Offer what Windows guests expect of a hypervisor (Hyper-V's interfaces). The sandbox then boots cold. */
+  hyperv: z.boolean().default(false),
+  /** Most that the writable layer, and the network in each direction, may do in a second; operations are requests or packets. */
+  rateLimits: z.strictObject({ disk: rateLimitSchema.optional(), network: rateLimitSchema.optional() }).default({}),
   /** Keep the root file system read-only (/tmp and /run stay writable, in memory). */
   readOnlyRootfs: z.boolean().default(false),
   labels: z

@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { isNovaError } from '@novasandbox/protocol';
 import type {
+  ExtraDriveInput,
   ProgressSink,
+  Resize,
   SandboxConfig,
   SandboxConfigInput,
   SandboxInfo,
@@ -172,6 +174,27 @@ export class Sandbox implements AsyncDisposable {
   /** Sets the time to live from now, 0 for none. The guest ends itself then, whoever is still there. */
   async setTimeout(timeoutMs: number): Promise<void> {
     this.#learn(await this.#scope.engine.sandboxes.setTimeout(this.id, timeoutMs));
+  }
+
+  /**
+   * Gives it more or fewer CPUs, or more memory, while it runs; it keeps that when it is started again. Memory grows in steps that the hypervisor has. Refused
+   * with `feature_unsupported` where the hypervisor cannot.
+   */
+  async resize(to: Resize, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#learn(await this.#scope.engine.sandboxes.resize(this.id, to, options));
+  }
+
+  /**
+   * Adds a disk image of this host while it runs, mounted at `mountPath`; gone with the next start. Returns its name, for `removeDrive`. Refused with
+   * `feature_unsupported` where the hypervisor cannot, and over a daemon.
+   */
+  addDrive(drive: ExtraDriveInput, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    return this.#scope.engine.sandboxes.addDrive(this.id, drive, options);
+  }
+
+  /** Unmounts a drive that `addDrive` has added and takes it away. */
+  removeDrive(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#scope.engine.sandboxes.removeDrive(this.id, name, options);
   }
 
   /** A connection to a TCP port of the guest, also one that listens on its loopback alone. */

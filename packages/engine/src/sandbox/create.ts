@@ -77,7 +77,9 @@ export async function startSandbox(
   );
   const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options);
   const connecting = startConnecting(undo, context, record, plan, options);
-  const booted = await bootAgain(context, record, { ...plan, diskSizeMb: record.diskSizeMb }, connecting, options);
+  // As it was last, which may be another size than it was made with.
+  const { memoryMb, vcpus, diskSizeMb } = record;
+  const booted = await bootAgain(context, record, { ...plan, memoryMb, vcpus, diskSizeMb }, connecting, options);
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);

@@ -18,7 +18,10 @@ export interface GuestSpecInput {
   readonly sequence: number;
   readonly directory: string;
   readonly socketDirectory: string;
-  readonly config: Pick<SandboxConfig, 'readOnlyRootfs' | 'kernelArgs' | 'extraDrives' | 'rootfsPath'>;
+  readonly config: Pick<
+    SandboxConfig,
+    'readOnlyRootfs' | 'kernelArgs' | 'extraDrives' | 'rootfsPath' | 'firmwarePath' | 'hyperv' | 'rateLimits'
+  >;
   readonly network: NetworkSpec;
   readonly memoryMb: number;
   readonly vcpus: number;
@@ -27,7 +30,23 @@ export interface GuestSpecInput {
 
 /** A config as a machine: drives, command line (guest/BOOT.md), network. */
 export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSpec {
-  const { config } = input;
+  const { config, network } = input;
+  const common = {
+    id: input.id,
+    sequence: input.sequence,
+    directory: input.directory,
+    socketDirectory: input.socketDirectory,
+    memoryMb: input.memoryMb,
+    vcpus: input.vcpus,
+    hyperv: config.hyperv,
+    network: network.mode === 'tap' ? { ...network, rateLimit: config.rateLimits.network } : network,
+    channels: channelCount,
+  };
+  if (config.firmwarePath !== undefined && config.rootfsPath !== undefined) {
+    const disk = { path: config.rootfsPath, readOnly: config.readOnlyRootfs, foreign: true };
+    const drives = [{ ...disk, rateLimit: config.rateLimits.disk }];
+    return { ...common, kernel: '', initramfs: '', firmware: config.firmwarePath, kernelArguments: [], drives };
+  }
   const drives: Drive[] = [
     { path: config.rootfsPath ?? images.root.path, readOnly: true, foreign: config.rootfsPath !== undefined },
   ];
@@ -35,7 +54,7 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
   if (config.readOnlyRootfs) {
     words.push('nova.write=none');
   } else {
-    drives.push({ path: input.writableDisk, readOnly: false, foreign: false });
+    drives.push({ path: input.writableDisk, readOnly: false, foreign: false, rateLimit: config.rateLimits.disk });
     words.push('nova.write=vdb');
   }
   for (const drive of config.extraDrives) {
@@ -45,18 +64,11 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
   }
   if (config.kernelArgs !== undefined) words.push(config.kernelArgs);
   return {
-    id: input.id,
-    sequence: input.sequence,
-    directory: input.directory,
-    socketDirectory: input.socketDirectory,
-    memoryMb: input.memoryMb,
-    vcpus: input.vcpus,
+    ...common,
     kernel: images.kernel.path,
     initramfs: images.initramfs.path,
     kernelArguments: words,
     drives,
-    network: input.network,
-    channels: channelCount,
   };
 }
 

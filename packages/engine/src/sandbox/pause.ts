@@ -2,6 +2,7 @@ import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
+import { unsupported } from './features.ts';
 import { attachMachine, found } from './find.ts';
 import { wallClockNs } from './identity.ts';
 import { toInfo } from './info.ts';
@@ -36,13 +37,7 @@ async function pausable(context: EngineContext, record: SandboxRecord, state: 'r
   }
   const machine = await attachMachine(context, record);
   if (machine === null) throw new NovaError('sandbox_not_running', `The sandbox ${record.id} has ended.`);
-  if (machine.pause === undefined) {
-    const able = [...context.drivers.values()].filter((driver) => driver.features.pause).map((driver) => driver.name);
-    throw new NovaError(
-      'feature_unsupported',
-      `The hypervisor ${record.hypervisor} cannot pause: ${able.join(', ')} can.`,
-    );
-  }
+  if (machine.pause === undefined) throw unsupported(context, record.hypervisor, 'pause');
   return machine;
 }
 

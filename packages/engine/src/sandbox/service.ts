@@ -1,10 +1,12 @@
 import type { EngineContext } from '../context.ts';
 import type { SandboxService } from '../services.ts';
 import { createSandbox, startSandbox } from './create.ts';
+import { addDrive, removeDrive } from './drives.ts';
 import { found, linked } from './find.ts';
 import { toInfo } from './info.ts';
 import { listSandboxes, sandboxExited, sandboxLogs, sandboxStats, setSandboxTimeout } from './observe.ts';
 import { pauseSandbox, resumeSandbox } from './pause.ts';
+import { resizeSandbox } from './resize.ts';
 import { removeSandbox, stopSandbox } from './stop.ts';
 
 /** The life of sandboxes; each verb is a file beside this one. */
@@ -23,6 +25,9 @@ export function createSandboxService(context: EngineContext): SandboxService {
     setTimeout: (ref, timeoutMs) => setSandboxTimeout(context, ref, timeoutMs),
     logs: (ref, options) => sandboxLogs(context, ref, options?.bytes),
     guestInfo: async (ref, call) => (await linked(context, ref, call?.signal)).agent.info(call),
+    resize: (ref, to, call) => resizeSandbox(context, ref, to, call),
+    addDrive: (ref, drive, call) => addDrive(context, ref, drive, call),
+    removeDrive: (ref, name, call) => removeDrive(context, ref, name, call),
     exited: (ref, call) => sandboxExited(context, ref, call),
   };
 }

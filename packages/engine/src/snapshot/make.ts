@@ -97,7 +97,8 @@ async function make(
     sequence: 0,
     directory: machineDirectory,
     socketDirectory,
-    config,
+    // Clones have limits of their own.
+    config: { ...config, rateLimits: {} },
     network: connection.machine,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,

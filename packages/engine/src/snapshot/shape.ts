@@ -12,6 +12,8 @@ export function canClone(config: SandboxConfig, plan: SandboxPlan): boolean {
     plan.driver.features.restore &&
     config.kernelArgs === undefined &&
     config.rootfsPath === undefined &&
+    config.firmwarePath === undefined &&
+    !config.hyperv &&
     config.extraDrives.length === 0
   );
 }

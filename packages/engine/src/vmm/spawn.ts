@@ -60,6 +60,8 @@ export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions
     throw new NovaError('vmm_failed', `The VMM could not be started: ${failure} ${said}`.trim());
   }
   undo.defer(async () => {
+    // Its end is waited for, also when nothing else is going on here.
+    child.ref();
     await terminate(identity, options.graceMs ?? 0);
     await exit.promise;
   });

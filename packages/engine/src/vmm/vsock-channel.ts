@@ -14,8 +14,8 @@ export const vsockChannels = 32;
 const againMs = 1;
 /** A request that got lost, as those around a restore may be, is given up and made anew, ms. */
 const answerTimeoutMs = 1000;
-/** How long a guest may refuse altogether, ms: a cold boot on a slow host. Callers with less patience abort. */
-const patienceMs = 60_000;
+/** How long a guest may refuse altogether, ms: a cold boot on the slowest of hosts. Callers with less patience abort. */
+const patienceMs = 300_000;
 
 /**
  * A stream to the agent through a VMM's vsock socket, asked for again and again while the guest boots. Rejects with `guest_unreachable` once

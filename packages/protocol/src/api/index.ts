@@ -1,5 +1,6 @@
 export * from './guest.ts';
 export * from './permissions.ts';
+export * from './rate-limits.ts';
 export * from './route.ts';
 export * from './routes.ts';
 export * from './streams.ts';

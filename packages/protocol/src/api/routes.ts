@@ -18,6 +18,8 @@ import * as system from './system.ts';
 import {
   createVmSchema,
   listVmsQuerySchema,
+  resizeVmSchema,
+  resourcesSchema,
   stopVmSchema,
   vmListSchema,
   vmMetricsSchema,
@@ -34,7 +36,7 @@ const offsets = z.object({
 const later = {
   snapshots: 'Snapshots of running VMs are not there yet.',
   clone: 'Clones of running VMs are not there yet.',
-  resize: 'Changing the size of a VM is not there yet.',
+  autoscale: 'Changing the size of VMs by their load is not there yet.',
   windows: 'Windows guests are not there yet.',
   networks: 'Named networks, policies and firewalls are not there yet.',
   quotas: 'Quotas and allocations are not there yet.',
@@ -200,7 +202,7 @@ export const routes = {
     tag: 'vms',
     summary: 'What a VM was given',
     permission: 'vm:read',
-    response: z.object({ vcpus: z.int(), memory_mb: z.int(), disk_mb: z.int() }),
+    response: resourcesSchema,
   },
   getVmLimits: {
     method: 'GET',
@@ -283,9 +285,10 @@ export const routes = {
     method: 'PUT',
     path: '/vms/{id}/resources',
     tag: 'vms',
-    summary: 'Resize a VM',
+    summary: 'Change the size of a running VM',
     permission: 'vm:update',
-    missing: later.resize,
+    body: resizeVmSchema,
+    response: resourcesSchema,
   },
   getVmAutoscale: {
     method: 'GET',
@@ -293,7 +296,7 @@ export const routes = {
     tag: 'vms',
     summary: 'Autoscale settings',
     permission: 'vm:read',
-    missing: later.resize,
+    missing: later.autoscale,
   },
   setVmAutoscale: {
     method: 'PUT',
@@ -301,7 +304,7 @@ export const routes = {
     tag: 'vms',
     summary: 'Change autoscale settings',
     permission: 'vm:update',
-    missing: later.resize,
+    missing: later.autoscale,
   },
 
   // Commands

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parse } from '../parse.ts';
+import { rateLimitsOf, rateLimitsSchema, wireRateLimits } from './rate-limits.ts';
 import { sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';
 
 /** What a VM was made with, on the wire. Paths of the daemon's host are not told. */
@@ -15,6 +16,8 @@ export const vmConfigSchema = z.object({
   host_port: z.int().nullable(),
   guest_port: z.int(),
   read_only_rootfs: z.boolean(),
+  hyperv: z.boolean(),
+  rate_limits: rateLimitsSchema,
   metadata: z.record(z.string(), z.string()),
   environment: z.record(z.string(), z.string()),
   user: z.string().nullable(),
@@ -37,6 +40,8 @@ export function vmConfigOf(config: SandboxConfig): VmConfig {
     host_port: config.hostPort ?? null,
     guest_port: config.guestPort,
     read_only_rootfs: config.readOnlyRootfs,
+    hyperv: config.hyperv,
+    rate_limits: wireRateLimits(config.rateLimits),
     metadata: config.labels,
     environment: config.env,
     user: config.user ?? null,
@@ -63,6 +68,8 @@ export function configOfVmConfig(wire: VmConfig): SandboxConfig {
     enableNetwork: wire.network,
     guestPort: wire.guest_port,
     readOnlyRootfs: wire.read_only_rootfs,
+    hyperv: wire.hyperv,
+    rateLimits: rateLimitsOf(wire.rate_limits),
     labels: wire.metadata,
     env: wire.environment,
     timeoutMs: Math.round(wire.timeout_seconds * 1000),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rateLimitsOf, rateLimitsSchema } from './rate-limits.ts';
 import {
   sandboxConfigSchema,
   sandboxStateSchema,
@@ -24,6 +25,8 @@ export const createVmSchema = z.strictObject({
   host_port: config.hostPort,
   guest_port: config.guestPort,
   read_only_rootfs: config.readOnlyRootfs,
+  hyperv: config.hyperv,
+  rate_limits: rateLimitsSchema.default({}),
   metadata: config.labels,
   environment: config.env,
   user: config.user,
@@ -64,6 +67,8 @@ export function configOfCreateVm(body: CreateVm, defaultTimeoutSeconds: number):
     enableNetwork: body.network,
     guestPort: body.guest_port,
     readOnlyRootfs: body.read_only_rootfs,
+    hyperv: body.hyperv,
+    rateLimits: rateLimitsOf(body.rate_limits),
     labels: body.metadata,
     env: body.environment,
     timeoutMs: Math.round((body.timeout_seconds ?? defaultTimeoutSeconds) * 1000),
@@ -176,6 +181,13 @@ export const vmTimeoutSchema = z.strictObject({
     .min(0)
     .max(30 * 86_400),
 });
+
+/** What a VM was given. */
+export const resourcesSchema = z.object({ vcpus: z.int(), memory_mb: z.int(), disk_mb: z.int() });
+/** New sizes for a running VM; what is left out stays. */
+export const resizeVmSchema = z
+  .strictObject({ vcpus: z.int().min(1).optional(), memory_mb: z.int().min(1).optional() })
+  .refine(({ vcpus, memory_mb: memory }) => vcpus !== undefined || memory !== undefined, 'changes nothing');
 
 export const vmMetricsSchema = z.object({
   timestamp: z.iso.datetime(),

@@ -1,10 +1,10 @@
 import { parse, sandboxConfigSchema, type SandboxConfigInput } from '@novasandbox/protocol';
-import type { createVmSchema } from '@novasandbox/protocol/api';
+import { wireRateLimits, type createVmSchema } from '@novasandbox/protocol/api';
 import type { z } from 'zod';
 import { notOverDaemon } from './remote-error.ts';
 
 /** Paths of this host mean nothing on the daemon's, and are not a client's to name there. */
-const hostOnly = ['kernelArgs', 'rootfsPath', 'extraDrives'] as const;
+const hostOnly = ['kernelArgs', 'rootfsPath', 'extraDrives', 'firmwarePath'] as const;
 
 const names = {
   name: 'name',
@@ -17,6 +17,7 @@ const names = {
   hostPort: 'host_port',
   guestPort: 'guest_port',
   readOnlyRootfs: 'read_only_rootfs',
+  hyperv: 'hyperv',
   labels: 'metadata',
   env: 'environment',
   user: 'user',
@@ -32,11 +33,12 @@ export function createVmOf(config: SandboxConfigInput): z.input<typeof createVmS
     const value = config[field];
     if (value !== undefined && value.length > 0) throw notOverDaemon(field);
   }
-  const { bootTimeoutMs, timeoutMs } = config;
+  const { bootTimeoutMs, timeoutMs, rateLimits } = config;
   const given = Object.entries(names).map(([field, name]) => [name, config[field as keyof typeof names]] as const);
   return {
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(bootTimeoutMs === undefined ? {} : { boot_timeout_seconds: bootTimeoutMs / 1000 }),
+    ...(rateLimits === undefined ? {} : { rate_limits: wireRateLimits(rateLimits) }),
     ...(timeoutMs === undefined ? {} : { timeout_seconds: timeoutMs / 1000 }),
   };
 }

@@ -1,9 +1,10 @@
 import type { SandboxService } from '@novasandbox/engine';
-import { isNovaError, parse, sandboxConfigSchema, type SandboxConfig } from '@novasandbox/protocol';
+import { isNovaError, parse, resizeSchema, sandboxConfigSchema, type SandboxConfig } from '@novasandbox/protocol';
 import { configOfVmConfig, infoOfVm, statsOfMetrics, type Vm } from '@novasandbox/protocol/api';
 import { createVmOf } from './create-vm.ts';
 import { untilExited } from './exited.ts';
 import type { HttpClient } from './http.ts';
+import { notOverDaemon } from './remote-error.ts';
 import type { OpenSocket } from './socket.ts';
 
 const pageSize = 1000;
@@ -12,6 +13,8 @@ const graceMs = 5000;
 /** A start may have to make a snapshot first: it ends when it ends, or when the caller gives up. */
 const unlimited = 0;
 const stopMs = 60_000;
+/** The guest has to take what it is given. */
+const resizeMs = 60_000;
 
 /** Sandboxes over the daemon. */
 export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket): SandboxService {
@@ -74,6 +77,15 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
         rootReadOnly: info.root_read_only,
       };
     },
+    async resize(ref, to, context) {
+      const { vcpus, memoryMb } = parse(resizeSchema, to, 'size');
+      const body = { vcpus, memory_mb: memoryMb };
+      await http.call('setVmResources', { id: ref }, { body, signal: context?.signal, timeoutMs: resizeMs });
+      return get(ref);
+    },
+    // Files of this host mean nothing on the daemon's.
+    addDrive: () => Promise.reject(notOverDaemon('addDrive')),
+    removeDrive: () => Promise.reject(notOverDaemon('removeDrive')),
     exited: (ref, context) => untilExited(openSocket, get, ref, context?.signal),
   };
 }

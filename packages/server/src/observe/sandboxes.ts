@@ -37,6 +37,12 @@ export function observedSandboxes(observation: Observation): SandboxService {
     },
     pause: (ref) => changing('pause', () => sandboxes.pause(ref)),
     resume: (ref) => changing('resume', () => sandboxes.resume(ref)),
+    async resize(ref, to, context) {
+      const { id, vcpus, memoryMb } = await sandboxes.get(ref);
+      const wanted = { vcpus: to.vcpus ?? vcpus, memoryMb: to.memoryMb ?? memoryMb };
+      await limits.check({ ...wanted, enableNetwork: false });
+      return changing('resize', () => sandboxes.resize(id, to, context));
+    },
     async remove(ref, options) {
       const id = await roster.idOf(ref);
       await timed(observation, 'vm', 'delete', () => sandboxes.remove(ref, options));

@@ -1,6 +1,6 @@
 import { metricsOf, vmConfigOf, vmOf } from '@novasandbox/protocol/api';
 import type { DaemonContext } from '../daemon-context.ts';
-import { createVm, debugVm, limitsOf, restartVm, validateVm } from '../vms/operations.ts';
+import { createVm, debugVm, limitsOf, resourcesOf, restartVm, validateVm } from '../vms/operations.ts';
 import { pageOfVms } from '../vms/page.ts';
 import type { JsonHandlers } from './call.ts';
 
@@ -26,6 +26,7 @@ export function vmHandlers(
   | 'getVmMetrics'
   | 'getVmMetricsHistory'
   | 'getVmResources'
+  | 'setVmResources'
   | 'getVmLimits'
   | 'getVmLogs'
   | 'getVmDebug'
@@ -58,9 +59,10 @@ export function vmHandlers(
       const sinceMs = query.since === undefined ? 0 : Date.parse(query.since);
       return { metrics: context.measurements.history(id, { sinceMs, limit: query.limit }) };
     },
-    async getVmResources({ params }) {
-      const { vcpus, memoryMb, diskSizeMb } = await sandboxes.get(params.id);
-      return { vcpus, memory_mb: memoryMb, disk_mb: diskSizeMb };
+    getVmResources: async ({ params }) => resourcesOf(await sandboxes.get(params.id)),
+    async setVmResources({ params, body, signal }) {
+      const to = { vcpus: body.vcpus, memoryMb: body.memory_mb };
+      return resourcesOf(await sandboxes.resize(params.id, to, { signal }));
     },
     getVmLimits: ({ params }) => limitsOf(context, params.id),
     getVmLogs: ({ params, query }) => sandboxes.logs(params.id, { bytes: query.bytes }),

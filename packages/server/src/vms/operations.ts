@@ -1,4 +1,4 @@
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { configOfCreateVm, vmOf, type CreateVm, type Vm } from '@novasandbox/protocol/api';
 import type { DaemonContext } from '../daemon-context.ts';
 
@@ -41,6 +41,12 @@ export async function restartVm(
   await engine.sandboxes.stop(before.id, { force: how.force, graceMs: Math.round(how.timeout_seconds * 1000) });
   return vmOf(await engine.sandboxes.start(before.id, { signal }));
 }
+
+export const resourcesOf = ({ vcpus, memoryMb, diskSizeMb }: SandboxInfo) => ({
+  vcpus,
+  memory_mb: memoryMb,
+  disk_mb: diskSizeMb,
+});
 
 export async function limitsOf({ engine, idle }: DaemonContext, ref: string) {
   const info = await engine.sandboxes.get(ref);

@@ -67,9 +67,9 @@ export function cloneConfig(made: VmConfig, spec: MachineSpec, landlock: boolean
     payload: payload.firmware === undefined ? { kernel: kernelLink(spec) } : payload,
     disks: disks.map((disk, index) => {
       const drive = spec.drives[index];
-      return drive === undefined ? disk : { ...disk, ...diskConfig(disk.id, drive) };
+      return drive === undefined ? disk : { ...disk, rate_limiter_config: undefined, ...diskConfig(disk.id, drive) };
     }),
-    net: net.map((each, index) => ({ ...each, ...wanted[index] })),
+    net: net.map((each, index) => ({ ...each, rate_limiter_config: undefined, ...wanted[index] })),
     vsock: { ...made.vsock, socket: socketPath(spec.socketDirectory, vsockSocket) },
     landlock_enable: landlock,
     ...(landlock ? { landlock_rules: landlockRules(spec) } : {}),
@@ -127,6 +127,8 @@ function commandLine(spec: MachineSpec): string {
     'loglevel=5',
     'random.trust_cpu=on',
     'mitigations=off',
+    // Memory that is added later is in use at once.
+    'memhp_default_state=online',
     `nova.channel=vsock:${agentPort}`,
     ...spec.kernelArguments,
   ].join(' ');
