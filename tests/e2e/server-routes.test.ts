@@ -326,6 +326,15 @@ test('Idempotency-Key: done once, answered twice', async () => {
   assert.equal((await run()).body.stdout.trim(), '1');
   assert.equal((await run()).body.stdout.trim(), '1');
   await server.call('DELETE', '/vms/once');
+
+  const e2b = (timeout: number) =>
+    server.call('POST', '//sandboxes', { body: { templateID: 'base', timeout }, headers: { 'idempotency-key': 'e2b' } });
+  const [made, replayed] = [await e2b(60), await e2b(60)];
+  assert.deepEqual([made.status, replayed.status], [201, 201]);
+  assert.equal(replayed.headers.get('idempotency-replayed'), 'true');
+  assert.deepEqual(replayed.body, made.body);
+  assert.equal((await e2b(61)).status, 409);
+  assert.equal((await server.call('DELETE', `//sandboxes/${made.body.sandboxID}`)).status, 204);
 });
 
 test('routes that are not there yet say so', async () => {

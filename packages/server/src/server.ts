@@ -73,7 +73,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
     streams: { ...guestStreams(context), ...fileStreams(context) },
     sockets: socketHandlers(context),
   });
-  await app.register(e2bControlPlane, { context });
+  await app.register(e2bControlPlane, { context, idempotency: context.idempotency });
   await app.ready();
   return { app, listeners, registered };
 }

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ByteSource } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { routes } from '@novasandbox/protocol/api';
 import type { Endpoint } from './address.ts';
-import { callerError, cancelled, connectionError, errorOfAnswer, isAborted } from './remote-error.ts';
+import { callerError, cancelled, connectionError, errorOfAnswer, isAborted, NoAnswer } from './remote-error.ts';
 import { connectionPool } from './pool.ts';
 import { pathOf, routeOf, type Operation, type Params, type Query } from './route-path.ts';
 
@@ -47,7 +48,19 @@ export function createHttp(endpoint: Endpoint): HttpClient {
     bodyTimeout: 0,
   });
 
+  /** What the daemon would not do twice is asked again, once, where the connection failed before any answer came. */
   async function send(operation: Operation, params: Params<Operation>, options: RequestOptions): Promise<Readable> {
+    if (!('idempotent' in routeOf(operation))) return sendOnce(operation, params, options);
+    const once = { ...options, headers: { ...options.headers, 'idempotency-key': randomUUID() } };
+    try {
+      return await sendOnce(operation, params, once);
+    } catch (error) {
+      if (!(error instanceof NoAnswer) || isAborted(options.signal)) throw error;
+      return await sendOnce(operation, params, once);
+    }
+  }
+
+  async function sendOnce(operation: Operation, params: Params<Operation>, options: RequestOptions): Promise<Readable> {
     const { query = {}, body, bytes, headers = {}, signal, timeoutMs = defaultTimeoutMs } = options;
     if (isAborted(signal)) throw cancelled(signal);
     const path = prefix + pathOf(operation, params, query);

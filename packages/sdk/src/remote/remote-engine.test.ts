@@ -51,6 +51,37 @@ const exit = {
   ...{ stderr_bytes: 0, user_us: 1, system_us: 2, max_rss_kb: 3, wall_us: 4 },
 };
 
+test('what must not be done twice carries a key, and is asked again once when no answer came', async () => {
+  let failures = 1;
+  await using daemon = await fakeDaemon((request, response) => {
+    if (failures-- > 0) request.socket.destroy();
+    else json(response, 201, { process_id: 7, pid: 70 });
+  });
+  const start = () => daemon.engine.exec.startDetached('box', { argv: ['true'] });
+  assert.deepEqual(await start(), { execId: 7, pid: 70 });
+  const keys = daemon.requests.map(({ headers }) => headers['idempotency-key']);
+  assert.equal(keys.length, 2);
+  assert.ok(keys[0] !== undefined && keys[0] === keys[1], String(keys));
+  await start();
+  assert.notEqual(daemon.requests[2]?.headers['idempotency-key'], keys[0]);
+
+  failures = 2;
+  await assert.rejects(start(), { code: 'server_unreachable' });
+  assert.equal(daemon.requests.length, 5);
+  failures = 1;
+  await assert.rejects(daemon.engine.exec.signal('box', 7, 9), { code: 'server_unreachable' });
+  assert.equal(daemon.requests.length, 6);
+});
+
+test('an answer, be it an error, is not asked for again', async () => {
+  await using daemon = await fakeDaemon((_request, response) =>
+    json(response, 503, { error: { code: 'shutting_down', message: 'no', hint: 'later', details: {} } }),
+  );
+  await assert.rejects(daemon.engine.sandboxes.create({}), { code: 'shutting_down' });
+  assert.equal(daemon.requests.length, 1);
+  assert.ok(daemon.requests[0]?.headers['idempotency-key']);
+});
+
 test('names become one part of a path, and the key goes along', async () => {
   await using daemon = await fakeDaemon((_request, response) => json(response, 200, { existed: true }));
   await daemon.engine.files.remove('a/b?c', '/x &y', 'root');

@@ -31,9 +31,15 @@ export function errorOfAnswer(status: number, body: string): NovaError {
 
 /** The connection could not be made, or broke off. */
 export function connectionError(where: string, error: unknown): NovaError {
-  if (error instanceof NovaError) return error;
-  const reason = error instanceof Error ? error.message || error.name : String(error);
-  return new NovaError('server_unreachable', `The daemon at ${where} cannot be reached: ${reason}.`, { cause: error });
+  return error instanceof NovaError ? error : new NoAnswer(where, error);
+}
+
+/** Nothing came from the daemon: whether it has done what it was asked for is not known. */
+export class NoAnswer extends NovaError {
+  constructor(where: string, error: unknown) {
+    const reason = error instanceof Error ? error.message || error.name : String(error);
+    super('server_unreachable', `The daemon at ${where} cannot be reached: ${reason}.`, { cause: error });
+  }
 }
 
 /** A function, because a signal changes while the type checker thinks it does not. */

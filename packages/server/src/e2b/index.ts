@@ -1,8 +1,9 @@
-import { NovaError, parse } from '@novasandbox/protocol';
+import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
 import { principalOf } from '../http/hooks.ts';
+import type { Idempotency } from '../idempotency/idempotency.ts';
 import { startAutoPause } from './auto-pause.ts';
 import { createSandbox } from './create.ts';
 import { sendE2bError } from './errors.ts';
@@ -28,10 +29,11 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface E2bOptions {
   readonly context: ServerContext;
+  readonly idempotency: Idempotency;
 }
 
 /** The control plane of E2B's API: what its unmodified clients call to make, find and end sandboxes. */
-export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context }) => {
+export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency }) => {
   const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
     for (const url of urls)
       app.route({ method, url, config: { permission, operation: `e2b.${operation}` }, handler: guarded(handler) });
@@ -56,9 +58,23 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
-    const info = await createSandbox(context, parse(createSchema, request.body ?? {}, 'sandbox'), gone.signal);
+    const body = parse(createSchema, request.body ?? {}, 'sandbox');
+    const principal = principalOf(request);
+    const key = request.headers['idempotency-key'];
+    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone.signal);
+    let info: SandboxInfo;
+    if (typeof key === 'string') {
+      // The sandbox is kept, not the answer: that holds its token, which is not stored.
+      const work = async () => ({ status: 201, body: JSON.stringify(await create()) });
+      const asked = { principal: principal.name, operation: 'e2b.create', key, content: body };
+      const kept = await idempotency.answer(asked, work);
+      if (kept.replayed) void reply.header('idempotency-replayed', 'true');
+      info = JSON.parse(kept.body) as SandboxInfo;
+    } else {
+      info = await create();
+    }
     void reply.code(201);
-    return sandboxBody(context, info, principalOf(request));
+    return sandboxBody(context, info, principal);
   });
 
   const list =

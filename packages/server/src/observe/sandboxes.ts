@@ -1,5 +1,5 @@
 import type { SandboxService } from '@novasandbox/engine';
-import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { NovaError, toNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { timed, type Observation } from './observation.ts';
 
 export function observedSandboxes(observation: Observation): SandboxService {
@@ -16,7 +16,12 @@ export function observedSandboxes(observation: Observation): SandboxService {
       await limits.check(config);
       using _place = limits.reserve();
       try {
-        return await changing('create', () => sandboxes.create(config, context));
+        const info = await changing('create', () => sandboxes.create(config, context));
+        // Nobody would learn of it.
+        if (context?.signal?.aborted !== true) return info;
+        await sandboxes.remove(info.id, { force: true });
+        roster.gone(info.id);
+        throw new NovaError('cancelled', 'The client has gone; what it asked for was undone.');
       } catch (error) {
         const { code, message } = toNovaError(error);
         events.emit('vm.failed', null, { name: config.name ?? null, code, message });
