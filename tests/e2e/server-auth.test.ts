@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { rolePermissions, roleSchema, routes, type Role, type Route } from '@novasandbox/protocol/api';
+import { WebSocket } from 'ws';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 let server: ServerUnderTest;
@@ -163,4 +165,34 @@ test('limits: requests of a principal, wrong credentials of an address, CORS onl
   assert.equal(other.headers.get('access-control-allow-origin'), null);
   const none = await server.call('GET', '//health', { headers: { origin: 'https://app.example' } });
   assert.equal(none.headers.get('access-control-allow-origin'), null);
+});
+
+test('a ticket opens one WebSocket, as whoever asked for it, and nothing else', async () => {
+  const ticketFor = async (key: string): Promise<string> => {
+    const made = await server.call('POST', '/auth/ws-ticket', { key });
+    assert.equal(made.status, 201);
+    assert.equal(made.body.expires_in, 30);
+    return made.body.ticket;
+  };
+  const open = async (path: string, headers: Record<string, string> = {}): Promise<number> => {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1${path}`, { headers });
+    socket.on('error', () => undefined);
+    const refused = once(socket, 'unexpected-response').then(([, response]) => response.statusCode as number);
+    const status = await Promise.race([once(socket, 'open').then(() => 101), refused]);
+    socket.terminate();
+    return status;
+  };
+  assert.equal((await server.call('POST', '/auth/ws-ticket', { key: null })).status, 401);
+  const ticket = await ticketFor(keys.readonly);
+  // Asking with it for what is no WebSocket neither works nor uses it up.
+  assert.equal((await server.call('GET', `/vms?ticket=${ticket}`, { key: null })).status, 401);
+  assert.equal(await open(`/system/events?ticket=${ticket}`), 101);
+  assert.equal(await open(`/system/events?ticket=${ticket}`), 401);
+  assert.equal(await open('/system/events?ticket=x'), 401);
+  assert.equal(await open('/system/events'), 401);
+  // A reader may read, and runs nothing; the ticket is used up by being refused.
+  const weak = await ticketFor(keys.readonly);
+  assert.equal(await open(`/vms/nobody/shell?ticket=${weak}`), 403);
+  assert.equal(await open(`/system/events?ticket=${weak}`), 401);
+  for (const used of [ticket, weak]) assert.ok(!server.said().includes(used));
 });

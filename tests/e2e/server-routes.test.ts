@@ -328,7 +328,10 @@ test('Idempotency-Key: done once, answered twice', async () => {
   await server.call('DELETE', '/vms/once');
 
   const e2b = (timeout: number) =>
-    server.call('POST', '//sandboxes', { body: { templateID: 'base', timeout }, headers: { 'idempotency-key': 'e2b' } });
+    server.call('POST', '//sandboxes', {
+      body: { templateID: 'base', timeout },
+      headers: { 'idempotency-key': 'e2b' },
+    });
   const [made, replayed] = [await e2b(60), await e2b(60)];
   assert.deepEqual([made.status, replayed.status], [201, 201]);
   assert.equal(replayed.headers.get('idempotency-replayed'), 'true');

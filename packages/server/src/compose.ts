@@ -5,6 +5,7 @@ import { createAuth } from './auth/auth.ts';
 import { createKeys } from './auth/keys.ts';
 import { createLockout } from './auth/lockout.ts';
 import { newSecret, secretFile, writeSecret } from './auth/secrets.ts';
+import { createTickets } from './auth/tickets.ts';
 import { createUsers } from './auth/users.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
@@ -89,6 +90,7 @@ export function createDaemonContext({
     tracing,
     keys,
     users,
+    tickets: createTickets(),
     auth: createAuth(keys, users, secret),
     events,
     activity,

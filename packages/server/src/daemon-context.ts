@@ -1,5 +1,6 @@
 import type { Engine, Layout } from '@novasandbox/engine';
 import type { Keys } from './auth/keys.ts';
+import type { Tickets } from './auth/tickets.ts';
 import type { Users } from './auth/users.ts';
 import type { ServerContext } from './context.ts';
 import type { Idempotency } from './idempotency/idempotency.ts';
@@ -18,6 +19,7 @@ export interface DaemonContext extends ServerContext {
   readonly store: ServerStore;
   readonly keys: Keys;
   readonly users: Users;
+  readonly tickets: Tickets;
   readonly idle: Idle;
   readonly roster: Roster;
   readonly limits: Limits;

@@ -10,7 +10,7 @@ export function createLog({ monitoring }: ServerConfig): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       redact: {
-        paths: ['key', 'password', 'token', 'authorization', 'env', 'environment'].flatMap((name) => [
+        paths: ['key', 'password', 'token', 'ticket', 'authorization', 'env', 'environment'].flatMap((name) => [
           name,
           `*.${name}`,
         ]),

@@ -123,6 +123,10 @@ export const loggedInSchema = z.object({
   token_type: z.literal('bearer'),
   expires_in: z.int(),
 });
+export const socketTicketSchema = z.object({
+  ticket: z.string(),
+  expires_in: z.int(),
+});
 export const whoAmISchema = z.object({
   kind: z.enum(['key', 'user', 'local']),
   name: z.string(),

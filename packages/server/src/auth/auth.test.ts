@@ -6,11 +6,12 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import { openServerStore } from '../store/server-store.ts';
-import { createAuth } from './auth.ts';
+import { createAuth, localPrincipal } from './auth.ts';
 import { createKeys } from './keys.ts';
 import { createLockout } from './lockout.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
 import { matches, newSecret, secretFile } from './secrets.ts';
+import { createTickets } from './tickets.ts';
 import { createUsers } from './users.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-auth-'));
@@ -110,6 +111,22 @@ test('a store of the version before is brought up to date and keeps what it has'
   assert.equal(store.findUser('ann')?.role, 'user');
   store.putLoginFailures('a', { count: 1, lastMs: 1 });
   assert.equal(store.findLoginFailures('a')?.count, 1);
+});
+
+test('a ticket is good once and for a while; the oldest give way', () => {
+  let now = 0;
+  const tickets = createTickets(() => now);
+  const { ticket, seconds } = tickets.make(localPrincipal);
+  assert.equal(tickets.redeem(`${ticket}x`), null);
+  assert.equal(tickets.redeem(ticket), localPrincipal);
+  assert.equal(tickets.redeem(ticket), null);
+  const late = tickets.make(localPrincipal).ticket;
+  now = seconds * 1000;
+  assert.equal(tickets.redeem(late), null);
+  const first = tickets.make(localPrincipal).ticket;
+  const rest = Array.from({ length: 10_000 }, () => tickets.make(localPrincipal).ticket);
+  assert.equal(tickets.redeem(first), null);
+  assert.equal(tickets.redeem(rest[0] ?? ''), localPrincipal);
 });
 
 test('every wrong credential is refused in the same words', async () => {

@@ -50,7 +50,7 @@ export interface Registered {
 /** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
 export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): readonly Registered[] {
   const registered: Registered[] = [];
-  const { auth, config, metrics, log, tracing } = context;
+  const { auth, config, metrics, log, tickets, tracing } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
   const bodyMs = config.server.body_timeout_seconds * 1000;
   const failures = createRateLimit(config.security.failed_auth_per_minute);
@@ -87,11 +87,13 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   });
 
   const authenticate = async (request: FastifyRequest): Promise<Principal> => {
-    if (credentialOf(request.headers) === null && listeners.isLocal(request.raw)) return localPrincipal;
+    const none = credentialOf(request.headers) === null;
+    if (none && listeners.isLocal(request.raw)) return localPrincipal;
     const from = failures.peek(request.ip);
     if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
     try {
-      const principal = await auth.authenticate(request.headers);
+      const ticket = none ? ticketOf(request) : null;
+      const principal = (ticket === null ? null : tickets.redeem(ticket)) ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
       return principal;
     } catch (error) {
@@ -146,6 +148,13 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     return sendError(request, reply, error);
   });
   return registered;
+}
+
+/** Of WebSockets alone: elsewhere a ticket in an address would be a credential in an address. */
+function ticketOf({ headers, query }: FastifyRequest): string | null {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return null;
+  const { ticket } = query as Record<string, unknown>;
+  return typeof ticket === 'string' ? ticket : null;
 }
 
 function limited(state: RateLimitState, message: string): NovaError {

@@ -66,7 +66,20 @@ const pathParameters = ({ path }: Route): Json[] =>
     schema: schemaOf(paramSchemas[name as keyof typeof paramSchemas], 'input'),
   }));
 
-function queryParameters({ query }: Route): Json[] {
+const ticketParameter: Json = {
+  name: 'ticket',
+  in: 'query',
+  required: false,
+  description: 'From createSocketTicket, in place of credentials in headers.',
+  schema: { type: 'string' },
+};
+
+function queryParameters({ query, responseType, missing }: Route): Json[] {
+  const ticket = responseType === 'websocket' && missing === undefined ? [ticketParameter] : [];
+  return [...ownQueryParameters(query), ...ticket];
+}
+
+function ownQueryParameters(query: Route['query']): Json[] {
   if (query === undefined) return [];
   const schema = schemaOf(query, 'input') as { properties?: Record<string, Json>; required?: string[] };
   return Object.entries(schema.properties ?? {}).map(([name, property]) => ({

@@ -28,11 +28,13 @@ const userOf = ({ username, role, createdAtMs }: UserRow, lockedUntilMs: number 
 export function securityHandlers({
   users,
   keys,
+  tickets,
 }: DaemonContext): Pick<
   JsonHandlers,
   | 'login'
   | 'logout'
   | 'validateAuth'
+  | 'createSocketTicket'
   | 'listUsers'
   | 'createUser'
   | 'deleteUser'
@@ -54,6 +56,10 @@ export function securityHandlers({
     async validateAuth({ request }) {
       const { kind, name, role, permissions } = principalOf(request);
       return { kind, name, role, permissions: [...permissions] };
+    },
+    async createSocketTicket({ request }) {
+      const { ticket, seconds } = tickets.make(principalOf(request));
+      return { ticket, expires_in: seconds };
     },
     listUsers: async () => ({ users: users.list().map((user) => userOf(user, user.lockedUntilMs)) }),
     createUser: async ({ body }) => userOf(await users.add(body.username, body.password, body.role), null),

@@ -32,6 +32,15 @@ export const securityRoutes = {
     permission: 'authenticated',
     response: system.whoAmISchema,
   },
+  createSocketTicket: {
+    method: 'POST',
+    path: '/auth/ws-ticket',
+    tag: 'security',
+    summary: 'A ticket for one WebSocket, given as ?ticket= by clients that can send no headers',
+    permission: 'authenticated',
+    status: 201,
+    response: system.socketTicketSchema,
+  },
   listUsers: {
     method: 'GET',
     path: '/security/users',
