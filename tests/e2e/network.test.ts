@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, before, test } from 'node:test';
-import { createNetwork, layoutAt, openSlotRegistry, processesNaming } from '@novasandbox/engine';
+import { layoutAt, openNetwork, processesNaming } from '@novasandbox/engine';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { makeInternet, metadataAddress, type Internet } from '../support/internet.ts';
 import { networkNamespaceOf, slotAddressOf, whyNoSlots } from '../support/slots.ts';
@@ -147,13 +147,7 @@ test('a VMM that was killed, and whoever made it, leave no slot once an engine s
   assert.ok(slotAddressOf(layout, box.id) !== null);
   for (const { pid } of processesNaming(layout.sockets(box.id))) process.kill(pid, 'SIGKILL');
   // As another process would, of whatever state folder.
-  await using network = createNetwork({
-    home: '/nonexistent',
-    registryFile: layoutAt().slotRegistryFile,
-    probeDirectory: layout.probeDirectory,
-    keep: null,
-    openRegistry: openSlotRegistry,
-  });
+  await using network = openNetwork(layoutAt());
   while (slotAddressOf(layout, box.id) !== null) await network.reclaim();
   assert.equal((await engine.sandboxes.get(box.id)).state, 'stopped');
 });

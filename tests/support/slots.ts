@@ -1,17 +1,10 @@
 import { existsSync, readlinkSync } from 'node:fs';
-import { layoutAt, createNetwork, openSlotRegistry, type Layout } from '@novasandbox/engine';
+import { layoutAt, openNetwork, openSlotRegistry, type Layout } from '@novasandbox/engine';
 import { runOnHost } from './run-on-host.ts';
 
 /** Why this host cannot make network slots, as `skip` of a test; false where it can. */
 export async function whyNoSlots(): Promise<string | false> {
-  const { slotRegistryFile, probeDirectory, home } = layoutAt();
-  await using network = createNetwork({
-    home,
-    registryFile: slotRegistryFile,
-    probeDirectory,
-    keep: null,
-    openRegistry: openSlotRegistry,
-  });
+  await using network = openNetwork(layoutAt());
   const { slots, reason } = await network.probe();
   return slots ? false : reason;
 }

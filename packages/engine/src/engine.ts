@@ -8,8 +8,9 @@ import { createQemuDriver } from './drivers/qemu/driver.ts';
 import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
-import { layoutAt, prepareLayout } from './layout.ts';
-import { createNetwork } from './network/network.ts';
+import { layoutAt, prepareLayout, type Layout } from './layout.ts';
+import { createNetwork, type NetworkOptions } from './network/network.ts';
+import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import { createLinks } from './sandbox/links.ts';
@@ -21,6 +22,12 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
+
+/** The network slots of this host, for the sandboxes of a state folder. */
+export function openNetwork(layout: Layout, keep: NetworkOptions['keep'] = null): Network {
+  const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
+  return createNetwork({ home, registryFile, probeDirectory, keep, openRegistry: openSlotRegistry });
+}
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
@@ -50,13 +57,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     openSession,
     async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
   );
-  const network = createNetwork({
-    home: layout.home,
-    registryFile: layout.slotRegistryFile,
-    probeDirectory: layout.probeDirectory,
-    keep: options.recover === true ? { slots: options.readySlots ?? 0 } : null,
-    openRegistry: openSlotRegistry,
-  });
+  const network = openNetwork(layout, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
   if (options.recover === true) await removeOrphans(context);
   await network.reclaim();

@@ -3,7 +3,7 @@ export type * from './ports/guest-agent.ts';
 export type * from './ports/network.ts';
 export type * from './ports/vmm-driver.ts';
 export { withTrace, type Trace } from './ports/trace.ts';
-export { createEngine } from './engine.ts';
+export { createEngine, openNetwork } from './engine.ts';
 export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.
@@ -19,7 +19,7 @@ export { fileMark, sha256 } from './images/stamp.ts';
 export { step } from './images/step.ts';
 export type * from './ports/image-source.ts';
 export { uniqueIdentity } from './sandbox/identity.ts';
-export { createNetwork } from './network/network.ts';
+export { whatDropsForwarded } from './network/obstacles.ts';
 export { openSlotRegistry } from './store/slot-registry.ts';
 export { loadTemplate } from './template/load.ts';
 export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';

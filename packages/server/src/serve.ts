@@ -37,7 +37,9 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   const log = options.log ?? createLog(config);
   await using undo = new AsyncDisposableStack();
   const store = undo.use(openServerStore(layout.daemon.database));
-  const engine = undo.use(await createEngine({ home: layout.home, recover: true }));
+  const engine = undo.use(
+    await createEngine({ home: layout.home, recover: true, readySlots: config.networking.ready_slots }),
+  );
   const tracing = undo.use(await openTracing(config, process.env));
   const context = createDaemonContext({ config, layout, store, engine, log, tracing });
   const server = await createServer(context);

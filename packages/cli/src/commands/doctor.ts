@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { examineHost } from '../doctor/examine-host.ts';
 import { examineEngine } from '../doctor/examine-engine.ts';
+import { examineNetwork } from '../doctor/examine-network.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { printJson } from '../render/json.ts';
 import { printable } from '../render/printable.ts';
@@ -22,8 +23,8 @@ Examples:
 }
 
 async function doctor({ fresh = false, json = false }: { readonly fresh?: boolean; readonly json?: boolean }) {
-  const [host, engine] = await Promise.all([examineHost(), examineEngine(fresh)]);
-  const findings = [...host, ...engine.findings];
+  const [host, engine, network] = await Promise.all([examineHost(), examineEngine(fresh), examineNetwork(fresh)]);
+  const findings = [...host, ...network, ...engine.findings];
   const usable = findings.every(({ state }) => state !== 'broken');
   if (json) printJson({ usable, findings, hypervisors: engine.hypervisors });
   else process.stdout.write(`${findings.map(renderFinding).join('')}\n${verdict(usable)}\n`);

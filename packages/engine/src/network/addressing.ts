@@ -12,9 +12,13 @@ export const namespaceDirectory = '/run/netns';
 
 export const linkOf = (number: number): string => `${linkPrefix}${number}`;
 export const namespaceOf = (number: number): string => `${namespacePrefix}${number}`;
-export function numberOf(namespace: string): number | null {
-  const digits = /^nova-([1-9]\d{0,4})$/.exec(namespace)?.[1];
-  return digits === undefined ? null : Number(digits);
+
+/** Null: the name is not one of ours. */
+export const numberOfLink = (link: string): number | null => numberIn(link, linkPrefix);
+export const numberOfNamespace = (namespace: string): number | null => numberIn(namespace, namespacePrefix);
+function numberIn(name: string, prefix: string): number | null {
+  const digits = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+  return /^[1-9]\d{0,4}$/.test(digits) ? Number(digits) : null;
 }
 
 /**

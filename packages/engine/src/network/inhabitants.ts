@@ -1,14 +1,18 @@
-import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, type ProcessIdentity } from '../vmm/process-identity.ts';
-import { namespaceDirectory, namespaceOf, numberOf } from './addressing.ts';
+import { namespaceDirectory, namespaceOf, numberOfLink, numberOfNamespace } from './addressing.ts';
 
-/** Numbers of the slots whose namespaces there are, whoever made them. */
-export function slotNamespaces(): number[] {
+/** Numbers of the slots of which there is a namespace or a link on this host, whoever made them. */
+export function slotsOnHost(): number[] {
+  const links = readFileSync('/proc/net/dev', 'utf8').matchAll(/^\s*(\S+):/gm);
+  const found = [...namespaces().map(numberOfNamespace), ...[...links].map(([, link = '']) => numberOfLink(link))];
+  return [...new Set(found.filter((number) => number !== null))];
+}
+
+function namespaces(): string[] {
   try {
-    return readdirSync(namespaceDirectory)
-      .map(numberOf)
-      .filter((number) => number !== null);
+    return readdirSync(namespaceDirectory);
   } catch {
     return [];
   }

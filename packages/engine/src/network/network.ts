@@ -6,7 +6,7 @@ import type { Network, NetworkProbe, PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
-import { inhabitants, slotNamespaces } from './inhabitants.ts';
+import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
 import { startRounds } from './rounds.ts';
 import { hostRulesAreThere, makeSlot, mendHostRules, openForwards, removeSlot, takeDown } from './slots.ts';
@@ -93,7 +93,6 @@ export function createNetwork(options: NetworkOptions): Network {
     await remove(sandbox);
     const ready = registry().takeReady(owner, forwards);
     if (ready !== null) {
-      fill();
       try {
         await openForwards(ready.number, forwards, signal);
       } catch (error) {
@@ -125,12 +124,12 @@ export function createNetwork(options: NetworkOptions): Network {
 
   const reclaim = async (): Promise<void> => {
     if (whyNoSlots() !== null) return;
-    // Records come before their namespaces: one that has none by now has been forgotten.
-    const namespaces = slotNamespaces();
-    if (existsSync(registryFile) || namespaces.length > 0) {
+    // Records come before what they are about: what has none by now has been forgotten.
+    const found = slotsOnHost();
+    if (existsSync(registryFile) || found.length > 0) {
       const records = registry().list();
       const known = new Set(records.map(({ number }) => number));
-      const forgotten = namespaces.filter((number) => !known.has(number));
+      const forgotten = found.filter((number) => !known.has(number));
       const abandoned = records.filter(({ holder }) => !isAlive(holder));
       const inhabited = inhabitants([...forgotten, ...abandoned.map(({ number }) => number)]);
       for (const slot of abandoned) if (!inhabited.has(slot.number)) await takeDown(registry(), slot);
@@ -144,8 +143,9 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const mend = async (): Promise<void> => {
-    if (whyNoSlots() !== null || !existsSync(registryFile) || (await hostRulesAreThere())) return;
-    mendHostRules(registry());
+    if (whyNoSlots() !== null || !existsSync(registryFile)) return;
+    // There exactly when there are slots.
+    if ((await hostRulesAreThere()) !== registry().list().length > 0) mendHostRules(registry());
   };
 
   const rounds = options.keep === null ? null : startRounds(lookAfterMs, () => reclaim().then(mend));
@@ -161,6 +161,8 @@ export function createNetwork(options: NetworkOptions): Network {
       }),
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);
+      // Not before: it would have taken its time from the sandbox in the making.
+      fill();
     },
     giveBack: (sandbox) => inTurn(sandbox, () => remove(sandbox)),
     reclaim,

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -7,8 +6,9 @@ import { throwIfAborted } from '../abort.ts';
 import { CommandFailure, runCommand } from '../images/command.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
-import { addressOf, linkOf, namespaceDirectory, namespaceOf } from './addressing.ts';
+import { addressOf, namespaceDirectory, namespaceOf } from './addressing.ts';
 import { ensureForwarding, openLink, turnOff, turnOn } from './forwarding.ts';
+import { slotsOnHost } from './inhabitants.ts';
 import { hostLinks, removal, slotLinks } from './links.ts';
 import { hostResolver } from './resolver.ts';
 import { addForwards, hostRules, lastChain, removeForwards, removeHostRules, slotRules, table } from './rules.ts';
@@ -16,7 +16,13 @@ import { addForwards, hostRules, lastChain, removeForwards, removeHostRules, slo
 /** Making slots and taking them down. Both go on from wherever one that was killed has stopped. */
 
 /** Programs that slots are made with, and the packages they come from. */
-export const programs = { ip: 'iproute2', nft: 'nftables', conntrack: 'conntrack', nsenter: 'util-linux' } as const;
+export const programs = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  conntrack: 'conntrack',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+} as const;
 
 export const tunDevice = '/dev/net/tun';
 
@@ -76,11 +82,11 @@ export function hostRulesAreThere(): Promise<boolean> {
   );
 }
 
-/** All of it anew, while nobody makes or removes a slot. */
+/** All of it anew, or none where there is no slot; nobody makes or removes one meanwhile. */
 export function mendHostRules(registry: SlotRegistry): void {
   registry.locked(() => {
     const slots = registry.list();
-    if (slots.length === 0) return;
+    if (slots.length === 0) return removeHostTraces(registry);
     const forwardingInterfaces = ensureForwarding(registry);
     const forwards = slots.map((slot) => addForwards(slot.number, slot.forwards)).join('');
     nftAtOnce(`${hostRules({ resolver: hostResolver(), forwardingInterfaces })}${forwards}`);
@@ -109,20 +115,24 @@ export async function takeDown(registry: SlotRegistry, slot: SlotRecord): Promis
 export async function removeSlot(registry: SlotRegistry, number: number): Promise<void> {
   // Forced: what is missing was removed before, or never made.
   await run('ip', ['-force', '-batch', '-'], removal(number)).catch((error: unknown) => {
-    if (existsSync(join('/sys/class/net', linkOf(number))) || existsSync(join(namespaceDirectory, namespaceOf(number))))
-      throw error;
+    if (slotsOnHost().includes(number)) throw error;
   });
-  for (const direction of ['--orig-src', '--reply-src']) {
-    // It ends with 1 when there were none.
-    await runCommand('conntrack', ['-D', direction, addressOf(number)]).catch((error: unknown) => {
-      if (!(error instanceof CommandFailure && error.exitCode === 1)) throw error;
-    });
-  }
-  registry.remove(number, () => {
-    turnOff(registry);
-    // Within the registry's transaction: whoever reserves next makes the table anew.
-    nftAtOnce(removeHostRules);
-  });
+  await Promise.all(
+    // What the guest began, and what came in by its forwarded ports.
+    ['--orig-src', '--reply-src'].map((direction) =>
+      runCommand('conntrack', ['-D', direction, addressOf(number)]).catch((error: unknown) => {
+        // It ends with 1 when there was nothing.
+        if (!(error instanceof CommandFailure && error.exitCode === 1)) throw error;
+      }),
+    ),
+  );
+  registry.remove(number, () => removeHostTraces(registry));
+}
+
+/** Under the registry's lock: whoever reserves a slot next makes the table anew. */
+function removeHostTraces(registry: SlotRegistry): void {
+  turnOff(registry);
+  nftAtOnce(removeHostRules);
 }
 
 /** For what is done under the registry's lock: a few milliseconds. */
@@ -134,7 +144,8 @@ function nftAtOnce(input: string): void {
 
 async function run(program: string, args: readonly string[], input: string, signal?: AbortSignal): Promise<void> {
   try {
-    await runCommand(program, args, { input, signal });
+    // What was begun ends with whoever began it: nothing is made behind the back of those who clear up after a process that was killed.
+    await runCommand('setpriv', ['--pdeathsig', 'KILL', program, ...args], { input, signal });
   } catch (error) {
     throwIfAborted(signal, 'while its network was made');
     if (!(error instanceof CommandFailure)) throw error;

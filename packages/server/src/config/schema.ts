@@ -39,6 +39,12 @@ const serverSchema = z.strictObject({
 
 const networkingSchema = z.strictObject({
   allow_internet: z.boolean().default(true).describe('false: VMs that ask for network are refused'),
+  ready_slots: z
+    .int()
+    .min(0)
+    .max(256)
+    .default(2)
+    .describe('Network slots kept ready for the next VMs; as root on Linux, see docs/networking.md'),
   allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
 });
 

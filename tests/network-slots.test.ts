@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openNetwork } from '@novasandbox/engine';
+import { assertNoLeaks } from './support/leaks.ts';
+import { runOnHost } from './support/run-on-host.ts';
+import { slotAddressOf, whyNoSlots } from './support/slots.ts';
+import { testHome } from './support/test-home.ts';
+
+const skip = await whyNoSlots();
+const churn = join(import.meta.dirname, '../packages/engine/src/network/testing/churn.ts');
+
+test('a slot is taken, is as it has to be, and leaves nothing when it is given back', { skip }, async () => {
+  await using home = await testHome();
+  await using network = openNetwork(home.layout);
+  const slot = await network.take('box', { forwards: [{ hostPort: 23_901, guestPort: 80 }] });
+  const { namespace, tap } = slot.machine;
+  assert.match(runOnHost(`ip -n ${namespace} -o link show ${tap}`), /tap0/);
+  assert.match(runOnHost('nft list map inet novasandbox forwards'), /23901 : 198\.18\.\d+\.\d+ \. 80/);
+  await network.giveBack('box');
+  await network.giveBack('box');
+  assert.equal(slotAddressOf(home.layout, 'box'), null);
+  await assertNoLeaks(home.layout);
+});
+
+test('an abort while a slot is made leaves nothing', { skip }, async () => {
+  await using home = await testHome();
+  await using network = openNetwork(home.layout);
+  for (const afterMs of [0, 5, 10, 20, 40]) {
+    const over = new AbortController();
+    const taking = network.take('box', { forwards: [], signal: over.signal });
+    setTimeout(() => over.abort(), afterMs);
+    await taking.then(
+      () => network.giveBack('box'),
+      (error: unknown) => assert.equal((error as { code?: string }).code, 'cancelled', String(error)),
+    );
+    await assertNoLeaks(home.layout);
+  }
+});
+
+test('ready slots are taken at once, and go with the process that kept them', { skip }, async () => {
+  await using home = await testHome();
+  {
+    await using network = openNetwork(home.layout, { slots: 2 });
+    await network.reclaim();
+    const ready = (): number =>
+      runOnHost('ip netns list')
+        .split('\n')
+        .filter((line) => line.startsWith('nova-')).length;
+    const until = performance.now() + 30_000;
+    while (ready() < 2 && performance.now() < until) await delay(20);
+    await network.take('box', { forwards: [] });
+    assert.notEqual(slotAddressOf(home.layout, 'box'), null);
+    await network.giveBack('box');
+  }
+  await assertNoLeaks(home.layout);
+});
+
+test(
+  'whoever makes and removes slots may be killed at any moment: the next one clears up',
+  { skip, timeout: 180_000 },
+  async () => {
+    await using home = await testHome();
+    // Its own; those of other processes of this host are not touched.
+    await using bystander = await testHome();
+    await using network = openNetwork(bystander.layout);
+    await network.take('bystander', { forwards: [] });
+    const address = slotAddressOf(bystander.layout, 'bystander');
+    for (let round = 0; round < 8; round += 1) {
+      const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', churn, home.home, '23902'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: home.env,
+      });
+      await once(child.stdout, 'data');
+      await delay(round * 13);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      await network.reclaim();
+      await assertNoLeaks(home.layout);
+    }
+    assert.equal(slotAddressOf(bystander.layout, 'bystander'), address);
+    await network.giveBack('bystander');
+    await assertNoLeaks(bystander.layout);
+  },
+);
