@@ -82,7 +82,7 @@ runOnHost('ip link del lan0; ip netns del lan');
 async function serverIn(namespace: string | null, address: string): Promise<AsyncDisposable> {
   const servers = new URL('./internet-servers.ts', import.meta.url).pathname;
   const enter = namespace === null ? [] : ['nsenter', `--net=/run/netns/${namespace}`];
-  const [program = '', ...args] = [...enter, process.execPath, servers, address];
+  const [program, ...args] = [...enter, process.execPath, servers, address];
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: child.stdout })) if (line === 'ready') break;
   return {
