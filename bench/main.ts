@@ -8,6 +8,7 @@ import type { Measure, Row } from './measure.ts';
 import { controls, execTrue, ping, transfer } from './measures/calls.ts';
 import { clone, coldBoot, config, prewarmed, tenAtOnce } from './measures/create.ts';
 import { density } from './measures/density.ts';
+import { driver } from './measures/driver.ts';
 import { e2b } from './measures/e2b.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { server } from './measures/server.ts';
@@ -25,6 +26,7 @@ const measures: readonly Measure[] = [
   transfer,
   command,
   agent,
+  driver,
   density,
   server,
   e2b,

@@ -3,6 +3,7 @@ import { openSession } from './agent/index.ts';
 import { typedErrors } from './boundary.ts';
 import type { EngineContext } from './context.ts';
 import { createCloudHypervisorDriver } from './drivers/cloud-hypervisor/driver.ts';
+import { createFirecrackerDriver } from './drivers/firecracker/driver.ts';
 import { createProcessDriver } from './drivers/process/driver.ts';
 import { createQemuDriver } from './drivers/qemu/driver.ts';
 import { createExecService } from './exec/service.ts';
@@ -45,6 +46,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     },
   };
   const inOrderOfPreference: readonly VmmDriver[] = [
+    createFirecrackerDriver(vmm),
     createCloudHypervisorDriver(vmm),
     createQemuDriver(vmm),
     createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),

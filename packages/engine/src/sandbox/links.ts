@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { GuestAgent, OpenSession } from '../ports/guest-agent.ts';
@@ -63,7 +64,7 @@ export function createLinks(
     const { id } = machine.record;
     const channel = await takeChannel(store, id, machine.record.channels, options.signal);
     try {
-      const stream = await machine.connect(channel, { signal: options.signal });
+      const stream = await connectWithin(machine, channel, options);
       try {
         const agent = await openSession(stream, options);
         return { agent, channel };
@@ -130,6 +131,17 @@ export function createLinks(
       await Promise.all([...held.keys()].map((id) => this.drop(id)));
     },
   };
+}
+
+/** A guest that is booting may be connected to for as long as it takes; one that should be there answers within the time limit or not at all. */
+async function connectWithin(machine: Machine, channel: number, { signal, timeoutMs }: OpenOptions): Promise<Duplex> {
+  const limit = AbortSignal.timeout(timeoutMs);
+  try {
+    return await machine.connect(channel, { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) });
+  } catch (error) {
+    if (signal?.aborted === true || !limit.aborted) throw error;
+    throw new NovaError('guest_unreachable', `The guest has not answered within ${timeoutMs} ms.`, { cause: error });
+  }
 }
 
 /** A channel nobody alive uses. Processes of this host that talk to one sandbox at once wait for each other beyond that number. */

@@ -130,6 +130,8 @@ async function make(
   await agent.quiesce({ dropCaches: false, trim: false }, { signal, timeoutMs: 60_000 });
   // The session ends at a frame boundary: clones need no flush before their first handshake.
   await agent.close();
+  // One that goes on afterwards must not write to its disk, which is part of the snapshot.
+  if (plan.driver.features.liveSnapshot) await machine.pause?.({ signal });
   await machine.snapshot?.(work, { signal });
   await machine.stop();
   await rm(machineDirectory, { recursive: true });

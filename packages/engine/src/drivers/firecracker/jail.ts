@@ -2,7 +2,7 @@ import { chmod, chown, link, mkdir, realpath, rm, symlink, writeFile } from 'nod
 import { basename, dirname, join, resolve } from 'node:path';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
-import { confine, enclose, type Enclosure } from '../../vmm/confine.ts';
+import { confine, confinedTo, enclose, type Enclosure } from '../../vmm/confine.ts';
 import { vmmLog } from '../../vmm/logs.ts';
 import { apiSocket } from './api.ts';
 
@@ -80,11 +80,12 @@ export async function makeJail(undo: AsyncDisposableStack, options: JailOptions)
 async function plainCommand(options: JailOptions, root: string): Promise<string[]> {
   const { spec, uid, groups, enclosure } = options;
   for (const { name, path } of options.files) await symlink(resolve(path), join(root, name));
-  const { network } = spec;
-  return confine(
-    { uid, groups, network: network.mode === 'tap' ? { namespace: network.namespace } : 'empty', ...enclosure },
-    [options.binary, '--id', spec.id, ...ownArguments(spec)],
-  );
+  return confine({ uid, groups, network: confinedTo(spec.network), ...enclosure }, [
+    options.binary,
+    '--id',
+    spec.id,
+    ...ownArguments(spec),
+  ]);
 }
 
 /** The jailer comes after our own limits and mounts, which it passes on; it makes the devices, the process namespace and the user. */
