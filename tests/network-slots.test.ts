@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openNetwork } from '@novasandbox/engine';
+import { layoutAt, openNetwork, openSlotRegistry, ownIdentity } from '@novasandbox/engine';
+import { eventually } from './support/eventually.ts';
 import { assertNoLeaks } from './support/leaks.ts';
 import { runOnHost } from './support/run-on-host.ts';
 import { slotAddressOf, whyNoSlots } from './support/slots.ts';
@@ -26,6 +27,13 @@ test('a slot is taken, is as it has to be, and leaves nothing when it is given b
   await assertNoLeaks(home.layout);
 });
 
+/** Numbers of those that this process keeps. */
+function readySlots(): number[] {
+  using registry = openSlotRegistry(layoutAt().slotRegistryFile, 1);
+  const own = registry.list().filter(({ state, holder }) => state === 'ready' && holder.pid === process.pid);
+  return own.map(({ number }) => number);
+}
+
 test('an abort while a slot is made leaves nothing', { skip }, async () => {
   await using home = await testHome();
   await using network = openNetwork(home.layout);
@@ -46,14 +54,14 @@ test('ready slots are taken at once, and go with the process that kept them', { 
   {
     await using network = openNetwork(home.layout, { slots: 2 });
     await network.reclaim();
-    const ready = (): number =>
-      runOnHost('ip netns list')
-        .split('\n')
-        .filter((line) => line.startsWith('nova-')).length;
-    const until = performance.now() + 30_000;
-    while (ready() < 2 && performance.now() < until) await delay(20);
-    await network.take('box', { forwards: [] });
-    assert.notEqual(slotAddressOf(home.layout, 'box'), null);
+    await eventually('two are ready', () => readySlots().length === 2, 60_000);
+    const [first, second] = readySlots();
+    const { machine } = await network.take('box', { forwards: [] });
+    assert.equal(machine.namespace, `nova-${first}`);
+    assert.deepEqual(readySlots(), [second]);
+    // Made once the sandbox has its VMM.
+    network.handTo('box', ownIdentity());
+    await eventually('two are ready again', () => readySlots().length === 2, 60_000);
     await network.giveBack('box');
   }
   await assertNoLeaks(home.layout);

@@ -62,7 +62,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const network = openNetwork(layout, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
   if (options.recover === true) await removeOrphans(context);
-  await network.reclaim();
+  // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
+  await network.reclaim().catch(() => undefined);
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
