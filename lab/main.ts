@@ -9,7 +9,8 @@ import {
   type GuestAgent,
   type ImageOptions,
 } from '@novasandbox/engine';
-import { NovaError } from '@novasandbox/protocol';
+import { limits, NovaError, parse } from '@novasandbox/protocol';
+import { z } from 'zod';
 import { checkoutIn, labDisks, nodeIn, vmmsIn } from './disks.ts';
 import { bootMachine } from './machine.ts';
 import { labParts } from './parts.ts';
@@ -24,6 +25,13 @@ export const conformanceSuite: readonly string[] = [
   '--test-concurrency=1',
   'tests/conformance/**/*.test.ts',
 ];
+
+const sizeSchema = z.object({
+  /** Its own system takes some 200 MiB. */
+  memoryMb: z.int().min(512).max(limits.maxMemoryMb),
+  /** What q35 can have. */
+  vcpus: z.int().min(1).max(255),
+});
 
 export interface LabOptions extends ImageOptions {
   readonly memoryMb: number;
@@ -42,7 +50,8 @@ export interface Lab {
  * @throws NovaError `set_up_failed` and others of what it is made of, `boot_failed`, `cancelled`
  */
 export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
-  const { memoryMb, vcpus, signal, progress } = options;
+  const { signal, progress } = options;
+  const { memoryMb, vcpus } = parse(sizeSchema, { memoryMb: options.memoryMb, vcpus: options.vcpus }, 'lab');
   if (process.arch !== 'x64' || process.platform !== 'linux')
     throw new NovaError('set_up_failed', 'The lab emulates an x86 machine for programs of an x86 Linux host.');
   const layout = layoutAt();

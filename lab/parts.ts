@@ -35,6 +35,7 @@ const hostModules = [
   'loop',
   'nf_tables',
   'nf_conntrack',
+  'nf_log_syslog',
   'nf_conntrack_netlink',
   'nft_chain_nat',
   'nft_ct',

@@ -25,8 +25,9 @@ const lockOf = (layout: Layout, name: string): string => join(layout.workDirecto
 class Running extends Error {}
 
 async function sweep(layout: Layout): Promise<void> {
-  const names = await readdir(layout.workDirectory);
-  for (const name of names.filter((each) => new RegExp(`^${prefix}\\d+$`).test(each))) {
+  for (const entry of await readdir(layout.workDirectory)) {
+    const name = new RegExp(`^(${prefix}\\d+)\\.lock$`).exec(entry)?.[1];
+    if (name === undefined) continue;
     const lock = lockOf(layout, name);
     const onWait = (): never => {
       throw new Running();

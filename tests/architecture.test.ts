@@ -236,7 +236,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: 'lab',
-    may: ['@novasandbox/protocol', '@novasandbox/engine'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod'],
     because: 'the lab is made of the parts that sandboxes are made of',
   },
   { from: 'examples', may: ['novasandbox'], because: 'examples use what users have' },

@@ -35,8 +35,8 @@ export function define(command: Command): void {
       'after',
       `
 The lab sees the checkout as it is (read-only, at /nova), this Node and its modules, Debian's QEMU, and the hypervisors that NOVA_FIRECRACKER,
-NOVA_JAILER and NOVA_CLOUD_HYPERVISOR or the PATH name. It has no network. What is written in it is gone when the command ends. The exit code
-is the command's; 125: the lab failed. The first run builds its root image.
+NOVA_JAILER and NOVA_CLOUD_HYPERVISOR name, \`nova setup\` has installed, or the PATH holds. It has no network. What is written in it is gone
+when the command ends. The exit code is the command's; 125: the lab failed. The first run builds its root image.
 
 Examples:
   nova lab
