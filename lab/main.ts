@@ -17,7 +17,7 @@ import { labParts } from './parts.ts';
 import { inRunFolder } from './run-folder.ts';
 import { findVmms, type Vmm } from './vmms.ts';
 
-/** Boot, the drivers' conformance suite, and how it is told to run: the lab needs nothing set up. */
+/** Runs the drivers' conformance suite: with Node alone, for in the lab nothing can be set up. */
 export const conformanceSuite: readonly string[] = [
   'node',
   '--disable-warning=ExperimentalWarning',
