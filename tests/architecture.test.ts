@@ -26,6 +26,7 @@ const serviceImports = [
   `${engine}/services.ts`,
   `${engine}/layout.ts`,
   `${engine}/abort.ts`,
+  `${engine}/architecture.ts`,
   `${engine}/images`,
   `${engine}/vmm`,
 ];
@@ -133,12 +134,20 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/vmm`,
-    may: ['@novasandbox/protocol', ports, `${engine}/abort.ts`],
+    may: ['@novasandbox/protocol', ports, `${engine}/abort.ts`, `${engine}/architecture.ts`],
     because: 'mechanics that drivers share know no driver and no service',
   },
   {
     from: `${engine}/drivers`,
-    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/vmm`, `${engine}/layout.ts`, `${engine}/abort.ts`],
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      ports,
+      `${engine}/vmm`,
+      `${engine}/layout.ts`,
+      `${engine}/abort.ts`,
+      `${engine}/architecture.ts`,
+    ],
     because: 'a driver holds no policy and no database',
   },
   {
@@ -148,7 +157,15 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/images`,
-    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/layout.ts`, `${engine}/abort.ts`, `${engine}/vmm`],
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      ports,
+      `${engine}/layout.ts`,
+      `${engine}/abort.ts`,
+      `${engine}/architecture.ts`,
+      `${engine}/vmm`,
+    ],
     because: 'images know no sandboxes',
   },
   {
@@ -188,6 +205,7 @@ const rules: readonly Rule[] = [
     may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/sandbox/links.ts`],
     because: 'what services share',
   },
+  { from: `${engine}/architecture.ts`, may: ['@novasandbox/protocol'], because: 'data depends on nothing' },
   { from: `${engine}/layout.ts`, may: ['@novasandbox/protocol'], because: 'paths depend on nothing' },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },

@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createFirecrackerDriver, layoutAt, type MachineSpec } from '@novasandbox/engine';
+import { createFirecrackerDriver, hostArchitecture, layoutAt, type MachineSpec } from '@novasandbox/engine';
 import { standInFor } from '../../tests/support/stand-in.ts';
 import type { Measure } from '../measure.ts';
 import { summarise } from '../statistics.ts';
@@ -36,6 +36,7 @@ export const driver: Measure = {
           sequence: round,
           directory,
           socketDirectory: layout.sockets(`driver${round}`),
+          architecture: hostArchitecture().name,
           memoryMb: 128,
           vcpus: 1,
           kernel: standIn.path,

@@ -23,7 +23,7 @@ export interface DriverUnderTest {
   readonly home: TestHome;
   readonly driver: VmmDriver;
   /** A guest that boots to its agent with nothing but an initramfs, or what stands for it. */
-  readonly guest: Pick<MachineSpec, 'kernel' | 'initramfs' | 'kernelArguments'>;
+  readonly guest: Pick<MachineSpec, 'architecture' | 'kernel' | 'initramfs' | 'kernelArguments'>;
   /** Script that launches a machine of this driver in a process of its own and prints its record (support/launch-machine.ts). */
   readonly launcher: readonly string[];
   /** Something stands for the VMM: its guests are the agent as a process. */

@@ -1,10 +1,11 @@
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { ArchitectureName, HypervisorName } from '@novasandbox/protocol';
 import {
   createCloudHypervisorDriver,
   createFirecrackerDriver,
   createImageSource,
   createProcessDriver,
   createQemuDriver,
+  hostArchitecture,
   loadTemplate,
   type CloudHypervisorOptions,
   type FirecrackerOptions,
@@ -15,25 +16,28 @@ import {
 
 export interface DriverWithGuest {
   readonly driver: VmmDriver;
-  readonly guest: Pick<MachineSpec, 'kernel' | 'initramfs' | 'kernelArguments'>;
+  readonly guest: Pick<MachineSpec, 'architecture' | 'kernel' | 'initramfs' | 'kernelArguments'>;
 }
 
 /** A driver as the engine puts it together, with the smallest guest there is: the agent in its initramfs, no disks. */
 export async function driversOf(
   layout: Layout,
   name: HypervisorName,
-  { standIn = false }: { readonly standIn?: boolean } = {},
+  {
+    standIn = false,
+    architecture = hostArchitecture().name,
+  }: { readonly standIn?: boolean; readonly architecture?: ArchitectureName } = {},
 ): Promise<DriverWithGuest> {
   const images = createImageSource(layout);
   if (name === 'process') {
     return {
       driver: createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
-      guest: { kernel: '', initramfs: '', kernelArguments: [] },
+      guest: { architecture, kernel: '', initramfs: '', kernelArguments: [] },
     };
   }
-  const kernel = await images.kernel(await loadTemplate(layout, 'base'), {});
+  const kernel = await images.kernel(await loadTemplate(layout, 'base', architecture), {});
   const initramfs = await images.initramfs(kernel, {});
-  const guest = { kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
+  const guest = { architecture, kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
   const options = {
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,

@@ -1,5 +1,6 @@
 import type { HypervisorName } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
+import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
 import type { EngineContext } from './context.ts';
 import { createCloudHypervisorDriver } from './drivers/cloud-hypervisor/driver.ts';
@@ -20,6 +21,7 @@ import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { runInGuest } from './template/run-in-guest.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
@@ -35,7 +37,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const layout = layoutAt(options.home);
   await prepareLayout(layout);
   const store = openSqliteStore(layout.storeFile);
-  const images = createImageSource(layout);
+  const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
   const vmm: DriverOptions = {
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
@@ -77,13 +79,18 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     exec: typedErrors(traced('exec', createExecService(context))),
     files: typedErrors(traced('files', createFileService(context))),
     templates: typedErrors(traced('templates', createTemplateService(context))),
-    hypervisors: ({ fresh = false, signal } = {}) =>
+    hypervisors: ({ fresh = false, signal, architecture } = {}) =>
       Promise.all(
-        inOrderOfPreference.map(async (driver) => ({
-          name: driver.name,
-          features: driver.features,
-          probe: await driver.probe({ fresh, signal }),
-        })),
+        inOrderOfPreference
+          .filter(
+            ({ features }) =>
+              architecture === undefined || architecture === hostArchitecture().name || features.foreignArchitectures,
+          )
+          .map(async (driver) => ({
+            name: driver.name,
+            features: driver.features,
+            probe: await driver.probe({ fresh, signal, architecture }),
+          })),
       ),
     close,
     [Symbol.asyncDispose]: close,

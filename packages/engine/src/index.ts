@@ -2,6 +2,7 @@ export type * from './services.ts';
 export type * from './ports/guest-agent.ts';
 export type * from './ports/network.ts';
 export type * from './ports/vmm-driver.ts';
+export { architectures, guestArchitectures, hostArchitecture, type Architecture } from './architecture.ts';
 export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine, openNetwork } from './engine.ts';
 export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';

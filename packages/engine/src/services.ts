@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type {
+  ArchitectureName,
   Change,
   DriverFeatures,
   Entry,
@@ -167,9 +168,13 @@ export interface FileService {
 export interface TemplateService {
   list(): Promise<TemplateInfo[]>;
   inspect(id: string): Promise<TemplateInfo>;
-  /** Makes what is missing: kernel, agent, root image, snapshot. `force` builds the root image anew. */
-  build(id: string, options?: { readonly force?: boolean }, context?: BuildContext): Promise<TemplateInfo>;
-  /** Removes the built image and its snapshots; template.json stays. */
+  /** Makes what is missing: kernel, agent, root image, snapshot. `force` builds the root image anew; `architecture` defaults to the host's own. */
+  build(
+    id: string,
+    options?: { readonly force?: boolean; readonly architecture?: ArchitectureName | undefined },
+    context?: BuildContext,
+  ): Promise<TemplateInfo>;
+  /** Removes the built images, for whatever processor, and their snapshots; template.json stays. */
   remove(id: string): Promise<void>;
 }
 
@@ -184,8 +189,12 @@ export interface Engine extends AsyncDisposable {
   readonly exec: ExecService;
   readonly files: FileService;
   readonly templates: TemplateService;
-  /** What each hypervisor can do on this host; `fresh` probes anew. */
-  hypervisors(options?: { readonly fresh?: boolean; readonly signal?: AbortSignal }): Promise<HypervisorReport[]>;
+  /** What each hypervisor can do on this host, for guests of its own processor or of another; `fresh` probes anew. */
+  hypervisors(options?: {
+    readonly fresh?: boolean;
+    readonly signal?: AbortSignal;
+    readonly architecture?: ArchitectureName;
+  }): Promise<HypervisorReport[]>;
   /** Ends this process's part: sessions closed, leases given back. Sandboxes run on. */
   close(): Promise<void>;
 }

@@ -17,6 +17,10 @@ export const sandboxIdSchema = z.string().regex(/^[a-z0-9]{4,40}$/);
 export const hypervisorNameSchema = z.enum(['qemu', 'firecracker', 'cloud-hypervisor', 'apple-vz', 'process']);
 export type HypervisorName = z.infer<typeof hypervisorNameSchema>;
 
+/** Processors that guests can be for, by the names Debian and OCI have for them: x86-64 and AArch64. */
+export const architectureSchema = z.enum(['amd64', 'arm64']);
+export type ArchitectureName = z.infer<typeof architectureSchema>;
+
 const absolutePath = z
   .string()
   .min(1)
@@ -134,6 +138,8 @@ export const sandboxConfigSchema = z.strictObject({
   /** Remove the sandbox as soon as it stops. */
   ephemeral: z.boolean().default(false),
   hypervisor: z.union([z.literal('auto'), hypervisorNameSchema]).default('auto'),
+  /** The processor of the guest; default: the host's own. Another one is emulated. */
+  architecture: architectureSchema.optional(),
 });
 export type SandboxConfigInput = z.input<typeof sandboxConfigSchema>;
 export type SandboxConfig = z.output<typeof sandboxConfigSchema>;
@@ -150,6 +156,7 @@ export const sandboxInfoSchema = z.object({
   state: sandboxStateSchema,
   templateId: z.string(),
   hypervisor: hypervisorNameSchema,
+  architecture: architectureSchema,
   memoryMb: z.int(),
   vcpus: z.int(),
   diskSizeMb: z.int(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limits, nameSchema } from './sandbox.ts';
+import { architectureSchema, limits, nameSchema } from './sandbox.ts';
 
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]*$/, 'must be a Debian package name');
 
@@ -60,7 +60,10 @@ export const templateInfoSchema = z.object({
   diskSizeMb: z.int(),
   user: z.string(),
   packages: z.array(z.string()),
+  /** Whether its root image is there for the host's own processor. */
   built: z.boolean(),
+  /** The processors its root image is there for. */
+  architectures: z.array(architectureSchema),
   /** Bytes on disk of the root image, where built. */
   sizeBytes: z.number().nullable(),
   snapshots: z.int(),

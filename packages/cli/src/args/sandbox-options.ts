@@ -28,6 +28,7 @@ export interface SandboxOptions {
   readonly kernelArgs?: string;
   readonly maxProcesses?: number;
   readonly bootTimeout?: number;
+  readonly arch?: NonNullable<SandboxConfigInput['architecture']>;
   readonly hypervisor?: NonNullable<SandboxConfigInput['hypervisor']>;
 }
 
@@ -56,6 +57,7 @@ export function addSandboxOptions(command: Command): Command {
     .option('--kernel-args <words>', 'words for the kernel command line')
     .option('--max-processes <count>', 'most processes and threads in the guest', parseWholeNumber)
     .option('--boot-timeout <time>', 'how long the start may take', parseDuration)
+    .addOption(architectureOption())
     .addOption(
       new Option('--hypervisor <name>', 'hypervisor to use').choices([
         'auto',
@@ -68,10 +70,15 @@ export function addSandboxOptions(command: Command): Command {
     );
 }
 
+/** The processor of guests. */
+export function architectureOption(): Option {
+  return new Option('--arch <name>', "processor of the guest (default: the host's own)").choices(['amd64', 'arm64']);
+}
+
 /** The config that the options describe; what was not given is left to the defaults. */
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
   const { template, name, label, memory, vcpus, disk, env, envFile, user, ttl, port, readOnly, drive } = options;
-  const { rootfs, kernelArgs, maxProcesses, bootTimeout, hypervisor } = options;
+  const { rootfs, kernelArgs, maxProcesses, bootTimeout, hypervisor, arch } = options;
   const config = {
     templateId: template,
     name,
@@ -92,6 +99,7 @@ export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
     maxProcesses,
     bootTimeoutMs: bootTimeout,
     hypervisor,
+    architecture: arch,
   };
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { TemplateInfo } from '@novasandbox/protocol';
+import type { ArchitectureName, TemplateInfo } from '@novasandbox/protocol';
+import { architectureOption } from '../args/sandbox-options.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { printJson } from '../render/json.ts';
@@ -8,6 +9,7 @@ import { bytesOf, mebibytesOf } from '../render/quantity.ts';
 import { renderTable } from '../render/table.ts';
 
 interface BuildOptions {
+  readonly arch?: ArchitectureName;
   readonly force?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -32,6 +34,7 @@ Examples:
     .description('Make what a template needs: kernel, agent, root image, snapshot. What is there is kept.')
     .argument('<template>', 'id of the template')
     .option('-f, --force', 'build the root image anew')
+    .addOption(architectureOption())
     .option('-q, --quiet', 'no progress')
     .option('--json', 'print all about the template as JSON')
     .addHelpText('after', '\nExample:\n  nova template build --force base')
@@ -65,7 +68,7 @@ function toRow(template: TemplateInfo): string[] {
   return [
     template.id,
     template.source,
-    template.built ? 'yes' : 'no',
+    template.architectures.length > 0 ? template.architectures.join(', ') : 'no',
     template.sizeBytes === null ? '-' : bytesOf(template.sizeBytes),
     String(template.snapshots),
     mebibytesOf(template.memoryMb),
@@ -75,13 +78,13 @@ function toRow(template: TemplateInfo): string[] {
   ];
 }
 
-async function build(id: string, { force = false, quiet = false, json = false }: BuildOptions): Promise<void> {
+async function build(id: string, { force = false, quiet = false, json = false, arch }: BuildOptions): Promise<void> {
   using interrupts = new Interrupts();
   await using engine = await openEngine();
   try {
     using progress = showProgress({ quiet: quiet || json });
     const context = { signal: interrupts.signal, progress: progress.sink };
-    const built = await engine.templates.build(id, { force }, context);
+    const built = await engine.templates.build(id, { force, architecture: arch }, context);
     if (json) printJson(built);
     else process.stdout.write(`${built.id}\n`);
   } catch (error) {

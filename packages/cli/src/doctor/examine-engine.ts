@@ -1,5 +1,5 @@
-import type { HypervisorReport, VersionedVmm } from '@novasandbox/engine';
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { Engine, HypervisorReport, VersionedVmm } from '@novasandbox/engine';
+import { isNovaError, type HypervisorName } from '@novasandbox/protocol';
 import { openEngine } from '../open-engine.ts';
 import type { Finding } from './finding.ts';
 
@@ -24,7 +24,14 @@ export async function examineEngine(
   try {
     await using engine = await openEngine();
     const hypervisors = await engine.hypervisors({ fresh });
-    return { findings: [...(await examineHypervisors(hypervisors)), ...(await examineTemplates(engine))], hypervisors };
+    return {
+      findings: [
+        ...(await examineHypervisors(hypervisors)),
+        ...(await examineForeign(engine, fresh)),
+        ...(await examineTemplates(engine)),
+      ],
+      hypervisors,
+    };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     const remedy = error instanceof Error && 'hint' in error ? String(error.hint) : undefined;
@@ -63,7 +70,29 @@ async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Fin
   };
 }
 
-async function examineTemplates(engine: Awaited<ReturnType<typeof openEngine>>): Promise<Finding[]> {
+/** What emulates guests of other processors. None of it is needed for those of this one. */
+async function examineForeign(engine: Engine, fresh: boolean): Promise<Finding[]> {
+  const { guestArchitectures } = await import('@novasandbox/engine');
+  const findings: Finding[] = [];
+  for (const { name: architecture, qemu } of guestArchitectures().slice(1)) {
+    const reports = await engine.hypervisors({ fresh, architecture }).catch((error: unknown) => {
+      // A daemon tells about its host's own processor.
+      if (isNovaError(error, 'feature_unsupported')) return [];
+      throw error;
+    });
+    for (const { name, probe } of reports) {
+      findings.push({
+        state: probe.available ? 'fine' : 'note',
+        subject: `${name}, ${architecture}`,
+        detail: probe.available ? `${probe.version}, ${probe.accelerator}: ${probe.reason}` : probe.reason,
+        remedy: probe.available ? undefined : `sudo apt-get install ${qemu.package} (Debian, Ubuntu)`,
+      });
+    }
+  }
+  return findings;
+}
+
+async function examineTemplates(engine: Engine): Promise<Finding[]> {
   const templates = await engine.templates.list();
   const built = templates.filter((template) => template.built).map(({ id }) => id);
   return [

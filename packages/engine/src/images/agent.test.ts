@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
+import { hostArchitecture } from '../architecture.ts';
 import { guestAgent } from './agent.ts';
 import { scratchFolder, type Scratch } from './testing/scratch.ts';
 
@@ -35,15 +36,15 @@ test('the agent is built once for the same sources, whatever their times', async
   await using scratch = await scratchFolder();
   const source = await crate(scratch);
   const builds = await cargo(scratch);
-  const first = await guestAgent(scratch.layout, {}, source);
+  const first = await guestAgent(scratch.layout, hostArchitecture(), {}, source);
   assert.equal(await readFile(first.path, 'utf8'), 'fn main() {}\n');
-  assert.deepEqual(await guestAgent(scratch.layout, {}, source), first);
+  assert.deepEqual(await guestAgent(scratch.layout, hostArchitecture(), {}, source), first);
   await utimes(join(source, 'src/main.rs'), 1, 1);
-  assert.deepEqual(await guestAgent(scratch.layout, {}, source), first);
+  assert.deepEqual(await guestAgent(scratch.layout, hostArchitecture(), {}, source), first);
   assert.equal(await builds(), 1);
 
   await writeFile(join(source, 'src/main.rs'), 'fn main() { }\n');
-  const second = await guestAgent(scratch.layout, {}, source);
+  const second = await guestAgent(scratch.layout, hostArchitecture(), {}, source);
   assert.notEqual(second.digest, first.digest);
   assert.equal(await builds(), 2);
   assert.deepEqual(await readdir(scratch.layout.workDirectory), []);
@@ -53,7 +54,7 @@ test('calls at once build it once', async () => {
   await using scratch = await scratchFolder();
   const source = await crate(scratch);
   const builds = await cargo(scratch);
-  const made = await Promise.all([1, 2, 3].map(() => guestAgent(scratch.layout, {}, source)));
+  const made = await Promise.all([1, 2, 3].map(() => guestAgent(scratch.layout, hostArchitecture(), {}, source)));
   assert.equal(new Set(made.map(({ path }) => path)).size, 1);
   assert.equal(await builds(), 1);
 });
@@ -62,7 +63,7 @@ test('what is wrong is said: old Rust, no Rust, broken sources, no sources', asy
   await using scratch = await scratchFolder();
   const source = await crate(scratch);
   const fails = async (pattern: RegExp): Promise<void> => {
-    await assert.rejects(guestAgent(scratch.layout, {}, source), (error) => {
+    await assert.rejects(guestAgent(scratch.layout, hostArchitecture(), {}, source), (error) => {
       assert.ok(isNovaError(error, 'set_up_failed'));
       assert.match(error.message, pattern);
       return true;
@@ -76,7 +77,7 @@ test('what is wrong is said: old Rust, no Rust, broken sources, no sources', asy
   await writeFile(join(source, 'src/main.rs'), 'broken');
   await fails(/E0425.*cannot find value/);
   await assert.rejects(
-    guestAgent(scratch.layout, {}, join(scratch.folder, 'missing')),
+    guestAgent(scratch.layout, hostArchitecture(), {}, join(scratch.folder, 'missing')),
     (error) => isNovaError(error, 'set_up_failed') && /sources/.test(error.message),
   );
 });

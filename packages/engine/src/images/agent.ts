@@ -2,10 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { chmod, copyFile, readFile, rm } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
+import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { repositoryRoot, type Layout } from '../layout.ts';
 import type { ImageOptions } from '../ports/image-source.ts';
-import { hostArchitecture } from './architecture.ts';
 import { CommandFailure, runCommand } from './command.ts';
+import { crossBuildAgent } from './cross-agent.ts';
 import { withLock } from './lock.ts';
 import { flush, publish } from './publish.ts';
 import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
@@ -23,23 +24,35 @@ const binaryName = 'nova-agent';
  * The guest agent, built from the sources of this checkout when there is no binary of just these sources. That they are unchanged is judged by
  * their sizes and times first, so that the usual call reads no source.
  */
-export async function guestAgent(layout: Layout, options: ImageOptions, source = agentSource): Promise<AgentBinary> {
+export async function guestAgent(
+  layout: Layout,
+  architecture: Architecture,
+  options: ImageOptions,
+  source = agentSource,
+): Promise<AgentBinary> {
   const files = sourceFiles(source);
-  const mark = sha256([hostArchitecture().debian, ...files.map((file) => `${file} ${fileMark(file)}`)].join('\n'));
-  const stamp = layout.agent(`of${sha256(source).slice(0, 32)}`);
+  const mark = sha256([architecture.name, ...files.map((file) => `${file} ${fileMark(file)}`)].join('\n'));
+  const stamp = layout.agent(`of${sha256(`${architecture.name} ${source}`).slice(0, 32)}`);
   const known = readStamp(stamp, mark);
   if (known !== null && existsSync(binaryAt(layout, known))) return { digest: known, path: binaryAt(layout, known) };
 
   return withLock(layout.agent('lock'), options, async () => {
-    const digest = await contentDigest(source, files);
+    const digest = await contentDigest(architecture, source, files);
     if (!existsSync(binaryAt(layout, digest))) {
       await step(options.progress, 'agent', 'Guest agent', (update) =>
         publish(layout, 'agent', async (work) => {
-          const built = await build(layout, source, update, options.signal);
-          await copyFile(built, join(work, binaryName));
-          await chmod(join(work, binaryName), 0o755);
-          await flush(join(work, binaryName));
-          if ((await contentDigest(source, files)) !== digest) {
+          const binary = join(work, binaryName);
+          if (architecture === hostArchitecture()) {
+            await copyFile(await build(layout, source, update, options.signal), binary);
+          } else {
+            await requireRust(source, options.signal);
+            const log = layout.agent(`buildlog${architecture.name}`);
+            await rm(log, { force: true });
+            await crossBuildAgent(architecture, { source, files, work, log, binary }, update, options.signal);
+          }
+          await chmod(binary, 0o755);
+          await flush(binary);
+          if ((await contentDigest(architecture, source, files)) !== digest) {
             throw new NovaError('set_up_failed', `The sources in ${source} changed while the guest agent was built.`);
           }
           return layout.agent(digest);
@@ -74,11 +87,11 @@ function sourceFiles(source: string): string[] {
   return files;
 }
 
-async function contentDigest(source: string, files: readonly string[]): Promise<string> {
+async function contentDigest(architecture: Architecture, source: string, files: readonly string[]): Promise<string> {
   const parts = await Promise.all(
     files.map(async (file) => `${relative(source, file)} ${sha256(await readFile(file))}`),
   );
-  return sha256([hostArchitecture().debian, ...parts].join('\n'));
+  return sha256([architecture.name, ...parts].join('\n'));
 }
 
 async function build(

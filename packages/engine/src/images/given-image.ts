@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
 import { flush } from './publish.ts';
@@ -13,8 +13,8 @@ import { step } from './step.ts';
 const kernelFile = 'vmlinux';
 
 /** The digest of a ready-made image as it was when it was last taken over; null where it has changed since, or never was. */
-export function givenImageDigest(layout: Layout, image: string): string | null {
-  return existsSync(image) ? readStamp(stampFile(layout, image), fileMark(image)) : null;
+export function givenImageDigest(layout: Layout, architecture: ArchitectureName, image: string): string | null {
+  return existsSync(image) ? readStamp(stampFile(layout, architecture, image), fileMark(image)) : null;
 }
 
 /**
@@ -67,7 +67,7 @@ export async function givenImage(
       sha256: digest,
       packages: {},
     } satisfies Manifest);
-    await writeStamp(stampFile(layout, image), mark, digest);
+    await writeStamp(stampFile(layout, template.architecture, image), mark, digest);
     return digest;
   });
 }
@@ -85,4 +85,5 @@ export async function fileSystemOf(path: string): Promise<GuestFileSystem | null
   return null;
 }
 
-const stampFile = (layout: Layout, image: string): string => layout.rootfs(`of${sha256(image).slice(0, 32)}`);
+const stampFile = (layout: Layout, architecture: ArchitectureName, image: string): string =>
+  layout.rootfs(`of${sha256(`${architecture} ${image}`).slice(0, 32)}`);

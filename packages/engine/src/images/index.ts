@@ -1,5 +1,7 @@
+import { NovaError } from '@novasandbox/protocol';
+import { architectures, hostArchitecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
-import type { ImageSource } from '../ports/image-source.ts';
+import type { ImageSource, RunInGuest } from '../ports/image-source.ts';
 import { guestAgent } from './agent.ts';
 import { guestInitramfs } from './initramfs.ts';
 import { guestKernel } from './kernel.ts';
@@ -8,14 +10,21 @@ import { builtRootImage, removeRootImage, rootImage } from './root-image.ts';
 export { makeWritableDisk, writableLabel } from './writable-disk.ts';
 export { copyExtents, copySparse, dataExtents, type Extent } from './sparse.ts';
 
-/** What guests are made of, kept below `layout.home`, made with the tools of this host when it is missing. */
-export function createImageSource(layout: Layout): ImageSource {
+/** What guests are made of, kept below `layout.home`, made with the tools of this host when it is missing; `runInGuest` where these do not suffice. */
+export function createImageSource(layout: Layout, runInGuest: RunInGuest = cannotRun): ImageSource {
   return {
     kernel: (template, options) => guestKernel(layout, template, options),
-    initramfs: async (kernel, options) => guestInitramfs(layout, kernel, await guestAgent(layout, options), options),
-    rootImage: (template, options) => rootImage(layout, template, options),
+    initramfs: async (kernel, options) =>
+      guestInitramfs(layout, kernel, await guestAgent(layout, architectures[kernel.architecture], options), options),
+    rootImage: (template, options) => rootImage(layout, template, runInGuest, options),
     builtRootImage: async (template) => builtRootImage(layout, template),
-    agent: (options) => guestAgent(layout, options),
+    agent: (options) => guestAgent(layout, hostArchitecture(), options),
     removeRootImage: (template) => removeRootImage(layout, template),
   };
 }
+
+/** Of use to those who want no root images for another processor. */
+const cannotRun: RunInGuest = ({ template }) =>
+  Promise.reject(
+    new NovaError('template_not_buildable', `Root images for ${template.architecture} are built by an engine alone.`),
+  );

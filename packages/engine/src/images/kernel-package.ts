@@ -1,19 +1,20 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import { hostArchitecture } from './architecture.ts';
+import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { CommandFailure, runCommand } from './command.ts';
-import { defaultSuite, hostSuite, publicSources } from './debian-sources.ts';
+import { defaultSuite, hostSuite, sourcesFor } from './debian-sources.ts';
 import { flush } from './publish.ts';
 import { fileDigest, sha256 } from './stamp.ts';
 import type { StepUpdate } from './step.ts';
 import { extractVmlinux, kernelDefect } from './vmlinux.ts';
 
 /**
- * Fills `work` with `vmlinux` and `modules/` of Debian's newest cloud kernel. Needs apt-get and dpkg-deb, but not root.
+ * Fills `work` with `vmlinux` and `modules/` of Debian's newest cloud kernel for that processor. Needs apt-get and dpkg-deb, but not root.
  * The digest covers both.
  */
 export async function unpackDistributionKernel(
+  architecture: Architecture,
   work: string,
   update: StepUpdate,
   signal?: AbortSignal,
@@ -21,7 +22,7 @@ export async function unpackDistributionKernel(
   const scratch = join(work, 'scratch');
   await mkdir(scratch);
   update('downloading', 0.05);
-  const archive = await downloadKernel(scratch, update, signal);
+  const archive = await downloadKernel(architecture, scratch, update, signal);
   update('unpacking', 0.5);
   const tree = join(scratch, 'tree');
   await runCommand('dpkg-deb', ['-x', archive, tree], { signal });
@@ -31,7 +32,7 @@ export async function unpackDistributionKernel(
   const release = image.slice('vmlinuz-'.length);
   update('extracting vmlinux', 0.7);
   const kernel = await extractVmlinux(await readFile(join(tree, 'boot', image)), join(scratch, 'vmlinux'), signal);
-  const defect = kernelDefect(kernel, hostArchitecture().elfMachine);
+  const defect = kernelDefect(kernel, architecture.elfMachine);
   if (defect !== null) throw new NovaError('set_up_failed', `The kernel ${release} cannot be booted: ${defect}.`);
   await writeFile(join(work, 'vmlinux'), kernel, { mode: 0o644 });
   await flush(join(work, 'vmlinux'));
@@ -43,10 +44,15 @@ export async function unpackDistributionKernel(
   return { digest, release };
 }
 
-/** The kernel's .deb below `scratch`: by the host's own apt where that is Debian's, else, or where that fails, by a private one. */
-async function downloadKernel(scratch: string, update: StepUpdate, signal?: AbortSignal): Promise<string> {
-  const meta = `linux-image-cloud-${hostArchitecture().debian}`;
-  if ((await hostSuite()) !== null) {
+/** The kernel's .deb below `scratch`: by the host's own apt where that is Debian's and knows such packages, else, or where that fails, by a private one. */
+async function downloadKernel(
+  architecture: Architecture,
+  scratch: string,
+  update: StepUpdate,
+  signal?: AbortSignal,
+): Promise<string> {
+  const meta = `linux-image-cloud-${architecture.name}`;
+  if (architecture === hostArchitecture() && (await hostSuite()) !== null) {
     try {
       return await download(meta, scratch, {}, signal);
     } catch (error) {
@@ -55,7 +61,7 @@ async function downloadKernel(scratch: string, update: StepUpdate, signal?: Abor
     }
   }
   update('reading package lists', 0.1);
-  const env = { APT_CONFIG: await privateApt(scratch) };
+  const env = { APT_CONFIG: await privateApt(architecture, scratch, signal) };
   try {
     await runCommand('apt-get', ['update'], { env, signal });
     return await download(meta, scratch, env, signal);
@@ -87,11 +93,14 @@ async function download(
 }
 
 /** An apt configuration with state, lists and sources of its own: works without root, on Debian's derivatives too. */
-async function privateApt(scratch: string): Promise<string> {
+async function privateApt(architecture: Architecture, scratch: string, signal?: AbortSignal): Promise<string> {
   const root = join(scratch, 'apt');
   await mkdir(join(root, 'state/lists/partial'), { recursive: true });
   await mkdir(join(root, 'cache/archives/partial'), { recursive: true });
-  await writeFile(join(root, 'sources.list'), `${publicSources((await hostSuite()) ?? defaultSuite).join('\n')}\n`);
+  await writeFile(
+    join(root, 'sources.list'),
+    `${(await sourcesFor((await hostSuite()) ?? defaultSuite, signal)).join('\n')}\n`,
+  );
   await writeFile(join(root, 'status'), '');
   const settings = {
     'Dir::State': join(root, 'state'),
@@ -99,7 +108,8 @@ async function privateApt(scratch: string): Promise<string> {
     'Dir::Cache': join(root, 'cache'),
     'Dir::Etc::sourcelist': join(root, 'sources.list'),
     'Dir::Etc::sourceparts': '-',
-    'APT::Architecture': hostArchitecture().debian,
+    'APT::Architecture': architecture.name,
+    'APT::Architectures': architecture.name,
     'APT::Sandbox::User': '',
     'Acquire::Languages': 'none',
   };

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { z } from 'zod';
+import { architectures } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { GuestKernel, ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
-import { hostArchitecture } from './architecture.ts';
 import { unpackDistributionKernel } from './kernel-package.ts';
 import { withLock } from './lock.ts';
 import { flush, publish } from './publish.ts';
@@ -29,18 +29,23 @@ export async function guestKernel(
   template: LoadedTemplate,
   options: ImageOptions,
 ): Promise<GuestKernel> {
+  const { architecture } = template;
   const own = join(template.directory, templateKernelFile);
-  const mark = existsSync(own) ? fileMark(own) : null;
-  const record = layout.kernel(mark === null ? 'distribution' : `of${sha256(own).slice(0, 32)}`);
-
-  const known = chosen(layout, record, mark ?? distributionMark());
+  const ownMark = existsSync(own) ? fileMark(own) : null;
+  const mark = `${ownMark ?? 'distribution'} ${architecture}`;
+  const record = layout.kernel(
+    ownMark === null ? `distribution${architecture}` : `of${sha256(`${architecture} ${own}`).slice(0, 32)}`,
+  );
+  const known = chosen(layout, architecture, record, mark);
   if (known !== null) return known;
   return withLock(layout.kernel('lock'), options, async () => {
-    const madeMeanwhile = chosen(layout, record, mark ?? distributionMark());
+    const madeMeanwhile = chosen(layout, architecture, record, mark);
     if (madeMeanwhile !== null) return madeMeanwhile;
     const made =
-      mark === null ? await keepDistributionKernel(layout, options) : await keepOwnKernel(layout, template, own);
-    await writeJson(record, { mark: mark ?? distributionMark(), digest: made.digest, release: made.release });
+      ownMark === null
+        ? await keepDistributionKernel(layout, architecture, options)
+        : await keepOwnKernel(layout, template, own);
+    await writeJson(record, { mark, digest: made.digest, release: made.release });
     return made;
   });
 }
@@ -50,18 +55,18 @@ export function modulesOf(layout: Layout, kernel: GuestKernel): string {
   return join(layout.kernel(kernel.digest), 'modules');
 }
 
-function distributionMark(): string {
-  return `distribution ${hostArchitecture().debian}`;
-}
-
-function chosen(layout: Layout, record: string, mark: string): GuestKernel | null {
+function chosen(layout: Layout, architecture: ArchitectureName, record: string, mark: string): GuestKernel | null {
   const found = readJson(record, chosenSchema);
   if (found === null || found.mark !== mark) return null;
   const path = join(layout.kernel(found.digest), 'vmlinux');
-  return existsSync(path) ? { digest: found.digest, release: found.release, path } : null;
+  return existsSync(path) ? { architecture, digest: found.digest, release: found.release, path } : null;
 }
 
-async function keepDistributionKernel(layout: Layout, options: ImageOptions): Promise<GuestKernel> {
+async function keepDistributionKernel(
+  layout: Layout,
+  architecture: ArchitectureName,
+  options: ImageOptions,
+): Promise<GuestKernel> {
   if (process.platform !== 'linux') {
     throw new NovaError('set_up_failed', "The distribution's kernel can be fetched on Linux alone.", {
       hint: 'Use a template folder with its own vmlinux and rootfs.ext4.',
@@ -70,8 +75,13 @@ async function keepDistributionKernel(layout: Layout, options: ImageOptions): Pr
   return step(options.progress, 'kernel', 'Guest kernel', async (update) => {
     let kernel: GuestKernel | undefined;
     await publish(layout, 'kernel', async (work) => {
-      const { digest, release } = await unpackDistributionKernel(work, update, options.signal);
-      kernel = { digest, release, path: join(layout.kernel(digest), 'vmlinux') };
+      const { digest, release } = await unpackDistributionKernel(
+        architectures[architecture],
+        work,
+        update,
+        options.signal,
+      );
+      kernel = { architecture, digest, release, path: join(layout.kernel(digest), 'vmlinux') };
       return layout.kernel(digest);
     });
     if (kernel === undefined) throw new Error('publish makes the kernel or throws');
@@ -82,10 +92,12 @@ async function keepDistributionKernel(layout: Layout, options: ImageOptions): Pr
 async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: string): Promise<GuestKernel> {
   const content = await readFile(own);
   const release = kernelRelease(content);
-  const defect = kernelDefect(content, hostArchitecture().elfMachine) ?? (release === null ? 'it is no Linux' : null);
+  const defect =
+    kernelDefect(content, architectures[template.architecture].elfMachine) ??
+    (release === null ? 'it is no Linux' : null);
   if (release === null || defect !== null) {
     throw new NovaError('template_build_failed', `The kernel ${own} cannot be booted: ${defect}.`, {
-      hint: `Put an uncompressed kernel with CONFIG_PVH into the folder of the template "${template.template.template_id}".`,
+      hint: `Put an uncompressed kernel ${template.architecture === 'amd64' ? 'with CONFIG_PVH ' : ''}into the folder of the template "${template.template.template_id}".`,
     });
   }
   const modules = join(template.directory, templateModulesFolder);
@@ -97,5 +109,5 @@ async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: stri
     await flush(join(work, 'vmlinux'));
     return layout.kernel(digest);
   });
-  return { digest, release, path: join(layout.kernel(digest), 'vmlinux') };
+  return { architecture: template.architecture, digest, release, path: join(layout.kernel(digest), 'vmlinux') };
 }

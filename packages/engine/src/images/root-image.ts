@@ -3,8 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
-import type { ImageOptions, LoadedTemplate, RootImage } from '../ports/image-source.ts';
-import { hostArchitecture } from './architecture.ts';
+import type { ImageOptions, LoadedTemplate, RootImage, RunInGuest } from '../ports/image-source.ts';
 import { buildDebianRoot, debianRecipeVersion, type DebianSource } from './debian-root.ts';
 import { givenImage, givenImageDigest } from './given-image.ts';
 import { withLock } from './lock.ts';
@@ -22,7 +21,12 @@ export function builtRootImage(layout: Layout, template: LoadedTemplate): RootIm
  * The root image of a template, built when it is not there. Two processes that want the same one build it once.
  * @throws NovaError `template_not_buildable` for sources that cannot be built yet, `template_build_failed` with the end of the log
  */
-export async function rootImage(layout: Layout, template: LoadedTemplate, options: ImageOptions): Promise<RootImage> {
+export async function rootImage(
+  layout: Layout,
+  template: LoadedTemplate,
+  runInGuest: RunInGuest,
+  options: ImageOptions,
+): Promise<RootImage> {
   const { source, template_id: id } = template.template;
   if (source.type === 'oci') {
     throw new NovaError(
@@ -37,7 +41,7 @@ export async function rootImage(layout: Layout, template: LoadedTemplate, option
     await publish(layout, 'rootfs', async (work) => {
       const digest =
         source.type === 'debian'
-          ? await buildDebian(layout, template, source, work, options)
+          ? await buildDebian(layout, template, source, work, runInGuest, options)
           : await givenImage(layout, template, work, options);
       return layout.rootfs(digest);
     });
@@ -56,21 +60,21 @@ export async function removeRootImage(layout: Layout, template: LoadedTemplate):
 }
 
 /** What names the image: the recipe where it is built, the content where it is given. Null where that cannot be told without building. */
-function rootImageDigest(layout: Layout, { template, directory }: LoadedTemplate): string | null {
+function rootImageDigest(layout: Layout, { template, directory, architecture }: LoadedTemplate): string | null {
   const { source } = template;
   switch (source.type) {
     case 'debian':
       return sha256(
         JSON.stringify({
           version: debianRecipeVersion,
-          architecture: hostArchitecture().debian,
+          architecture,
           suite: source.suite,
           variant: source.variant,
           packages: template.packages.toSorted(),
         }),
       );
     case 'files':
-      return givenImageDigest(layout, join(directory, rootImageFiles.image));
+      return givenImageDigest(layout, architecture, join(directory, rootImageFiles.image));
     case 'oci':
       return null;
   }
@@ -89,11 +93,12 @@ async function buildDebian(
   template: LoadedTemplate,
   source: DebianSource,
   work: string,
+  runInGuest: RunInGuest,
   options: ImageOptions,
 ): Promise<string> {
   const digest = rootImageDigest(layout, template);
   if (digest === null) throw new Error('a Debian recipe has a digest');
-  await buildDebianRoot(layout, template, source, work, options);
+  await buildDebianRoot(layout, template, source, work, runInGuest, options);
   return digest;
 }
 

@@ -1,4 +1,4 @@
-import type { ProgressSink, Template } from '@novasandbox/protocol';
+import type { ArchitectureName, ProgressSink, Template } from '@novasandbox/protocol';
 
 /** The seam to what a guest is made of. Every artefact is content-addressed and immutable once made; making one twice at once is safe. */
 
@@ -8,8 +8,9 @@ export interface ImageOptions {
 }
 
 export interface GuestKernel {
+  readonly architecture: ArchitectureName;
   readonly digest: string;
-  /** Uncompressed ELF kernel, fit for a PVH boot. */
+  /** Uncompressed: an ELF file fit for a PVH boot, or arm64's Image. */
   readonly path: string;
   readonly release: string;
 }
@@ -29,7 +30,32 @@ export interface LoadedTemplate {
   readonly template: Template;
   /** Where template.json lies. */
   readonly directory: string;
+  /** The processor that its kernel and root image are for. */
+  readonly architecture: ArchitectureName;
 }
+
+/** Work that only a guest can do: with the programs of its processor. */
+export interface GuestWork {
+  /** What kernel it boots, and for which processor. */
+  readonly template: LoadedTemplate;
+  /** An image its root is; not changed. */
+  readonly system: string;
+  /** An ext4 image it finds writable at /mnt. */
+  readonly target: string;
+  /** A folder for its machine, which is made and removed. */
+  readonly directory: string;
+  /** For /bin/sh, run as root with `/mnt` as its first argument. */
+  readonly script: string;
+  /** File that receives what the script says on standard error, appended; and `onLine` each line of it. */
+  readonly log: string;
+  readonly onLine: (line: string) => void;
+}
+
+/**
+ * Boots a guest for some work and ends it. Gives what the script wrote to standard output.
+ * @throws NovaError `template_build_failed` where the script fails
+ */
+export type RunInGuest = (work: GuestWork, options: ImageOptions) => Promise<string>;
 
 export interface ImageSource {
   /** The template's own vmlinux, else the distribution's cloud kernel with its modules. */

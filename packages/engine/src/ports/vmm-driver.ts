@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { DriverFeatures, HypervisorName, ProgressSink } from '@novasandbox/protocol';
+import type { ArchitectureName, DriverFeatures, HypervisorName, ProgressSink } from '@novasandbox/protocol';
 
 /**
  * The seam to a hypervisor. A driver knows how to start, restore and end one VMM process; it holds no policy, no database and no
@@ -40,6 +40,8 @@ export interface MachineSpec {
   readonly directory: string;
   /** Short directory for Unix sockets (their paths are limited to about 104 bytes). */
   readonly socketDirectory: string;
+  /** What kernel and initramfs are for. */
+  readonly architecture: ArchitectureName;
   readonly memoryMb: number;
   readonly vcpus: number;
   readonly kernel: string;
@@ -143,6 +145,8 @@ export interface ProbeOptions {
   readonly progress?: ProgressSink | undefined;
   /** Does not believe an earlier verdict. */
   readonly fresh?: boolean;
+  /** The guests in question; default: those of the host's own processor. Another is asked about only where `foreignArchitectures` is true. */
+  readonly architecture?: ArchitectureName | undefined;
 }
 
 export interface LaunchOptions {
@@ -161,7 +165,7 @@ export interface VmmDriver {
    */
   probe(options?: ProbeOptions): Promise<DriverProbe>;
   /** What besides the spec decides whether a snapshot can be restored: VMM version, accelerator, CPU model. Part of the snapshot's key. */
-  snapshotKey(): Promise<string>;
+  snapshotKey(architecture: ArchitectureName): Promise<string>;
   /** Boots. Resolves as soon as the VMM runs (the guest boots on). After an abort or an error nothing is left but `directory`. */
   launch(spec: MachineSpec, options: LaunchOptions): Promise<Machine>;
   /** Continues a snapshot as a clone. The spec's shape must be the snapshot's. After an abort or an error nothing is left. */

@@ -181,6 +181,7 @@ function base(context: EngineContext, record: SandboxRecord, plan: SandboxPlan) 
     sequence: record.sequence,
     directory: context.layout.sandbox(record.id),
     socketDirectory: context.layout.sockets(record.id),
+    architecture: plan.template.architecture,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
   };

@@ -28,7 +28,7 @@ export async function chooseDriver(
       reasons.push(refusal.message);
       continue;
     }
-    const probe = await driver.probe(options);
+    const probe = await driver.probe({ ...options, architecture: config.architecture });
     if (probe.available) return { driver, accelerator: probe.accelerator, network: refusal };
     reasons.push(probe.reason);
   }

@@ -34,7 +34,7 @@ export async function createSandbox(
   const record = context.store.addSandbox({
     id: newSandboxId(),
     name: config.name ?? null,
-    config,
+    config: { ...config, architecture: plan.template.architecture },
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,

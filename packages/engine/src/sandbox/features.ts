@@ -1,4 +1,5 @@
 import { NovaError, type DriverFeatures, type HypervisorName, type SandboxConfig } from '@novasandbox/protocol';
+import { guestArchitecture, hostArchitecture } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 
 export type Feature = keyof DriverFeatures;
@@ -11,6 +12,7 @@ const abilities: Readonly<Partial<Record<Feature, string>>> = {
   rateLimits: 'limit rates (rateLimits)',
   resize: 'change the size of a running sandbox',
   hotplug: 'add drives to a running sandbox',
+  foreignArchitectures: "run guests for another processor than the host's (architecture)",
 };
 
 /** What a config asks of its hypervisor. */
@@ -19,6 +21,7 @@ export function neededFeatures(config: SandboxConfig): readonly Feature[] {
   const asked: readonly (readonly [Feature, boolean])[] = [
     ['firmwareBoot', config.firmwarePath !== undefined],
     ['hyperv', config.hyperv],
+    ['foreignArchitectures', guestArchitecture(config.architecture) !== hostArchitecture()],
     ['rateLimits', disk !== undefined || network !== undefined],
   ];
   return asked.filter(([, wanted]) => wanted).map(([feature]) => feature);

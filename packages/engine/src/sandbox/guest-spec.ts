@@ -36,6 +36,7 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
     sequence: input.sequence,
     directory: input.directory,
     socketDirectory: input.socketDirectory,
+    architecture: images.kernel.architecture,
     memoryMb: input.memoryMb,
     vcpus: input.vcpus,
     hyperv: config.hyperv,

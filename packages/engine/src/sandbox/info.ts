@@ -1,4 +1,5 @@
 import type { SandboxInfo } from '@novasandbox/protocol';
+import { hostArchitecture } from '../architecture.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
@@ -15,6 +16,7 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
     memoryMb: record.memoryMb,
     vcpus: record.vcpus,
     diskSizeMb: record.diskSizeMb,
+    architecture: config.architecture ?? hostArchitecture().name,
     enableNetwork: config.enableNetwork,
     hostPort: config.hostPort ?? null,
     guestPort: config.guestPort,

@@ -26,7 +26,7 @@ export async function planSandbox(
   config: SandboxConfig,
   options: BuildContext = {},
 ): Promise<SandboxPlan> {
-  const template = await loadTemplate(context.layout, config.templateId);
+  const template = await loadTemplate(context.layout, config.templateId, config.architecture);
   const memoryMb = config.memoryMb ?? template.template.memory_mb;
   const hostMb = Math.floor(totalmem() / mebibyte);
   if (memoryMb > hostMb) {

@@ -145,6 +145,7 @@ async function make(
   const manifest: SnapshotManifest = {
     version: 1,
     templateId: template.template_id,
+    architecture: plan.template.architecture,
     memoryMb: plan.memoryMb,
     diskSizeMb: plan.diskSizeMb,
     diskExtents: config.readOnlyRootfs ? null : await dataExtents(disk),

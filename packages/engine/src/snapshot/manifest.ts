@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { architectureSchema } from '@novasandbox/protocol';
 import { z } from 'zod';
 
 export const manifestFile = 'snapshot.json';
@@ -11,6 +12,7 @@ export const diskFile = 'disk.raw';
 export const snapshotManifestSchema = z.strictObject({
   version: z.literal(1),
   templateId: z.string(),
+  architecture: architectureSchema,
   memoryMb: z.int(),
   diskSizeMb: z.int(),
   /** Where the writable disk has data; the rest is a hole. Null: the guest has no writable disk. */

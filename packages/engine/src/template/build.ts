@@ -1,4 +1,5 @@
-import { parse, sandboxConfigSchema, type TemplateInfo } from '@novasandbox/protocol';
+import { parse, sandboxConfigSchema, type ArchitectureName, type TemplateInfo } from '@novasandbox/protocol';
+import { guestArchitecture } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 import { guestImages } from '../sandbox/guest-spec.ts';
 import { planSandbox } from '../sandbox/plan.ts';
@@ -11,17 +12,19 @@ import { removeTemplate } from './remove.ts';
 export interface BuildOptions {
   /** Builds the root image anew, with today's packages. Default: only what is missing. */
   readonly force?: boolean;
+  /** The processor of the guests; default: the host's own. */
+  readonly architecture?: ArchitectureName | undefined;
 }
 
 /** Makes all that a sandbox of this template with default settings needs, so that the first one is as quick as any other. */
 export async function buildTemplate(
   context: EngineContext,
   id: string,
-  { force = false }: BuildOptions,
+  { force = false, architecture }: BuildOptions,
   call: BuildContext,
 ): Promise<TemplateInfo> {
-  if (force) await removeTemplate(context, id);
-  const config = parse(sandboxConfigSchema, { templateId: id }, 'template');
+  if (force) await removeTemplate(context, id, guestArchitecture(architecture).name);
+  const config = parse(sandboxConfigSchema, { templateId: id, architecture }, 'template');
   const plan = await planSandbox(context, config, call);
   const images = await guestImages(context, plan.template, call);
   if (canClone(config, plan)) {

@@ -1,5 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { toNovaError, type NovaError, type Template, type TemplateInfo } from '@novasandbox/protocol';
+import {
+  toNovaError,
+  type ArchitectureName,
+  type NovaError,
+  type Template,
+  type TemplateInfo,
+} from '@novasandbox/protocol';
+import { guestArchitectures } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import { loadTemplate, templateIds } from './load.ts';
@@ -23,6 +30,11 @@ export async function listTemplates(context: Context): Promise<TemplateInfo[]> {
 async function describe(context: Context, loaded: LoadedTemplate): Promise<TemplateInfo> {
   const { template, directory } = loaded;
   const image = await context.images.builtRootImage(loaded);
+  const architectures: ArchitectureName[] = [];
+  for (const { name } of guestArchitectures()) {
+    const there = await context.images.builtRootImage({ ...loaded, architecture: name });
+    if (there !== null) architectures.push(name);
+  }
   const onDisk = image === null ? null : await stat(image.path).catch(() => null);
   return {
     id: template.template_id,
@@ -36,6 +48,7 @@ async function describe(context: Context, loaded: LoadedTemplate): Promise<Templ
     user: template.user,
     packages: template.packages,
     built: image !== null,
+    architectures,
     sizeBytes: onDisk === null ? null : onDisk.blocks * 512,
     snapshots: (await snapshotsOf(context.layout, template.template_id)).length,
     digest: image?.digest ?? null,
@@ -56,6 +69,7 @@ function damaged(id: string, error: NovaError): TemplateInfo {
     user: 'root',
     packages: [],
     built: false,
+    architectures: [],
     sizeBytes: null,
     snapshots: 0,
     digest: null,

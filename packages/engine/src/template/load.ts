@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { nameSchema, NovaError, parse, templateSchema } from '@novasandbox/protocol';
+import { nameSchema, NovaError, parse, templateSchema, type ArchitectureName } from '@novasandbox/protocol';
+import { guestArchitecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 
@@ -8,10 +9,16 @@ import type { LoadedTemplate } from '../ports/image-source.ts';
 export const templateFile = 'template.json';
 
 /**
- * Finds and reads a template: the first folder of that name in the template directories, in their order.
- * @throws NovaError `invalid_argument` for a name that is none and for a damaged template.json, `unknown_template` where there is none
+ * Finds and reads a template, for guests of the host's own processor unless another is named: the first folder of that name in the template directories, in their order.
+ * @throws NovaError `invalid_argument` for a name that is none and for a damaged template.json, `unknown_template` where there is none,
+ * `feature_unsupported` for guests that cannot run here
  */
-export async function loadTemplate(layout: Layout, id: string): Promise<LoadedTemplate> {
+export async function loadTemplate(
+  layout: Layout,
+  id: string,
+  architecture?: ArchitectureName,
+): Promise<LoadedTemplate> {
+  const guest = guestArchitecture(architecture).name;
   const name = parse(nameSchema, id, 'template');
   for (const parent of layout.templateDirectories) {
     const directory = join(parent, name);
@@ -19,7 +26,7 @@ export async function loadTemplate(layout: Layout, id: string): Promise<LoadedTe
       if (isMissing(error)) return null;
       throw error;
     });
-    if (text !== null) return { directory, template: readTemplate(directory, name, text) };
+    if (text !== null) return { directory, architecture: guest, template: readTemplate(directory, name, text) };
   }
   throw new NovaError('unknown_template', `There is no template "${name}".`, { details: { templateId: name } });
 }

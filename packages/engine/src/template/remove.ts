@@ -1,18 +1,25 @@
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
+import { guestArchitectures, hostArchitecture } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 import { discardSnapshot } from '../snapshot/make.ts';
 import { loadTemplate } from './load.ts';
 import { snapshotsOf } from './snapshots.ts';
 
 /**
- * Removes a template's root image and its snapshots; template.json and the files beside it stay. Idempotent.
+ * Removes a template's root images and its snapshots, or `only` those for one processor; template.json and the files beside it stay. Idempotent.
  * @throws NovaError `invalid_state` while sandboxes are made of it: their disks hold only what differs from the image
  */
-export async function removeTemplate(context: EngineContext, id: string): Promise<void> {
-  const loaded = await loadTemplate(context.layout, id);
+export async function removeTemplate(context: EngineContext, id: string, only?: ArchitectureName): Promise<void> {
+  const wanted = only === undefined ? guestArchitectures().map(({ name }) => name) : [only];
+  const images = await Promise.all(wanted.map((architecture) => loadTemplate(context.layout, id, architecture)));
   const users = context.store
     .listSandboxes()
-    .filter(({ config, hypervisor }) => config.templateId === id && hypervisor !== 'process');
+    .filter(
+      ({ config, hypervisor }) =>
+        config.templateId === id &&
+        hypervisor !== 'process' &&
+        wanted.includes(config.architecture ?? hostArchitecture().name),
+    );
   if (users.length > 0) {
     const names = users.slice(0, 5).map(({ name, id: sandboxId }) => name ?? sandboxId);
     const more = users.length > names.length ? ` and ${users.length - names.length} more` : '';
@@ -22,6 +29,6 @@ export async function removeTemplate(context: EngineContext, id: string): Promis
       { hint: 'Remove them first with `nova rm`.', details: { sandboxes: users.map((user) => user.id) } },
     );
   }
-  for (const digest of await snapshotsOf(context.layout, id)) await discardSnapshot(context, digest);
-  await context.images.removeRootImage(loaded);
+  for (const digest of await snapshotsOf(context.layout, id, only)) await discardSnapshot(context, digest);
+  for (const image of images) await context.images.removeRootImage(image);
 }

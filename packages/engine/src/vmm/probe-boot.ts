@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { consoleLog, fileTail } from './logs.ts';
 
@@ -44,6 +45,7 @@ export async function probeBoot(
       sequence: 0,
       directory,
       socketDirectory,
+      architecture: hostArchitecture().name,
       memoryMb: 256,
       vcpus: 1,
       kernel,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TemplateInfo } from '../template.ts';
 import { driverFeaturesSchema } from '../driver-features.ts';
+import { architectureSchema } from '../sandbox.ts';
 import { permissionSchema, roleSchema } from './permissions.ts';
 
 export const healthSchema = z.object({ status: z.literal('ok') });
@@ -67,6 +68,7 @@ export const templateWireSchema = z.object({
   user: z.string(),
   packages: z.array(z.string()),
   built: z.boolean(),
+  architectures: z.array(architectureSchema).describe('The processors its root image is there for'),
   size_bytes: z.number().nullable(),
   snapshots: z.int(),
   digest: z.string().nullable(),
@@ -84,6 +86,7 @@ export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   user: t.user,
   packages: t.packages,
   built: t.built,
+  architectures: t.architectures,
   size_bytes: t.sizeBytes,
   snapshots: t.snapshots,
   digest: t.digest,
@@ -102,13 +105,18 @@ export const templateOfWire = (t: TemplateWire): TemplateInfo => ({
   user: t.user,
   packages: t.packages,
   built: t.built,
+  architectures: t.architectures,
   sizeBytes: t.size_bytes,
   snapshots: t.snapshots,
   digest: t.digest,
   problem: t.problem,
 });
 export const templateListSchema = z.object({ templates: z.array(templateWireSchema) });
-export const buildTemplateSchema = z.strictObject({ force: z.boolean().default(false) });
+export const buildTemplateSchema = z.strictObject({
+  force: z.boolean().default(false),
+  /** The processor to build for; default: the server's own. */
+  architecture: architectureSchema.optional(),
+});
 
 // Who may come in.
 const username = z

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parse } from '../parse.ts';
 import { rateLimitsOf, rateLimitsSchema, wireRateLimits } from './rate-limits.ts';
-import { sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';
+import { architectureSchema, sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';
 
 /** What a VM was made with, on the wire. Paths of the daemon's host are not told. */
 export const vmConfigSchema = z.object({
@@ -24,6 +24,7 @@ export const vmConfigSchema = z.object({
   timeout_seconds: z.number(),
   ephemeral: z.boolean(),
   hypervisor: z.string(),
+  architecture: architectureSchema.nullable(),
 });
 export type VmConfig = z.infer<typeof vmConfigSchema>;
 
@@ -48,6 +49,7 @@ export function vmConfigOf(config: SandboxConfig): VmConfig {
     timeout_seconds: config.timeoutMs / 1000,
     ephemeral: config.ephemeral,
     hypervisor: config.hypervisor,
+    architecture: config.architecture ?? null,
   };
 }
 
@@ -59,6 +61,7 @@ export function configOfVmConfig(wire: VmConfig): SandboxConfig {
     diskSizeMb: wire.disk_mb,
     hostPort: wire.host_port,
     user: wire.user,
+    architecture: wire.architecture,
   };
   const config = {
     ...Object.fromEntries(Object.entries(perhaps).filter(([, value]) => value !== null)),

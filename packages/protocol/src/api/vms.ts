@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { rateLimitsOf, rateLimitsSchema } from './rate-limits.ts';
 import {
+  architectureSchema,
   sandboxConfigSchema,
   sandboxStateSchema,
   type SandboxConfigInput,
@@ -44,6 +45,7 @@ export const createVmSchema = z.strictObject({
     .optional(),
   ephemeral: config.ephemeral,
   hypervisor: config.hypervisor,
+  architecture: config.architecture,
   /** Accepted for the sake of older clients: every sandbox has an agent. */
   guest_agent: z.boolean().optional(),
 });
@@ -58,6 +60,7 @@ export function configOfCreateVm(body: CreateVm, defaultTimeoutSeconds: number):
     diskSizeMb: body.disk_mb,
     hostPort: body.host_port,
     user: body.user,
+    architecture: body.architecture,
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
@@ -84,6 +87,7 @@ export const vmSchema = z.object({
   template: z.string(),
   os_type: z.enum(['linux', 'windows']),
   hypervisor: z.string(),
+  architecture: architectureSchema,
   accelerator: z.string().nullable(),
   vcpus: z.int(),
   memory_mb: z.int(),
@@ -111,6 +115,7 @@ export function vmOf(info: SandboxInfo): Vm {
     template: info.templateId,
     os_type: 'linux',
     hypervisor: info.hypervisor,
+    architecture: info.architecture,
     accelerator: info.metadata.accelerator,
     vcpus: info.vcpus,
     memory_mb: info.memoryMb,
@@ -137,6 +142,7 @@ export function infoOfVm(vm: Vm): SandboxInfo {
     state: vm.status,
     templateId: vm.template,
     hypervisor: vm.hypervisor as SandboxInfo['hypervisor'],
+    architecture: vm.architecture,
     memoryMb: vm.memory_mb,
     vcpus: vm.vcpus,
     diskSizeMb: vm.disk_mb,

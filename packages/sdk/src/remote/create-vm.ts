@@ -23,6 +23,7 @@ const names = {
   user: 'user',
   ephemeral: 'ephemeral',
   hypervisor: 'hypervisor',
+  architecture: 'architecture',
 } as const satisfies Partial<Record<keyof SandboxConfigInput, keyof z.input<typeof createVmSchema>>>;
 
 /** A config as the contract has it. What is not given is left to the daemon's defaults, the time to live too. */

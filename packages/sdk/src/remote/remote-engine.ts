@@ -26,8 +26,9 @@ export function createRemoteEngine(address: DaemonAddress): Engine {
     exec: createRemoteExec(http, sockets.open),
     files: createRemoteFiles(http, sockets.open),
     templates: createRemoteTemplates(http),
-    async hypervisors({ fresh = false, signal } = {}) {
+    async hypervisors({ fresh = false, signal, architecture } = {}) {
       if (fresh) throw notOverDaemon('A fresh probe');
+      if (architecture !== undefined) throw notOverDaemon('A probe for another processor');
       const { hypervisors } = await http.call('systemInfo', {}, { signal });
       return hypervisors.map(reportOfWire);
     },

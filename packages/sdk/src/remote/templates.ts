@@ -8,7 +8,8 @@ export function createRemoteTemplates(http: HttpClient): TemplateService {
     list: async () => (await http.call('listTemplates', {})).templates.map(templateOfWire),
     inspect: async (id) => templateOfWire(await http.call('getTemplate', { template_id: id })),
     async build(id, options = {}, context) {
-      const body = { force: options.force ?? false };
+      const { force = false, architecture } = options;
+      const body = { force, ...(architecture === undefined ? {} : { architecture }) };
       const how = { body, signal: context?.signal, timeoutMs: 0 };
       return templateOfWire(await http.call('buildTemplate', { template_id: id }, how));
     },

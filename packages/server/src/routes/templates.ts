@@ -9,8 +9,7 @@ export function templateHandlers({
     listTemplates: async () => ({ templates: (await templates.list()).map(templateWireOf) }),
     getTemplate: async ({ params }) => templateWireOf(await templates.inspect(params.template_id)),
     // A build goes on when its client leaves: what it makes is for everyone.
-    buildTemplate: async ({ params, body }) =>
-      templateWireOf(await templates.build(params.template_id, { force: body.force })),
+    buildTemplate: async ({ params, body }) => templateWireOf(await templates.build(params.template_id, body)),
     deleteTemplate: ({ params }) => templates.remove(params.template_id),
   };
 }

@@ -42,6 +42,8 @@ class CreateOptions(TypedDict, total=False):
     ephemeral: Optional[bool]
     #: ``auto``, ``qemu``, ...
     hypervisor: Optional[str]
+    #: Processor of the guest, ``amd64`` or ``arm64``; default: that of the daemon's host.
+    architecture: Optional[str]
     #: A repeated `create` with the same key gives the same sandbox. Default: one of its own for every call.
     idempotency_key: Optional[str]
 

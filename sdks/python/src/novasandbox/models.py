@@ -32,6 +32,7 @@ class SandboxInfo(_Answer):
     template: str
     os_type: str
     hypervisor: str
+    architecture: str
     accelerator: Optional[str]
     vcpus: int
     memory_mb: int
@@ -153,6 +154,8 @@ class TemplateInfo(_Answer):
     user: str
     packages: List[str]
     built: bool
+    #: The processors its root image is there for.
+    architectures: List[str]
     size_bytes: Optional[float]
     snapshots: int
     digest: Optional[str]

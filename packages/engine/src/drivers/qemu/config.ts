@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { arch } from 'node:os';
+import { architectures, type Architecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { consoleLog } from '../../vmm/logs.ts';
@@ -36,16 +37,19 @@ const macAddress = '02:6e:6f:76:61:01';
 /** QEMU's arguments for one machine. */
 export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memory: MemorySource): string[] {
   const at = (name: string): string => escape(socketPath(spec.socketDirectory, name));
+  const architecture = architectures[spec.architecture];
+  const { qemu } = architecture;
   const args: string[] = [
     // Options and their values in pairs.
     '-name',
     `nova-${spec.id}`,
     '-machine',
-    machine(memory),
+    memory.kind === 'plain' ? qemu.machine : `${qemu.machine},memory-backend=ram0`,
+    ...qemu.properties.flatMap((property) => ['-global', property]),
     '-accel',
     accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name,
     '-cpu',
-    accelerator.name === 'tcg' ? 'max' : 'host',
+    accelerator.name === 'tcg' ? qemu.emulatedProcessor : 'host',
     '-smp',
     String(spec.vcpus),
     '-m',
@@ -89,23 +93,21 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
       '-initrd',
       spec.initramfs,
       '-append',
-      [...kernelWords(accelerator), ...spec.kernelArguments].join(' '),
+      [...kernelWords(architecture, accelerator), ...spec.kernelArguments].join(' '),
     );
   }
-  args.push(...devices(spec, at));
+  args.push(...devices(spec, qemu.transports, at));
   return args;
 }
 
-/** Virtio transports of the machine with its second I/O APIC. */
-const busCount = 24;
-
-/**
- * A slot on the bus for each device: guests then find them in the same place whatever else there is. Linux goes through them from the last to
- * the first, so that is the order of the drives.
- */
-function devices(spec: MachineSpec, at: (name: string) => string): string[] {
-  let slot = busCount;
-  const bus = (): string => `bus=virtio-mmio-bus.${--slot}`;
+/** A transport for each device: guests then find them in the same place whatever else there is. */
+function devices(
+  spec: MachineSpec,
+  transports: Architecture['qemu']['transports'],
+  at: (name: string) => string,
+): string[] {
+  let next = 0;
+  const bus = (): string => `bus=virtio-mmio-bus.${transports[next++]}`;
   const args = ['-device', `virtio-serial-device,id=serial0,max_ports=${spec.channels + 1},${bus()}`];
   for (let channel = 0; channel < spec.channels; channel++) {
     args.push('-chardev', `socket,id=ch${channel},path=${at(channelSocket(channel))},server=on,wait=off`);
@@ -137,16 +139,10 @@ function devices(spec: MachineSpec, at: (name: string) => string): string[] {
   return args;
 }
 
-function machine(memory: MemorySource): string {
-  const base = 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on,x-option-roms=off';
-  return memory.kind === 'plain' ? base : `${base},memory-backend=ram0`;
-}
-
 /** The driver's own words on the guest's command line. A snapshot made with others is another snapshot. */
-export function kernelWords(accelerator: Accelerator): string[] {
+export function kernelWords(architecture: Architecture, accelerator: Accelerator): string[] {
   const words = [
-    'console=ttyS0',
-    'reboot=t',
+    ...architecture.kernelArguments,
     'panic=-1',
     'quiet',
     'loglevel=5',
@@ -154,7 +150,7 @@ export function kernelWords(accelerator: Accelerator): string[] {
     'mitigations=off',
     'nova.channel=serial',
   ];
-  const khz = accelerator.name === 'tcg' ? timestampCounterKhz() : null;
+  const khz = accelerator.name === 'tcg' && architecture.name === 'amd64' ? timestampCounterKhz() : null;
   // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it. On a busy host the watchdog would take it for
   // unstable and leave a clock of 4 ms and a tick that never stops.
   if (khz !== null) words.push(`tsc_early_khz=${khz}`, 'tsc=nowatchdog');

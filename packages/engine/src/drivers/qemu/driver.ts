@@ -1,6 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { driverFeatures, NovaError } from '@novasandbox/protocol';
+import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
+import { architectures, guestArchitecture } from '../../architecture.ts';
 import type {
   LaunchOptions,
   Machine,
@@ -33,6 +34,7 @@ const features = driverFeatures({
   onDemandRestore: true,
   userNetwork: true,
   tapNetwork: process.platform === 'linux',
+  foreignArchitectures: true,
 });
 
 /** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
@@ -43,22 +45,29 @@ const extraThreads = 128;
 const logBytes = 64 << 20;
 
 export function createQemuDriver(options: DriverOptions): VmmDriver {
-  let known: Promise<QemuProbe> | undefined;
+  const known = new Map<ArchitectureName, Promise<QemuProbe>>();
   const probe = (asked: ProbeOptions): Promise<QemuProbe> => {
-    if (asked.fresh === true || known === undefined) {
+    const architecture = guestArchitecture(asked.architecture).name;
+    const found = known.get(architecture);
+    if (asked.fresh === true || found === undefined) {
       const running = probeQemu({
         ...options,
         ...asked,
+        architecture,
         boot: (spec, accelerator) => start(spec, accelerator, { kind: 'plain' }, {}),
       });
       // A failed probe is asked again.
-      running.catch(() => (known = undefined));
-      known = running;
+      running.catch(() => known.delete(architecture));
+      known.set(architecture, running);
+      return running;
     }
-    return known;
+    return found;
   };
-  const accelerator = async (signal?: AbortSignal): Promise<Accelerator> => {
-    const found = await probe({ signal });
+  const accelerator = async (
+    { architecture }: Pick<MachineSpec, 'architecture'>,
+    signal?: AbortSignal,
+  ): Promise<Accelerator> => {
+    const found = await probe({ signal, architecture });
     if (found.accelerator === null) throw new NovaError('hypervisor_unavailable', found.reason);
     return found.accelerator;
   };
@@ -76,22 +85,23 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
         reason,
       };
     },
-    async snapshotKey() {
-      const found = await accelerator();
-      const { version } = await probe({});
-      return `qemu ${version} ${found.name} ${found.binary} layout 1 ${kernelWords(found).join(' ')}`;
+    async snapshotKey(architecture) {
+      const found = await accelerator({ architecture });
+      const { version } = await probe({ architecture });
+      const words = kernelWords(architectures[architecture], found).join(' ');
+      return `qemu ${version} ${found.name} ${found.binary} layout 1 ${words}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =
         launch.snapshotTo === undefined
           ? { kind: 'plain' }
           : { kind: 'template', file: join(launch.snapshotTo, memoryFile) };
-      return start(spec, await accelerator(launch.signal), memory, launch);
+      return start(spec, await accelerator(spec, launch.signal), memory, launch);
     },
     async restore(spec, snapshot, { signal }) {
       return start(
         spec,
-        await accelerator(signal),
+        await accelerator(spec, signal),
         { kind: 'clone', file: join(snapshot.directory, memoryFile) },
         { signal, stateFrom: snapshot.directory },
       );

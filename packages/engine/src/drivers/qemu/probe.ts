@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import type { ArchitectureName } from '@novasandbox/protocol';
+import { architectures, hostArchitecture } from '../../architecture.ts';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findProgram } from '../../vmm/confine.ts';
 import { whyNoKvm } from '../../vmm/kvm.ts';
@@ -15,17 +17,19 @@ export interface QemuProbe {
 }
 
 interface QemuProbeOptions extends ProbeBootOptions {
+  readonly architecture: ArchitectureName;
   boot(spec: MachineSpec, accelerator: Accelerator): Promise<Machine>;
 }
 
 /** Which accelerator really runs a guest here. */
 export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
-  const binary = findProgram('qemu-system-x86_64');
+  const { program, package: packageName } = architectures[options.architecture].qemu;
+  const binary = findProgram(program);
   if (binary === null)
     return {
       accelerator: null,
       version: '',
-      reason: 'qemu-system-x86_64 is not installed: apt-get install qemu-system-x86',
+      reason: `${program} is not installed: apt-get install ${packageName}`,
     };
   const kept = { directory: options.probeDirectory, name: 'qemu', binary };
   const verdict = await keptVerdict({ ...kept, fresh: options.fresh === true }, () => decide(binary, options));
@@ -49,6 +53,8 @@ async function decide(binary: string, options: QemuProbeOptions): Promise<QemuPr
     reason: `QEMU ${version} with software emulation (TCG): ${why}`,
   });
 
+  if (options.architecture !== hostArchitecture().name)
+    return without(`the host's processor is another one than ${options.architecture}`);
   if (process.platform === 'darwin') {
     return {
       accelerator: { name: 'hvf', binary, readOnlyMemory },

@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { templateSchema, type Template } from '@novasandbox/protocol';
+import { hostArchitecture } from '../../architecture.ts';
 import { layoutAt, prepareLayout, type Layout } from '../../layout.ts';
 import type { LoadedTemplate } from '../../ports/image-source.ts';
 
@@ -36,7 +37,7 @@ export async function scratchFolder(): Promise<Scratch> {
       await mkdir(directory, { recursive: true });
       const template = templateSchema.parse({ name: given.template_id, ...given });
       await writeFile(join(directory, 'template.json'), JSON.stringify(template));
-      return { template, directory };
+      return { template, directory, architecture: hostArchitecture().name };
     },
     [Symbol.asyncDispose]: async () => {
       process.env['PATH'] = path;

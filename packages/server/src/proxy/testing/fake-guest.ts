@@ -74,6 +74,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
     state: 'running',
     templateId: 'base',
     hypervisor: 'qemu',
+    architecture: 'amd64',
     memoryMb: 512,
     vcpus: 1,
     diskSizeMb: 4096,

@@ -49,6 +49,7 @@ def create(template: str, **options: Unpack[CreateOptions]) -> Request[SandboxIn
         idle_timeout_seconds=options.get("idle_timeout"),
         ephemeral=options.get("ephemeral"),
         hypervisor=options.get("hypervisor"),
+        architecture=options.get("architecture"),
     )
     headers = idempotency_key(options.get("idempotency_key"))
     return Request("POST", "/vms", _info, json=body, headers=headers, patience=create_patience)

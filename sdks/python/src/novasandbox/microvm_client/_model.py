@@ -30,6 +30,7 @@ _fields: Mapping[str, str] = {
     "idle_timeout_seconds": "idle_timeout",
     "ephemeral": "ephemeral",
     "hypervisor": "hypervisor",
+    "architecture": "architecture",
 }
 default_template = "linux-default"
 

@@ -1,9 +1,7 @@
-# Makes a Debian tree a guest and writes it as an ext4 image. Run by mmdebstrap with the tree as $1; descriptor 3 is the image, 4 the list of
-# packages with their versions. May be root of a user namespace only.
+# Makes an installed Debian tree, $1, a guest's root: its user, nothing of whoever built it, nothing nobody reads. Runs where the tree is, or its copy
+# mounted.
 set -eu
 root="$1"
-
-chroot "$root" dpkg-query -W -f '${binary:Package} ${Version}\n' >&4
 
 # The one user besides root.
 if ! grep -q '^user:' "$root/etc/passwd"; then
@@ -41,17 +39,3 @@ find "$root/var/lib/apt/lists" "$root/var/cache/apt" -type f ! -name lock -delet
 find "$root/var/log" -type f -delete
 rm -rf "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root"/var/cache/ldconfig/aux-cache
 rm -f "$root/etc/apt/apt.conf.d/00mmdebstrap"
-
-echo 'nova: making the image'
-# /proc, /sys and /dev are mounted in the tree: looked at through a bind mount they are the empty folders they should be.
-flat="$(mktemp -d)"
-trap 'umount -R "$flat" && rmdir "$flat"' EXIT
-mount --bind "$root" "$flat"
-# mmdebstrap's own files lie in /tmp. They are hidden, not removed: without its configuration apt would work on the host.
-mount -t tmpfs -o mode=1777 tmpfs "$flat/tmp"
-mount -t tmpfs -o mode=755 tmpfs "$flat/run"
-blocks=$(du -s -B 4096 "$flat" | cut -f 1)
-inodes=$(find "$flat" | wc -l)
-# Read-only for ever: no journal, and just the space it needs.
-mke2fs -q -F -t ext4 -b 4096 -I 256 -m 0 -N $((inodes + inodes / 20 + 64)) -L nova-root \
-  -O ^has_journal,^resize_inode -E nodiscard -d "$flat" /proc/self/fd/3 $((blocks + blocks / 16 + inodes / 10 + 2048))

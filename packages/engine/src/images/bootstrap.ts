@@ -1,0 +1,55 @@
+import { runCommand } from './command.ts';
+import { sourcesFor } from './debian-sources.ts';
+import { isolated } from './isolated.ts';
+
+export interface Bootstrap {
+  readonly suite: string;
+  /** mmdebstrap's name for what is installed; `extract`: packages are unpacked and none of them is run. */
+  readonly variant: string;
+  /** Debian's names; the first is the tree's own. */
+  readonly architectures: readonly string[];
+  /** Package names, or apt's patterns. */
+  readonly packages: readonly string[];
+  /** mmdebstrap's options that name hooks. Root of a user namespace runs them, who cannot open what is ours: it works with `descriptors`. */
+  readonly hooks: readonly string[];
+  /** Descriptors of this process the hooks get as 3, 4, ... */
+  readonly descriptors: readonly number[];
+  readonly work: string;
+  readonly log: string;
+  readonly onLine: (line: string) => void;
+}
+
+/**
+ * Makes a tree of Debian packages below a temporary folder, runs the hooks in it and throws it away. Works as root and, where user namespaces are
+ * allowed, without. On abort nothing of it runs on or stays mounted.
+ * @throws CommandFailure
+ */
+export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promise<void> {
+  const asRoot = process.getuid?.() === 0;
+  const [program, ...rest] = await isolated([
+    'mmdebstrap',
+    `--mode=${asRoot ? 'root' : 'unshare'}`,
+    `--variant=${wanted.variant}`,
+    `--architectures=${wanted.architectures.join(',')}`,
+    '--format=null',
+    // What is of use is taken out by the hooks: afterwards the tree is thrown away.
+    '--skip=cleanup',
+    '--verbose',
+    ...wanted.packages.map((name) => `--include=${name}`),
+    '--aptopt=Acquire::Languages "none"',
+    // What is interrupted is thrown away whole: there is nothing to make durable while it is built.
+    '--dpkgopt=force-unsafe-io',
+    ...wanted.hooks,
+    wanted.suite,
+    '/dev/null',
+    ...(await sourcesFor(wanted.suite, signal)),
+  ]);
+  await runCommand(program, rest, {
+    signal,
+    log: wanted.log,
+    onLine: wanted.onLine,
+    // Not root: the folders above `work` may be closed to the users of the namespace.
+    env: asRoot ? { TMPDIR: wanted.work } : {},
+    descriptors: wanted.descriptors,
+  });
+}

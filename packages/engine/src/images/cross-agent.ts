@@ -1,0 +1,87 @@
+import { cp, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import { hostArchitecture, type Architecture } from '../architecture.ts';
+import { bootstrap } from './bootstrap.ts';
+import { CommandFailure, runCommand } from './command.ts';
+import { defaultSuite } from './debian-sources.ts';
+import { readElf } from './elf.ts';
+import { script } from './native-root.ts';
+import type { StepUpdate } from './step.ts';
+
+export interface CrossBuild {
+  readonly source: string;
+  /** The files of the crate, below `source`. */
+  readonly files: readonly string[];
+  /** A folder for what is needed on the way. */
+  readonly work: string;
+  readonly log: string;
+  /** The binary to write. */
+  readonly binary: string;
+}
+
+/**
+ * Builds the agent for another processor than the host's: with Debian's Rust and cross linker, unpacked into a tree that goes afterwards. Nothing is
+ * installed on the host, and it matters neither which Rust the host has nor for what.
+ */
+export async function crossBuildAgent(
+  { name, cross, elfMachine }: Architecture,
+  { source, files, work, log, binary }: CrossBuild,
+  update: StepUpdate,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (cross === null)
+    throw new NovaError('feature_unsupported', `The guest agent for ${name} can be built there alone.`);
+  const crate = join(work, 'crate');
+  const archive = join(work, 'crate.tar');
+  try {
+    for (const file of files) {
+      const copy = join(crate, relative(source, file));
+      await mkdir(dirname(copy), { recursive: true });
+      await cp(file, copy);
+    }
+    update('fetching crates', 0.02);
+    await runCommand('cargo', ['vendor', '--locked', '--quiet', join(crate, 'vendor')], { cwd: source, signal, log });
+    await runCommand('tar', ['-c', '-f', archive, '-C', crate, '.'], { signal });
+    // In a user namespace neither could be opened by name.
+    await using output = await open(binary, 'w+', 0o666);
+    await using input = await open(archive, 'r');
+    await output.chmod(0o666);
+    const hook = `target='${cross.rustTarget}' linker='${cross.linker}'\n${await script('cross-agent.sh')}`;
+    await bootstrap(
+      {
+        suite: defaultSuite,
+        variant: 'extract',
+        architectures: [hostArchitecture().name, name],
+        packages: ['cargo-web', 'rustc-web', `libstd-rust-web-dev:${name}`, ...cross.packages],
+        hooks: [`--extract-hook=${hook}`],
+        descriptors: [output.fd, input.fd],
+        work,
+        log,
+        onLine: (line) => {
+          const phase = phases.find(({ begins }) => begins.test(line));
+          if (phase !== undefined) update(phase.label, phase.from);
+        },
+      },
+      signal,
+    );
+    if (readElf(await readFile(binary))?.machine !== elfMachine) {
+      throw new NovaError('set_up_failed', `What was built is no program for ${name}. Log: ${log}`);
+    }
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new NovaError('set_up_failed', `The guest agent for ${name} could not be built: ${error.tail}. Log: ${log}`, {
+      cause: error,
+    });
+  } finally {
+    await rm(crate, { recursive: true, force: true });
+    await rm(archive, { force: true });
+  }
+}
+
+const phases = [
+  { begins: /^I: running apt-get update/, from: 0.05, label: 'reading package lists' },
+  { begins: /^I: downloading packages/, from: 0.1, label: 'downloading compilers' },
+  { begins: /^I: extracting archives/, from: 0.25, label: 'unpacking compilers' },
+  { begins: /^nova: compiling/, from: 0.5, label: 'compiling' },
+] as const;
