@@ -14,9 +14,11 @@ export interface MessageSocket {
 
 const inboxBytes = 256 * 1024;
 const outboxBytes = 1024 * 1024;
-const pingMs = 30_000;
+const pingMs = 5000;
+/** So many pings in a row without a word, and nobody is there. */
+const maxSilentPings = 6;
 
-export function messageSocket(socket: WebSocket): MessageSocket {
+export function messageSocket(socket: WebSocket, beatMs: number = pingMs): MessageSocket {
   const ended = new AbortController();
   const inbox: Message[] = [];
   let held = 0;
@@ -35,15 +37,17 @@ export function messageSocket(socket: WebSocket): MessageSocket {
     ended.abort();
     wake?.();
   };
-  // A client that has vanished without a word is noticed by its silence.
-  let answered = true;
+  // A client that has vanished without a word is noticed by its silence. While the socket rests its end is not read either: then the pings
+  // themselves are refused by the client's host, within two of them.
+  let silentPings = 0;
   const heartbeat = setInterval(() => {
-    if (!answered && !socket.isPaused) return socket.terminate();
-    answered = socket.isPaused;
+    if (socket.isPaused) silentPings = 0;
+    if (silentPings >= maxSilentPings) return socket.terminate();
+    silentPings += 1;
     socket.ping();
-  }, pingMs);
+  }, beatMs);
   heartbeat.unref();
-  socket.on('pong', () => (answered = true));
+  socket.on('pong', () => (silentPings = 0));
   socket.on('close', end);
   socket.on('error', () => socket.terminate());
 
