@@ -114,7 +114,7 @@ async function nodeTests(title: string, patterns: readonly string[], concurrency
 
 /** Emulated guests take a while to be made: only where the tests that have them run, and where they can. */
 async function foreignBuilds(engine: Engine): Promise<{ id: string; architecture: ArchitectureName }[]> {
-  if (wanted.length > 0 && !wanted.some((part) => 'foreign.test.ts'.includes(part))) return [];
+  if (wanted.length > 0 && !wanted.some((part) => 'tests/e2e/foreign.test.ts'.includes(part))) return [];
   const builds: { id: string; architecture: ArchitectureName }[] = [];
   for (const { name: architecture } of guestArchitectures().slice(1)) {
     const reports = await engine.hypervisors({ architecture });
