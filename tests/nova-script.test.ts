@@ -202,6 +202,22 @@ test('a machine that cannot be helped says what it lacks', async () => {
   assert.match(stderr, /-> Install these/);
 });
 
+test('what emulates another processor is asked for where that processor is, and by the tests', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await mkdir(join(machine.root, 'guest/agent'), { recursive: true });
+  await writeFile(join(machine.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  const lacked = async (words: readonly string[]): Promise<boolean> => {
+    const { code, stderr } = await machine.run(words);
+    assert.equal(code, 1);
+    assert.match(stderr, /this machine lacks: .*mmdebstrap/);
+    return stderr.includes('qemu-system-arm');
+  };
+  for (const words of [['create', '--arch', 'arm64'], ['run', '--arch=arm64', '--', 'true'], ['test']])
+    assert.equal(await lacked(words), true, words.join(' '));
+  assert.equal(await lacked(['create']), process.arch === 'arm64');
+});
+
 test('two at once: the second waits for the first', async () => {
   await using machine = await Machine.make();
   await machine.node('v24.1.0');
