@@ -35,6 +35,7 @@ EVERY_OPTION: Any = {
     "idle_timeout": 1,
     "ephemeral": True,
     "hypervisor": "qemu",
+    "architecture": "amd64",
 }
 RUN: Any = {"cwd": "/", "env": {"A": "b"}, "user": "u", "timeout": 1, "stdin": "s", "tag": "t"}
 COVERED = {

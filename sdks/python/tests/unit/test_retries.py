@@ -11,7 +11,7 @@ from novasandbox import CommandExitException, GuestError, NetworkError, NovaErro
 from novasandbox.microvm_client import SyncMicroVMClient
 
 VM: Dict[str, Any] = {
-    "id": "abcd", "name": None, "status": "running", "template": "base", "os_type": "linux", "hypervisor": "qemu",
+    "id": "abcd", "name": None, "status": "running", "template": "base", "os_type": "linux", "hypervisor": "qemu", "architecture": "amd64",
     "accelerator": None, "vcpus": 1, "memory_mb": 1, "disk_mb": 1, "network": True, "host_port": None, "guest_port": 1,
     "metadata": {}, "ephemeral": False, "created_at": "2026-01-02T03:04:05Z", "started_at": None, "stopped_at": None,
     "expires_at": None, "boot_time_ms": None, "boot_kind": None, "reason": None,
