@@ -6,7 +6,7 @@ import { driverSuite } from './driver-suite.ts';
 
 const launcher = join(import.meta.dirname, '../support/launch-machine.ts');
 
-for (const name of ['process', 'firecracker', 'cloud-hypervisor', 'qemu'] as const) {
+for (const name of ['process', 'firecracker', 'cloud-hypervisor', 'apple-vz', 'qemu'] as const) {
   const home = await testHome();
   const { driver, guest } = await driversOf(home.layout, name);
   const { available, reason } = await driver.probe();

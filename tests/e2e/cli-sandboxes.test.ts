@@ -26,7 +26,7 @@ test('a sandbox lives on between commands: create, exec, pause, resume, stop, st
   assert.equal(await cli.ok('stop', 'box'), 'box');
   assert.equal(await cli.ok('ls', '-q'), '');
   assert.equal(await cli.ok('ls', '-a', '-q'), id);
-  await cli.ok('start', 'box');
+  await cli.ok('start', '--hypervisor', 'auto', 'box');
   assert.equal(await cli.ok('exec', 'box', '--', 'sh', '-c', 'cat ~/file'), 'kept');
 
   const refused = await cli.nova(['rm', 'box']);

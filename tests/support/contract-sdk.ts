@@ -42,7 +42,13 @@ export const sdkContract: Readonly<Record<string, (way: ConnectionOptions) => Pr
     assert.equal(await box.stop({ force: true }), true);
     assert.deepEqual(await Sandbox.list({ ...way, labels }), []);
     assert.equal((await Sandbox.list({ ...way, labels, all: true })).length, 1);
-    assert.equal(await box.start(), true);
+    // A process has no disk to go on from; what was stopped stays as it was.
+    await assert.rejects(box.start({ hypervisor: 'process' }), { code: 'feature_unsupported' });
+    assert.equal((await box.getInfo()).state, 'stopped');
+    assert.equal(await box.start({ hypervisor: 'auto' }), true);
+    const { hypervisor } = await box.getInfo();
+    assert.equal(await box.start({ hypervisor }), false);
+    await assert.rejects(box.start({ hypervisor: 'process' }), { code: 'invalid_state' });
     assert.equal(await box.kill(), true);
     assert.equal(await Sandbox.kill(box.id, way), false);
   },

@@ -1,5 +1,6 @@
 import type { ArchitectureName, HypervisorName } from '@novasandbox/protocol';
 import {
+  createAppleVzDriver,
   createCloudHypervisorDriver,
   createFirecrackerDriver,
   createImageSource,
@@ -7,6 +8,7 @@ import {
   createQemuDriver,
   hostArchitecture,
   loadTemplate,
+  type AppleVzOptions,
   type CloudHypervisorOptions,
   type FirecrackerOptions,
   type Layout,
@@ -43,16 +45,18 @@ export async function driversOf(
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),
     // What stands for a VMM needs no KVM, and is a script that could not be found in a jail.
-    ...(standIn ? { whyNoKvm: () => null, jailed: false } : {}),
+    ...(standIn ? { whyNoKvm: () => null, whyNotHere: () => null, jailed: false } : {}),
   };
   const make = vmmDrivers[name];
   if (make === undefined) throw new Error(`no driver for ${name}`);
   return { driver: make(options), guest };
 }
 
-const vmmDrivers: Partial<Record<HypervisorName, (options: CloudHypervisorOptions & FirecrackerOptions) => VmmDriver>> =
-  {
-    'cloud-hypervisor': createCloudHypervisorDriver,
-    firecracker: createFirecrackerDriver,
-    qemu: createQemuDriver,
-  };
+const vmmDrivers: Partial<
+  Record<HypervisorName, (options: AppleVzOptions & CloudHypervisorOptions & FirecrackerOptions) => VmmDriver>
+> = {
+  'apple-vz': createAppleVzDriver,
+  'cloud-hypervisor': createCloudHypervisorDriver,
+  firecracker: createFirecrackerDriver,
+  qemu: createQemuDriver,
+};

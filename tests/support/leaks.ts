@@ -58,7 +58,7 @@ function processes(layout: Layout): string[] {
     } catch {
       continue;
     }
-    if (!/qemu-system|firecracker|cloud-hypervisor|nova-agent/.test(command)) continue;
+    if (!/qemu-system|firecracker|cloud-hypervisor|vfkit|nova-agent/.test(command)) continue;
     if (command.includes(`${layout.run}/`) || command.includes(`${layout.home}/sandboxes/`))
       found.push(`process ${pid}: ${command.slice(0, 200)}`);
   }

@@ -13,7 +13,7 @@ export interface StandIn extends AsyncDisposable {
  * @param version what it says it is, where it goes by that
  */
 export async function standInFor(
-  vmm: 'cloud-hypervisor' | 'firecracker',
+  vmm: 'cloud-hypervisor' | 'firecracker' | 'vfkit',
   agentBinary: string,
   version = '',
 ): Promise<StandIn> {

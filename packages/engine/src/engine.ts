@@ -3,6 +3,7 @@ import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
 import type { EngineContext } from './context.ts';
+import { createAppleVzDriver } from './drivers/apple-vz/driver.ts';
 import { createCloudHypervisorDriver } from './drivers/cloud-hypervisor/driver.ts';
 import { createFirecrackerDriver } from './drivers/firecracker/driver.ts';
 import { createProcessDriver } from './drivers/process/driver.ts';
@@ -51,6 +52,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     createFirecrackerDriver(vmm),
     createCloudHypervisorDriver(vmm),
     createQemuDriver(vmm),
+    // After QEMU, which has snapshots on macOS too.
+    createAppleVzDriver(vmm),
     createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
   ];
   const drivers = new Map<HypervisorName, VmmDriver>(

@@ -11,6 +11,7 @@ export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from
 export { openSession } from './agent/index.ts';
 export { createCloudHypervisorDriver, type CloudHypervisorOptions } from './drivers/cloud-hypervisor/driver.ts';
 export { createFirecrackerDriver, type FirecrackerOptions } from './drivers/firecracker/driver.ts';
+export { createAppleVzDriver, type AppleVzOptions } from './drivers/apple-vz/driver.ts';
 export { createProcessDriver } from './drivers/process/driver.ts';
 export { createQemuDriver } from './drivers/qemu/driver.ts';
 export { copySparse, createImageSource, makeWritableDisk } from './images/index.ts';

@@ -38,6 +38,11 @@ export interface BuildContext extends CallContext {
   readonly progress?: ProgressSink | undefined;
 }
 
+export interface StartContext extends BuildContext {
+  /** Another hypervisor than the one it last ran on, or the best there is. The disk moves, memory does not. */
+  readonly hypervisor?: HypervisorName | 'auto' | undefined;
+}
+
 export interface SandboxFilter {
   /** Stopped and failed ones too; default: only running and paused. */
   readonly all?: boolean;
@@ -51,8 +56,11 @@ export interface SandboxService {
   /** The config it was made with. */
   config(ref: string): Promise<SandboxConfig>;
   list(filter?: SandboxFilter): Promise<SandboxInfo[]>;
-  /** Boots a stopped sandbox again from its own disk. A running one is left alone. */
-  start(ref: string, context?: BuildContext): Promise<SandboxInfo>;
+  /**
+   * Boots a stopped sandbox again from its own disk. A running one is left alone, and refused (`invalid_state`) where another hypervisor is
+   * named.
+   */
+  start(ref: string, context?: StartContext): Promise<SandboxInfo>;
   /** Idempotent. Without force the guest is asked first and given `graceMs` (default 5000). An ephemeral sandbox is removed. */
   stop(ref: string, options?: { readonly force?: boolean; readonly graceMs?: number }): Promise<SandboxInfo>;
   pause(ref: string): Promise<SandboxInfo>;

@@ -15,6 +15,7 @@ export const driverFeaturesSchema = z.object({
   userNetwork: feature.describe(
     "User-mode networking by the VMM: no root, no isolation from the host's own addresses.",
   ),
+  natNetwork: feature.describe("Network by the system's own NAT, outbound only: no port of the host leads in."),
   tapNetwork: feature.describe('Network through a tap device in a network namespace of its own.'),
   liveSnapshot: feature.describe(
     'A snapshot can be taken of any machine, which goes on as it was; without it, of one started for it, which ends.',

@@ -33,6 +33,10 @@ export const errorTable = {
   boot_timeout: { status: 504, hint: 'Raise bootTimeoutMs, or read the console with `nova logs`.' },
   boot_failed: { status: 500, hint: 'Read the console with `nova logs`; the last lines say what the guest missed.' },
   snapshot_failed: { status: 500, hint: 'The sandbox goes on; free disk space and try again.' },
+  snapshot_incompatible: {
+    status: 409,
+    hint: 'Restore it with the hypervisor and version that made it, or start from the disk: disks work with all.',
+  },
   guest_unreachable: {
     status: 502,
     hint: 'The guest has stopped answering: read `nova logs`, then stop or remove the sandbox.',

@@ -1,4 +1,10 @@
-import type { HypervisorName, ProgressSink, SandboxConfigInput, SandboxStats } from '@novasandbox/protocol';
+import type {
+  DriverFeatures,
+  HypervisorName,
+  ProgressSink,
+  SandboxConfigInput,
+  SandboxStats,
+} from '@novasandbox/protocol';
 import { NovaError } from '@novasandbox/protocol';
 import type { HypervisorReport } from '@novasandbox/engine';
 import { leaseEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
@@ -11,7 +17,7 @@ import { Sandbox } from './sandbox.ts';
  *     const sandbox = await hypervisor.createSandbox({ memoryMb: 256 });
  *     await hypervisor.stopSandbox(sandbox.sandboxId);
  */
-abstract class Hypervisor implements AsyncDisposable {
+export abstract class Hypervisor implements AsyncDisposable {
   /** Which one it is. */
   readonly name: HypervisorName;
   readonly #options: ConnectionOptions;
@@ -31,9 +37,9 @@ abstract class Hypervisor implements AsyncDisposable {
     return Sandbox.create({ ...config, ...options, ...this.#options, hypervisor: this.name });
   }
 
-  /** Boots a stopped sandbox again. False when it ran already. */
+  /** Boots a stopped sandbox again, on this hypervisor whichever it ran on before. False when it ran already. */
   startSandbox(sandboxId: string): Promise<boolean> {
-    return this.#with(sandboxId, (sandbox) => sandbox.start());
+    return this.#with(sandboxId, (sandbox) => sandbox.start({ hypervisor: this.name }));
   }
 
   /** False when it did not run. */
@@ -59,6 +65,11 @@ abstract class Hypervisor implements AsyncDisposable {
     const report = reports.find(({ name }) => name === this.name);
     if (report === undefined) throw new NovaError('hypervisor_unavailable', `There is no driver for ${this.name}.`);
     return report;
+  }
+
+  /** What it can do, on any host: a call it cannot serve throws `feature_unsupported`. */
+  async features(): Promise<DriverFeatures> {
+    return (await this.probe()).features;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -87,5 +98,26 @@ abstract class Hypervisor implements AsyncDisposable {
 export class QemuHypervisor extends Hypervisor {
   constructor(options: ConnectionOptions = {}) {
     super('qemu', options);
+  }
+}
+
+/** Sandboxes on Firecracker: Linux with KVM. */
+export class FirecrackerHypervisor extends Hypervisor {
+  constructor(options: ConnectionOptions = {}) {
+    super('firecracker', options);
+  }
+}
+
+/** Sandboxes on Cloud Hypervisor: Linux with KVM. */
+export class CloudHypervisor extends Hypervisor {
+  constructor(options: ConnectionOptions = {}) {
+    super('cloud-hypervisor', options);
+  }
+}
+
+/** Sandboxes on Apple's Virtualization framework: macOS. Without snapshots, so that each one boots. */
+export class AppleVzHypervisor extends Hypervisor {
+  constructor(options: ConnectionOptions = {}) {
+    super('apple-vz', options);
   }
 }

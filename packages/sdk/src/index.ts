@@ -1,6 +1,12 @@
 export { Sandbox, type CreateOptions } from './sandbox.ts';
 export { SandboxConfig } from './sandbox-config.ts';
-export { QemuHypervisor } from './hypervisor.ts';
+export {
+  AppleVzHypervisor,
+  CloudHypervisor,
+  FirecrackerHypervisor,
+  QemuHypervisor,
+  type Hypervisor,
+} from './hypervisor.ts';
 export { TemplateManager } from './template-manager.ts';
 export type { ConnectionOptions } from './connection.ts';
 export type { DaemonAddress } from './remote/address.ts';
@@ -26,6 +32,7 @@ export type { PtySize } from './pty/pty-size.ts';
 export { NovaError, isNovaError, type ErrorCode } from '@novasandbox/protocol';
 export type {
   Change,
+  DriverFeatures,
   Entry,
   Exit,
   ExtraDrive,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Engine, ExecRequest, SandboxService } from '@novasandbox/engine';
-import { NovaError, parse, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
+import { driverFeatures, NovaError, parse, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
 import { scriptedProcess } from './commands/attached-process.test-support.ts';
 import { CommandError } from './commands/command-error.ts';
-import { QemuHypervisor } from './hypervisor.ts';
+import { AppleVzHypervisor, CloudHypervisor, FirecrackerHypervisor, QemuHypervisor } from './hypervisor.ts';
 import { Sandbox } from './sandbox.ts';
 import { SandboxConfig } from './sandbox-config.ts';
 
@@ -39,7 +39,7 @@ function recordingEngine() {
     config: async () => parse(sandboxConfigSchema, {}, 'config'),
     list: async () => [info],
     stop: (_, options) => move('stopped', `stop ${JSON.stringify(options)}`),
-    start: () => move('running', 'start'),
+    start: (_, context) => move('running', `start ${context?.hypervisor ?? ''}`.trim()),
     pause: () => move('paused', 'pause'),
     resume: () => move('running', 'resume'),
     remove: async (ref, options) => {
@@ -178,5 +178,22 @@ test('the lower level works by id, and takes a SandboxConfig', async () => {
   assert.equal(await hypervisor.resumeSandbox(sandbox.sandboxId), true);
   assert.equal(await hypervisor.stopSandbox(sandbox.sandboxId, { force: true }), true);
   assert.equal(await hypervisor.startSandbox(sandbox.sandboxId), true);
+  assert.equal(calls.at(-1), 'start qemu');
   await assert.rejects(hypervisor.stopSandbox('nobody'), { code: 'sandbox_not_found' });
+});
+
+test('each class is one hypervisor, whose features it tells', async () => {
+  const { engine, calls } = recordingEngine();
+  const probe = { available: true, accelerator: 'kvm', version: '1', binary: '', reason: '' };
+  const names = ['qemu', 'firecracker', 'cloud-hypervisor', 'apple-vz'] as const;
+  const reports = names.map((name) => ({ name, features: driverFeatures({ snapshot: name !== 'apple-vz' }), probe }));
+  Object.assign(engine, { hypervisors: async () => reports });
+  const classes = [QemuHypervisor, FirecrackerHypervisor, CloudHypervisor, AppleVzHypervisor];
+  for (const [index, Each] of classes.entries()) {
+    await using hypervisor = new Each({ engine });
+    assert.equal(hypervisor.name, names[index]);
+    assert.equal((await hypervisor.features()).snapshot, names[index] !== 'apple-vz');
+    await hypervisor.createSandbox();
+    assert.match(calls.at(-1) ?? '', new RegExp(`"hypervisor":"${names[index]}"`));
+  }
 });

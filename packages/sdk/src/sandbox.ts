@@ -146,11 +146,14 @@ export class Sandbox implements AsyncDisposable {
     return this.#scope.engine.sandboxes.logs(this.id, options);
   }
 
-  /** Boots a stopped sandbox again from its own disk. False when it ran already. */
-  async start(options: Pick<CreateOptions, 'signal' | 'onProgress'> = {}): Promise<boolean> {
-    const { signal, onProgress } = options;
+  /**
+   * Boots a stopped sandbox again from its own disk, on another hypervisor where one is named. False when it ran already.
+   * @throws NovaError `invalid_state` when it runs on another one than is named
+   */
+  async start(options: Pick<CreateOptions, 'signal' | 'onProgress' | 'hypervisor'> = {}): Promise<boolean> {
+    const { signal, onProgress, hypervisor } = options;
     const change = await this.#change('running', () =>
-      this.#scope.engine.sandboxes.start(this.id, { signal, progress: onProgress }),
+      this.#scope.engine.sandboxes.start(this.id, { signal, progress: onProgress, hypervisor }),
     );
     this.#watchExit();
     return change;

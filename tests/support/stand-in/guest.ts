@@ -24,8 +24,15 @@ export class Guest {
     this.ended = once(agent, 'exit');
   }
 
-  /** Rejects when the socket is there already. Its console is our standard output. */
-  static async boot(agentBinary: string, vsock: string): Promise<Guest> {
+  /**
+   * Rejects when the socket is there already.
+   * @param how how the VMM leads the host's connections to the guest's; where the console is written to, default: our standard output
+   */
+  static async boot(
+    agentBinary: string,
+    vsock: string,
+    { serve = hybrid, console = 1 }: { readonly serve?: Serve; readonly console?: number } = {},
+  ): Promise<Guest> {
     const directory = dirname(vsock);
     const server = createServer((socket) => serve(socket, join(directory, agentSocket)));
     await once(server.listen(vsock), 'listening');
@@ -33,7 +40,7 @@ export class Guest {
     const agent = spawn('setpriv', ['--pdeathsig', 'KILL', agentBinary, '--listen', agentSocket], {
       cwd: directory,
       // What it says is the guest's console.
-      stdio: ['ignore', 1, 1],
+      stdio: ['ignore', console, console],
     });
     return new Guest(agent, server, vsock);
   }
@@ -53,8 +60,18 @@ export class Guest {
   }
 }
 
+type Serve = (host: Socket, agentPath: string) => void;
+
+/** One socket for one port: taken at once, and closed where nobody listens in the guest. */
+export function plainly(host: Socket, agentPath: string): void {
+  const guest = connect(agentPath);
+  guest.once('connect', () => host.pipe(guest).pipe(host));
+  guest.on('error', () => host.destroy()).on('close', () => host.destroy());
+  host.on('error', () => guest.destroy()).on('close', () => guest.destroy());
+}
+
 /** "CONNECT <port>\n", "OK <host port>\n", and the stream; closed at once where nobody listens. */
-function serve(host: Socket, agentPath: string): void {
+function hybrid(host: Socket, agentPath: string): void {
   let asked = '';
   host.on('error', () => host.destroy());
   const onReadable = (): void => {

@@ -58,22 +58,23 @@ export function addSandboxOptions(command: Command): Command {
     .option('--max-processes <count>', 'most processes and threads in the guest', parseWholeNumber)
     .option('--boot-timeout <time>', 'how long the start may take', parseDuration)
     .addOption(architectureOption())
-    .addOption(
-      new Option('--hypervisor <name>', 'hypervisor to use').choices([
-        'auto',
-        'qemu',
-        'firecracker',
-        'cloud-hypervisor',
-        'apple-vz',
-        'process',
-      ]),
-    );
+    .addOption(hypervisorOption('hypervisor to use (default: the best that works here)'));
 }
 
 /** The processor of guests. */
 export function architectureOption(): Option {
   return new Option('--arch <name>', "processor of the guest (default: the host's own)").choices(['amd64', 'arm64']);
 }
+
+export const hypervisorOption = (description: string): Option =>
+  new Option('--hypervisor <name>', description).choices([
+    'auto',
+    'qemu',
+    'firecracker',
+    'cloud-hypervisor',
+    'apple-vz',
+    'process',
+  ]);
 
 /** The config that the options describe; what was not given is left to the defaults. */
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {

@@ -14,7 +14,7 @@ export interface RateLimit {
 
 export interface DriverProbe {
   readonly available: boolean;
-  /** `kvm`, `hvf`, `tcg`, or `none` for the process driver. */
+  /** `kvm`, `hvf`, `tcg`, `vz` for Apple's Virtualization framework, or `none` for the process driver. */
   readonly accelerator: string;
   readonly version: string;
   readonly binary: string;
@@ -60,6 +60,8 @@ export interface MachineSpec {
 
 export type NetworkSpec =
   | { readonly mode: 'none' }
+  /** The system's own NAT, where the driver has the feature `natNetwork`. */
+  | { readonly mode: 'nat' }
   | { readonly mode: 'user'; readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[] }
   | {
       readonly mode: 'tap';
@@ -159,6 +161,8 @@ export interface VmmDriver {
   readonly name: HypervisorName;
   /** Each optional method is there exactly when its feature says so. */
   readonly features: DriverFeatures;
+  /** Most vCPUs of a machine, where the VMM itself sets a limit. */
+  readonly maxVcpus?: number;
   /**
    * Whether it works on this host, proved by doing it. Cached by the driver for as long as host boot and binary stay the same. The first time a kernel
    * may have to be made for it: `progress` is told.

@@ -9,7 +9,7 @@ import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
 import type { BuildContext } from '../services.ts';
 import { discardSnapshot, ensureSnapshot } from '../snapshot/make.ts';
-import { diskFile, type TemplateSnapshot } from '../snapshot/manifest.ts';
+import { diskFile, requireCompatible, type TemplateSnapshot } from '../snapshot/manifest.ts';
 import { canClone, shapeDigest } from '../snapshot/shape.ts';
 import { firstAnswer } from './first-answer.ts';
 import { guestImages, guestSpec, type GuestImages } from './guest-spec.ts';
@@ -79,6 +79,7 @@ async function clone(
   connecting: Promise<Connection>,
   options: BuildContext,
 ): Promise<Booted> {
+  await requireCompatible(snapshot.manifest, plan.driver);
   const { diskExtents } = snapshot.manifest;
   if (diskExtents !== null) {
     await copyExtents(

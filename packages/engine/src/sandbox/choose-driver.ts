@@ -2,40 +2,58 @@ import { NovaError, type SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext } from '../services.ts';
-import { neededFeatures, unsupported, withFeature } from './features.ts';
+import { cannot, neededFeatures, unsupported, withFeature } from './features.ts';
 
 /** What runs a sandbox on this host. */
 export interface ChosenDriver {
   readonly driver: VmmDriver;
   readonly accelerator: string;
-  /** `slot`: a tap in a namespace of its own (network/); `user`: the VMM's own user-mode stack. */
-  readonly network: 'none' | 'user' | 'slot';
+  /** `slot`: a tap in a namespace of its own (network/); `user`: the VMM's own user-mode stack; `nat`: the system's. */
+  readonly network: 'none' | 'user' | 'slot' | 'nat';
 }
 
-/** The hypervisor asked for, or for `auto` the first that has what the config needs and that a probe proves. */
+type Context = Pick<EngineContext, 'drivers' | 'network'>;
+/** A config whose sizes are known. */
+type SizedConfig = SandboxConfig & { readonly vcpus: number };
+
+/**
+ * The hypervisor asked for, or for `auto` the first, in the engine's order, that has what the config needs and that a probe proves.
+ * @throws NovaError `feature_unsupported` where the one asked for cannot serve the config, naming those that can; `hypervisor_unavailable` where
+ * none works here
+ */
 export async function chooseDriver(
-  context: EngineContext,
-  config: SandboxConfig,
+  context: Context,
+  config: SizedConfig,
   options: BuildContext = {},
 ): Promise<ChosenDriver> {
   const reasons: string[] = [];
   for (const driver of candidates(context, config.hypervisor)) {
-    const missing = neededFeatures(config).find((feature) => !driver.features[feature]);
-    const network = await networkOf(context, driver, config, options);
-    const refusal = missing === undefined ? network : unsupported(context, driver.name, missing);
-    if (typeof refusal !== 'string') {
-      if (config.hypervisor !== 'auto') throw refusal;
-      reasons.push(refusal.message);
+    const network = refusal(context, driver, config) ?? (await networkOf(context, driver, config, options));
+    if (typeof network !== 'string') {
+      if (config.hypervisor !== 'auto') throw network;
+      reasons.push(network.message);
       continue;
     }
     const probe = await driver.probe({ ...options, architecture: config.architecture });
-    if (probe.available) return { driver, accelerator: probe.accelerator, network: refusal };
+    if (probe.available) return { driver, accelerator: probe.accelerator, network };
     reasons.push(probe.reason);
   }
   throw new NovaError('hypervisor_unavailable', `No hypervisor works on this host: ${reasons.join('; ')}`);
 }
 
-function candidates(context: EngineContext, wanted: SandboxConfig['hypervisor']): readonly VmmDriver[] {
+/** Why a hypervisor cannot run such a sandbox on any host; null where it can. */
+function refusal(context: Context, driver: VmmDriver, config: SizedConfig): NovaError | null {
+  const missing = neededFeatures(config).find((feature) => !driver.features[feature]);
+  if (missing !== undefined) return unsupported(context, driver.name, missing);
+  const runs = ({ maxVcpus }: VmmDriver): boolean => maxVcpus === undefined || config.vcpus <= maxVcpus;
+  if (!runs(driver)) return cannot(context, driver.name, `run ${config.vcpus} virtual CPUs`, runs);
+  const forwards = ({ features }: VmmDriver): boolean => features.userNetwork || features.tapNetwork;
+  if (config.hostPort !== undefined && !forwards(driver))
+    return cannot(context, driver.name, 'forward ports (hostPort)', forwards);
+  return null;
+}
+
+function candidates(context: Context, wanted: SandboxConfig['hypervisor']): readonly VmmDriver[] {
   if (wanted === 'auto') return [...context.drivers.values()].filter((driver) => driver.features.virtualMachine);
   const driver = context.drivers.get(wanted);
   if (driver !== undefined) return [driver];
@@ -50,7 +68,7 @@ function candidates(context: EngineContext, wanted: SandboxConfig['hypervisor'])
  * host's network, hence none of its own.
  */
 async function networkOf(
-  context: EngineContext,
+  context: Context,
   { name, features }: VmmDriver,
   { enableNetwork }: SandboxConfig,
   { signal }: BuildContext,
@@ -61,6 +79,7 @@ async function networkOf(
     : { slots: false, reason: '' };
   if (slots) return 'slot';
   if (features.userNetwork) return 'user';
+  if (features.natNetwork) return 'nat';
   return new NovaError(
     'feature_unsupported',
     `The hypervisor ${name} needs a network slot, and this host has none: ${reason}. ${withFeature(context, 'userNetwork')} can do without.`,

@@ -1,6 +1,7 @@
 import type { SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
+import type { SandboxRecord } from '../ports/store.ts';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
 import type { SandboxPlan } from './plan.ts';
 
@@ -20,12 +21,23 @@ const userNetwork = {
 } as const;
 
 /**
+ * An address in the network that macOS's NAT uses unless the system is set up otherwise (vmnet's 192.168.64.0/24), from the half that its DHCP server
+ * comes to last.
+ */
+const natNetwork = (sequence: number) => ({
+  interface: 'eth0',
+  address: `192.168.64.${128 + (sequence % 126)}/24`,
+  gateway: '192.168.64.1',
+  dns: ['192.168.64.1'],
+});
+
+/**
  * The network that was planned for a sandbox. A slot is held from then on: whoever asks gives it back (`network.giveBack`) when nothing came of it.
  * Making one takes longer than what else comes before a VMM starts, so it is asked for early and awaited late.
  */
 export async function connect(
   context: Pick<EngineContext, 'network'>,
-  id: string,
+  { id, sequence }: Pick<SandboxRecord, 'id' | 'sequence'>,
   config: Pick<SandboxConfig, 'hostPort' | 'guestPort'>,
   plan: Pick<SandboxPlan, 'network'>,
   signal: AbortSignal | undefined,
@@ -33,5 +45,6 @@ export async function connect(
   if (plan.network === 'none') return { machine: { mode: 'none' }, guest: undefined };
   const forwards = config.hostPort === undefined ? [] : [{ hostPort: config.hostPort, guestPort: config.guestPort }];
   if (plan.network === 'user') return { machine: { mode: 'user', forwards }, guest: userNetwork };
+  if (plan.network === 'nat') return { machine: { mode: 'nat' }, guest: natNetwork(sequence) };
   return context.network.take(id, { forwards, signal });
 }

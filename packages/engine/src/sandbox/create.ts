@@ -9,10 +9,12 @@ import {
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
-import type { BuildContext } from '../services.ts';
+import type { VmmDriver } from '../ports/vmm-driver.ts';
+import type { BuildContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { bootAgain, bootNew, type Booted } from './boot.ts';
 import { connect, type Connection } from './connect.ts';
+import { cannot } from './features.ts';
 import { newSandboxId } from './id.ts';
 import { toInfo } from './info.ts';
 import { planSandbox, type SandboxPlan } from './plan.ts';
@@ -54,16 +56,24 @@ export async function createSandbox(
   return toInfo(running);
 }
 
-/** Starts a stopped sandbox again; one that runs is left alone. */
+/** Starts a stopped sandbox again, on another hypervisor where one is named: disks are the same for all. One that runs is left alone. */
 export async function startSandbox(
   context: EngineContext,
   found: SandboxRecord,
-  options: BuildContext = {},
+  options: StartContext = {},
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
   const current = await settle(context, found);
   if (current === null) throw new NovaError('sandbox_not_found', `The sandbox ${found.id} has gone.`);
-  if (current.state === 'running') return toInfo(current);
+  const hypervisor = options.hypervisor ?? current.hypervisor;
+  if (current.state === 'running') {
+    if (hypervisor === 'auto' || hypervisor === current.hypervisor) return toInfo(current);
+    throw new NovaError(
+      'invalid_state',
+      `The sandbox ${current.name ?? current.id} runs on ${current.hypervisor}: its memory cannot move to ${hypervisor}.`,
+      { hint: 'Stop it first: its disk moves.' },
+    );
+  }
   const record = context.store.changeSandbox(current.id, ['stopped', 'failed'], {
     state: 'creating',
     maker: ownIdentity(),
@@ -75,7 +85,8 @@ export async function startSandbox(
   undo.defer(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
-  const plan = await planSandbox(context, { ...record.config, hypervisor: record.hypervisor }, options);
+  const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
+  requireSameKind(context, record, plan);
   const connecting = startConnecting(undo, context, record, plan, options);
   // As it was last, which may be another size than it was made with.
   const { memoryMb, vcpus, diskSizeMb } = record;
@@ -83,6 +94,13 @@ export async function startSandbox(
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
+}
+
+/** A process of the host has no disk that a machine could boot from, nor the other way round. */
+function requireSameKind(context: EngineContext, record: SandboxRecord, { driver }: SandboxPlan): void {
+  const before = context.drivers.get(record.hypervisor)?.features.virtualMachine;
+  const same = ({ features }: VmmDriver): boolean => before === undefined || features.virtualMachine === before;
+  if (!same(driver)) throw cannot(context, driver.name, `go on with a sandbox of ${record.hypervisor}`, same);
 }
 
 /** Begins to make the sandbox's network; `undo` gives it back. */
@@ -94,7 +112,7 @@ function startConnecting(
   { signal }: BuildContext,
 ): Promise<Connection> {
   if (plan.network === 'slot') undo.defer(() => context.network.giveBack(record.id));
-  const connecting = connect(context, record.id, record.config, plan, signal);
+  const connecting = connect(context, record, record.config, plan, signal);
   // A failure is heard of where it is awaited.
   connecting.catch(() => undefined);
   return connecting;
@@ -117,6 +135,7 @@ async function handOver(
       ? null
       : context.store.changeSandbox(record.id, ['creating'], {
           state: 'running',
+          hypervisor: plan.driver.name,
           maker: null,
           machine: machine.record,
           startedAtMs: now,

@@ -8,7 +8,6 @@ import { requireFreePort } from './free-port.ts';
 import type { BuildContext } from '../services.ts';
 import { loadTemplate } from '../template/load.ts';
 import { chooseDriver, type ChosenDriver } from './choose-driver.ts';
-import { unsupported } from './features.ts';
 
 /** What a config comes to on this host, before anything is made. */
 export interface SandboxPlan extends ChosenDriver {
@@ -44,18 +43,16 @@ export async function planSandbox(
       hint: 'Leave out hostPort, or set enableNetwork; tunnels work without network.',
     });
   }
-  const { driver, accelerator, network } = await chooseDriver(context, config, options);
-  if (config.hostPort !== undefined) {
-    if (network === 'none') throw unsupported(context, driver.name, 'userNetwork', 'forward ports (hostPort)');
-    await requireFreePort(config.hostPort);
-  }
+  const vcpus = config.vcpus ?? template.template.vcpus;
+  const { driver, accelerator, network } = await chooseDriver(context, { ...config, vcpus }, options);
+  if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,
     driver,
     accelerator,
     network,
     memoryMb,
-    vcpus: config.vcpus ?? template.template.vcpus,
+    vcpus,
     diskSizeMb: config.diskSizeMb ?? Math.round(template.template.disk_size_gb * 1024),
   };
 }

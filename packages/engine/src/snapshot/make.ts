@@ -86,7 +86,7 @@ async function make(
   await mkdir(machineDirectory);
 
   if (plan.network === 'slot') undo.defer(() => context.network.giveBack(id));
-  const connecting = connect(context, id, { guestPort: config.guestPort }, plan, signal);
+  const connecting = connect(context, { id, sequence: 0 }, { guestPort: config.guestPort }, plan, signal);
   // Heard of where it is awaited.
   connecting.catch(() => undefined);
   const disk = join(work, diskFile);
@@ -146,6 +146,7 @@ async function make(
     version: 1,
     templateId: template.template_id,
     architecture: plan.template.architecture,
+    madeBy: { hypervisor: plan.driver.name, key: await plan.driver.snapshotKey(plan.template.architecture) },
     memoryMb: plan.memoryMb,
     diskSizeMb: plan.diskSizeMb,
     diskExtents: config.readOnlyRootfs ? null : await dataExtents(disk),

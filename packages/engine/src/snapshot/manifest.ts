@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { architectureSchema } from '@novasandbox/protocol';
 import { z } from 'zod';
+import { architectureSchema, hypervisorNameSchema, NovaError } from '@novasandbox/protocol';
+import type { VmmDriver } from '../ports/vmm-driver.ts';
 
 export const manifestFile = 'snapshot.json';
 export const diskFile = 'disk.raw';
@@ -13,6 +14,8 @@ export const snapshotManifestSchema = z.strictObject({
   version: z.literal(1),
   templateId: z.string(),
   architecture: architectureSchema,
+  /** The hypervisor that made it, by everything that decides whether it can be restored (VmmDriver.snapshotKey). */
+  madeBy: z.strictObject({ hypervisor: hypervisorNameSchema, key: z.string() }),
   memoryMb: z.int(),
   diskSizeMb: z.int(),
   /** Where the writable disk has data; the rest is a hole. Null: the guest has no writable disk. */
@@ -68,4 +71,19 @@ export async function readSnapshot(digest: string, directory: string): Promise<T
   } catch {
     return null;
   }
+}
+
+/** Memory and device state are a hypervisor's own: refuses those of another one, or of another version or accelerator of it. */
+export async function requireCompatible(
+  { architecture, madeBy }: Pick<SnapshotManifest, 'architecture' | 'madeBy'>,
+  driver: Pick<VmmDriver, 'name' | 'snapshotKey'>,
+): Promise<void> {
+  const key = await driver.snapshotKey(architecture);
+  if (madeBy.hypervisor === driver.name && madeBy.key === key) return;
+  const whose = madeBy.hypervisor === driver.name ? `another ${driver.name} (${madeBy.key})` : madeBy.hypervisor;
+  throw new NovaError(
+    'snapshot_incompatible',
+    `The snapshot holds the memory and devices of ${whose}, which ${driver.name} (${key}) cannot take over.`,
+    { details: { madeBy, restoredBy: { hypervisor: driver.name, key } } },
+  );
 }

@@ -29,7 +29,7 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const { signal } = options;
   const { architecture } = template;
   const config = parse(sandboxConfigSchema, { architecture, enableNetwork: false }, 'config');
-  const { driver } = await chooseDriver(context, config, options);
+  const { driver } = await chooseDriver(context, { ...config, vcpus }, options);
   const kernel = await context.images.kernel(template, options);
   const initramfs = await context.images.initramfs(kernel, options);
 

@@ -177,6 +177,10 @@ export const listVmsQuerySchema = z.object({
 });
 export const vmListSchema = z.object({ vms: z.array(vmSchema), total: z.int(), next_cursor: z.string().nullable() });
 
+export const startVmSchema = z.strictObject({
+  /** Another one than it last ran on: the disk moves. */
+  hypervisor: config.hypervisor.unwrap().optional(),
+});
 export const stopVmSchema = z.strictObject({
   force: z.boolean().default(false),
   timeout_seconds: z.number().min(0).max(600).default(5),

@@ -45,8 +45,10 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
       }
       return vms.map(infoOfVm);
     },
-    start: async (ref, context) =>
-      infoOfVm(await http.call('startVm', { id: ref }, { signal: context?.signal, timeoutMs: unlimited })),
+    async start(ref, { hypervisor, signal } = {}) {
+      const body = hypervisor === undefined ? {} : { hypervisor };
+      return infoOfVm(await http.call('startVm', { id: ref }, { body, signal, timeoutMs: unlimited }));
+    },
     async stop(ref, options = {}) {
       const grace = options.graceMs ?? graceMs;
       const body = { force: options.force ?? false, timeout_seconds: grace / 1000 };

@@ -41,7 +41,7 @@ export function vmHandlers(
     getVm: async ({ params }) => vmOf(await sandboxes.get(params.id)),
     getVmConfig: async ({ params }) => vmConfigOf(await sandboxes.config(params.id)),
     deleteVm: ({ params, query }) => sandboxes.remove(params.id, { force: query.force }),
-    startVm: async ({ params, signal }) => vmOf(await sandboxes.start(params.id, { signal })),
+    startVm: async ({ params, body, signal }) => vmOf(await sandboxes.start(params.id, { ...body, signal })),
     stopVm: async ({ params, body }) =>
       vmOf(await sandboxes.stop(params.id, { force: body.force, graceMs: graceMs(body.timeout_seconds) })),
     restartVm: ({ params, body, signal }) => restartVm(context, params.id, body, signal),

@@ -156,6 +156,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "template_build_failed": NovaError,
     "vmm_failed": NovaError,
     "snapshot_failed": NovaError,
+    "snapshot_incompatible": ConflictError,
     "set_up_failed": NovaError,
     "download_failed": NovaError,
     "checksum_mismatch": NovaError,

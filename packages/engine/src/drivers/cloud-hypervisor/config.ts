@@ -89,7 +89,7 @@ export function diskConfig(id: string, drive: Drive): DiskConfig {
 function netConfig(spec: MachineSpec): Pick<VmConfig, 'net'> {
   const { network } = spec;
   if (network.mode === 'none') return {};
-  if (network.mode === 'user')
+  if (network.mode !== 'tap')
     throw new NovaError('feature_unsupported', 'Cloud Hypervisor has no user-mode network: it needs a tap.');
   return { net: [{ id: 'net0', tap: network.tap, mac: network.mac, ...rateLimiter(network.rateLimit) }] };
 }

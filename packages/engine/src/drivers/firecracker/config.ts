@@ -47,7 +47,7 @@ export const commandLine = (words: readonly string[]): string => [...ownWords, .
 export function checkSpec(spec: MachineSpec): void {
   const unsupported = (what: string): NovaError =>
     new NovaError('feature_unsupported', `Firecracker ${what}: cloud-hypervisor and qemu can.`);
-  if (spec.network.mode === 'user')
+  if (spec.network.mode === 'user' || spec.network.mode === 'nat')
     throw new NovaError('feature_unsupported', 'Firecracker has no user-mode network: qemu has.');
   if (spec.firmware !== undefined) throw unsupported('boots no firmware');
   if (spec.hyperv === true) throw unsupported("does not offer Hyper-V's interfaces");

@@ -35,6 +35,9 @@ import { makeJail, type JailedFile } from './jail.ts';
 import { FirecrackerMachine } from './machine.ts';
 import { probeFirecracker, type FirecrackerHost, type FirecrackerProbe } from './probe.ts';
 
+/** MAX_SUPPORTED_VCPUS of Firecracker's machine configuration. */
+const maxVcpus = 32;
+
 const features = driverFeatures({
   virtualMachine: true,
   pause: true,
@@ -93,6 +96,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
   return {
     name: 'firecracker',
     features,
+    maxVcpus,
     async probe(asked = {}) {
       const { host, binary, version, reason } = await probe(asked);
       return { available: host !== null, accelerator: host === null ? 'none' : 'kvm', version, binary, reason };

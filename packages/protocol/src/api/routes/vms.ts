@@ -4,6 +4,7 @@ import {
   listVmsQuerySchema,
   resizeVmSchema,
   resourcesSchema,
+  startVmSchema,
   stopVmSchema,
   vmListSchema,
   vmMetricsSchema,
@@ -90,6 +91,7 @@ export const vmsRoutes = {
     tag: 'vms',
     summary: 'Start a stopped VM',
     permission: 'vm:start',
+    body: startVmSchema,
     response: vmSchema,
   },
   stopVm: {

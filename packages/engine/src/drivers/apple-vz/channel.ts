@@ -1,0 +1,107 @@
+import { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted } from '../../abort.ts';
+import { isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
+import { connectUnixSocket } from '../../vmm/unix-socket.ts';
+
+/** A guest that is booting refuses; asked again after this long, ms. */
+const againMs = 5;
+/** How long a guest may refuse altogether, ms: a cold boot on a slow host. Callers with less patience abort. */
+const patienceMs = 60_000;
+/** What a host says before it hears anything is a handshake; more than this is not kept. */
+const maxUnheardBytes = 64 << 10;
+
+/**
+ * A stream to the agent through vfkit's socket. vfkit takes a connection before it asks the guest, and closes it without a word when the guest, still
+ * booting, refuses: so until the guest has said something, a connection that closes is made anew, and what the host has said is said
+ * again. Rejects with `guest_unreachable` when the VMM has ended, `cancelled` on abort.
+ */
+export async function connectChannel(path: string, vmm: ProcessIdentity, signal?: AbortSignal): Promise<Duplex> {
+  return new PatientChannel(path, vmm, await reachSocket(path, vmm, performance.now() + patienceMs, signal));
+}
+
+/** vfkit opens the socket once the machine runs. */
+async function reachSocket(path: string, vmm: ProcessIdentity, end: number, signal?: AbortSignal): Promise<Socket> {
+  for (;;) {
+    throwIfAborted(signal, 'before connecting to the guest');
+    try {
+      return await connectUnixSocket(path, signal);
+    } catch (error) {
+      if (!isNovaError(error, 'guest_unreachable') || !isAlive(vmm) || performance.now() > end) throw error;
+    }
+    await delay(againMs);
+  }
+}
+
+class PatientChannel extends Duplex {
+  readonly #path: string;
+  readonly #vmm: ProcessIdentity;
+  readonly #end = performance.now() + patienceMs;
+  readonly #closed = new AbortController();
+  #socket: Socket;
+  /** What was said and not answered yet; null once the guest has said something. */
+  #unheard: Buffer[] | null = [];
+
+  constructor(path: string, vmm: ProcessIdentity, socket: Socket) {
+    super({ allowHalfOpen: false });
+    this.#path = path;
+    this.#vmm = vmm;
+    this.#socket = socket;
+    this.#adopt(socket);
+  }
+
+  override _read(): void {
+    this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (this.#unheard === null) {
+      this.#socket.write(chunk, done);
+      return;
+    }
+    this.#unheard.push(chunk);
+    if (this.#unheard.reduce((sum, { length }) => sum + length, 0) > maxUnheardBytes)
+      return done(new NovaError('guest_unreachable', 'The guest says nothing, whatever it is told.'));
+    this.#socket.write(chunk);
+    done();
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#closed.abort();
+    this.#socket.destroy();
+    done(error);
+  }
+
+  #adopt(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.#unheard = null;
+      if (!this.push(chunk)) socket.pause();
+    });
+    // What went wrong shows in its being closed.
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      if (this.destroyed) return;
+      if (this.#unheard === null) this.push(null);
+      else void this.#again();
+    });
+    for (const chunk of this.#unheard ?? []) socket.write(chunk);
+  }
+
+  async #again(): Promise<void> {
+    try {
+      await delay(againMs, undefined, { signal: this.#closed.signal });
+      if (!isAlive(this.#vmm) || performance.now() > this.#end)
+        throw new NovaError('guest_unreachable', 'The guest takes no connection.');
+      this.#adopt(await reachSocket(this.#path, this.#vmm, this.#end, this.#closed.signal));
+    } catch (error) {
+      if (!this.destroyed) this.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}
