@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, test } from 'node:test';
@@ -15,6 +15,7 @@ import {
   type MachineSpec,
   type VmmDriver,
 } from '@novasandbox/engine';
+import { eventually } from '../support/eventually.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import type { TestHome } from '../support/test-home.ts';
 
@@ -235,6 +236,23 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     });
   }
 
+  if (driver.features.balloon && inGuest) {
+    check('memory is taken back from a guest and returned', async () => {
+      const spec = await specOf();
+      await using machine = await driver.launch(spec, {});
+      const agent = await session(machine);
+      const available = async (): Promise<number> =>
+        (await agent.metrics({ timeoutMs: callTimeoutMs })).memAvailableBytes;
+      const before = await available();
+      await machine.setBalloon?.(64, {});
+      await eventually('the guest has less', async () => before - (await available()) > 48 << 20, callTimeoutMs);
+      await machine.setBalloon?.(0, {});
+      await eventually('the guest has it again', async () => before - (await available()) < 16 << 20, callTimeoutMs);
+      await machine.stop();
+      await nothingLeft(spec);
+    });
+  }
+
   if (driver.features.restore) {
     check('clones of a snapshot run side by side and never change it', async () => {
       const spec = await specOf();
@@ -266,6 +284,56 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
       for (const each of specs) await rm(each.directory, { recursive: true });
       await nothingLeft(spec);
     });
+
+    if (driver.features.liveSnapshot) {
+      check('a snapshot of any machine leaves it as it was, running or paused', async () => {
+        const spec = await specOf();
+        const [first, second] = [join(spec.directory, 'first'), join(spec.directory, 'second')];
+        for (const directory of [first, second]) await mkdir(directory);
+        await using machine = await driver.launch(spec, {});
+        await (await session(machine)).ping({ timeoutMs: callTimeoutMs });
+        await machine.snapshot?.(first, {});
+        // Sessions may have been reset, so there is a new one.
+        const agent = await session(machine);
+        await agent.ping({ timeoutMs: callTimeoutMs });
+        await machine.pause?.({});
+        await machine.snapshot?.(second, {});
+        await assert.rejects(agent.ping({ timeoutMs: 300 }), (error) => isNovaError(error, 'guest_unreachable'));
+        await machine.resume?.({});
+        await (await session(machine)).ping({ timeoutMs: callTimeoutMs });
+        await machine.stop();
+        await nothingLeft(spec);
+      });
+    }
+
+    if (driver.features.diffSnapshot && inGuest) {
+      check('a diff over the copy of a snapshot is the machine as it is now', async () => {
+        const spec = await specOf();
+        const [first, second] = [join(spec.directory, 'first'), join(spec.directory, 'second')];
+        await mkdir(first);
+        await using machine = await driver.launch(spec, {});
+        await session(machine);
+        await machine.snapshot?.(first, {});
+        await cp(first, second, { recursive: true });
+        const before = await contents(first);
+        await (await session(machine)).configure({ hostname: 'later' });
+        await machine.snapshot?.(second, { kind: 'diff' });
+        await machine.stop();
+        assert.deepEqual(await contents(first), before);
+        const hostnames: string[] = [];
+        for (const directory of [first, second]) {
+          const own = await specOf();
+          await using clone = await driver.restore?.(own, { directory }, {});
+          assert.ok(clone !== undefined);
+          hostnames.push((await (await session(clone)).info()).hostname);
+          await clone.stop();
+          await rm(own.directory, { recursive: true });
+        }
+        assert.notEqual(hostnames[0], 'later');
+        assert.equal(hostnames[1], 'later');
+        await nothingLeft(spec);
+      });
+    }
 
     check('a damaged snapshot is refused with the reason, and nothing is left', async () => {
       const spec = await specOf();

@@ -20,7 +20,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
- *       sandboxes/<id>/         disk.raw, console.log, vmm.log
+ *       sandboxes/<id>/         disk.raw, console.log, vmm.log, jail/ of a running Firecracker
  *       probes/                 what a probe boot found, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
  *       work/                   half-made things; emptied by whoever made them

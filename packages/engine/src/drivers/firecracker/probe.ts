@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
 import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
@@ -46,11 +48,15 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
   const missing = options.whyNoKvm();
   if (missing !== null) return without(missing, version);
 
-  const host = { binary, jailer: options.jailed ? jailerOf(options.vmmDirectory) : null };
+  const host = { binary, jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
   const decide = async (): Promise<{ failure: string | null }> => ({
     failure: await probeBoot(options, (spec) => options.boot(spec, host)),
   });
-  const kept = { directory: options.probeDirectory, name: 'firecracker', binary };
+  const kept = {
+    directory: options.probeDirectory,
+    name: host.jailer === null ? 'firecracker' : 'firecracker-jailed',
+    binary,
+  };
   let { failure } = await keptVerdict({ ...kept, fresh: options.fresh === true }, decide);
   // What failed is asked again.
   if (failure !== null && options.fresh !== true) ({ failure } = await keptVerdict({ ...kept, fresh: true }, decide));
@@ -59,7 +65,14 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
   return { host, binary, version, reason: `Firecracker ${version} on KVM, ${how}: a probe VM booted on it` };
 }
 
-/** The jailer needs root: it changes root, user and namespaces. */
-function jailerOf(vmmDirectory: string): string | null {
-  return process.getuid?.() === 0 ? findBinary('jailer', vmmDirectory).path : null;
+/**
+ * The jailer that belongs to a Firecracker: what NOVA_JAILER names, else the one beside it, which is of the same release, else what is installed. It needs
+ * root: it changes root, user and namespaces.
+ */
+function jailerOf(binary: string, vmmDirectory: string): string | null {
+  if (process.getuid?.() !== 0) return null;
+  const found = findBinary('jailer', vmmDirectory);
+  if (found.path !== null && found.source === 'environment') return found.path;
+  const beside = join(dirname(realpathSync(binary)), 'jailer');
+  return existsSync(beside) ? beside : found.path;
 }
