@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { runCommand } from './command.ts';
 import { sourcesFor } from './debian-sources.ts';
 import { isolated } from './isolated.ts';
@@ -53,3 +55,6 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     descriptors: wanted.descriptors,
   });
 }
+
+/** A shell script that lies beside this file, for a hook or a guest. */
+export const script = (name: string): Promise<string> => readFile(join(import.meta.dirname, name), 'utf8');

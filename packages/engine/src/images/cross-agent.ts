@@ -2,11 +2,10 @@ import { cp, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
-import { bootstrap } from './bootstrap.ts';
+import { bootstrap, script } from './bootstrap.ts';
 import { CommandFailure, runCommand } from './command.ts';
 import { defaultSuite } from './debian-sources.ts';
 import { readElf } from './elf.ts';
-import { script } from './native-root.ts';
 import type { StepUpdate } from './step.ts';
 
 export interface CrossBuild {

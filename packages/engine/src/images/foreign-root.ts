@@ -1,11 +1,11 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageOptions, LoadedTemplate, RunInGuest } from '../ports/image-source.ts';
-import { bootstrap } from './bootstrap.ts';
+import { bootstrap, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
 import { runCommand } from './command.ts';
 import type { DebianSource } from './debian-root.ts';
-import { leaveOut, script, type RootFiles } from './native-root.ts';
+import { leaveOut, type RootFiles } from './native-root.ts';
 import { copySparse } from './sparse.ts';
 import type { StepUpdate } from './step.ts';
 

@@ -1,7 +1,7 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoadedTemplate } from '../ports/image-source.ts';
-import { bootstrap } from './bootstrap.ts';
+import { bootstrap, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
 import type { DebianSource } from './debian-root.ts';
 import type { StepUpdate } from './step.ts';
@@ -27,9 +27,6 @@ const leftOut = [
 /** Given to dpkg between the extraction and the installation: mmdebstrap itself would filter every package through a script, which takes 8 s. */
 export const leaveOut = `mkdir -p "$1/etc/dpkg/dpkg.cfg.d" && printf '%s\\n' ${leftOut.map((line) => `'${line}'`).join(' ')} \
   >"$1/etc/dpkg/dpkg.cfg.d/guest"`;
-
-/** A script of this folder. */
-export const script = (name: string): Promise<string> => readFile(join(import.meta.dirname, name), 'utf8');
 
 /** Builds a root of this host's own processor. Gives its packages, one a line with its version. */
 export async function nativeRoot(
