@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import {
+  createAppleVzDriver,
+  createCloudHypervisorDriver,
+  createFirecrackerDriver,
+  createProcessDriver,
+  createQemuDriver,
+  releases,
+  versionFacts,
+  type VmmDriver,
+} from '@novasandbox/engine';
+import { driverFeaturesSchema, type DriverFeatures } from '@novasandbox/protocol';
+
+const page = readFileSync(join(import.meta.dirname, '../docs/hypervisors.md'), 'utf8');
+const notAskedFor = () => Promise.reject(new Error('only features are read'));
+const options = { probeDirectory: '', vmmDirectory: '', probeGuest: notAskedFor };
+const drivers: readonly VmmDriver[] = [
+  createFirecrackerDriver(options),
+  createCloudHypervisorDriver(options),
+  createQemuDriver(options),
+  createAppleVzDriver(options),
+  createProcessDriver({ agentBinary: notAskedFor }),
+];
+
+/** Rows of the first table whose header begins with `first`, without the line below the header. */
+function table(first: string): string[][] {
+  const lines = page.split('\n');
+  const from = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  assert.ok(from >= 0, first);
+  const to = lines.findIndex((line, index) => index > from && !line.startsWith('|'));
+  const rows = lines.slice(from, to).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+  return rows.filter((_, index) => index !== 1);
+}
+
+test("docs/hypervisors.md has each driver's features as they are", () => {
+  const [header = [], ...rows] = table('feature');
+  assert.deepEqual(
+    header.slice(2),
+    drivers.map(({ name }) => name),
+  );
+  const expected = (Object.keys(driverFeaturesSchema.shape) as (keyof DriverFeatures)[]).map((feature) => [
+    `\`${feature}\``,
+    driverFeaturesSchema.shape[feature].description ?? '',
+    ...drivers.map(({ features }) => (features[feature] ? 'yes' : '')),
+  ]);
+  assert.deepEqual(rows, expected);
+});
+
+test('docs/hypervisors.md has the versions as they are', () => {
+  const [, ...rows] = table('VMM');
+  const pinned = (vmm: string): string => Object.entries(releases).find(([name]) => name === vmm)?.[1].version ?? '';
+  const expected = Object.entries(versionFacts).map(([vmm, { floor }]) => [vmm, floor, pinned(vmm)]);
+  assert.deepEqual(rows, expected);
+});
