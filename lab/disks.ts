@@ -1,6 +1,13 @@
 import { copyFile, cp, lstat, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { copySparse, fileMark, layoutAt, makeWritableDisk, repositoryRoot, sha256 } from '@novasandbox/engine';
+import {
+  copySparse,
+  distributionKernelRecord,
+  fileMark,
+  makeWritableDisk,
+  repositoryRoot,
+  sha256,
+} from '@novasandbox/engine';
 import { diskOf, keptDisk, type KeptDiskOptions } from './kept-disk.ts';
 import type { Parts } from './parts.ts';
 import type { Vmm } from './vmms.ts';
@@ -83,21 +90,21 @@ async function nodeDisk(options: KeptDiskOptions): Promise<string> {
 
 /** A state folder in which nothing has to be built: the lab has neither a network nor compilers. */
 async function stateDisk(options: KeptDiskOptions, { kernel, guests }: Parts): Promise<string> {
+  const { home } = options.layout;
   const { agent, initramfs, root } = guests;
-  const digest = sha256([kernel.digest, agent.digest, initramfs.digest, root.digest].join('\n'));
-  return keptDisk(options, 'state', digest, async (tree) => {
-    const there = layoutAt(tree);
-    const files = [
-      [agent.path, there.agent(agent.digest)],
-      [kernel.path, there.kernel(kernel.digest)],
-      [options.layout.kernel('distribution'), dirname(there.kernel(kernel.digest))],
-      [initramfs.path, there.initramfs(initramfs.digest)],
-      [root.path, there.rootfs(root.digest)],
-      [join(dirname(root.path), 'manifest.json'), there.rootfs(root.digest)],
-    ] as const;
-    for (const [file, folder] of files) {
-      await mkdir(folder, { recursive: true });
-      await copySparse(file, join(folder, basename(file)), { signal: options.signal });
+  // Each lies where it is looked for, under a name that says what is in it; which kernel is the distribution's, the kernel itself tells here.
+  const files = [
+    agent.path,
+    kernel.path,
+    distributionKernelRecord(options.layout, kernel.architecture),
+    initramfs.path,
+    root.path,
+    join(dirname(root.path), 'manifest.json'),
+  ].map((path) => relative(home, path));
+  return keptDisk(options, 'state', sha256(files.join('\n')), async (tree) => {
+    for (const file of files) {
+      await mkdir(dirname(join(tree, file)), { recursive: true });
+      await copySparse(join(home, file), join(tree, file), { signal: options.signal });
     }
     return tree;
   });

@@ -15,6 +15,7 @@ export { createAppleVzDriver, type AppleVzOptions } from './drivers/apple-vz/dri
 export { createProcessDriver } from './drivers/process/driver.ts';
 export { createQemuDriver } from './drivers/qemu/driver.ts';
 export { copySparse, createImageSource, makeWritableDisk } from './images/index.ts';
+export { distributionKernelRecord } from './images/kernel.ts';
 export { withLock } from './images/lock.ts';
 export { inWorkFolder, publish } from './images/publish.ts';
 export { fileMark, sha256 } from './images/stamp.ts';

@@ -33,9 +33,10 @@ export async function guestKernel(
   const own = join(template.directory, templateKernelFile);
   const ownMark = existsSync(own) ? fileMark(own) : null;
   const mark = `${ownMark ?? 'distribution'} ${architecture}`;
-  const record = layout.kernel(
-    ownMark === null ? `distribution${architecture}` : `of${sha256(`${architecture} ${own}`).slice(0, 32)}`,
-  );
+  const record =
+    ownMark === null
+      ? distributionKernelRecord(layout, architecture)
+      : layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
   const known = chosen(layout, architecture, record, mark);
   if (known !== null) return known;
   return withLock(layout.kernel('lock'), options, async () => {
@@ -48,6 +49,11 @@ export async function guestKernel(
     await writeJson(record, { mark, digest: made.digest, release: made.release });
     return made;
   });
+}
+
+/** The file that says which of the kernels is the distribution's. */
+export function distributionKernelRecord(layout: Layout, architecture: ArchitectureName): string {
+  return layout.kernel(`distribution${architecture}`);
 }
 
 /** Where the modules of a kernel lie: `kernel/` and `modules.builtin`. Missing for a template's own kernel, which has everything built in. */

@@ -13,11 +13,14 @@ export function whyNoKvm(): string | null {
 }
 
 /**
- * Who the VMM of the sandbox with that running number runs as, and the group that lets it open /dev/kvm. Where KVM is for root alone the VMM has to stay
- * root to open it (uid null); it has no privileges all the same.
+ * Who the VMM of the sandbox with that running number runs as, and the group that lets it open /dev/kvm, where it takes one. Where KVM is for root
+ * alone the VMM has to stay root to open it (uid null); it has no privileges all the same.
  */
 export function kvmUser(sequence: number): { readonly uid: number | null; readonly groups: readonly number[] } {
   const kvm = statSync('/dev/kvm', { throwIfNoEntry: false });
-  if (kvm === undefined) return { uid: vmmUid(sequence), groups: [] };
-  return { uid: (kvm.mode & 0o060) === 0o060 ? vmmUid(sequence) : null, groups: [kvm.gid] };
+  if (kvm === undefined || mayUse(kvm.mode)) return { uid: vmmUid(sequence), groups: [] };
+  return mayUse(kvm.mode >> 3) ? { uid: vmmUid(sequence), groups: [kvm.gid] } : { uid: null, groups: [] };
 }
+
+/** Whether the lowest three bits of a mode are those of somebody who may read and write. */
+const mayUse = (mode: number): boolean => (mode & 0o6) === 0o6;
