@@ -130,7 +130,7 @@ test('exec passes stdin, streams and exit codes, and ends the command when it is
 
 test('templates are listed and inspected; one that cannot be built says so', async () => {
   await using cli = await cliUnderTest();
-  assert.match(await cli.ok('template', 'ls'), /^base +debian .* yes/m);
+  assert.match(await cli.ok('template', 'ls'), /^base +debian bookworm +(amd64|arm64)/m);
   const [base] = JSON.parse(await cli.ok('template', 'inspect', 'base')) as { id: string; packages: string[] }[];
   assert.ok(base?.packages.includes('python3'));
   const built = await cli.nova(['template', 'build', 'alpine-python']);
