@@ -1,72 +1,113 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createFirecrackerDriver, hostArchitecture, layoutAt, type MachineSpec } from '@novasandbox/engine';
+import {
+  createCloudHypervisorDriver,
+  createFirecrackerDriver,
+  layoutAt,
+  type MachineSpec,
+  type VmmDriver,
+} from '@novasandbox/engine';
 import { standInFor } from '../../tests/support/stand-in.ts';
-import type { Measure } from '../measure.ts';
+import type { BenchContext, Measure } from '../measure.ts';
 import { summarise } from '../statistics.ts';
 
+type Options = Parameters<typeof createCloudHypervisorDriver>[0];
+
+interface Candidate {
+  readonly vmm: Parameters<typeof standInFor>[0];
+  readonly title: string;
+  readonly variable: string;
+  readonly version: string;
+  make(options: Options): VmmDriver;
+}
+
+const candidates: readonly Candidate[] = [
+  {
+    vmm: 'firecracker',
+    title: 'Firecracker',
+    variable: 'NOVA_FIRECRACKER',
+    version: '1.17.0',
+    make: (options) => createFirecrackerDriver({ ...options, jailed: false }),
+  },
+  {
+    vmm: 'cloud-hypervisor',
+    title: 'Cloud Hypervisor',
+    variable: 'NOVA_CLOUD_HYPERVISOR',
+    version: '',
+    make: createCloudHypervisorDriver,
+  },
+];
+
 /**
- * What Firecracker's driver itself takes of a launch: everything but the time in which the VMM starts or has something to answer. Measured
- * against a stand-in that notes when it was started, asked and done; it is no Firecracker, and says nothing of one.
+ * What the drivers of VMMs with an API themselves take of a launch: everything but the time in which the VMM starts or has something to answer. Measured
+ * against stand-ins that note when they were started, asked and done; they are no VMMs, and say nothing of one.
  */
 export const driver: Measure = {
   id: 'driver',
-  title: 'Driver of Firecracker, against a stand-in',
-  async run({ quick, home, agentBinary, report }) {
-    await using standIn = await standInFor('firecracker', await agentBinary(), '1.17.0');
-    const before = process.env['NOVA_FIRECRACKER'];
-    process.env['NOVA_FIRECRACKER'] = standIn.path;
-    try {
-      const layout = layoutAt(home);
-      const vmm = createFirecrackerDriver({
-        probeDirectory: join(home, 'stand-in-probes'),
-        vmmDirectory: layout.vmmDirectory,
-        // Nothing runs in the stand-in but the agent.
-        probeGuest: () => Promise.resolve({ kernel: standIn.path, initramfs: standIn.path }),
-        whyNoKvm: () => null,
-        jailed: false,
-      });
-      await vmm.probe();
-      const values: number[] = [];
-      for (let round = 0; round < (quick ? 3 : 30); round++) {
-        const directory = layout.sandbox(`driver${round}`);
-        await mkdir(directory);
-        const spec: MachineSpec = {
-          id: `driver${round}`,
-          sequence: round,
-          directory,
-          socketDirectory: layout.sockets(`driver${round}`),
-          architecture: hostArchitecture().name,
-          memoryMb: 128,
-          vcpus: 1,
-          kernel: standIn.path,
-          initramfs: standIn.path,
-          kernelArguments: [],
-          drives: [],
-          network: { mode: 'none' },
-          channels: 1,
-        };
-        const startedAt = performance.timeOrigin + performance.now();
-        await using machine = await vmm.launch(spec, {});
-        const doneAt = performance.timeOrigin + performance.now();
-        values.push(doneAt - startedAt - busy(await readFile(join(directory, 'vmm.log'), 'utf8')));
-        await machine.stop();
-        await rm(directory, { recursive: true });
-      }
-      const summary = summarise(values);
-      report({
-        name: 'launch, the part of the driver (Firecracker, against a stand-in)',
-        unit: 'ms',
-        value: summary.p50,
-        summary,
-        budget: 5,
-      });
-    } finally {
-      if (before === undefined) delete process.env['NOVA_FIRECRACKER'];
-      else process.env['NOVA_FIRECRACKER'] = before;
-    }
+  title: 'Drivers, against stand-ins for their VMMs',
+  async run(context) {
+    for (const candidate of candidates) await measure(context, candidate);
   },
 };
+
+async function measure({ quick, home, agentBinary, report }: BenchContext, candidate: Candidate): Promise<void> {
+  const { vmm, title, variable, version, make } = candidate;
+  await using standIn = await standInFor(vmm, await agentBinary(), version);
+  const before = process.env[variable];
+  process.env[variable] = standIn.path;
+  try {
+    const layout = layoutAt(home);
+    const measured = make({
+      probeDirectory: join(home, `stand-in-probes-${vmm}`),
+      vmmDirectory: layout.vmmDirectory,
+      // Nothing runs in the stand-in but the agent.
+      probeGuest: () => Promise.resolve({ kernel: standIn.path, initramfs: standIn.path }),
+      whyNoKvm: () => null,
+    });
+    await measured.probe();
+    const wallMs: number[] = [];
+    const cpuMs: number[] = [];
+    for (let round = 0; round < (quick ? 3 : 30); round++) {
+      const id = `driver${round}`;
+      const directory = layout.sandbox(id);
+      await mkdir(directory);
+      // VMMs of other users pass through.
+      await chmod(directory, 0o711);
+      const spec: MachineSpec = {
+        id,
+        sequence: round,
+        directory,
+        socketDirectory: layout.sockets(id),
+        memoryMb: 128,
+        vcpus: 1,
+        kernel: standIn.path,
+        initramfs: standIn.path,
+        kernelArguments: [],
+        drives: [],
+        network: { mode: 'none' },
+        channels: 1,
+      };
+      const used = process.cpuUsage();
+      const startedAt = now();
+      await using machine = await measured.launch(spec, {});
+      const doneAt = now();
+      const { user, system } = process.cpuUsage(used);
+      wallMs.push(doneAt - startedAt - busy(await readFile(join(directory, 'vmm.log'), 'utf8')));
+      cpuMs.push((user + system) / 1000);
+      await machine.stop();
+      await rm(directory, { recursive: true });
+    }
+    const [wall, cpu] = [summarise(wallMs), summarise(cpuMs)];
+    const what = `(${title}, against a stand-in)`;
+    report({ name: `launch, the part of the driver ${what}`, unit: 'ms', value: wall.p50, summary: wall, budget: 5 });
+    report({ name: `launch, our CPU time ${what}`, unit: 'ms', value: cpu.p50, summary: cpu });
+  } finally {
+    if (before === undefined) delete process.env[variable];
+    else process.env[variable] = before;
+  }
+}
+
+const now = (): number => performance.timeOrigin + performance.now();
 
 /** Milliseconds in which the stand-in started, or had something to answer: what was asked at once is one piece of work. */
 function busy(log: string): number {

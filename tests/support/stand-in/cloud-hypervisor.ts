@@ -227,6 +227,11 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
   return result === undefined ? { status: 204, body: undefined } : { status: 200, body: result };
 }
 
+/** For measurements: when it was started, asked and done, ms since 1970. */
+function note(what: string, at = performance.timeOrigin + performance.now()): void {
+  process.stderr.write(`${at} ${what}\n`);
+}
+
 function leave(code: number): never {
   guest?.end();
   if (socket !== '') rmSync(socket, { force: true });
@@ -242,10 +247,13 @@ if (words.includes('--version')) {
   process.exit(2);
 } else {
   process.on('SIGTERM', () => leave(0));
+  note('started', performance.timeOrigin);
   createServer((request, response) => {
+    note('asked');
     const send = (status: number, body: unknown): void => {
       const text = body === undefined ? '' : JSON.stringify(body);
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+      note('answered');
       response.writeHead(status, text === '' ? {} : headers).end(text);
     };
     answer(request).then(
@@ -256,5 +264,5 @@ if (words.includes('--version')) {
         send(status, reasons);
       },
     );
-  }).listen(socket);
+  }).listen(socket, () => note('listening'));
 }

@@ -109,17 +109,21 @@ export function cgroupJoinFiles(id: string): string[] {
   return directories(id).map((directory) => join(directory, 'cgroup.procs'));
 }
 
-/** Removes an empty group; a missing one is fine. The kernel frees it shortly after its last process. */
+/** The kernel lets go of a group shortly after its last process; on a host with nothing left to give, seconds after. */
+const freedWithinMs = 30_000;
+
+/** Removes an empty group; a missing one is fine. */
 export async function removeCgroup(id: string): Promise<void> {
+  const end = performance.now() + freedWithinMs;
   for (const directory of directories(id)) {
-    for (let attempt = 0; ; attempt++) {
+    for (;;) {
       try {
         await rmdir(directory);
         break;
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
         if (code === 'ENOENT') break;
-        if (code !== 'EBUSY' || attempt >= 200) throw error;
+        if (code !== 'EBUSY' || performance.now() > end) throw error;
         await delay(5);
       }
     }
