@@ -18,7 +18,7 @@ interface Candidate {
   readonly title: string;
   readonly variable: string;
   readonly version: string;
-  make(options: Options): VmmDriver;
+  readonly make: (options: Options) => VmmDriver;
 }
 
 const candidates: readonly Candidate[] = [
