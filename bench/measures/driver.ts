@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   createCloudHypervisorDriver,
   createFirecrackerDriver,
+  hostArchitecture,
   layoutAt,
   type MachineSpec,
   type VmmDriver,
@@ -80,6 +81,7 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
         socketDirectory: layout.sockets(id),
         memoryMb: 128,
         vcpus: 1,
+        architecture: hostArchitecture().name,
         kernel: standIn.path,
         initramfs: standIn.path,
         kernelArguments: [],
