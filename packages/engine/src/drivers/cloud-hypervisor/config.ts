@@ -1,6 +1,7 @@
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { limits, NovaError } from '@novasandbox/protocol';
+import { hostArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { Drive, MachineSpec, RateLimit } from '../../ports/vmm-driver.ts';
 import { agentPort } from '../../vmm/vsock-channel.ts';
@@ -120,8 +121,7 @@ export function memoryRoomMb(memoryMb: number): number {
 
 function commandLine(spec: MachineSpec): string {
   return [
-    'console=ttyS0',
-    'reboot=t',
+    ...hostArchitecture().kernelArguments,
     'panic=-1',
     'quiet',
     'loglevel=5',
