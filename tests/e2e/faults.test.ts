@@ -8,6 +8,7 @@ import { totalmem } from 'node:os';
 import { createEngine, processesNaming } from '@novasandbox/engine';
 import { isNovaError, type ErrorCode, type SandboxConfigInput } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
+import { eventually } from '../support/eventually.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { testHome } from '../support/test-home.ts';
 
@@ -205,7 +206,13 @@ test('a VMM that is killed is noticed', async () => {
   assert.ok(vmm !== undefined);
   process.kill(vmm.pid, 'SIGKILL');
   await assert.rejects(call, (error) => isNovaError(error, 'guest_unreachable'));
-  await assert.rejects(engine.sandboxes.get(id), { code: 'sandbox_not_found' });
+  // Its sockets close a moment before the process has ended.
+  await eventually('it has gone', () =>
+    engine.sandboxes.get(id).then(
+      () => false,
+      (error: unknown) => isNovaError(error, 'sandbox_not_found'),
+    ),
+  );
   await assertNoLeaks(layout);
 });
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, before, test } from 'node:test';
 import { layoutAt, openNetwork, processesNaming } from '@novasandbox/engine';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { makeInternet, metadataAddress, type Internet } from '../support/internet.ts';
+import { runOnHost } from '../support/run-on-host.ts';
 import { networkNamespaceOf, slotAddressOf, whyNoSlots } from '../support/slots.ts';
 
 const skip = await whyNoSlots();
@@ -119,6 +120,33 @@ test('a forwarded port leads in from 127.0.0.1, and a taken one is refused', { s
   await assert.rejects(engine.sandboxes.create({ hostPort: port }), { code: 'port_in_use' });
   await assert.rejects(engine.sandboxes.create({ hostPort }), { code: 'port_in_use' });
   assert.equal((await engine.sandboxes.list()).length, 1);
+});
+
+test('connections end with the sandbox, and the host remembers none of them', { skip }, async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const port = await freePort();
+  const box = await engine.sandboxes.create({ hostPort: port, guestPort: 8080 });
+  await engine.exec.startDetached(box.id, { argv: ['python3', '-m', 'http.server', '8080'], user: 'root' });
+  await sh(engine, box.id, `until ${fetchFrom('http://127.0.0.1:8080/')}; do sleep 0.1; done`);
+  await sh(engine, box.id, fetchFrom(`http://${internet.address}/`));
+  const client = connect(port, '127.0.0.1');
+  await once(client, 'connect');
+  const address = slotAddressOf(layout, box.id);
+  const remembered = (): number[] =>
+    ['--orig-src', '--reply-src'].map(
+      (direction) =>
+        runOnHost(`conntrack -L ${direction} ${address} 2>/dev/null`).trim().split('\n').filter(Boolean).length,
+    );
+  const [begun = 0, came = 0] = remembered();
+  assert.ok(begun > 0 && came > 0);
+  await engine.sandboxes.remove(box.id, { force: true });
+  assert.deepEqual(remembered(), [0, 0]);
+  // Nobody is there any more.
+  const { promise: over, resolve } = Promise.withResolvers<Error>();
+  client.once('error', resolve);
+  client.write('GET / HTTP/1.0\r\n\r\n');
+  assert.match((await over).message, /ECONNRESET|EPIPE|EHOSTUNREACH|ENETUNREACH/);
 });
 
 test('ten at once have a network each', { skip }, async () => {

@@ -161,7 +161,7 @@ export function createNetwork(options: NetworkOptions): Network {
       }),
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);
-      // Not before: it would have taken its time from the sandbox in the making.
+      // Not before: it would have taken time from the sandbox in the making.
       fill();
     },
     giveBack: (sandbox) => inTurn(sandbox, () => remove(sandbox)),

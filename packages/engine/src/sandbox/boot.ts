@@ -138,7 +138,6 @@ async function answered(
 ): Promise<Booted> {
   await using undo = new AsyncDisposableStack();
   undo.use(machine);
-  if (plan.network === 'slot') context.network.handTo(record.id, machine.record);
   const { config } = record;
   // A snapshot's last session ended at a frame boundary, and a new guest has had none.
   const { agent, channel } = await firstAnswer(context, machine, {
@@ -157,6 +156,7 @@ async function answered(
     signal,
     timeoutMs: config.bootTimeoutMs,
   });
+  if (plan.network === 'slot') context.network.handTo(record.id, machine.record);
   undo.move();
   return { machine, agent, channel, kind };
 }
