@@ -24,6 +24,7 @@ interface Disk {
   id?: string;
   path: string;
   readonly?: boolean;
+  rate_limiter_config?: { bandwidth?: unknown; ops?: unknown };
 }
 interface Config {
   payload: { kernel?: string; initramfs?: string; firmware?: string };
@@ -107,6 +108,9 @@ const calls: Readonly<Record<string, (body: never) => unknown>> = {
   'vm.create': (wanted: Config) => {
     if (config !== null) refuse('VM is already created');
     config = wanted;
+    // Limits that were not given are told as null.
+    for (const { rate_limiter_config: limits } of wanted.disks ?? [])
+      if (limits !== undefined) Object.assign(limits, { bandwidth: null, ops: null, ...limits });
   },
   'vm.boot': async () => {
     const wanted = created();

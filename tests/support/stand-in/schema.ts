@@ -45,7 +45,10 @@ export function whatIsWrong(schema: Schema, value: unknown, at = 'body'): string
       return first(
         Object.entries(value).map(([name, each]) => {
           const field = schema.fields[name];
-          return field === undefined ? `${at}: unknown field \`${name}\`` : whatIsWrong(field, each, `${at}.${name}`);
+          if (field === undefined) return `${at}: unknown field \`${name}\``;
+          // What need not be there may be null.
+          if (each === null && !schema.required.includes(name)) return null;
+          return whatIsWrong(field, each, `${at}.${name}`);
         }),
       );
     }

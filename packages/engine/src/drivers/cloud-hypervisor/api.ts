@@ -13,8 +13,8 @@ export const diskConfigSchema = z.looseObject({
   path: z.string(),
   readonly: z.boolean(),
   image_type: z.literal('Raw'),
-  serial: z.string().optional(),
-  rate_limiter_config: z.object({ bandwidth: rateLimitSchema.optional(), ops: rateLimitSchema.optional() }).nullish(),
+  serial: z.string().nullish(),
+  rate_limiter_config: z.object({ bandwidth: rateLimitSchema.nullish(), ops: rateLimitSchema.nullish() }).nullish(),
 });
 export type DiskConfig = z.infer<typeof diskConfigSchema>;
 
@@ -24,10 +24,10 @@ export type DiskConfig = z.infer<typeof diskConfigSchema>;
  */
 export const vmConfigSchema = z.looseObject({
   payload: z.looseObject({
-    kernel: z.string().optional(),
-    initramfs: z.string().optional(),
-    cmdline: z.string().optional(),
-    firmware: z.string().optional(),
+    kernel: z.string().nullish(),
+    initramfs: z.string().nullish(),
+    cmdline: z.string().nullish(),
+    firmware: z.string().nullish(),
   }),
   cpus: z.looseObject({
     boot_vcpus: z.int(),

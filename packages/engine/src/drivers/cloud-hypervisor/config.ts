@@ -65,7 +65,7 @@ export function cloneConfig(made: VmConfig, spec: MachineSpec, landlock: boolean
   const { payload, landlock_rules: _, ...rest } = made;
   return {
     ...rest,
-    payload: payload.firmware === undefined ? { kernel: kernelLink(spec) } : payload,
+    payload: typeof payload.firmware !== 'string' ? { kernel: kernelLink(spec) } : payload,
     disks: disks.map((disk, index) => {
       const drive = spec.drives[index];
       return drive === undefined ? disk : { ...disk, rate_limiter_config: undefined, ...diskConfig(disk.id, drive) };
