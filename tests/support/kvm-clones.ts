@@ -6,8 +6,10 @@ import { assertNoLeaks } from './leaks.ts';
 /** Run in the lab: QEMU on KVM makes a snapshot, and clones of it run commands. Says so at the end. */
 await using engine = await createEngine();
 {
-  await using one = await sandbox(engine, { hypervisor: 'qemu', memoryMb: 256 });
-  await using two = await sandbox(engine, { hypervisor: 'qemu', memoryMb: 256 });
+  // Against hangs alone: the lab is emulated, on a machine that does other things as well.
+  const config = { hypervisor: 'qemu', memoryMb: 256, bootTimeoutMs: 300_000 } as const;
+  await using one = await sandbox(engine, config);
+  await using two = await sandbox(engine, config);
   const clones = [one, two];
   for (const { metadata } of clones) {
     assert.deepEqual([metadata.accelerator, metadata.bootKind], ['kvm', 'snapshot']);
