@@ -39,7 +39,7 @@ test('a bad config is refused with a code, the field and a hint, and nothing is 
     [{ extraDrives: [{ path: '/nonexistent', mountPath: '/data' }] }, 'invalid_argument', /extraDrives/],
     [{ env: { 'A=B': 'x' } }, 'invalid_argument', /env/],
     [{ kernelArgs: 'a\nb' }, 'invalid_argument', /kernelArgs/],
-    [{ hypervisor: 'firecracker' }, 'not_implemented', /firecracker/],
+    [{ hypervisor: 'apple-vz' }, 'hypervisor_unavailable', /macOS/],
     [{ surprise: true } as SandboxConfigInput, 'invalid_argument', /surprise/],
   ];
   for (const [config, code, message] of bad) {

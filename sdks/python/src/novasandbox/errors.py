@@ -159,6 +159,8 @@ error_classes: Mapping[str, type[NovaError]] = {
     "snapshot_incompatible": ConflictError,
     "set_up_failed": NovaError,
     "download_failed": NovaError,
+    "port_in_use": ConflictError,
+    "network_failed": NovaError,
     "checksum_mismatch": NovaError,
     "cancelled": NovaError,
     "internal": NovaError,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from surroundings import DAEMON
 
-from novasandbox import NotSupportedError
+from novasandbox import UnavailableError
 from novasandbox.core import Sandbox, SandboxConfig, SandboxState, TemplateManager
 from novasandbox.microvm_client import (
     AuthenticationError,
@@ -16,7 +16,7 @@ from novasandbox.microvm_client import (
     ValidationError,
     VMNotFoundError,
 )
-from novasandbox.providers import FirecrackerHypervisor, QemuHypervisor
+from novasandbox.providers import AppleVZHypervisor, FirecrackerHypervisor, QemuHypervisor
 
 
 @pytest.mark.usefixtures("over_tcp")
@@ -82,10 +82,10 @@ def test_first_novasandbox_quick_start() -> None:
     asyncio.run(main())
 
 
-def test_firecracker_is_not_there_yet_unless_the_daemon_may_choose() -> None:
+def test_a_hypervisor_the_host_cannot_run_is_refused_unless_the_daemon_may_choose() -> None:
     async def main() -> None:
-        with pytest.raises(NotSupportedError, match="firecracker"):
-            await FirecrackerHypervisor().create_sandbox(SandboxConfig())
+        with pytest.raises(UnavailableError, match="macOS"):
+            await AppleVZHypervisor().create_sandbox(SandboxConfig())
         async with FirecrackerHypervisor(hypervisor="auto") as hypervisor:
             sandboxes = await asyncio.gather(*[hypervisor.create_sandbox(SandboxConfig(memory_mb=256)) for _ in range(2)])
             assert {info.id for info in await hypervisor.list_sandboxes()} >= {each.sandbox_id for each in sandboxes}

@@ -7,12 +7,12 @@ from novasandbox import (
     AuthenticationError,
     ConflictError,
     InvalidArgumentError,
-    NotSupportedError,
     Sandbox,
     SandboxNotFoundError,
     SandboxNotRunningError,
     SandboxState,
     TemplateNotFoundError,
+    UnavailableError,
 )
 
 
@@ -61,8 +61,8 @@ def test_what_is_wrong_is_said() -> None:
     with pytest.raises(InvalidArgumentError) as wrong:
         Sandbox.create(memory_mb=1)
     assert "memory" in wrong.value.message and wrong.value.status_code == 422
-    with pytest.raises(NotSupportedError, match="firecracker"):
-        Sandbox.create(hypervisor="firecracker")
+    with pytest.raises(UnavailableError, match="macOS"):
+        Sandbox.create(hypervisor="apple-vz")
     assert "base" in [template.id for template in Sandbox.templates()]
 
 
