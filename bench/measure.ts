@@ -9,6 +9,8 @@ export interface Row {
   readonly summary?: Summary;
   /** What it has to stay below (or, for throughput, above) on a 2-core machine without KVM. */
   readonly budget?: number;
+  /** More is better, though the unit does not say so. Default: for throughput alone. */
+  readonly higherIsBetter?: boolean;
   readonly note?: string;
 }
 

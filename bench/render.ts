@@ -1,6 +1,6 @@
 import type { Row } from './measure.ts';
 
-const higherIsBetter = (row: Row): boolean => row.unit === 'MB/s' || row.unit === 'req/s';
+const higherIsBetter = (row: Row): boolean => row.higherIsBetter ?? (row.unit === 'MB/s' || row.unit === 'req/s');
 
 export function withinBudget(row: Row): boolean | null {
   if (row.budget === undefined) return null;

@@ -37,6 +37,7 @@ async function fuzzed(
   which: readonly string[],
   parameters: Readonly<Record<string, string>>,
   seconds: number,
+  alsoExpected: readonly number[] = [],
 ): Promise<number> {
   const python = await pythonWith('schemathesis-4.32.5', [schemathesis]);
   const config = join(server.home.home, `${name}.toml`);
@@ -47,7 +48,7 @@ async function fuzzed(
       '[parameters]',
       ...Object.entries(parameters).map(([parameter, value]) => `"${parameter}" = "${value}"`),
       '[checks.not_a_server_error]',
-      'expected-statuses = ["2xx", "3xx", "4xx", 501]',
+      `expected-statuses = ${JSON.stringify(['2xx', '3xx', '4xx', 501, ...alsoExpected])}`,
     ].join('\n'),
   );
   const argv = [
@@ -82,6 +83,7 @@ test('so do those that end VMs and templates', async () => {
     '--include-operation-id-regex',
     `^(${ending.filter((each) => !/^(delete|build)/.test(each)).join('|')})$`,
   ];
-  assert.ok((await fuzzed('stopping', stopping, { 'path.id': 'victim' }, 30)) > 30);
+  // 503 is what a start on a hypervisor that this host does not have is told.
+  assert.ok((await fuzzed('stopping', stopping, { 'path.id': 'victim' }, 30, [503])) > 30);
   assert.equal((await server.call('DELETE', '/vms/victim')).status, 204);
 });
