@@ -17,13 +17,17 @@ import { labParts } from './parts.ts';
 import { inRunFolder } from './run-folder.ts';
 import { findVmms, type Vmm } from './vmms.ts';
 
+/** How Node is started in the lab: V8's background compilation has been seen to crash on the emulated processor. */
+export const nodeInLab: readonly string[] = ['node', '--single-threaded'];
+
 /** Runs the drivers' conformance suite: with Node alone, for in the lab nothing can be set up. */
 export const conformanceSuite: readonly string[] = [
-  'node',
+  ...nodeInLab,
   '--disable-warning=ExperimentalWarning',
   '--test',
   '--test-concurrency=1',
-  'tests/conformance/**/*.test.ts',
+  // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
+  'tests/conformance/drivers.test.ts',
 ];
 
 const sizeSchema = z.object({

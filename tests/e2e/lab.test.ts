@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { processesNaming } from '@novasandbox/engine';
+import { nodeInLab } from '../../lab/main.ts';
 import { eventually } from '../support/eventually.ts';
 import { cliUnderTest, finished, until, type Cli } from '../support/nova-cli.ts';
 
@@ -27,7 +28,7 @@ test('the lab ends with the exit code of its command, which has the checkout and
 
 test('in the lab KVM is real: QEMU makes a snapshot on it, and clones run commands', async () => {
   await using cli = await cliUnderTest();
-  const { code, stdout, stderr } = await cli.nova(['lab', '--', 'node', 'tests/support/kvm-clones.ts']);
+  const { code, stdout, stderr } = await cli.nova(['lab', '--', ...nodeInLab, 'tests/support/kvm-clones.ts']);
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   assert.match(stdout, /clones of a snapshot ran on KVM/);
 });
