@@ -10,6 +10,7 @@ import { isNovaError } from '@novasandbox/protocol';
 import {
   openSession,
   processesNaming,
+  removeCgroup,
   type Machine,
   type MachineRecord,
   type MachineSpec,
@@ -84,8 +85,9 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
   };
   /** What a check that failed has left must not fail those that follow. */
   const clear = async (): Promise<void> => {
-    for (const { directory, socketDirectory } of made) {
+    for (const { id, directory, socketDirectory } of made) {
       for (const { pid } of processesNaming(socketDirectory)) process.kill(pid, 'SIGKILL');
+      await removeCgroup(id);
       for (const each of [directory, socketDirectory]) await rm(each, { recursive: true, force: true });
     }
   };

@@ -30,6 +30,7 @@ export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram } from './vmm/confine.ts';
 export { problemsOf, versionFacts, type VersionedVmm } from './vmm/versions.ts';
+export { removeCgroup } from './vmm/cgroup.ts';
 export { processesNaming } from './vmm/find-processes.ts';
 export { ownIdentity } from './vmm/process-identity.ts';
 export { consoleLog, fileTail, vmmLog } from './vmm/logs.ts';

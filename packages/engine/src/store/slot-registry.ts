@@ -5,6 +5,7 @@ import { NovaError } from '@novasandbox/protocol';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotOwner, SlotRecord, SlotRegistry, SlotState } from '../ports/slot-registry.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
+import { transactionsOf } from './transaction.ts';
 
 const schemaVersion = 1;
 const schema = `
@@ -36,17 +37,7 @@ export function openSlotRegistry(file: string, count: number): SlotRegistry {
   const db = new DatabaseSync(file, { timeout: 10_000 });
   // It is gone after a crash of the host, so nothing needs to reach a disk.
   db.exec('PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;');
-  const transaction = <T>(work: () => T): T => {
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      db.exec('ROLLBACK');
-      throw error;
-    }
-  };
+  const transaction = transactionsOf(db);
   const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version() === 0) {
     transaction(() => {

@@ -2,6 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { NovaError, type SandboxState } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
+import { transactionsOf } from './transaction.ts';
 
 const schemaVersion = 1;
 const schema = `
@@ -38,17 +39,7 @@ export function openSqliteStore(file: string): Store {
     statements.set(sql, known);
     return known;
   };
-  const transaction = <T>(work: () => T): T => {
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      db.exec('ROLLBACK');
-      throw error;
-    }
-  };
+  const transaction = transactionsOf(db);
   const version = (): number => Number(prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
   if (version() === 0) {
     transaction(() => {
