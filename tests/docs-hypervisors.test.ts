@@ -6,6 +6,7 @@ import {
   createAppleVzDriver,
   createCloudHypervisorDriver,
   createFirecrackerDriver,
+  createLauncher,
   createProcessDriver,
   createQemuDriver,
   releases,
@@ -16,13 +17,14 @@ import { driverFeaturesSchema, type DriverFeatures } from '@novasandbox/protocol
 
 const page = readFileSync(join(import.meta.dirname, '../docs/hypervisors.md'), 'utf8');
 const notAskedFor = () => Promise.reject(new Error('only features are read'));
-const options = { probeDirectory: '', vmmDirectory: '', probeGuest: notAskedFor };
+const launcher = createLauncher();
+const options = { launcher, probeDirectory: '', vmmDirectory: '', probeGuest: notAskedFor };
 const drivers: readonly VmmDriver[] = [
   createFirecrackerDriver(options),
   createCloudHypervisorDriver(options),
   createQemuDriver(options),
   createAppleVzDriver(options),
-  createProcessDriver({ agentBinary: notAskedFor }),
+  createProcessDriver({ launcher, agentBinary: notAskedFor }),
 ];
 
 /** Rows of the first table whose header begins with `first`, without the line below the header. */

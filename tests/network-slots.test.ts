@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { layoutAt, openNetwork, openSlotRegistry, ownIdentity } from '@novasandbox/engine';
+import { createLauncher, layoutAt, openNetwork, openSlotRegistry, ownIdentity } from '@novasandbox/engine';
 import { eventually } from './support/eventually.ts';
 import { assertNoLeaks } from './support/leaks.ts';
 import { runOnHost } from './support/run-on-host.ts';
@@ -16,7 +16,7 @@ const churn = join(import.meta.dirname, '../packages/engine/src/network/testing/
 
 test('a slot is taken, is as it has to be, and leaves nothing when it is given back', { skip }, async () => {
   await using home = await testHome();
-  await using network = openNetwork(home.layout);
+  await using network = openNetwork(home.layout, createLauncher());
   const slot = await network.take('box', { forwards: [{ hostPort: 23_901, guestPort: 80 }] });
   const { namespace, tap } = slot.machine;
   assert.match(runOnHost(`ip -n ${namespace} -o link show ${tap}`), /tap0/);
@@ -36,7 +36,7 @@ function readySlots(): number[] {
 
 test('an abort while a slot is made leaves nothing', { skip }, async () => {
   await using home = await testHome();
-  await using network = openNetwork(home.layout);
+  await using network = openNetwork(home.layout, createLauncher());
   for (const afterMs of [0, 5, 10, 20, 40]) {
     const over = new AbortController();
     const taking = network.take('box', { forwards: [], signal: over.signal });
@@ -52,7 +52,7 @@ test('an abort while a slot is made leaves nothing', { skip }, async () => {
 test('ready slots are taken at once, and go with the process that kept them', { skip }, async () => {
   await using home = await testHome();
   {
-    await using network = openNetwork(home.layout, { slots: 2 });
+    await using network = openNetwork(home.layout, createLauncher(), { slots: 2 });
     await network.reclaim();
     await eventually('two are ready', () => readySlots().length === 2, 60_000);
     const [first, second] = readySlots();
@@ -67,6 +67,24 @@ test('ready slots are taken at once, and go with the process that kept them', { 
   await assertNoLeaks(home.layout);
 });
 
+test('whoever has taken two slots finds the third ready', { skip }, async () => {
+  await using home = await testHome();
+  {
+    await using network = openNetwork(home.layout, createLauncher());
+    for (const box of ['first', 'second']) {
+      assert.deepEqual(readySlots(), []);
+      await network.take(box, { forwards: [] });
+      network.handTo(box, ownIdentity());
+    }
+    await eventually('one is ready', () => readySlots().length === 1, 60_000);
+    const [ready] = readySlots();
+    const { machine } = await network.take('third', { forwards: [] });
+    assert.equal(machine.namespace, `nova-${ready}`);
+    for (const box of ['first', 'second', 'third']) await network.giveBack(box);
+  }
+  await assertNoLeaks(home.layout);
+});
+
 test(
   'whoever makes and removes slots may be killed at any moment: the next one clears up',
   { skip, timeout: 180_000 },
@@ -74,7 +92,7 @@ test(
     await using home = await testHome();
     // Its own; those of other processes of this host are not touched.
     await using bystander = await testHome();
-    await using network = openNetwork(bystander.layout);
+    await using network = openNetwork(bystander.layout, createLauncher());
     await network.take('bystander', { forwards: [] });
     const address = slotAddressOf(bystander.layout, 'bystander');
     for (let round = 0; round < 8; round += 1) {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, before, test } from 'node:test';
-import { layoutAt, openNetwork, processesNaming } from '@novasandbox/engine';
+import { createLauncher, layoutAt, openNetwork, processesNaming } from '@novasandbox/engine';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { makeInternet, metadataAddress, type Internet } from '../support/internet.ts';
 import { runOnHost } from '../support/run-on-host.ts';
@@ -175,7 +175,7 @@ test('a VMM that was killed, and whoever made it, leave no slot once an engine s
   assert.ok(slotAddressOf(layout, box.id) !== null);
   for (const { pid } of processesNaming(layout.sockets(box.id))) process.kill(pid, 'SIGKILL');
   // As another process would, of whatever state folder.
-  await using network = openNetwork(layoutAt());
+  await using network = openNetwork(layoutAt(), createLauncher());
   while (slotAddressOf(layout, box.id) !== null) await network.reclaim();
   assert.equal((await engine.sandboxes.get(box.id)).state, 'stopped');
 });

@@ -4,6 +4,7 @@ import {
   createCloudHypervisorDriver,
   createFirecrackerDriver,
   createImageSource,
+  createLauncher,
   createProcessDriver,
   createQemuDriver,
   hostArchitecture,
@@ -31,9 +32,11 @@ export async function driversOf(
   }: { readonly standIn?: boolean; readonly architecture?: ArchitectureName } = {},
 ): Promise<DriverWithGuest> {
   const images = createImageSource(layout);
+  // Ends with the test's process.
+  const launcher = createLauncher();
   if (name === 'process') {
     return {
-      driver: createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
+      driver: createProcessDriver({ launcher, agentBinary: async (signal) => (await images.agent({ signal })).path }),
       guest: { architecture, kernel: '', initramfs: '', kernelArguments: [] },
     };
   }
@@ -41,6 +44,7 @@ export async function driversOf(
   const initramfs = await images.initramfs(kernel, {});
   const guest = { architecture, kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
   const options = {
+    launcher,
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),

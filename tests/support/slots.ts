@@ -1,10 +1,10 @@
 import { existsSync, readlinkSync } from 'node:fs';
-import { layoutAt, openNetwork, openSlotRegistry, type Layout } from '@novasandbox/engine';
+import { createLauncher, layoutAt, openNetwork, openSlotRegistry, type Layout } from '@novasandbox/engine';
 import { runOnHost } from './run-on-host.ts';
 
 /** Why this host cannot make network slots, as `skip` of a test; false where it can. */
 export async function whyNoSlots(): Promise<string | false> {
-  await using network = openNetwork(layoutAt());
+  await using network = openNetwork(layoutAt(), createLauncher());
   const { slots, reason } = await network.probe();
   return slots ? false : reason;
 }

@@ -27,7 +27,8 @@ export async function standInFor(
   await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
   await writeFile(
     path,
-    `#!/bin/sh\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(directory, `${vmm}.ts`)}' "$@"\n`,
+    // It notes when it is started, in ms since 1970: Node takes a while to know.
+    `#!/bin/bash\nLC_ALL=C t=$EPOCHREALTIME; echo "\${t:0:10}\${t:11:3}.\${t:14} started" >&2\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(directory, `${vmm}.ts`)}' "$@"\n`,
   );
   for (const file of [path, join(directory, 'nova-agent')]) await chmod(file, 0o755);
   return { path, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };

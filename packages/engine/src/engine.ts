@@ -25,12 +25,13 @@ import { openSqliteStore } from './store/sqlite.ts';
 import { runInGuest } from './template/run-in-guest.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
+import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
-export function openNetwork(layout: Layout, keep: NetworkOptions['keep'] = null): Network {
+export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
-  return createNetwork({ home, registryFile, probeDirectory, keep, openRegistry: openSlotRegistry });
+  return createNetwork({ home, registryFile, probeDirectory, launcher, keep, openRegistry: openSlotRegistry });
 }
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
@@ -39,7 +40,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   await prepareLayout(layout);
   const store = openSqliteStore(layout.storeFile);
   const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
+  const launcher = createLauncher();
   const vmm: DriverOptions = {
+    launcher,
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
@@ -54,7 +57,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     createQemuDriver(vmm),
     // After QEMU, which has snapshots on macOS too.
     createAppleVzDriver(vmm),
-    createProcessDriver({ agentBinary: async (signal) => (await images.agent({ signal })).path }),
+    createProcessDriver({ launcher, agentBinary: async (signal) => (await images.agent({ signal })).path }),
   ];
   const drivers = new Map<HypervisorName, VmmDriver>(
     inOrderOfPreference.map((driver) => [driver.name, traced(driver.name, driver)]),
@@ -64,7 +67,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     openSession,
     async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
   );
-  const network = openNetwork(layout, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
+  const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
   if (options.recover === true) await removeOrphans(context);
   // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
@@ -73,6 +76,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
+    await using _launcher = launcher;
     await using _network = network;
     await links.closeAll();
   };

@@ -33,4 +33,5 @@ export { problemsOf, versionFacts, type VersionedVmm } from './vmm/versions.ts';
 export { removeCgroup } from './vmm/cgroup.ts';
 export { processesNaming } from './vmm/find-processes.ts';
 export { ownIdentity } from './vmm/process-identity.ts';
+export { createLauncher, type Launcher } from './vmm/launcher.ts';
 export { consoleLog, fileTail, vmmLog } from './vmm/logs.ts';

@@ -231,9 +231,9 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
   return result === undefined ? { status: 204, body: undefined } : { status: 200, body: result };
 }
 
-/** For measurements: when it was started, asked and done, ms since 1970. */
-function note(what: string, at = performance.timeOrigin + performance.now()): void {
-  process.stderr.write(`${at} ${what}\n`);
+/** For measurements: when it listened, was reached, asked and done, ms since 1970. */
+function note(what: string): void {
+  process.stderr.write(`${performance.timeOrigin + performance.now()} ${what}\n`);
 }
 
 function leave(code: number): never {
@@ -251,7 +251,6 @@ if (words.includes('--version')) {
   process.exit(2);
 } else {
   process.on('SIGTERM', () => leave(0));
-  note('started', performance.timeOrigin);
   createServer((request, response) => {
     note('asked');
     const send = (status: number, body: unknown): void => {
@@ -268,5 +267,7 @@ if (words.includes('--version')) {
         send(status, reasons);
       },
     );
-  }).listen(socket, () => note('listening'));
+  })
+    .on('connection', () => note('reached'))
+    .listen(socket, () => note('listening'));
 }

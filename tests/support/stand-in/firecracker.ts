@@ -278,8 +278,11 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 /** What happened when, in ms since 1970, for the benchmark: it goes to the log. */
-const log = (what: string, at = performance.timeOrigin + performance.now()): void =>
-  appendFileSync(options['log-path'] ?? '/dev/null', `${at.toFixed(3)} ${what}\n`);
+const log = (what: string): void =>
+  appendFileSync(
+    options['log-path'] ?? '/dev/null',
+    `${(performance.timeOrigin + performance.now()).toFixed(3)} ${what}\n`,
+  );
 
 /** One request at a time, whatever comes at once. */
 let last: Promise<unknown> = Promise.resolve();
@@ -303,5 +306,5 @@ const server = createServer((request, response) => {
       },
     );
 });
-log('started', performance.timeOrigin);
+server.on('connection', () => log('reached'));
 server.listen(options['api-sock'], () => log('listening'));

@@ -37,7 +37,10 @@ export class Guest {
     const server = createServer((socket) => serve(socket, join(directory, agentSocket)));
     await once(server.listen(vsock), 'listening');
     // By a relative name: the agent is no process of the sandbox's that a leak check should know, it goes with us.
-    const agent = spawn('setpriv', ['--pdeathsig', 'KILL', agentBinary, '--listen', agentSocket], {
+    // Killed with us also where we have ended before that was settled.
+    const ours = `[ $PPID = ${process.pid} ] && exec "$0" "$@"`;
+    const command = ['/bin/sh', '-c', ours, agentBinary, '--listen', agentSocket];
+    const agent = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
       cwd: directory,
       // What it says is the guest's console.
       stdio: ['ignore', console, console],

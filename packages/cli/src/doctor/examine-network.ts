@@ -6,9 +6,10 @@ const remedy =
 
 /** Whether sandboxes get network slots, which keep them from the host and from each other. */
 export async function examineNetwork(fresh: boolean): Promise<Finding[]> {
-  const { layoutAt, openNetwork, whatDropsForwarded } = await import('@novasandbox/engine');
+  const { createLauncher, layoutAt, openNetwork, whatDropsForwarded } = await import('@novasandbox/engine');
   try {
-    await using network = openNetwork(layoutAt());
+    await using launcher = createLauncher();
+    await using network = openNetwork(layoutAt(), launcher);
     await network.reclaim();
     const { slots, reason } = await network.probe({ fresh });
     if (!slots) {

@@ -39,15 +39,9 @@ export function turnOff(registry: SlotRegistry): void {
   registry.setForwardingInterfaces([]);
 }
 
-/** What the host's end of a slot needs: packets pass, and connections from 127.0.0.1 get out and back. */
-export function openLink(number: number): void {
-  for (const [what, value] of [
-    ['rp_filter', '1'],
-    ['route_localnet', '1'],
-    ['forwarding', '1'],
-  ] as const)
-    writeFileSync(settingOf(linkOf(number), what), value);
-}
+/** What turns on what the host's end of a slot needs: packets pass, and connections from 127.0.0.1 get out and back. */
+export const openLink = (number: number): string =>
+  ['rp_filter', 'route_localnet', 'forwarding'].map((what) => `echo 1 >${settingOf(linkOf(number), what)}\n`).join('');
 
 function interfacesWithRoutes(): string[] {
   const [, ...routes] = readFileSync('/proc/net/route', 'utf8').trim().split('\n');

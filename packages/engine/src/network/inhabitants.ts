@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, type ProcessIdentity } from '../vmm/process-identity.ts';
-import { namespaceDirectory, namespaceOf, numberOfLink, numberOfNamespace } from './addressing.ts';
+import { linkOf, namespaceDirectory, namespaceOf, numberOfLink, numberOfNamespace } from './addressing.ts';
 
 /** Numbers of the slots of which there is a namespace or a link on this host, whoever made them. */
 export function slotsOnHost(): number[] {
@@ -9,6 +9,10 @@ export function slotsOnHost(): number[] {
   const found = [...namespaces().map(numberOfNamespace), ...[...links].map(([, link = '']) => numberOfLink(link))];
   return [...new Set(found.filter((number) => number !== null))];
 }
+
+/** Whether there is anything of that slot. */
+export const isOnHost = (number: number): boolean =>
+  existsSync(join(namespaceDirectory, namespaceOf(number))) || existsSync(`/sys/class/net/${linkOf(number)}`);
 
 function namespaces(): string[] {
   try {

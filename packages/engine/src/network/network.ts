@@ -4,12 +4,21 @@ import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { Network, NetworkProbe, PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
+import type { Launcher } from '../vmm/launcher.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
 import { startRounds } from './rounds.ts';
-import { hostRulesAreThere, makeSlot, mendHostRules, openForwards, removeSlot, takeDown } from './slots.ts';
+import {
+  hostRulesAreThere,
+  makeSlot,
+  mendHostRules,
+  openForwards,
+  removeSlot,
+  takeDown,
+  type SlotHost,
+} from './slots.ts';
 
 export interface NetworkOptions {
   /** The state folder: sandboxes of others may have the same ids. */
@@ -17,7 +26,11 @@ export interface NetworkOptions {
   /** Of the whole host. */
   readonly registryFile: string;
   readonly probeDirectory: string;
-  /** Set for the one process that looks after a state folder: it reclaims and mends by the clock, and keeps as many slots ready for whoever comes. */
+  readonly launcher: Launcher;
+  /**
+   * Set for the one process that looks after a state folder: it reclaims and mends by the clock, and keeps as many slots ready for whoever comes. Others keep
+   * one for themselves once they have taken two.
+   */
   readonly keep: { readonly slots: number } | null;
   readonly openRegistry: (file: string, count: number) => SlotRegistry;
 }
@@ -29,9 +42,12 @@ const lookAfterMs = 10_000;
 
 export function createNetwork(options: NetworkOptions): Network {
   const { home, registryFile, probeDirectory } = options;
-  const wanted = options.keep?.slots ?? 0;
+  let taken = 0;
+  /** Ready ones to have. Whoever has made a second sandbox makes a third. */
+  const wanted = (): number => options.keep?.slots ?? (taken > 1 ? 1 : 0);
   let opened: SlotRegistry | undefined;
   const registry = (): SlotRegistry => (opened ??= options.openRegistry(registryFile, slotCount));
+  const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher });
   let probed: Promise<NetworkProbe> | undefined;
   /** What is done about a sandbox's slot, one after the other. */
   const underWay = new Map<string, Promise<unknown>>();
@@ -51,7 +67,7 @@ export function createNetwork(options: NetworkOptions): Network {
   let filling: Promise<void> | undefined;
   /** Makes what is missing of the ready ones, in the background; one that fails is tried again after the next is taken. */
   const fill = (): void => {
-    if (closed || wanted === 0) return;
+    if (closed || wanted() === 0) return;
     filling ??= makeReady()
       .catch(() => undefined)
       .finally(() => (filling = undefined));
@@ -60,7 +76,7 @@ export function createNetwork(options: NetworkOptions): Network {
     owner === null && holder.pid === ownIdentity().pid && holder.startTime === ownIdentity().startTime;
   const makeReady = async (): Promise<void> => {
     if (!(await probe()).slots) return;
-    while (!closed && registry().list().filter(own).length < wanted) {
+    while (!closed && registry().list().filter(own).length < wanted()) {
       const slot = registry().reserve(null, []);
       if (slot === null) return;
       await make(slot);
@@ -68,16 +84,16 @@ export function createNetwork(options: NetworkOptions): Network {
   };
   const make = async (slot: SlotRecord, signal?: AbortSignal): Promise<void> => {
     try {
-      await makeSlot(registry(), slot, signal);
+      await makeSlot(host(), slot, signal);
     } catch (error) {
-      await takeDown(registry(), slot);
+      await takeDown(host(), slot);
       throw error;
     }
   };
 
   const probe = (asked: Parameters<Network['probe']>[0] = {}): Promise<NetworkProbe> => {
     if (asked.fresh === true) probed = undefined;
-    probed ??= probeNetwork({ probeDirectory, registry, fresh: asked.fresh === true });
+    probed ??= probeNetwork({ probeDirectory, host, fresh: asked.fresh === true });
     probed.catch(() => (probed = undefined));
     return probed;
   };
@@ -94,9 +110,9 @@ export function createNetwork(options: NetworkOptions): Network {
     const ready = registry().takeReady(owner, forwards);
     if (ready !== null) {
       try {
-        await openForwards(ready.number, forwards, signal);
+        await openForwards(host(), ready.number, forwards, signal);
       } catch (error) {
-        await takeDown(registry(), ready);
+        await takeDown(host(), ready);
         throw error;
       }
       return;
@@ -112,7 +128,7 @@ export function createNetwork(options: NetworkOptions): Network {
     const end = performance.now() + removalMs;
     for (;;) {
       const slot = registry().find({ home, sandbox });
-      if (slot === null || (await takeDown(registry(), slot))) return;
+      if (slot === null || (await takeDown(host(), slot))) return;
       if (performance.now() > end)
         throw new NovaError(
           'network_failed',
@@ -132,10 +148,10 @@ export function createNetwork(options: NetworkOptions): Network {
       const forgotten = found.filter((number) => !known.has(number));
       const abandoned = records.filter(({ holder }) => !isAlive(holder));
       const inhabited = inhabitants([...forgotten, ...abandoned.map(({ number }) => number)]);
-      for (const slot of abandoned) if (!inhabited.has(slot.number)) await takeDown(registry(), slot);
+      for (const slot of abandoned) if (!inhabited.has(slot.number)) await takeDown(host(), slot);
       for (const number of forgotten) {
         const inhabitant = inhabited.get(number);
-        if (inhabitant === undefined) await removeSlot(registry(), number);
+        if (inhabitant === undefined) await removeSlot(host(), number);
         else registry().adopt(number, inhabitant);
       }
     }
@@ -145,7 +161,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const mend = async (): Promise<void> => {
     if (whyNoSlots() !== null || !existsSync(registryFile)) return;
     // There exactly when there are slots.
-    if ((await hostRulesAreThere()) !== registry().list().length > 0) mendHostRules(registry());
+    if ((await hostRulesAreThere(host())) !== registry().list().length > 0) mendHostRules(registry());
   };
 
   const rounds = options.keep === null ? null : startRounds(lookAfterMs, () => reclaim().then(mend));
@@ -154,6 +170,7 @@ export function createNetwork(options: NetworkOptions): Network {
     probe,
     take: (sandbox, { forwards, signal }) =>
       inTurn(sandbox, async () => {
+        taken += 1;
         await claim(sandbox, forwards, signal);
         const slot = registry().find({ home, sandbox });
         if (slot === null) throw new NovaError('internal', `The network slot of ${sandbox} has gone.`);
@@ -172,7 +189,7 @@ export function createNetwork(options: NetworkOptions): Network {
       await rounds?.[Symbol.asyncDispose]();
       await filling;
       await Promise.all(underWay.values());
-      for (const slot of opened?.list().filter(own) ?? []) await takeDown(registry(), slot);
+      for (const slot of opened?.list().filter(own) ?? []) await takeDown(host(), slot);
       opened?.[Symbol.dispose]();
     },
   };

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { NetworkProbe } from '../ports/network.ts';
-import type { SlotRegistry } from '../ports/slot-registry.ts';
 import { findProgram } from '../vmm/confine.ts';
 import { keptVerdict } from '../vmm/verdict.ts';
-import { makeSlot, programs, takeDown, tunDevice } from './slots.ts';
+import { makeSlot, programs, takeDown, tunDevice, type SlotHost } from './slots.ts';
 
 export interface ProbeNetworkOptions {
   readonly probeDirectory: string;
   readonly fresh: boolean;
-  readonly registry: () => SlotRegistry;
+  readonly host: () => SlotHost;
 }
 
 /** Why this process cannot make slots at all; null: it may be able to. */
@@ -24,24 +23,23 @@ export function whyNoSlots(): string | null {
 }
 
 /** Proves it by making a slot and taking it down. */
-export async function probeNetwork({ probeDirectory, fresh, registry }: ProbeNetworkOptions): Promise<NetworkProbe> {
+export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetworkOptions): Promise<NetworkProbe> {
   const userMode = (why: string): NetworkProbe => ({ slots: false, reason: `user-mode networking by the VMM: ${why}` });
   const nft = findProgram('nft');
   const why = whyNoSlots();
   if (why !== null || nft === null) return userMode(why ?? 'not installed: nft');
   const kept = { directory: probeDirectory, name: 'network', binary: nft };
   const decide = async (): Promise<NetworkProbe> => {
-    const slot = registry().reserve(null, []);
+    const { registry } = host();
+    const slot = registry.reserve(null, []);
     if (slot === null) return { slots: true, reason: 'network slots: all of them are in use' };
     try {
-      await makeSlot(registry(), slot);
+      await makeSlot(host(), slot);
     } catch (error) {
       return userMode(error instanceof Error ? error.message : String(error));
     } finally {
-      const made = registry()
-        .list()
-        .find(({ number }) => number === slot.number);
-      if (made !== undefined) await takeDown(registry(), made);
+      const made = registry.list().find(({ number }) => number === slot.number);
+      if (made !== undefined) await takeDown(host(), made);
     }
     return { slots: true, reason: 'network slots: a namespace with a tap each, NAT by nftables' };
   };

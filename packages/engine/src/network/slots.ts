@@ -3,12 +3,12 @@ import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
-import { CommandFailure, runCommand } from '../images/command.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
+import { LaunchFailure, quoted, type Launcher } from '../vmm/launcher.ts';
 import { addressOf, namespaceDirectory, namespaceOf } from './addressing.ts';
 import { ensureForwarding, openLink, turnOff, turnOn } from './forwarding.ts';
-import { slotsOnHost } from './inhabitants.ts';
+import { isOnHost } from './inhabitants.ts';
 import { hostLinks, removal, slotLinks } from './links.ts';
 import { hostResolver } from './resolver.ts';
 import { addForwards, hostRules, lastChain, removeForwards, removeHostRules, slotRules, table } from './rules.ts';
@@ -26,26 +26,28 @@ export const programs = {
 
 export const tunDevice = '/dev/net/tun';
 
+/** What slots are made and remembered with. */
+export interface SlotHost {
+  readonly registry: SlotRegistry;
+  readonly launcher: Launcher;
+}
+
 /** Makes what the registry has reserved. What there is of it after a failure, `takeDown` removes. */
-export async function makeSlot(registry: SlotRegistry, slot: SlotRecord, signal?: AbortSignal): Promise<void> {
+export async function makeSlot(host: SlotHost, slot: SlotRecord, signal?: AbortSignal): Promise<void> {
   const { number, forwards } = slot;
   const steps = await Promise.allSettled([
-    makeHostRules(registry, addForwards(number, forwards), signal),
+    makeHostRules(host, addForwards(number, forwards), signal),
     allowTaps(),
-    run('ip', ['-batch', '-'], hostLinks(number), signal).then(() => {
-      openLink(number);
-      return furnish(number, signal);
-    }),
+    run(host, [told('ip -batch -', hostLinks(number)), openLink(number), furnish(number)], signal),
   ]);
   // All have ended: nothing is made any more while it is taken down.
   for (const step of steps) if (step.status === 'rejected') throw step.reason;
-  registry.made(number);
+  host.registry.made(number);
 }
 
 /** What is set up within the namespace. */
-async function furnish(number: number, signal?: AbortSignal): Promise<void> {
+function furnish(number: number): string {
   const script = [
-    'set -e',
     'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null || :',
     'echo 1 > /proc/sys/net/ipv4/ip_forward',
     `ip -batch - <<'links'`,
@@ -53,7 +55,8 @@ async function furnish(number: number, signal?: AbortSignal): Promise<void> {
     `nft -f - <<'rules'`,
     `${slotRules(number)}rules`,
   ].join('\n');
-  await run('nsenter', [`--net=${join(namespaceDirectory, namespaceOf(number))}`, '/bin/sh'], script, signal);
+  const namespace = join(namespaceDirectory, namespaceOf(number));
+  return `${bound} nsenter ${quoted([`--net=${namespace}`, '/bin/sh', '-ec', script])}\n`;
 }
 
 /**
@@ -66,20 +69,25 @@ async function allowTaps(): Promise<void> {
 }
 
 /** The host's table as it has to be, with these forwards beside those that are there. */
-async function makeHostRules(registry: SlotRegistry, forwards: string, signal?: AbortSignal): Promise<void> {
+async function makeHostRules(host: SlotHost, forwards: string, signal?: AbortSignal): Promise<void> {
+  const { registry } = host;
   const forwardingInterfaces = registry.locked(() => ensureForwarding(registry));
-  await run('nft', ['-f', '-'], `${hostRules({ resolver: hostResolver(), forwardingInterfaces })}${forwards}`, signal);
+  await run(
+    host,
+    [told('nft -f -', `${hostRules({ resolver: hostResolver(), forwardingInterfaces })}${forwards}`)],
+    signal,
+  );
   turnOn(forwardingInterfaces);
 }
 
-export function hostRulesAreThere(): Promise<boolean> {
-  return runCommand('nft', ['list', 'chain', ...table.split(' '), lastChain]).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof CommandFailure) return false;
-      throw error;
-    },
-  );
+export async function hostRulesAreThere({ launcher }: SlotHost): Promise<boolean> {
+  try {
+    await launcher.run(`nft list chain ${table} ${lastChain} >/dev/null 2>&1`);
+    return true;
+  } catch (error) {
+    if (error instanceof LaunchFailure) return false;
+    throw error;
+  }
 }
 
 /** All of it anew, or none where there is no slot; nobody makes or removes one meanwhile. */
@@ -95,38 +103,35 @@ export function mendHostRules(registry: SlotRegistry): void {
 }
 
 export async function openForwards(
+  host: SlotHost,
   number: number,
   forwards: readonly PortForward[],
   signal?: AbortSignal,
 ): Promise<void> {
-  if (forwards.length > 0) await run('nft', ['-f', '-'], addForwards(number, forwards), signal);
+  if (forwards.length > 0) await run(host, [told('nft -f -', addForwards(number, forwards))], signal);
 }
 
 /** Removes a slot with all it has on the host, and after the last one what all share. False: somebody else is at it. */
-export async function takeDown(registry: SlotRegistry, slot: SlotRecord): Promise<boolean> {
-  if (!registry.startRemoval(slot)) return false;
-  const { number, forwards } = slot;
-  if (forwards.length > 0) await run('nft', ['-f', '-'], removeForwards(number, forwards));
-  await removeSlot(registry, number);
+export async function takeDown(host: SlotHost, slot: SlotRecord): Promise<boolean> {
+  if (!host.registry.startRemoval(slot)) return false;
+  await removeSlot(host, slot.number, slot.forwards);
   return true;
 }
 
-/** The namespace and the link of a slot, the connections that went through it, and its record if there is one. */
-export async function removeSlot(registry: SlotRegistry, number: number): Promise<void> {
-  // Forced: what is missing was removed before, or never made.
-  await run('ip', ['-force', '-batch', '-'], removal(number)).catch((error: unknown) => {
-    if (slotsOnHost().includes(number)) throw error;
-  });
-  await Promise.all(
-    // What the guest began, and what came in by its forwarded ports.
-    ['--orig-src', '--reply-src'].map((direction) =>
-      runCommand('conntrack', ['-D', direction, addressOf(number)]).catch((error: unknown) => {
-        // It ends with 1 when there was nothing.
-        if (!(error instanceof CommandFailure && error.exitCode === 1)) throw error;
-      }),
+/** Ports that lead to a slot, its namespace and link, the connections that went through it, and its record if there is one. */
+export async function removeSlot(host: SlotHost, number: number, forwards: readonly PortForward[] = []): Promise<void> {
+  await run(host, [
+    ...(forwards.length === 0 ? [] : [told('nft -f -', removeForwards(number, forwards))]),
+    // What is missing was removed before, or never made.
+    told('ip -force -batch -', removal(number), '2>/dev/null || :'),
+    // What the guest began, and what came in by its forwarded ports. It ends with 1 when there was nothing.
+    ...['--orig-src', '--reply-src'].map(
+      (direction) =>
+        `said=$(conntrack -D ${direction} ${addressOf(number)} 2>&1 >/dev/null) || [ $? = 1 ] || { echo "$said"; exit 2; }\n`,
     ),
-  );
-  registry.remove(number, () => removeHostTraces(registry));
+  ]);
+  if (isOnHost(number)) throw new NovaError('network_failed', `The network slot ${number} could not be removed.`);
+  host.registry.remove(number, () => removeHostTraces(host.registry));
 }
 
 /** Under the registry's lock: whoever reserves a slot next makes the table anew. */
@@ -142,15 +147,23 @@ function nftAtOnce(input: string): void {
   if (status !== 0) throw new NovaError('network_failed', `nft ended with ${status}: ${stderr.trim()}`);
 }
 
-async function run(program: string, args: readonly string[], input: string, signal?: AbortSignal): Promise<void> {
+/** Before a program of a script: it ends with the script. Nothing is made behind the back of those who clear up after a process that was killed. */
+const bound = 'setpriv --pdeathsig KILL';
+
+/** The shell command that gives `input` to a program; `rest` follows in the same command. */
+const told = (command: string, input: string, rest = ''): string =>
+  `${bound} ${command} <<'input' ${rest}\n${input}input\n`;
+
+async function run({ launcher }: SlotHost, steps: readonly string[], signal?: AbortSignal): Promise<void> {
+  throwIfAborted(signal, 'before its network was made');
   try {
-    // What was begun ends with whoever began it: nothing is made behind the back of those who clear up after a process that was killed.
-    await runCommand('setpriv', ['--pdeathsig', 'KILL', program, ...args], { input, signal });
+    await launcher.run(steps.join(''));
   } catch (error) {
     throwIfAborted(signal, 'while its network was made');
-    if (!(error instanceof CommandFailure)) throw error;
+    if (!(error instanceof LaunchFailure)) throw error;
     throw new NovaError('network_failed', `The network of a sandbox could not be set up: ${error.message}`, {
       cause: error,
     });
   }
+  throwIfAborted(signal, 'while its network was made');
 }

@@ -92,12 +92,6 @@ export interface MachineRecord {
   readonly cgroup: string | null;
 }
 
-export interface MachineExit {
-  /** Exit code of the VMM where the process is ours to wait for. */
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
 export interface MachineStats {
   readonly rssBytes: number;
   readonly cpuUs: number;
@@ -111,7 +105,7 @@ export interface MachineStats {
 export interface Machine extends AsyncDisposable {
   readonly record: MachineRecord;
   /** Settles when the VMM process has ended; never rejects. */
-  readonly exited: Promise<MachineExit>;
+  readonly exited: Promise<void>;
   /** A byte stream to the agent. `channel` is below `record.channels`. Fails with `guest_unreachable`, or `cancelled` on abort. */
   connect(channel: number, options: { readonly signal?: AbortSignal | undefined }): Promise<Duplex>;
   pause?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;

@@ -6,6 +6,22 @@ import type { Drive, MachineSpec, NetworkSpec } from '../ports/vmm-driver.ts';
 /** Host processes that may talk to one sandbox at once where each needs a channel of its own. */
 export const channelCount = 8;
 
+/**
+ * What the kernel leaves out (Linux, Documentation/admin-guide/kernel-parameters.txt). A guest is one tenant's, whose user may become root: what would keep
+ * its users from each other, or watches over long uptimes, is not worth what it adds to every call, least of all emulated.
+ */
+const leanKernel = [
+  // Landlock is what agents confine their own commands with; AppArmor and TOMOYO are asked at every exec and open.
+  'lsm=landlock,yama',
+  'audit=0',
+  'psi=0',
+  'nowatchdog',
+  'cgroup.memory=nokmem',
+  'init_on_alloc=0',
+  'randomize_kstack_offset=off',
+  'hardened_usercopy=off',
+];
+
 /** What a guest is booted from. */
 export interface GuestImages {
   readonly kernel: GuestKernel;
@@ -51,7 +67,7 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
   const drives: Drive[] = [
     { path: config.rootfsPath ?? images.root.path, readOnly: true, foreign: config.rootfsPath !== undefined },
   ];
-  const words = ['nova.root=vda'];
+  const words = [...leanKernel, 'nova.root=vda'];
   if (config.readOnlyRootfs) {
     words.push('nova.write=none');
   } else {

@@ -4,7 +4,7 @@ import type { SandboxPlan } from '../sandbox/plan.ts';
 import { channelCount, type GuestImages } from '../sandbox/guest-spec.ts';
 
 /** Raised when what a snapshot holds changes in a way its inputs do not show. */
-const recipeVersion = 2;
+const recipeVersion = 3;
 
 /** Whether a config can be a clone of a snapshot: what is booted from and the command line must be the template's own. */
 export function canClone(config: SandboxConfig, plan: SandboxPlan): boolean {

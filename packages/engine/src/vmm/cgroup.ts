@@ -112,7 +112,7 @@ export function cgroupJoinFiles(id: string): string[] {
 /** The kernel lets go of a group shortly after its last process; on a host with nothing left to give, seconds after. */
 const freedWithinMs = 30_000;
 
-/** Removes an empty group; a missing one is fine. */
+/** Removes a group whose VMM has ended, with whatever that left in it; a missing one is fine. */
 export async function removeCgroup(id: string): Promise<void> {
   const end = performance.now() + freedWithinMs;
   for (const directory of directories(id)) {
@@ -124,8 +124,19 @@ export async function removeCgroup(id: string): Promise<void> {
         const code = error instanceof Error && 'code' in error ? error.code : undefined;
         if (code === 'ENOENT') break;
         if (code !== 'EBUSY' || performance.now() > end) throw error;
+        killAll(directory);
         await delay(5);
       }
     }
+  }
+}
+
+function killAll(directory: string): void {
+  try {
+    for (const pid of readFileSync(join(directory, 'cgroup.procs'), 'utf8').trim().split('\n')) {
+      if (Number(pid) > 0) process.kill(Number(pid), 'SIGKILL');
+    }
+  } catch {
+    // The group or the process has gone meanwhile.
   }
 }

@@ -1,6 +1,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
+import { quote, quoted } from './launcher.ts';
 
 /** What a process is shut in by while it is still privileged. */
 export interface Enclosure {
@@ -29,33 +30,32 @@ export function confinedTo(network: NetworkSpec): Confinement['network'] {
 }
 
 /**
- * The command that applies `enclosure` and then becomes `command`, as the same process: its pid is the command's. SIGXFSZ is ignored so that a full
+ * The shell commands that apply `enclosure` and then become `command`, as the same process: its pid is the shell's. SIGXFSZ is ignored so that a full
  * log is a failed write, not an end.
  */
-export function enclose(enclosure: Enclosure, command: readonly string[]): string[] {
+export function enclose(enclosure: Enclosure, command: readonly string[]): string {
   const { network, mountTable } = enclosure;
-  const script = [
-    'set -e',
-    ...enclosure.cgroupFiles.map((file) => `echo $$ > '${file}'`),
-    "trap '' XFSZ",
-    'ulimit -c 0',
-    // In units of 512 bytes, as POSIX has it.
-    `ulimit -f ${Math.ceil(enclosure.maxFileBytes / 512)}`,
-    'exec "$@"',
-  ].join('\n');
-  const chain = ['/bin/sh', '-c', script, 'vmm'];
   const namespaces = [
     ...(network === 'empty' && canUnshare() ? ['--net'] : []),
     ...(mountTable === null ? [] : ['--mount']),
   ];
+  const chain: string[] = [];
   if (network !== null && network !== 'empty') chain.push('nsenter', `--net=/run/netns/${network.namespace}`, '--');
   if (namespaces.length > 0) chain.push('unshare', ...namespaces, '--');
   if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
-  return [...chain, ...command];
+  return [
+    // The pid of this very shell, which `$$` is not in one that was forked: the cgroup takes the process that writes 0.
+    ...enclosure.cgroupFiles.map((file) => `echo 0 >${quote(file)}`),
+    "trap '' XFSZ",
+    'ulimit -c 0',
+    // In units of 512 bytes, as POSIX has it.
+    `ulimit -f ${Math.ceil(enclosure.maxFileBytes / 512)}`,
+    `exec ${quoted([...chain, ...command])}`,
+  ].join('\n');
 }
 
-/** The command that applies `confinement` and then becomes `command`: limits and the cgroup come first, privileges go last. */
-export function confine(confinement: Confinement, command: readonly string[]): string[] {
+/** The shell commands that apply `confinement` and then become `command`: limits and the cgroup come first, privileges go last. */
+export function confine(confinement: Confinement, command: readonly string[]): string {
   const { uid, groups } = confinement;
   const unprivileged: string[] = [];
   if (canDropPrivileges()) {

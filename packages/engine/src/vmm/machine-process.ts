@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import type { MachineExit, MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
+import type { MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
 import { removeCgroup } from './cgroup.ts';
 import { hostUsage } from './host-usage.ts';
 import { terminate } from './terminate.ts';
@@ -8,19 +8,16 @@ import { watchForEnd } from './watch-for-end.ts';
 /** What every machine has in common that is one process of the host: its end, its usage, its being stopped. */
 export abstract class MachineProcess implements AsyncDisposable {
   readonly record: MachineRecord;
-  readonly #childExit: Promise<MachineExit> | null;
   readonly #watcher = new AbortController();
-  #exited: Promise<MachineExit> | undefined;
+  #exited: Promise<void> | undefined;
 
-  /** @param childExit settles at the end of the process where it is our child; null: it is somebody else's and is looked at. */
-  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
+  constructor(record: MachineRecord) {
     this.record = record;
-    this.#childExit = childExit;
   }
 
   /** Looked for only once somebody wants to know. */
-  get exited(): Promise<MachineExit> {
-    this.#exited ??= watchForEnd(this.record, this.#childExit, this.#watcher.signal);
+  get exited(): Promise<void> {
+    this.#exited ??= watchForEnd(this.record, this.#watcher.signal);
     return this.#exited;
   }
 

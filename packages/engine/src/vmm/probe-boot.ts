@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
+import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
@@ -12,6 +13,7 @@ export type ProbeGuest = (
 
 /** What the driver of a VMM is made with. */
 export interface DriverOptions {
+  readonly launcher: Launcher;
   /** Where probe results are kept. */
   readonly probeDirectory: string;
   /** Where `nova setup` installs VMMs (binary.ts). */

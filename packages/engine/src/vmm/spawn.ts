@@ -1,26 +1,23 @@
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import type { MachineExit, MachineSpec } from '../ports/vmm-driver.ts';
-import { fileTail, openLog, vmmLog } from './logs.ts';
+import type { MachineSpec } from '../ports/vmm-driver.ts';
+import { LaunchFailure, quote, type Launcher } from './launcher.ts';
+import { fileTail, vmmLog } from './logs.ts';
 import { identify, type ProcessIdentity } from './process-identity.ts';
 import { terminate } from './terminate.ts';
 
-export interface VmmProcess {
-  readonly child: ChildProcess;
-  readonly identity: ProcessIdentity;
-  /** Settles when it has ended; never rejects. */
-  readonly exit: Promise<MachineExit>;
-}
-
 export interface SpawnOptions {
+  readonly launcher: Launcher;
   /** The machine's: its directory is where the process logs, and runs unless `cwd` says otherwise. */
   readonly spec: Pick<MachineSpec, 'directory'>;
   readonly cwd?: string;
-  readonly command: readonly string[];
-  /** Standard streams and descriptors to inherit; the log of the VMM is put where this says `log`. */
-  readonly stdio: readonly (number | 'ignore' | 'pipe' | 'log')[];
+  /** Shell commands that become the VMM (confine.ts). */
+  readonly script: string;
+  /** Name of the log of its standard output; default: that of its errors. */
+  readonly stdout?: string;
+  /** Files that are opened while it is still privileged; it gets them as descriptors 3, 4, ... */
+  readonly files?: readonly { readonly path: string; readonly readOnly: boolean }[];
   /** How long the process may take to end by itself when it has to be undone, ms. */
   readonly graceMs?: number;
 }
@@ -36,35 +33,32 @@ export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: Mach
  * Starts a VMM that outlives this process. Whatever goes wrong later, `undo` ends it. Rejects with `vmm_failed` and what it said when it
  * cannot be started.
  */
-export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions): Promise<VmmProcess> {
-  const { spec, command } = options;
-  await using log = await openLog(spec.directory, vmmLog);
-  const stdio: StdioOptions = options.stdio.map((each) => (each === 'log' ? log.fd : each));
-  const child = spawn(command[0] ?? '', command.slice(1), {
-    detached: true,
-    cwd: options.cwd ?? spec.directory,
-    env: { PATH: process.env['PATH'] ?? '' },
-    stdio,
-  });
-  const exit = Promise.withResolvers<MachineExit>();
-  child.once('exit', (code, name) => exit.resolve({ code, signal: name }));
-  let failure = '';
-  child.once('error', (error) => {
-    failure = error.message;
-    exit.resolve({ code: null, signal: null });
-  });
-  const identity = child.pid === undefined ? null : identify(child.pid);
-  if (identity === null) {
-    await exit.promise;
-    const said = await fileTail(join(spec.directory, vmmLog), 2000);
-    throw new NovaError('vmm_failed', `The VMM could not be started: ${failure} ${said}`.trim());
+export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions): Promise<ProcessIdentity> {
+  const { launcher, spec, script, stdout = vmmLog, files = [] } = options;
+  const failed = async (cause?: unknown): Promise<NovaError> => {
+    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+    const why = cause instanceof LaunchFailure ? `: ${cause.message}` : '';
+    return new NovaError('vmm_failed', `The VMM could not be started${why}. ${said}`.trim(), { cause });
+  };
+  const steps = [
+    'set -e',
+    // Logs are nobody else's to read, and for appending, so that they can be cut short meanwhile.
+    'umask 077',
+    `exec </dev/null 2>>${quote(join(spec.directory, vmmLog))}`,
+    `exec >>${quote(join(spec.directory, stdout))}`,
+    `umask ${process.umask().toString(8)}`,
+    ...files.map(({ path, readOnly }, index) => `exec ${index + 3}${readOnly ? '<' : '<>'}${quote(path)}`),
+    `cd ${quote(options.cwd ?? spec.directory)}`,
+    script,
+  ];
+  let pid: number;
+  try {
+    pid = await launcher.start(steps.join('\n'));
+  } catch (error) {
+    throw await failed(error);
   }
-  undo.defer(async () => {
-    // Its end is waited for, also when nothing else is going on here.
-    child.ref();
-    await terminate(identity, options.graceMs ?? 0);
-    await exit.promise;
-  });
-  child.unref();
-  return { child, identity, exit: exit.promise };
+  const identity = identify(pid);
+  if (identity === null) throw await failed();
+  undo.defer(() => terminate(identity, options.graceMs ?? 0));
+  return identity;
 }

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { confine } from '../../vmm/confine.ts';
+import type { Launcher } from '../../vmm/launcher.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { largestFile } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
@@ -30,6 +31,7 @@ export interface AppleVzOptions extends DriverOptions {
 
 /** Apple's Virtualization framework through vfkit 0.6 and later: Macs with Apple silicon. */
 export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
+  const { launcher } = options;
   let known: Promise<AppleVzProbe> | undefined;
   const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<AppleVzProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -37,7 +39,7 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
         whyNotHere: whyNoFramework,
         ...options,
         ...asked,
-        boot: (spec, binary) => start(spec, binary, asked.signal),
+        boot: (spec, binary) => start(launcher, spec, binary, asked.signal),
       });
       // What failed is asked again.
       running.then(
@@ -60,14 +62,14 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
       throwIfAborted(signal, 'before the VMM was started');
       const { usable, reason } = await probe({ signal });
       if (usable === null) throw new NovaError('hypervisor_unavailable', reason);
-      return start(spec, usable, signal);
+      return start(launcher, spec, usable, signal);
     },
-    attach: (record) => Promise.resolve(isAlive(record) ? new AppleVzMachine(record, null) : null),
+    attach: (record) => Promise.resolve(isAlive(record) ? new AppleVzMachine(record) : null),
   };
 }
 
 /** Starts vfkit, which boots its machine. Whatever goes wrong, nothing of it is left but the spec's directory. */
-async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
+async function start(launcher: Launcher, spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
   const confinement = {
@@ -77,9 +79,9 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
     cgroupFiles: [],
     maxFileBytes: largestFile(spec) + logBytes,
   };
-  const command = confine(confinement, [binary, ...vfkitArguments(spec)]);
+  const script = confine(confinement, [binary, ...vfkitArguments(spec)]);
   await makeSocketDirectory(undo, spec);
-  const { identity, exit } = await spawnVmm(undo, { spec, command, stdio: ['ignore', 'log', 'log'] });
+  const identity = await spawnVmm(undo, { launcher, spec, script });
   const rest = socketPath(spec.socketDirectory, restSocket);
   const http = unixHttpClient(await connectWhenOpen(rest, spec, identity, signal));
   try {
@@ -94,8 +96,13 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
   }
   undo.move();
   const { id, directory, socketDirectory } = spec;
-  return new AppleVzMachine(
-    { driver: 'apple-vz', id, ...identity, directory, socketDirectory, channels: vsockChannels, cgroup: null },
-    exit,
-  );
+  return new AppleVzMachine({
+    driver: 'apple-vz',
+    id,
+    ...identity,
+    directory,
+    socketDirectory,
+    channels: vsockChannels,
+    cgroup: null,
+  });
 }

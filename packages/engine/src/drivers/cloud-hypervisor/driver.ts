@@ -8,7 +8,8 @@ import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
 import { confine, vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
-import { consoleLog, fileTail, openLog, vmmLog } from '../../vmm/logs.ts';
+import type { Launcher } from '../../vmm/launcher.ts';
+import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
@@ -49,6 +50,7 @@ export interface CloudHypervisorOptions extends DriverOptions {
 
 /** Cloud Hypervisor 52 and later over its REST API. */
 export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
+  const { launcher } = options;
   let known: Promise<CloudHypervisorProbe> | undefined;
   const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<CloudHypervisorProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -56,7 +58,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
         whyNoKvm,
         ...options,
         ...asked,
-        boot: (spec, host) => start(spec, host, null, asked.signal),
+        boot: (spec, host) => start(launcher, spec, host, null, asked.signal),
       });
       // What failed is asked again.
       running.then(
@@ -92,9 +94,9 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
       const { host: found, version } = await probe();
       return `cloud-hypervisor ${version} kvm ${found?.binary ?? ''} layout 1`;
     },
-    launch: async (spec, { signal }) => start(spec, await host(signal), null, signal),
-    restore: async (spec, snapshot, { signal }) => start(spec, await host(signal), snapshot, signal),
-    attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record, null) : null),
+    launch: async (spec, { signal }) => start(launcher, spec, await host(signal), null, signal),
+    restore: async (spec, snapshot, { signal }) => start(launcher, spec, await host(signal), snapshot, signal),
+    attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record) : null),
   };
 }
 
@@ -106,6 +108,7 @@ function whyCopied(uid: number | null): string | null {
 
 /** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
+  launcher: Launcher,
   spec: MachineSpec,
   host: CloudHypervisorHost,
   snapshot: SnapshotFiles | null,
@@ -136,7 +139,7 @@ async function start(
 
   const access = userfaultfdAccess(uid);
   const faultGroup = 'reason' in access ? null : access.group;
-  const command = confine(
+  const script = confine(
     {
       uid,
       groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
@@ -146,10 +149,9 @@ async function start(
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
-  await using console = await openLog(spec.directory, consoleLog);
-  const vmm = await spawnVmm(undo, { spec, command, stdio: ['ignore', console.fd, 'log'] });
+  const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
   const socket = socketPath(spec.socketDirectory, apiSocket);
-  using api = openApi(await connectWhenOpen(socket, spec, vmm.identity, signal));
+  using api = openApi(await connectWhenOpen(socket, spec, identity, signal));
   try {
     if (config === null) {
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';
@@ -170,11 +172,11 @@ async function start(
   const record: MachineRecord = {
     driver: 'cloud-hypervisor',
     id: spec.id,
-    ...vmm.identity,
+    ...identity,
     directory: spec.directory,
     socketDirectory: spec.socketDirectory,
     channels: vsockChannels,
     cgroup,
   };
-  return new CloudHypervisorMachine(record, vmm.exit);
+  return new CloudHypervisorMachine(record);
 }

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Drive, Machine, MachineExit, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import type { Drive, Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { limitCgroup } from '../../vmm/cgroup.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { sealSnapshotFiles } from '../../vmm/ownership.ts';
@@ -23,10 +23,6 @@ const mebibyte = 1024 * 1024;
 
 /** One Cloud Hypervisor process. SIGTERM makes it write its disks and leave, as `vmm.shutdown` does: that is how it is stopped politely. */
 export class CloudHypervisorMachine extends MachineProcess implements Machine {
-  constructor(record: MachineRecord, childExit: Promise<MachineExit> | null) {
-    super(record, childExit);
-  }
-
   connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
     return connectAgent(socketPath(this.record.socketDirectory, vsockSocket), this.record, signal);
   }

@@ -10,13 +10,14 @@ import { vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
 import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
-import { consoleLog, fileTail, openLog, vmmLog } from '../../vmm/logs.ts';
+import type { Launcher } from '../../vmm/launcher.ts';
+import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
-import { makeSocketDirectory, spawnVmm, type VmmProcess } from '../../vmm/spawn.ts';
-import { terminate } from '../../vmm/terminate.ts';
+import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
+import { terminate, waitForEnd } from '../../vmm/terminate.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
 import {
@@ -54,6 +55,8 @@ const features = driverFeatures({
 
 /** What Firecracker itself needs besides the guest's memory: its heap, and page tables, MiB. */
 const overheadMb = 64;
+/** The jailer ends once Firecracker runs, within milliseconds where nothing is wrong. */
+const jailerMs = 30_000;
 /** Threads besides the vCPUs: the API, the devices, and those that shut it in before. */
 const extraThreads = 64;
 /** Logs may grow by as much beyond the largest disk. */
@@ -68,6 +71,7 @@ export interface FirecrackerOptions extends DriverOptions {
 
 /** Firecracker 1.16.1 and later over its API. */
 export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver {
+  const { launcher } = options;
   let known: Promise<FirecrackerProbe> | undefined;
   const probe = (asked: ProbeOptions): Promise<FirecrackerProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -76,7 +80,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
         jailed: true,
         ...options,
         ...asked,
-        boot: (spec, host) => launch(host, spec, asked.signal),
+        boot: (spec, host) => launch(launcher, host, spec, asked.signal),
       });
       // What failed is asked again.
       running.then(
@@ -108,28 +112,28 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
     },
     launch: async (spec, { signal }) => {
       checkSpec(spec);
-      return launch(await proven(signal), spec, signal);
+      return launch(launcher, await proven(signal), spec, signal);
     },
     restore: async (spec, { directory }, { signal }) => {
       checkSpec(spec);
       const files = [memoryFile, stateFile].map((name) => ({ name, path: join(directory, name), readOnly: true }));
-      return start(await proven(signal), spec, {
+      return start(launcher, await proven(signal), spec, {
         files,
         groups: [memoryGroup],
         requests: [restoreRequests(spec)],
         signal,
       });
     },
-    attach: (record) => Promise.resolve(isAlive(record) ? new FirecrackerMachine(record, null) : null),
+    attach: (record) => Promise.resolve(isAlive(record) ? new FirecrackerMachine(record) : null),
   };
 }
 
-function launch(host: FirecrackerHost, spec: MachineSpec, signal?: AbortSignal): Promise<Machine> {
+function launch(launcher: Launcher, host: FirecrackerHost, spec: MachineSpec, signal?: AbortSignal): Promise<Machine> {
   const files = [
     { name: kernelFile, path: spec.kernel, readOnly: true },
     { name: initramfsFile, path: spec.initramfs, readOnly: true },
   ];
-  return start(host, spec, { files, groups: [], requests: [bootRequests(spec), [startRequest]], signal });
+  return start(launcher, host, spec, { files, groups: [], requests: [bootRequests(spec), [startRequest]], signal });
 }
 
 interface StartOptions {
@@ -142,7 +146,12 @@ interface StartOptions {
 }
 
 /** Starts Firecracker and has it run the guest. Whatever goes wrong, nothing of it is left but the spec's directory. */
-async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOptions): Promise<Machine> {
+async function start(
+  launcher: Launcher,
+  host: FirecrackerHost,
+  spec: MachineSpec,
+  options: StartOptions,
+): Promise<Machine> {
   const { signal } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
@@ -177,14 +186,8 @@ async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOpt
   if (uid !== null) await giveTo(uid, spec, []);
 
   undo.defer(() => endAll(spec));
-  await using console = await openLog(spec.directory, consoleLog);
-  const vmm = await spawnVmm(undo, {
-    spec,
-    cwd: jail.cwd,
-    command: jail.command,
-    stdio: ['ignore', console.fd, 'log'],
-  });
-  const identity = jail.pidFile === null ? vmm.identity : await jailed(vmm, jail.pidFile, spec, signal);
+  const started = await spawnVmm(undo, { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog });
+  const identity = jail.pidFile === null ? started : await jailed(started, jail.pidFile, spec, signal);
   const socket = await connectWhenOpen(socketPath(spec.socketDirectory, apiSocket), spec, identity, signal);
   using api = firecrackerApi(socket);
   try {
@@ -204,19 +207,17 @@ async function start(host: FirecrackerHost, spec: MachineSpec, options: StartOpt
     channels: vsockChannels,
     cgroup,
   };
-  return new FirecrackerMachine(record, jail.pidFile === null ? vmm.exit : null);
+  return new FirecrackerMachine(record);
 }
 
 /** The process that the jailer has put into its own namespace; the jailer itself ends. */
 async function jailed(
-  jailer: VmmProcess,
+  jailer: ProcessIdentity,
   pidFile: string,
   spec: MachineSpec,
   signal?: AbortSignal,
 ): Promise<ProcessIdentity> {
-  // Nothing else may keep this process waiting for it.
-  jailer.child.ref();
-  await jailer.exit;
+  await waitForEnd(jailer, jailerMs);
   throwIfAborted(signal, 'while the VMM was starting');
   const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
   const identity = pid > 0 ? identify(pid) : null;

@@ -26,7 +26,8 @@ export interface JailOptions {
 }
 
 export interface Jail {
-  readonly command: readonly string[];
+  /** Shell commands that become it. */
+  readonly script: string;
   readonly cwd: string;
   /** File that holds the pid of the jailed Firecracker once the jailer has ended; null: it is the command itself. */
   readonly pidFile: string | null;
@@ -69,15 +70,15 @@ export async function makeJail(undo: AsyncDisposableStack, options: JailOptions)
     await Promise.all(owned.map((path) => chown(path, uid, uid)));
   }
   return jailer === null
-    ? { command: await plainCommand({ ...options, binary }, root), cwd: root, pidFile: null }
+    ? { script: await plainCommand({ ...options, binary }, root), cwd: root, pidFile: null }
     : {
-        command: await jailedCommand({ ...options, binary, jailer }, folder, root),
+        script: await jailedCommand({ ...options, binary, jailer }, folder, root),
         cwd: spec.directory,
         pidFile: join(root, `${basename(binary)}.pid`),
       };
 }
 
-async function plainCommand(options: JailOptions, root: string): Promise<string[]> {
+async function plainCommand(options: JailOptions, root: string): Promise<string> {
   const { spec, uid, groups, enclosure } = options;
   for (const { name, path } of options.files) await symlink(resolve(path), join(root, name));
   return confine({ uid, groups, network: confinedTo(spec.network), ...enclosure }, [
@@ -93,7 +94,7 @@ async function jailedCommand(
   options: JailOptions & { readonly jailer: string },
   folder: string,
   root: string,
-): Promise<string[]> {
+): Promise<string> {
   const { spec, uid, groups, enclosure } = options;
   const sockets = join(root, resolve(spec.socketDirectory));
   await makeFolder(root, sockets);

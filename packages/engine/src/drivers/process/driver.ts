@@ -3,6 +3,7 @@ import { driverFeatures } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
+import { quoted, type Launcher } from '../../vmm/launcher.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
@@ -16,6 +17,7 @@ const agentSocket = 'agent';
 const graceMs = 2000;
 
 export interface ProcessDriverOptions {
+  readonly launcher: Launcher;
   readonly agentBinary: (signal?: AbortSignal) => Promise<string>;
 }
 
@@ -23,7 +25,7 @@ export interface ProcessDriverOptions {
  * Runs the agent as a plain process of this host. It isolates nothing: it is the quick way to exercise everything above the driver, and
  * has to be asked for by name.
  */
-export function createProcessDriver({ agentBinary }: ProcessDriverOptions): VmmDriver {
+export function createProcessDriver({ launcher, agentBinary }: ProcessDriverOptions): VmmDriver {
   return {
     name: 'process',
     features,
@@ -36,20 +38,20 @@ export function createProcessDriver({ agentBinary }: ProcessDriverOptions): VmmD
         reason: 'a plain process of this host: no isolation at all',
       }),
     snapshotKey: () => Promise.resolve('process'),
-    launch: async (spec, { signal }) => start(spec, await agentBinary(signal), signal),
-    attach: (record) => Promise.resolve(isAlive(record) ? new AgentProcess(record, null) : null),
+    launch: async (spec, { signal }) => start(launcher, spec, await agentBinary(signal), signal),
+    attach: (record) => Promise.resolve(isAlive(record) ? new AgentProcess(record) : null),
   };
 }
 
-async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
+async function start(launcher: Launcher, spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
   throwIfAborted(signal, 'before the agent was started');
   await using undo = new AsyncDisposableStack();
   await makeSocketDirectory(undo, spec);
   const socket = socketPath(spec.socketDirectory, agentSocket);
-  const { identity, exit } = await spawnVmm(undo, {
+  const identity = await spawnVmm(undo, {
+    launcher,
     spec,
-    command: [binary, '--listen', socket],
-    stdio: ['ignore', 'log', 'log'],
+    script: `exec ${quoted([binary, '--listen', socket])}`,
     graceMs,
   });
   (await connectWhenOpen(socket, spec, identity, signal)).destroy();
@@ -63,7 +65,7 @@ async function start(spec: MachineSpec, binary: string, signal?: AbortSignal): P
     channels: spec.channels,
     cgroup: null,
   };
-  return new AgentProcess(record, exit);
+  return new AgentProcess(record);
 }
 
 class AgentProcess extends MachineProcess implements Machine {

@@ -34,6 +34,9 @@ const tcgCacheMb = 64;
 /** Locally administered; the same in every guest, so that clones of a snapshot keep a working network. */
 const macAddress = '02:6e:6f:76:61:01';
 
+/** Clones do not announce themselves: their neighbours are set, and it would be the first thing each of them does. */
+const networkDevice = 'virtio-net-device,netdev=net0,guest_announce=off';
+
 /** QEMU's arguments for one machine. */
 export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memory: MemorySource): string[] {
   const at = (name: string): string => escape(socketPath(spec.socketDirectory, name));
@@ -61,15 +64,10 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     '-no-reboot',
     '-sandbox',
     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
-    // Pipes to the process that starts it, so that nobody waits for a socket to appear; the socket is for those who come later.
     '-chardev',
-    'stdio,id=qmp0,signal=off',
+    `socket,id=qmp,path=${at(qmpSocket)},server=on,wait=off`,
     '-mon',
-    'chardev=qmp0,mode=control',
-    '-chardev',
-    `socket,id=qmp1,path=${at(qmpSocket)},server=on,wait=off`,
-    '-mon',
-    'chardev=qmp1,mode=control',
+    'chardev=qmp,mode=control',
     '-chardev',
     `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
     '-serial',
@@ -129,12 +127,12 @@ function devices(
   if (spec.network.mode === 'tap') {
     const { tap, mac } = spec.network;
     args.push('-netdev', `tap,id=net0,ifname=${escape(tap)},script=no,downscript=no`);
-    args.push('-device', `virtio-net-device,netdev=net0,mac=${mac},${bus()}`);
+    args.push('-device', `${networkDevice},mac=${mac},${bus()}`);
   }
   if (spec.network.mode === 'user') {
     const forwards = spec.network.forwards.map((f) => `,hostfwd=tcp:127.0.0.1:${f.hostPort}-:${f.guestPort}`).join('');
     args.push('-netdev', `user,id=net0,ipv6=off${forwards}`);
-    args.push('-device', `virtio-net-device,netdev=net0,mac=${macAddress},${bus()}`);
+    args.push('-device', `${networkDevice},mac=${macAddress},${bus()}`);
   }
   return args;
 }

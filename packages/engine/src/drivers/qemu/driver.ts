@@ -1,7 +1,7 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { architectures, guestArchitecture } from '../../architecture.ts';
+import { socketPath } from '../../layout.ts';
 import type {
   LaunchOptions,
   Machine,
@@ -18,8 +18,16 @@ import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { connectWhenOpen } from '../../vmm/server-socket.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
-import { kernelWords, qemuArguments, stateDescriptor, type Accelerator, type MemorySource } from './config.ts';
+import {
+  kernelWords,
+  qemuArguments,
+  qmpSocket,
+  stateDescriptor,
+  type Accelerator,
+  type MemorySource,
+} from './config.ts';
 import { QemuMachine } from './machine.ts';
 import { probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
@@ -54,7 +62,7 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
         ...options,
         ...asked,
         architecture,
-        boot: (spec, accelerator) => start(spec, accelerator, { kind: 'plain' }, {}),
+        boot: (spec, accelerator) => start(options, spec, accelerator, { kind: 'plain' }, {}),
       });
       // A failed probe is asked again.
       running.catch(() => known.delete(architecture));
@@ -89,17 +97,18 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
       const found = await accelerator({ architecture });
       const { version } = await probe({ architecture });
       const words = kernelWords(architectures[architecture], found).join(' ');
-      return `qemu ${version} ${found.name} ${found.binary} layout 1 ${words}`;
+      return `qemu ${version} ${found.name} ${found.binary} layout 2 ${words}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =
         launch.snapshotTo === undefined
           ? { kind: 'plain' }
           : { kind: 'template', file: join(launch.snapshotTo, memoryFile) };
-      return start(spec, await accelerator(spec, launch.signal), memory, launch);
+      return start(options, spec, await accelerator(spec, launch.signal), memory, launch);
     },
     async restore(spec, snapshot, { signal }) {
       return start(
+        options,
         spec,
         await accelerator(spec, signal),
         { kind: 'clone', file: join(snapshot.directory, memoryFile) },
@@ -107,7 +116,7 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
       );
     },
     attach(record) {
-      return Promise.resolve(isAlive(record) ? new QemuMachine({ record, childExit: null, snapshot: null }) : null);
+      return Promise.resolve(isAlive(record) ? new QemuMachine(record, null) : null);
     },
   };
 }
@@ -118,6 +127,7 @@ interface StartOptions extends LaunchOptions {
 
 /** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
+  { launcher }: Pick<DriverOptions, 'launcher'>,
   spec: MachineSpec,
   accelerator: Accelerator,
   memory: MemorySource,
@@ -139,15 +149,7 @@ async function start(
   if (uid !== null)
     await giveTo(uid, spec, [spec.socketDirectory, spec.directory, ...(snapshotTo === undefined ? [] : [snapshotTo])]);
 
-  const state = stateFrom === undefined ? null : await open(join(stateFrom, stateFile), 'r');
-  if (state !== null) undo.defer(() => state.close());
-
-  const foreign: FileHandle[] = [];
-  undo.defer(async () => void (await Promise.all(foreign.map((file) => file.close()))));
-  for (const drive of spec.drives.filter((each) => each.foreign))
-    foreign.push(await open(drive.path, drive.readOnly ? 'r' : 'r+'));
-
-  const command = confine(
+  const script = confine(
     {
       uid,
       groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
@@ -157,14 +159,18 @@ async function start(
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
   );
-  const { child, identity, exit } = await spawnVmm(undo, {
+  const identity = await spawnVmm(undo, {
+    launcher,
     spec,
-    command,
-    stdio: ['pipe', 'pipe', 'log', state?.fd ?? 'ignore', ...foreign.map((file) => file.fd)],
+    script,
+    // In the order of their descriptors, of which the first is that of the state.
+    files: [
+      { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
+      ...spec.drives.filter(({ foreign }) => foreign),
+    ],
   });
-  if (child.stdin === null || child.stdout === null) throw new Error('QEMU was started without pipes');
 
-  const qmp = openQmp(child.stdout, child.stdin);
+  const qmp = openQmp(await connectWhenOpen(socketPath(spec.socketDirectory, qmpSocket), spec, identity, signal));
   undo.defer(() => qmp.close());
   const onAbort = (): void => qmp.close();
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -179,8 +185,6 @@ async function start(
   }
 
   qmp.close();
-  await Promise.all(foreign.map((file) => file.close()));
-  await state?.close();
   undo.move();
   const record: MachineRecord = {
     driver: 'qemu',
@@ -193,7 +197,7 @@ async function start(
   };
   const { readOnlyMemory } = accelerator;
   const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
-  return new QemuMachine({ record, childExit: exit, snapshot });
+  return new QemuMachine(record, snapshot);
 }
 
 /** Loads the device state; the clone runs from then on. */

@@ -2,30 +2,29 @@ import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineExit, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import type { Machine, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { channelSocket, qmpSocket } from './config.ts';
-import { openQmpSocket, type QmpClient } from './qmp.ts';
+import { openQmp, type QmpClient } from './qmp.ts';
 import { sealSnapshot, stateFile, writeSnapshot } from './snapshot.ts';
 
 interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface QemuMachineOptions {
-  readonly record: MachineRecord;
-  readonly childExit: Promise<MachineExit> | null;
-  /** Where it will be snapshotted to. */
-  readonly snapshot: { readonly directory: string; readonly readOnlyMemory: boolean } | null;
+/** Where a machine will be snapshotted to. */
+export interface SnapshotPlan {
+  readonly directory: string;
+  readonly readOnlyMemory: boolean;
 }
 
 /** One QEMU process. The control connection is opened for each operation and given back: QEMU serves one at a time. */
 export class QemuMachine extends MachineProcess implements Machine {
-  readonly #snapshot: QemuMachineOptions['snapshot'];
+  readonly #snapshot: SnapshotPlan | null;
 
-  constructor({ record, childExit, snapshot }: QemuMachineOptions) {
-    super(record, childExit);
+  constructor(record: MachineRecord, snapshot: SnapshotPlan | null) {
+    super(record);
     this.#snapshot = snapshot;
   }
 
@@ -53,7 +52,7 @@ export class QemuMachine extends MachineProcess implements Machine {
 
   async #control<T>(work: (qmp: QmpClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const socket = await connectUnixSocket(socketPath(this.record.socketDirectory, qmpSocket), signal);
-    const qmp = openQmpSocket(socket);
+    const qmp = openQmp(socket);
     const onAbort = (): void => qmp.close();
     signal?.addEventListener('abort', onAbort, { once: true });
     try {

@@ -1,4 +1,4 @@
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 
 /**
@@ -20,8 +20,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Speaks QMP over a pair of streams, such as QEMU's stdin and stdout, or one socket. The handshake goes ahead of the first command. */
-export function openQmp(input: Readable, output: Writable): QmpClient {
+/** Speaks QMP over a connection. The handshake goes ahead of the first command. */
+export function openQmp(socket: Duplex): QmpClient {
   const replies = new Map<number, Waiting>();
   const events = new Map<string, Waiting[]>();
   let nextId = 1;
@@ -52,8 +52,8 @@ export function openQmp(input: Readable, output: Writable): QmpClient {
     else waiting.reject(new NovaError('vmm_failed', `QEMU refused a command: ${describe(message['error'])}`));
   };
 
-  input.setEncoding('utf8');
-  input.on('data', (chunk: string) => {
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
     buffered += chunk;
     let start = 0;
     for (let end = buffered.indexOf('\n'); end >= 0; end = buffered.indexOf('\n', start)) {
@@ -64,15 +64,14 @@ export function openQmp(input: Readable, output: Writable): QmpClient {
     if (buffered.length > maxLineBytes) fail(new NovaError('vmm_failed', 'QEMU sent an endless QMP line.'));
   });
   const lost = (): void => fail(new NovaError('vmm_failed', 'QEMU closed its control connection.'));
-  input.on('end', lost).on('close', lost).on('error', lost);
-  output.on('error', lost);
+  socket.on('end', lost).on('close', lost).on('error', lost);
 
   const execute = async <T>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T> => {
     if (ended !== null) throw ended;
     const id = nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     replies.set(id, { resolve, reject });
-    output.write(`${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`);
+    socket.write(`${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`);
     return (await promise) as T;
   };
 
@@ -90,14 +89,9 @@ export function openQmp(input: Readable, output: Writable): QmpClient {
     },
     close() {
       fail(new NovaError('vmm_failed', 'The control connection was closed.'));
-      input.destroy();
-      output.destroy();
+      socket.destroy();
     },
   };
-}
-
-export function openQmpSocket(socket: Duplex): QmpClient {
-  return openQmp(socket, socket);
 }
 
 function parseMessage(line: string): Record<string, unknown> | null {

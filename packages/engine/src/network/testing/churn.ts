@@ -1,9 +1,10 @@
 import { layoutAt } from '../../layout.ts';
 import { openNetwork } from '../../engine.ts';
+import { createLauncher } from '../../vmm/launcher.ts';
 
 /** Takes slots and gives them back until it is killed. Its argument is the state folder; a line for each that was taken. */
 const [, , home = '', port = ''] = process.argv;
-const network = openNetwork(layoutAt(home), { slots: 1 });
+const network = openNetwork(layoutAt(home), createLauncher(), { slots: 1 });
 for (let number = 0; ; number += 1) {
   const forwards = [{ hostPort: Number(port), guestPort: 80 }];
   await network.take(`box${number}`, { forwards });

@@ -1,0 +1,150 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+
+/**
+ * Starts programs from a small shell that is kept for it. Node starts a program by forking itself, which copies the page tables of all its memory while
+ * nothing else happens in it: a millisecond with 50 MiB resident, fifteen with 250. The shell forks in a fraction of one, however large we are.
+ */
+export interface Launcher extends AsyncDisposable {
+  /**
+   * Starts `script`, which ends in `exec`, in the background and gives its pid. It is nobody's child here: it outlives this process, and its end has to be
+   * looked for (watch-for-end.ts). What it says must be sent somewhere by the script itself. Rejects with LaunchFailure.
+   */
+  start(script: string): Promise<number>;
+  /**
+   * Runs `script` to its end, or to the first command that fails. It ends with this process, whatever becomes of that. Rejects with LaunchFailure.
+   */
+  run(script: string): Promise<void>;
+}
+
+export class LaunchFailure extends Error {
+  override readonly name = 'LaunchFailure';
+}
+
+/** Whatever is run takes milliseconds; one that says nothing for as long was killed. */
+const answersWithinMs = 60_000;
+/** What scripts said last, for the message of one that fails. */
+const keptCharacters = 2000;
+
+export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
+export const quoted = (words: readonly string[]): string => words.map(quote).join(' ');
+
+interface Waiting {
+  readonly resolve: (value: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export function createLauncher(): Launcher {
+  let shell: Shell | null = null;
+  const running = (): Shell => {
+    if (shell === null || shell.ended) shell = new Shell();
+    return shell;
+  };
+  return {
+    // The inner shell becomes the program; the outer one ends, and leaves it to init.
+    start: (script) => running().ask((answer) => `( ( ${script}\n) & ${answer('$!')} )`),
+    async run(script) {
+      const shell = running();
+      const code = await shell.ask((answer) => {
+        // Killed with the shell also where that has ended before it was settled.
+        const whole = `[ $PPID = "$0" ] || exit\ntrap ${quote(answer('$?'))} EXIT\nset -e\n${script}`;
+        return `setpriv --pdeathsig KILL /bin/sh -c ${quote(whole)} $$ </dev/null &\njobs >/dev/null`;
+      });
+      if (code !== 0) throw new LaunchFailure(`it ended with ${code}${shell.said === '' ? '' : `: ${shell.said}`}`);
+    },
+    async [Symbol.asyncDispose]() {
+      await shell?.close();
+    },
+  };
+}
+
+/** One shell, which reads commands and answers with numbers. */
+class Shell {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  /** No program that says something by chance says this. */
+  readonly #mark = randomBytes(8).toString('hex');
+  readonly #waiting = new Map<number, Waiting>();
+  #last = 0;
+  #rest = '';
+  #said = '';
+  ended = false;
+
+  constructor() {
+    const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+    // Away from the terminal: what it starts is not interrupted with us.
+    this.#child = spawn('/bin/sh', [], {
+      env: { PATH: path, LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'ignore'],
+      detached: true,
+    });
+    const { stdin, stdout } = this.#child;
+    const lost = (): void => this.#lost();
+    this.#child.on('error', lost).on('exit', lost);
+    stdin.on('error', lost);
+    stdout.setEncoding('utf8').on('data', (text: string) => this.#take(text));
+    stdin.write('exec 2>&1\n');
+    // Nothing of it keeps this process from ending: then it ends too.
+    this.#child.unref();
+    (stdin as Socket).unref();
+    this.#rely(false);
+  }
+
+  /** What scripts said that was no answer, most recently. */
+  get said(): string {
+    return this.#said.trim().replaceAll('\n', ' | ');
+  }
+
+  /** Sends a script, in which `answer(what)` is a command that answers with a number. */
+  async ask(script: (answer: (what: string) => string) => string): Promise<number> {
+    const id = ++this.#last;
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    this.#waiting.set(id, { resolve, reject });
+    this.#rely(true);
+    const timer = setTimeout(
+      () => reject(new LaunchFailure(`nothing was heard for ${answersWithinMs / 1000} s`)),
+      answersWithinMs,
+    );
+    try {
+      this.#child.stdin.write(`${script((what) => `echo "${this.#mark} ${id} ${what}"`)}\n`);
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+      this.#rely(this.#waiting.size > 0);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.ended) return;
+    const exit = once(this.#child, 'exit');
+    this.#child.ref();
+    this.#child.stdin.end();
+    await exit;
+  }
+
+  #take(text: string): void {
+    const lines = `${this.#rest}${text}`.split('\n');
+    this.#rest = (lines.pop() ?? '').slice(-keptCharacters);
+    for (const line of lines) {
+      const [mark, id, value] = line.split(' ');
+      if (mark === this.#mark) this.#waiting.get(Number(id))?.resolve(Number(value));
+      else this.#said = `${this.#said}\n${line}`.slice(-keptCharacters);
+    }
+  }
+
+  #lost(): void {
+    this.ended = true;
+    const error = new LaunchFailure('the shell that starts programs has ended');
+    for (const { reject } of this.#waiting.values()) reject(error);
+  }
+
+  /** Only while something is asked does this process wait for it. */
+  #rely(on: boolean): void {
+    const stdout = this.#child.stdout as Socket;
+    if (on) stdout.ref();
+    else stdout.unref();
+  }
+}
