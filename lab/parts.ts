@@ -39,6 +39,7 @@ const hostModules = [
   'nf_conntrack_netlink',
   'nft_chain_nat',
   'nft_ct',
+  'nft_connlimit',
   'nft_fib_inet',
   'nft_hash',
   'nft_limit',

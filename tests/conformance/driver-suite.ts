@@ -8,9 +8,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { after, test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import {
+  consoleLog,
+  fileTail,
   openSession,
   processesNaming,
   removeCgroup,
+  vmmLog,
   type Machine,
   type MachineRecord,
   type MachineSpec,
@@ -91,12 +94,19 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
       for (const each of [directory, socketDirectory]) await rm(each, { recursive: true, force: true });
     }
   };
+  /** What VMMs and guests of a check that failed have said last: it goes with their folders. */
+  const said = async (): Promise<string[]> => {
+    const logs = made.flatMap(({ directory }) => [consoleLog, vmmLog].map((log) => join(directory, log)));
+    const tails = await Promise.all(logs.map(async (log) => `${log}: ${(await fileTail(log, 1500)).trim()}`));
+    return tails.filter((tail) => !tail.endsWith(': '));
+  };
   const check = (what: string, body: () => Promise<void>): void =>
-    void test(`${name}: ${what}`, { timeout: 600_000 }, async () => {
+    void test(`${name}: ${what}`, { timeout: 600_000 }, async (context) => {
       made.length = 0;
       try {
         await body();
       } catch (error) {
+        for (const tail of await said()) context.diagnostic(tail);
         await clear();
         throw error;
       }
