@@ -2,8 +2,10 @@ import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
+import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { Idempotency } from '../idempotency/idempotency.ts';
+import type { Measurements } from '../metrics/measurements.ts';
 import { startAutoPause } from './auto-pause.ts';
 import { createSandbox } from './create.ts';
 import { sendE2bError } from './errors.ts';
@@ -56,12 +58,11 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   });
 
   route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
+    const gone = goneSignal(request, reply);
     const body = parse(createSchema, request.body ?? {}, 'sandbox');
     const principal = principalOf(request);
     const key = request.headers['idempotency-key'];
-    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone.signal);
+    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone);
     let info: SandboxInfo;
     if (typeof key === 'string') {
       // The sandbox is kept, not the answer: that holds its token, which is not stored.
