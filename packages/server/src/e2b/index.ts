@@ -32,10 +32,11 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export interface E2bOptions {
   readonly context: ServerContext;
   readonly idempotency: Idempotency;
+  readonly measurements: Pick<Measurements, 'history'>;
 }
 
 /** The control plane of E2B's API: what its unmodified clients call to make, find and end sandboxes. */
-export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency }) => {
+export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency, measurements }) => {
   const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
     for (const url of urls)
       app.route({ method, url, config: { permission, operation: `e2b.${operation}` }, handler: guarded(handler) });
@@ -137,9 +138,10 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
     },
   );
 
-  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) =>
-    metricsBody(context, await liveSandbox(context, idOf(request)), parse(metricsSchema, request.query, 'query')),
-  );
+  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) => {
+    const span = parse(metricsSchema, request.query, 'query');
+    return metricsBody(context, measurements, await liveSandbox(context, idOf(request)), span);
+  });
 
   route('GET', ['/templates/aliases/:alias'], 'template:read', 'template', async (request) => {
     const { alias = '' } = request.params as Record<string, string | undefined>;
