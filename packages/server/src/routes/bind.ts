@@ -129,8 +129,18 @@ function callOf(route: Route, request: FastifyRequest, reply: FastifyReply): Any
   const query = parsed(route.query, request.query, 'query');
   // A body whose fields all have defaults may be left out.
   const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
-  const signal = goneSignal(request, reply);
-  return { params, query, body, principal: request.principal, signal, request } as unknown as AnyCall;
+  let signal: AbortSignal | undefined;
+  return {
+    params,
+    query,
+    body,
+    principal: request.principal,
+    request,
+    // Made for those who look at it, as they begin.
+    get signal() {
+      return (signal ??= goneSignal(request, reply));
+    },
+  } as unknown as AnyCall;
 }
 
 function parsed(schema: z.ZodType | undefined, value: unknown, what: string): unknown {
