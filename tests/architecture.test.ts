@@ -101,6 +101,11 @@ const serverRules: readonly Rule[] = [
     because: 'what is observed is observed whichever way it came in',
   },
   {
+    from: `${server}/forwards`,
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'pino', `${server}/store`, `${server}/observe/roster.ts`],
+    because: 'a forwarded port is one more way into the engine, and knows no HTTP',
+  },
+  {
     from: `${server}/vms`,
     may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod', `${server}/daemon-context.ts`],
     because: 'what a route does knows no HTTP',

@@ -41,7 +41,7 @@ for (const { version, e2b } of clients) {
   suite(`npm e2b ${version}: sandboxes and ports`, () => {
     let served: E2bUnderTest;
     before(async () => {
-      served = await e2bUnderTest();
+      served = await e2bUnderTest({ monitoring: { interval_seconds: 1 } });
     });
     after(async () => {
       await served[Symbol.asyncDispose]();
@@ -116,6 +116,21 @@ for (const { version, e2b } of clients) {
       assert.ok(
         usage.cpuUsedPct >= 0 && usage.cpuCount === 1 && Math.abs(usage.timestamp.getTime() - Date.now()) < 60_000,
       );
+
+      // What was before is kept, in order, and can be asked for by time.
+      let all = await box.getMetrics();
+      await eventually('a history', async () => (all = await box.getMetrics()).length >= 4);
+      const times = all.map(({ timestamp }) => timestamp.getTime());
+      assert.deepEqual(
+        times,
+        times.toSorted((a, b) => a - b),
+      );
+      const [start = new Date(0), end = new Date(0)] = [all[1]?.timestamp, all[2]?.timestamp];
+      const between = await box.getMetrics({ start, end });
+      assert.ok(between.length >= 2 && between.length < (await box.getMetrics()).length);
+      assert.deepEqual(await box.getMetrics({ start: new Date(Date.now() + 60_000) }), []);
+      await box.pause();
+      assert.ok((await e2b.Sandbox.getMetrics(box.sandboxId, served.options)).length >= 3);
     });
 
     test('its time to live is kept, extended, and can end at once', async () => {

@@ -196,3 +196,19 @@ test('a ticket opens one WebSocket, as whoever asked for it, and nothing else', 
   assert.equal(await open(`/system/events?ticket=${weak}`), 401);
   for (const used of [ticket, weak]) assert.ok(!server.said().includes(used));
 });
+
+test('what is revoked ends at once: tickets not yet used, and WebSockets that are open', async () => {
+  const { id, key } = await server.ok('POST', '/security/api-keys', { name: 'brief', role: 'readonly' });
+  const { ticket } = (await server.call('POST', '/auth/ws-ticket', { key })).body;
+  const [its, other] = [server.socket('/system/events', key), server.socket('/system/events', keys.readonly)];
+  await Promise.all([once(its, 'open'), once(other, 'open')]);
+  assert.equal((await server.call('DELETE', `/security/api-keys/${id}`)).status, 204);
+  assert.equal((await once(its, 'close'))[0], 1008);
+  assert.equal(other.readyState, WebSocket.OPEN);
+  const late = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1/system/events?ticket=${ticket}`);
+  late.on('error', () => undefined);
+  const [, response] = await once(late, 'unexpected-response');
+  assert.equal(response.statusCode, 401);
+  late.terminate();
+  other.close();
+});

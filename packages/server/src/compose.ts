@@ -9,6 +9,7 @@ import { createTickets } from './auth/tickets.ts';
 import { createUsers } from './auth/users.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
+import { createForwards, type Forwards } from './forwards/forwards.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
 import { createMeasurements } from './metrics/measurements.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -54,11 +55,12 @@ export function createDaemonContext({
     },
   });
   const activity = createActivity();
-  const parts: { idle?: Idle } = {};
+  const parts: { idle?: Idle; forwards?: Forwards } = {};
   const roster = createRoster(quietEngine, events, (id) => {
     activity.forget(id);
     measurements.forget(id);
     parts.idle?.forget(id);
+    parts.forwards?.forget(id);
   });
   const measurements = createMeasurements(quietEngine, roster, monitoring.history_samples);
   const limits = createLimits(quietEngine, config, roster);
@@ -80,6 +82,9 @@ export function createDaemonContext({
     defaultMs: resources.default_idle_timeout_seconds * 1000,
   });
   parts.idle = idle;
+  // Observed: a connection keeps its VM from being idle.
+  const forwards = createForwards({ engine, roster, store, log });
+  parts.forwards = forwards;
   return {
     engine,
     quietEngine,
@@ -97,6 +102,7 @@ export function createDaemonContext({
     roster,
     limits,
     idle,
+    forwards,
     metrics,
     measurements,
     idempotency: createIdempotency(store),

@@ -3,6 +3,7 @@ import type { Keys } from './auth/keys.ts';
 import type { Tickets } from './auth/tickets.ts';
 import type { Users } from './auth/users.ts';
 import type { ServerContext } from './context.ts';
+import type { Forwards } from './forwards/forwards.ts';
 import type { Idempotency } from './idempotency/idempotency.ts';
 import type { Measurements } from './metrics/measurements.ts';
 import type { ServerMetrics } from './metrics/metrics.ts';
@@ -21,6 +22,7 @@ export interface DaemonContext extends ServerContext {
   readonly users: Users;
   readonly tickets: Tickets;
   readonly idle: Idle;
+  readonly forwards: Forwards;
   readonly roster: Roster;
   readonly limits: Limits;
   readonly idempotency: Idempotency;

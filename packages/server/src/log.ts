@@ -8,16 +8,42 @@ export function createLog({ monitoring }: ServerConfig): Logger {
       level: monitoring.log_level,
       base: { name: 'novasandbox' },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (level) => ({ level }) },
-      redact: {
-        paths: ['key', 'password', 'token', 'ticket', 'authorization', 'env', 'environment'].flatMap((name) => [
-          name,
-          `*.${name}`,
-        ]),
-        censor: '[redacted]',
-      },
+      formatters: { level: (level) => ({ level }), log: blotted },
     },
     // Gathered for a moment: one write for many lines, and none that a request waits for.
     pino.destination({ fd: 2, sync: false }),
   );
+}
+
+const secrets: ReadonlySet<string> = new Set([
+  'key',
+  'password',
+  'token',
+  'ticket',
+  'authorization',
+  'env',
+  'environment',
+]);
+const blot = '[redacted]';
+
+/**
+ * A line's fields, and theirs, without the values of what is named like a secret. Every request has a line: pino's own redaction, which takes such paths
+ * apart anew for each, costs as much as the rest of a request that reads.
+ */
+export function blotted(line: Record<string, unknown>): Record<string, unknown> {
+  let clean = line;
+  for (const name of Object.keys(line)) {
+    const value = line[name];
+    const cleaned = secrets.has(name) ? blot : typeof value === 'object' && value !== null ? inside(value) : value;
+    if (cleaned === value) continue;
+    if (clean === line) clean = { ...line };
+    clean[name] = cleaned;
+  }
+  return clean;
+}
+
+function inside(value: object): unknown {
+  if (!Object.keys(value).some((name) => secrets.has(name))) return value;
+  const fields = value instanceof Error ? pino.stdSerializers.err(value) : value;
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, secrets.has(name) ? blot : field]));
 }

@@ -46,6 +46,10 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   undo.defer(() => server.app.close());
   // What ended while no daemon ran is seen before the first request.
   await context.roster.refresh();
+  const vmIds = new Set(context.roster.list().map(({ id }) => id));
+  context.idle.prune(vmIds);
+  undo.use(context.forwards);
+  await context.forwards.restore(vmIds);
   undo.use(startRounds(context));
 
   const { main, local } = server.listeners;

@@ -13,6 +13,8 @@ import { dataPlane } from './proxy/index.ts';
 import { bindRoutes } from './routes/bind.ts';
 import { fileHandlers, fileStreams } from './routes/files.ts';
 import { guestHandlers, guestStreams } from './routes/guest.ts';
+import { networkHandlers } from './routes/network.ts';
+import { resourceHandlers } from './routes/resources.ts';
 import { addRootRoutes } from './routes/root.ts';
 import { securityHandlers } from './routes/security.ts';
 import { socketHandlers } from './routes/sockets.ts';
@@ -69,11 +71,14 @@ export async function createServer(context: DaemonContext): Promise<Server> {
       ...templateHandlers(context),
       ...systemHandlers(context, look),
       ...securityHandlers(context),
+      ...networkHandlers(context),
+      ...resourceHandlers(context, look),
     },
     streams: { ...guestStreams(context), ...fileStreams(context) },
     sockets: socketHandlers(context),
   });
-  await app.register(e2bControlPlane, { context, idempotency: context.idempotency });
+  const { idempotency, measurements } = context;
+  await app.register(e2bControlPlane, { context, idempotency, measurements });
   await app.ready();
   return { app, listeners, registered };
 }

@@ -5,6 +5,9 @@ import { filesRoutes } from './routes/files.ts';
 import { templatesRoutes } from './routes/templates.ts';
 import { systemRoutes } from './routes/system.ts';
 import { securityRoutes } from './routes/security.ts';
+import { snapshotsRoutes } from './routes/snapshots.ts';
+import { networkRoutes } from './routes/network.ts';
+import { resourcesRoutes } from './routes/resources.ts';
 import { laterRoutes } from './routes/later.ts';
 
 /** Every route of `/api/v1`, by operation: the one table, in the order in which it is described. */
@@ -16,6 +19,9 @@ export const routes = {
   ...templatesRoutes,
   ...systemRoutes,
   ...securityRoutes,
+  ...snapshotsRoutes,
+  ...networkRoutes,
+  ...resourcesRoutes,
   ...laterRoutes,
 } as const;
 

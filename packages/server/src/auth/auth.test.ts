@@ -105,7 +105,7 @@ test('a store of the version before is brought up to date and keeps what it has'
     store.addUser({ username: 'ann', role: 'user', createdAtMs: 1, password: 'x' });
   }
   const db = new DatabaseSync(file);
-  db.exec('DROP TABLE login_failures; PRAGMA user_version = 1;');
+  db.exec('DROP TABLE forwards; DROP TABLE login_failures; PRAGMA user_version = 1;');
   db.close();
   using store = openServerStore(file);
   assert.equal(store.findUser('ann')?.role, 'user');
@@ -113,20 +113,41 @@ test('a store of the version before is brought up to date and keeps what it has'
   assert.equal(store.findLoginFailures('a')?.count, 1);
 });
 
-test('a ticket is good once and for a while; the oldest give way', () => {
+test('a ticket is good once and for a while; the oldest give way', async () => {
   let now = 0;
   const tickets = createTickets(() => now);
-  const { ticket, seconds } = tickets.make(localPrincipal);
-  assert.equal(tickets.redeem(`${ticket}x`), null);
-  assert.equal(tickets.redeem(ticket), localPrincipal);
-  assert.equal(tickets.redeem(ticket), null);
-  const late = tickets.make(localPrincipal).ticket;
+  const local = async () => localPrincipal;
+  const { ticket, seconds } = tickets.make(local);
+  assert.equal(await tickets.redeem(`${ticket}x`), null);
+  assert.equal(await tickets.redeem(ticket), localPrincipal);
+  assert.equal(await tickets.redeem(ticket), null);
+  const late = tickets.make(local).ticket;
   now = seconds * 1000;
-  assert.equal(tickets.redeem(late), null);
-  const first = tickets.make(localPrincipal).ticket;
-  const rest = Array.from({ length: 10_000 }, () => tickets.make(localPrincipal).ticket);
-  assert.equal(tickets.redeem(first), null);
-  assert.equal(tickets.redeem(rest[0] ?? ''), localPrincipal);
+  assert.equal(await tickets.redeem(late), null);
+  const first = tickets.make(local).ticket;
+  const rest = Array.from({ length: 10_000 }, () => tickets.make(local).ticket);
+  assert.equal(await tickets.redeem(first), null);
+  assert.equal(await tickets.redeem(rest[0] ?? ''), localPrincipal);
+});
+
+test('a ticket is worth no more than the credentials that asked for it', async () => {
+  using store = openServerStore(join(folder, 'tickets.sqlite'));
+  const keys = createKeys(store);
+  const users = createUsers(store, newSecret(), createLockout(store, 3, 1000), 60);
+  const auth = createAuth(keys, users, newSecret());
+  const tickets = createTickets();
+  const ticketOf = (credential: string): string =>
+    tickets.make(() => auth.authenticate({ 'x-api-key': credential })).ticket;
+  const { row, key } = keys.make({ name: 'a', role: 'user', scopes: [], expiresAtMs: null });
+  const [used, revoked] = [ticketOf(key), ticketOf(key)];
+  assert.equal((await tickets.redeem(used))?.name, `key:${row.id}`);
+  keys.revoke(row.id);
+  assert.equal(await tickets.redeem(revoked), null);
+  await users.add('ann', 'a long password', 'user');
+  const { token } = await users.logIn('ann', 'a long password');
+  const ofAnn = ticketOf(token);
+  await users.logOut(token);
+  assert.equal(await tickets.redeem(ofAnn), null);
 });
 
 test('every wrong credential is refused in the same words', async () => {

@@ -39,6 +39,7 @@ interface Held {
 
 /** The admin key's id; it cannot be revoked, only replaced at the next start. */
 export const adminKeyId = 'admin';
+export const keyPrincipalName = (id: string): string => `key:${id}`;
 const lastUsedStepMs = 60_000;
 
 /** `nova_` and `e2b_` with the same digits are one key. */
@@ -53,7 +54,7 @@ export function createKeys(store: ServerStore): Keys {
     const allowed = rolePermissions[row.role].filter((each) => row.scopes.length === 0 || row.scopes.includes(each));
     byHash.set(row.hash, {
       row,
-      principal: { kind: 'key', name: `key:${row.id}`, role: row.role, permissions: new Set(allowed) },
+      principal: { kind: 'key', name: keyPrincipalName(row.id), role: row.role, permissions: new Set(allowed) },
     });
   };
   const save = (row: KeyRow): void => {

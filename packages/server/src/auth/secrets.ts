@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 /** A secret of the daemon in a file that its owner alone can read; made when it is missing. */
@@ -24,7 +24,7 @@ export function writeSecret(path: string, secret: string): void {
 
 export const newSecret = (): string => randomBytes(32).toString('hex');
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+export const sha256 = (text: string): string => hash('sha256', text);
 
 /** Something only the holder of `secret` can make, for each purpose and subject another. */
 export function derive(secret: string, purpose: string, subject: string): string {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { isNovaError } from '@novasandbox/protocol';
 import type { Principal } from '../context.ts';
 import { sha256 } from './secrets.ts';
 
@@ -7,9 +8,13 @@ import { sha256 } from './secrets.ts';
  * and logs of proxies, so a ticket is good once and for a short while.
  */
 export interface Tickets {
-  make(principal: Principal): { readonly ticket: string; readonly seconds: number };
-  /** Whose it is; null when it is nobody's, used or too old. It is used up. */
-  redeem(ticket: string): Principal | null;
+  /** `authenticate` says whose the credentials are that asked for it, and is asked once more when the ticket is used. */
+  make(authenticate: () => Promise<Principal>): { readonly ticket: string; readonly seconds: number };
+  /**
+   * Whose it is; null when it is nobody's, used or too old, or when the credentials that asked for it are no longer good: it is worth no more than
+   * they are. It is used up.
+   */
+  redeem(ticket: string): Promise<Principal | null>;
 }
 
 const lifeSeconds = 30;
@@ -18,7 +23,7 @@ const maxTickets = 10_000;
 
 export function createTickets(now: () => number = Date.now): Tickets {
   // By hash: how long a look-up takes says nothing of the tickets that there are. In order of age.
-  const open = new Map<string, { readonly principal: Principal; readonly untilMs: number }>();
+  const open = new Map<string, { readonly authenticate: () => Promise<Principal>; readonly untilMs: number }>();
   const drop = (): void => {
     for (const [hash, { untilMs }] of open) {
       if (untilMs > now() && open.size <= maxTickets) return;
@@ -26,17 +31,23 @@ export function createTickets(now: () => number = Date.now): Tickets {
     }
   };
   return {
-    make(principal) {
+    make(authenticate) {
       const ticket = randomBytes(24).toString('base64url');
-      open.set(sha256(ticket), { principal, untilMs: now() + lifeSeconds * 1000 });
+      open.set(sha256(ticket), { authenticate, untilMs: now() + lifeSeconds * 1000 });
       drop();
       return { ticket, seconds: lifeSeconds };
     },
-    redeem(ticket) {
+    async redeem(ticket) {
       const hash = sha256(ticket);
       const found = open.get(hash);
       open.delete(hash);
-      return found !== undefined && found.untilMs > now() ? found.principal : null;
+      if (found === undefined || found.untilMs <= now()) return null;
+      try {
+        return await found.authenticate();
+      } catch (error) {
+        if (isNovaError(error, 'unauthenticated')) return null;
+        throw error;
+      }
     },
   };
 }

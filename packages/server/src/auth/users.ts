@@ -21,6 +21,8 @@ export function isLoginToken(text: string): boolean {
 
 const longestToken = 4096;
 
+export const userPrincipalName = (username: string): string => `user:${username}`;
+
 export interface Users {
   list(): readonly (UserRow & { readonly lockedUntilMs: number | null })[];
   add(username: string, password: string, role: Role): Promise<UserRow>;
@@ -87,7 +89,7 @@ export function createUsers(store: ServerStore, secret: string, lockout: Lockout
         if (user === null || iat * 1000 < Math.floor(user.createdAtMs / 1000) * 1000) return null;
         return {
           kind: 'user',
-          name: `user:${user.username}`,
+          name: userPrincipalName(user.username),
           role: user.role,
           permissions: new Set(rolePermissions[user.role]),
         };

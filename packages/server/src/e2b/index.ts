@@ -2,8 +2,10 @@ import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
+import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { Idempotency } from '../idempotency/idempotency.ts';
+import type { Measurements } from '../metrics/measurements.ts';
 import { startAutoPause } from './auto-pause.ts';
 import { createSandbox } from './create.ts';
 import { sendE2bError } from './errors.ts';
@@ -30,10 +32,11 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export interface E2bOptions {
   readonly context: ServerContext;
   readonly idempotency: Idempotency;
+  readonly measurements: Pick<Measurements, 'history'>;
 }
 
 /** The control plane of E2B's API: what its unmodified clients call to make, find and end sandboxes. */
-export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency }) => {
+export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency, measurements }) => {
   const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
     for (const url of urls)
       app.route({ method, url, config: { permission, operation: `e2b.${operation}` }, handler: guarded(handler) });
@@ -56,12 +59,11 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   });
 
   route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
+    const gone = goneSignal(request, reply);
     const body = parse(createSchema, request.body ?? {}, 'sandbox');
     const principal = principalOf(request);
     const key = request.headers['idempotency-key'];
-    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone.signal);
+    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone);
     let info: SandboxInfo;
     if (typeof key === 'string') {
       // The sandbox is kept, not the answer: that holds its token, which is not stored.
@@ -136,9 +138,10 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
     },
   );
 
-  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) =>
-    metricsBody(context, await liveSandbox(context, idOf(request)), parse(metricsSchema, request.query, 'query')),
-  );
+  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) => {
+    const span = parse(metricsSchema, request.query, 'query');
+    return metricsBody(context, measurements, await liveSandbox(context, idOf(request)), span);
+  });
 
   route('GET', ['/templates/aliases/:alias'], 'template:read', 'template', async (request) => {
     const { alias = '' } = request.params as Record<string, string | undefined>;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
 import type { ServerContext } from '../context.ts';
+import type { Measurements, VmMeasurement } from '../metrics/measurements.ts';
 
 /** One measurement of a sandbox. */
 export interface Usage {
@@ -19,6 +20,7 @@ const mebibyte = 1024 * 1024;
 /** CPU use is a difference: two looks so far apart. */
 const intervalMs = 100;
 
+const percent = (used: number): number => Math.round(Math.min(100, Math.max(0, used)) * 100) / 100;
 const bytes = (megabytes: number): number => Math.round(megabytes * mebibyte);
 
 export async function measure({ engine }: ServerContext, id: string): Promise<Usage> {
@@ -33,7 +35,7 @@ export function usageBetween(before: SandboxStats, after: SandboxStats): Usage {
   return {
     takenAtMs: Date.parse(after.timestamp),
     cpuCount: after.cpuCount,
-    cpuUsedPct: Math.round(Math.min(100, Math.max(0, used)) * 100) / 100,
+    cpuUsedPct: percent(used),
     memUsed: bytes(after.memoryUsageMb),
     memTotal: bytes(after.memoryTotalMb),
     memCache: bytes(after.memoryCacheMb),
@@ -42,18 +44,48 @@ export function usageBetween(before: SandboxStats, after: SandboxStats): Usage {
   };
 }
 
-/** What `GET /sandboxes/{id}/metrics` answers: a measurement of now, when now is asked for. A paused sandbox uses nothing that could be measured. */
+export interface Span {
+  /** Seconds since 1970, both inclusive. */
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+/**
+ * What `GET /sandboxes/{id}/metrics` answers: what the daemon has measured within the time asked for, and last a measurement of now where that is
+ * within it. A paused sandbox uses nothing that could be measured. The first measurement of a sandbox has no CPU use, and is left out.
+ */
 export async function metricsBody(
   context: ServerContext,
+  measurements: Pick<Measurements, 'history'>,
   info: SandboxInfo,
-  {
-    start = 0,
-    end = Number.MAX_SAFE_INTEGER,
-  }: { readonly start?: number | undefined; readonly end?: number | undefined },
+  { start = 0, end = Number.MAX_SAFE_INTEGER }: Span,
 ) {
-  if (info.state !== 'running') return [];
-  const { takenAtMs, ...usage } = await measure(context, info.id);
-  const timestampUnix = Math.floor(takenAtMs / 1000);
-  if (timestampUnix < start || timestampUnix > end) return [];
-  return [{ timestamp: new Date(takenAtMs).toISOString(), timestampUnix, ...usage }];
+  const within = ({ timestampUnix }: ReturnType<typeof wire>): boolean =>
+    timestampUnix >= start && timestampUnix <= end;
+  const known = measurements.history(info.id).map(usageOf);
+  const measured = known.filter((usage) => usage !== null).map(wire);
+  const seconds = Date.now() / 1000;
+  const asksForNow = info.state === 'running' && start <= seconds && end >= Math.floor(seconds);
+  const now = asksForNow ? [wire(await measure(context, info.id))] : [];
+  return [...measured, ...now].filter(within);
+}
+
+const wire = ({ takenAtMs, ...usage }: Usage) => ({
+  timestamp: new Date(takenAtMs).toISOString(),
+  timestampUnix: Math.floor(takenAtMs / 1000),
+  ...usage,
+});
+
+function usageOf({ metrics, cpuPercent }: VmMeasurement): Usage | null {
+  if (cpuPercent === null) return null;
+  return {
+    takenAtMs: Date.parse(metrics.timestamp),
+    cpuCount: metrics.cpu_count,
+    cpuUsedPct: percent(cpuPercent),
+    memUsed: bytes(metrics.memory_usage_mb),
+    memTotal: bytes(metrics.memory_total_mb),
+    memCache: bytes(metrics.memory_cache_mb),
+    diskUsed: bytes(metrics.disk_usage_mb),
+    diskTotal: bytes(metrics.disk_total_mb),
+  };
 }

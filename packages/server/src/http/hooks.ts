@@ -93,7 +93,8 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
     try {
       const ticket = none ? ticketOf(request) : null;
-      const principal = (ticket === null ? null : tickets.redeem(ticket)) ?? (await auth.authenticate(request.headers));
+      const principal =
+        (ticket === null ? null : await tickets.redeem(ticket)) ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
       return principal;
     } catch (error) {

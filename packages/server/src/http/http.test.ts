@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
+import fastify from 'fastify';
 import { patiently, timeLimited } from './body-time.ts';
 import { httpError } from './errors.ts';
+import { goneSignal } from './gone.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -57,4 +61,45 @@ test('errors of the framework become ours, ids of clients are taken when they ar
   const withId = (id: string) => requestIdOf({ headers: { 'x-request-id': id } } as unknown as IncomingMessage);
   assert.equal(withId('abc-1'), 'abc-1');
   assert.notEqual(withId('a\nb'), 'a\nb');
+});
+
+test('a client that leaves is noticed by its end of the connection; one that was answered is not gone', async (t) => {
+  const app = fastify();
+  t.after(() => app.close());
+  const signals: AbortSignal[] = [];
+  const waiting = Promise.withResolvers<Socket>();
+  const noticed = Promise.withResolvers<void>();
+  app.get('/at-once', async (request, reply) => {
+    signals.push(goneSignal(request, reply));
+    return request.raw.socket.listenerCount('end');
+  });
+  app.get('/waiting', async (request, reply) => {
+    const signal = goneSignal(request, reply);
+    waiting.resolve(request.raw.socket);
+    await once(signal, 'abort');
+    noticed.resolve();
+    return '';
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  socket.setEncoding('utf8');
+  const counts: string[] = [];
+  for (let index = 0; index < 2; index++) {
+    socket.write('GET /at-once HTTP/1.1\r\nHost: x\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [string];
+    counts.push(answer.slice(answer.indexOf('\r\n\r\n')));
+  }
+  // Requests on one connection leave nothing on it.
+  assert.equal(counts[0], counts[1]);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [false, false],
+  );
+  socket.write('GET /waiting HTTP/1.1\r\nHost: x\r\n\r\n');
+  const served = await waiting.promise;
+  socket.destroy();
+  await noticed.promise;
+  // Before the connection has been taken down: whoever is just done with the work still learns of it.
+  assert.equal(served.destroyed, false);
 });

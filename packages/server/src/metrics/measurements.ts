@@ -12,7 +12,7 @@ export interface VmMeasurement {
 /** What VMs used, as far as it is kept. VMs that do not run have nothing current, those that are gone have no history. */
 export interface Measurements {
   latest(vmId: string): VmMeasurement | null;
-  history(vmId: string, how: { readonly sinceMs?: number; readonly limit: number }): VmMetrics[];
+  history(vmId: string, how?: { readonly sinceMs?: number; readonly limit?: number }): VmMeasurement[];
   /** Measures all running VMs once. A guest that has not answered the last time is not asked again meanwhile. */
   sample(): Promise<void>;
   forget(vmId: string): void;
@@ -21,7 +21,7 @@ export interface Measurements {
 const atOnce = 4;
 
 export function createMeasurements(engine: Engine, roster: Roster, kept: number): Measurements {
-  const rings = new Map<string, VmMetrics[]>();
+  const rings = new Map<string, VmMeasurement[]>();
   const latest = new Map<string, VmMeasurement>();
   const asked = new Set<string>();
 
@@ -29,13 +29,14 @@ export function createMeasurements(engine: Engine, roster: Roster, kept: number)
     const metrics = metricsOf(stats);
     const ring = rings.get(vmId) ?? [];
     rings.set(vmId, ring);
-    const before = ring.at(-1);
+    const before = ring.at(-1)?.metrics;
     const wallUs = before === undefined ? 0 : (Date.parse(metrics.timestamp) - Date.parse(before.timestamp)) * 1000;
     const usedUs = before === undefined ? 0 : metrics.cpu_usage_us - before.cpu_usage_us;
     const cpuPercent = wallUs <= 0 ? null : Math.max(0, (usedUs / wallUs / Math.max(1, metrics.cpu_count)) * 100);
-    ring.push(metrics);
+    const measurement = { metrics, cpuPercent };
+    ring.push(measurement);
     if (ring.length > kept) ring.shift();
-    latest.set(vmId, { metrics, cpuPercent });
+    latest.set(vmId, measurement);
   };
   const ask = async (vmId: string): Promise<void> => {
     if (asked.has(vmId)) return;
@@ -52,8 +53,8 @@ export function createMeasurements(engine: Engine, roster: Roster, kept: number)
 
   return {
     latest: (vmId) => latest.get(vmId) ?? null,
-    history: (vmId, { sinceMs = 0, limit }) =>
-      (rings.get(vmId) ?? []).filter(({ timestamp }) => Date.parse(timestamp) >= sinceMs).slice(-limit),
+    history: (vmId, { sinceMs = 0, limit = kept } = {}) =>
+      (rings.get(vmId) ?? []).filter(({ metrics }) => Date.parse(metrics.timestamp) >= sinceMs).slice(-limit),
     async sample() {
       const infos = roster.list();
       const running = infos.filter(({ state }) => state === 'running').map(({ id }) => id);

@@ -10,6 +10,8 @@ export interface Idle {
   timeoutMs(vmId: string): number;
   setTimeoutMs(vmId: string, ms: number): void;
   forget(vmId: string): void;
+  /** Forgets all but those: what was removed while no daemon ran. */
+  prune(vmIds: ReadonlySet<string>): void;
   /** Looks at all running VMs once. */
   sweep(): Promise<void>;
 }
@@ -57,14 +59,18 @@ export function createIdle({ engine, quietEngine, store, activity, roster, log, 
     }
   };
 
+  const forget = (vmId: string): void => {
+    if (own.delete(vmId)) store.setIdleTimeout(vmId, null);
+  };
   return {
     timeoutMs,
     setTimeoutMs(vmId, ms) {
       own.set(vmId, ms);
       store.setIdleTimeout(vmId, ms);
     },
-    forget(vmId) {
-      if (own.delete(vmId)) store.setIdleTimeout(vmId, null);
+    forget,
+    prune(vmIds) {
+      for (const vmId of own.keys()) if (!vmIds.has(vmId)) forget(vmId);
     },
     async sweep() {
       const running = roster.list().filter(({ state }) => state === 'running');

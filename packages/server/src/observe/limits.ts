@@ -6,6 +6,8 @@ import type { Roster } from './roster.ts';
 /** What the configuration allows a VM to be; throws with the field and the limit. */
 export interface Limits {
   check(config: SandboxConfigInput): Promise<void>;
+  /** Whether ports of the host are given out at all. */
+  checkHostPort(): void;
   /** A place among the VMs that may run at once, given back when disposed. */
   reserve(): Disposable;
 }
@@ -18,11 +20,14 @@ export function createLimits(engine: Engine, config: ServerConfig, roster: Roste
       details: { issues: [{ field, problem: message }] },
     });
   };
+  const { allow_internet, allow_host_ports } = config.networking;
+  const checkHostPort = (): void => {
+    if (!allow_host_ports) refuse('host_port', 'ports of the host are not given out here');
+  };
   return {
+    checkHostPort,
     async check(wanted) {
-      const { allow_internet, allow_host_ports } = config.networking;
-      if (!allow_host_ports && wanted.hostPort !== undefined)
-        refuse('host_port', 'ports of the host are not given out here');
+      if (wanted.hostPort !== undefined) checkHostPort();
       if (!allow_internet && wanted.enableNetwork !== false)
         refuse('network', 'VMs have no network here; ask for network: false');
       if (max_memory_mb === 0 && max_vcpus === 0) return;

@@ -7,7 +7,9 @@ import { serverConfigSchema } from '../config/schema.ts';
 import { createActivity } from './activity.ts';
 import { createEvents } from './events.ts';
 import { createLimits } from './limits.ts';
+import type { Observation } from './observation.ts';
 import { createRoster } from './roster.ts';
+import { observedSandboxes } from './sandboxes.ts';
 
 const info = (id: string, state: SandboxInfo['state'], startedAt: string | null = 'then'): SandboxInfo =>
   ({ id, state, startedAt, name: null, templateId: 'base', reason: null }) as SandboxInfo;
@@ -98,4 +100,28 @@ test('places are given back, and counted with what runs', async () => {
   limits.reserve()[Symbol.dispose]();
   await assert.rejects(limits.check({}), /network/);
   await limits.check({ enableNetwork: false });
+});
+
+test('a create whose client leaves as it ends is undone', async () => {
+  const gone = new AbortController();
+  const removed: string[] = [];
+  const sandboxes = {
+    async create() {
+      // What has come over the client's connection is heard of a turn later.
+      setImmediate(() => gone.abort());
+      return info('a', 'running');
+    },
+    remove: async (id: string) => void removed.push(id),
+  };
+  const observed = observedSandboxes({
+    engine: { sandboxes },
+    events: createEvents(),
+    roster: rosterOf(() => []).roster,
+    limits: { check: async () => undefined, reserve: () => ({ [Symbol.dispose]: () => undefined }) },
+    measured: () => undefined,
+  } as unknown as Observation);
+  await assert.rejects(observed.create({}, { signal: gone.signal }), (error) => isNovaError(error, 'cancelled'));
+  assert.deepEqual(removed, ['a']);
+  assert.equal((await observed.create({}, { signal: new AbortController().signal })).id, 'a');
+  assert.deepEqual(removed, ['a']);
 });

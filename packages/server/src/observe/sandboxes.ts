@@ -1,6 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import type { SandboxService } from '@novasandbox/engine';
 import { NovaError, toNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { timed, type Observation } from './observation.ts';
+
+/** Lets what has come over sockets meanwhile be heard: whoever asked may just have gone. What waits in the kernel is read in the turn after this one. */
+async function turns(): Promise<void> {
+  await setImmediate();
+  await setImmediate();
+}
 
 export function observedSandboxes(observation: Observation): SandboxService {
   const { engine, events, roster, limits } = observation;
@@ -17,6 +24,7 @@ export function observedSandboxes(observation: Observation): SandboxService {
       using _place = limits.reserve();
       try {
         const info = await changing('create', () => sandboxes.create(config, context));
+        await turns();
         // Nobody would learn of it.
         if (context?.signal?.aborted !== true) return info;
         await sandboxes.remove(info.id, { force: true });

@@ -17,9 +17,7 @@ type RequestHead = Pick<IncomingMessage, 'url' | 'rawHeaders'>;
 
 /** Where a request wants to go; null: not to the data plane. Sandboxes answer at `<port>-<id>.<domain>`. */
 export function targetOf({ url = '/', rawHeaders }: RequestHead, domain: string): Target | null {
-  const hosts = valuesOf(rawHeaders, 'host');
-  const ids = valuesOf(rawHeaders, 'e2b-sandbox-id');
-  const ports = valuesOf(rawHeaders, 'e2b-sandbox-port');
+  const { hosts, ids, ports } = routingOf(rawHeaders);
   const host = hostName(hosts[0] ?? '');
   const suffix = `.${hostName(domain)}`;
   const label = host.endsWith(suffix) ? /^(\d{1,5})-([a-z0-9]+)$/.exec(host.slice(0, -suffix.length)) : null;
@@ -54,6 +52,27 @@ function hostName(host: string): string {
 
 function trustsHeaders(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || isIP(host) !== 0 || host.startsWith('sandbox.');
+}
+
+/** What says where a request goes. Every request is looked at: once through its headers. */
+function routingOf(rawHeaders: readonly string[]) {
+  const hosts: string[] = [];
+  const ids: string[] = [];
+  const ports: string[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    // Told by the length first: names come in any case.
+    const values =
+      name.length === 4 && /^host$/i.test(name)
+        ? hosts
+        : name.length === 14 && /^e2b-sandbox-id$/i.test(name)
+          ? ids
+          : name.length === 16 && /^e2b-sandbox-port$/i.test(name)
+            ? ports
+            : null;
+    values?.push(rawHeaders[index + 1] ?? '');
+  }
+  return { hosts, ids, ports };
 }
 
 /** Every value of a header, as it came: Node keeps only the first of some and joins others. */

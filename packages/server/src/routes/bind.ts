@@ -3,6 +3,7 @@ import { routes, type Operation, type Route } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { DaemonContext } from '../daemon-context.ts';
+import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import { acceptSocket } from '../sockets/accept.ts';
 import {
@@ -128,12 +129,18 @@ function callOf(route: Route, request: FastifyRequest, reply: FastifyReply): Any
   const query = parsed(route.query, request.query, 'query');
   // A body whose fields all have defaults may be left out.
   const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
-  const gone = new AbortController();
-  const onClose = (): void => {
-    if (!reply.raw.writableFinished) gone.abort();
-  };
-  reply.raw.once('close', onClose);
-  return { params, query, body, principal: request.principal, signal: gone.signal, request } as unknown as AnyCall;
+  let signal: AbortSignal | undefined;
+  return {
+    params,
+    query,
+    body,
+    principal: request.principal,
+    request,
+    // Made for those who look at it, as they begin.
+    get signal() {
+      return (signal ??= goneSignal(request, reply));
+    },
+  } as unknown as AnyCall;
 }
 
 function parsed(schema: z.ZodType | undefined, value: unknown, what: string): unknown {

@@ -68,4 +68,7 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   key_id: ref,
   snapshot: ref,
   forward: ref,
+  policy: ref,
+  rule: ref,
+  session: ref,
 };

@@ -1,8 +1,11 @@
 import { rolePermissions, roleSchema } from '@novasandbox/protocol/api';
 import { credentialOf } from '../auth/auth.ts';
+import { keyPrincipalName } from '../auth/keys.ts';
+import { userPrincipalName } from '../auth/users.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { KeyRow, UserRow } from '../store/server-store.ts';
+import { closeSocketsOf } from '../sockets/accept.ts';
 import type { JsonHandlers } from './call.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
@@ -29,6 +32,7 @@ export function securityHandlers({
   users,
   keys,
   tickets,
+  auth,
 }: DaemonContext): Pick<
   JsonHandlers,
   | 'login'
@@ -58,12 +62,20 @@ export function securityHandlers({
       return { kind, name, role, permissions: [...permissions] };
     },
     async createSocketTicket({ request }) {
-      const { ticket, seconds } = tickets.make(principalOf(request));
+      const asking = principalOf(request);
+      const credential = credentialOf(request.headers);
+      // The owner on the daemon's own socket brings none.
+      const { ticket, seconds } = tickets.make(async () =>
+        credential === null ? asking : auth.authenticate({ 'x-api-key': credential }),
+      );
       return { ticket, expires_in: seconds };
     },
     listUsers: async () => ({ users: users.list().map((user) => userOf(user, user.lockedUntilMs)) }),
     createUser: async ({ body }) => userOf(await users.add(body.username, body.password, body.role), null),
-    deleteUser: async ({ params }) => users.remove(params.username),
+    async deleteUser({ params }) {
+      users.remove(params.username);
+      closeSocketsOf(userPrincipalName(params.username));
+    },
     listRoles: async () => ({
       roles: roleSchema.options.map((name) => ({ name, permissions: [...rolePermissions[name]] })),
     }),
@@ -73,6 +85,9 @@ export function securityHandlers({
       const { row, key, e2bKey } = keys.make({ name: body.name, role: body.role, scopes: body.scopes, expiresAtMs });
       return { ...keyOf(row), key, e2b_key: e2bKey };
     },
-    revokeKey: async ({ params }) => keys.revoke(params.key_id),
+    async revokeKey({ params }) {
+      keys.revoke(params.key_id);
+      closeSocketsOf(keyPrincipalName(params.key_id));
+    },
   };
 }

@@ -57,7 +57,8 @@ export function vmHandlers(
     async getVmMetricsHistory({ params, query }) {
       const { id } = await sandboxes.get(params.id);
       const sinceMs = query.since === undefined ? 0 : Date.parse(query.since);
-      return { metrics: context.measurements.history(id, { sinceMs, limit: query.limit }) };
+      const history = context.measurements.history(id, { sinceMs, limit: query.limit });
+      return { metrics: history.map(({ metrics }) => metrics) };
     },
     getVmResources: async ({ params }) => resourcesOf(await sandboxes.get(params.id)),
     async setVmResources({ params, body, signal }) {

@@ -6,12 +6,13 @@ import { WebSocketServer } from 'ws';
 import { messageSocket, type MessageSocket } from './message-socket.ts';
 
 const maxMessageBytes = 1024 * 1024;
-/** 1011: the server could not go on; 1008: what the client sent does not fit. */
+/** 1011: the server could not go on; 1008: what the client sent does not fit, or who it is no longer counts. */
 const closeCodes = { failed: 1011, refused: 1008 } as const;
 
 const server = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, perMessageDeflate: false });
 const upgrades = new WeakMap<IncomingMessage, { readonly socket: Duplex; readonly head: Buffer }>();
-const open = new Set<MessageSocket>();
+/** Those that are open, and whose they are. */
+const open = new Map<MessageSocket, string | undefined>();
 
 /** Remembers what came with an upgrade until its route has authorised and checked the request. */
 export function rememberUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -36,7 +37,7 @@ export async function acceptSocket<C>(
   socket.removeAllListeners('error');
   server.handleUpgrade(request.raw, socket, head, (accepted) => {
     const messages = messageSocket(accepted);
-    open.add(messages);
+    open.set(messages, request.principal?.name);
     const over = (): void => {
       open.delete(messages);
       request.ended(101);
@@ -59,5 +60,10 @@ export async function acceptSocket<C>(
 
 /** 1001: the server goes away. */
 export function closeAllSockets(): void {
-  for (const socket of open) socket.close(1001, 'shutting_down');
+  for (const socket of open.keys()) socket.close(1001, 'shutting_down');
+}
+
+/** Of a principal whose credentials were taken back. */
+export function closeSocketsOf(principal: string): void {
+  for (const [socket, name] of open) if (name === principal) socket.close(closeCodes.refused, 'unauthenticated');
 }

@@ -30,13 +30,21 @@ export interface StoredAnswer {
   readonly body: string;
 }
 
+/** A port of the host that leads into a VM. */
+export interface ForwardRow {
+  readonly id: string;
+  readonly vmId: string;
+  readonly hostPort: number;
+  readonly guestPort: number;
+}
+
 /** Wrong passwords given for a name. */
 export interface LoginFailures {
   readonly count: number;
   readonly lastMs: number;
 }
 
-/** What the daemon itself remembers: who may come in, answers to repeat, idle limits. Sandboxes are the engine's. */
+/** What the daemon itself remembers: who may come in, answers to repeat, idle limits, forwarded ports. Sandboxes are the engine's. */
 export interface ServerStore extends Disposable {
   keys(): KeyRow[];
   putKey(key: KeyRow): void;
@@ -55,6 +63,9 @@ export interface ServerStore extends Disposable {
   /** Idle limits of VMs that have one of their own. */
   idleTimeouts(): ReadonlyMap<string, number>;
   setIdleTimeout(vmId: string, ms: number | null): void;
+  forwards(): ForwardRow[];
+  putForward(forward: ForwardRow): void;
+  removeForward(id: string): void;
   /** Drops what has had its time, and the oldest answers and failures beyond the bound. */
   trim(nowMs: number): void;
   /** A query that proves the store works. */
@@ -81,6 +92,9 @@ const steps = [
   `
   CREATE TABLE login_failures (name TEXT PRIMARY KEY, count INTEGER NOT NULL, last_at INTEGER NOT NULL) STRICT;
   CREATE INDEX login_failures_by_age ON login_failures (last_at);
+`,
+  `
+  CREATE TABLE forwards (id TEXT PRIMARY KEY, vm_id TEXT NOT NULL, host_port INTEGER NOT NULL, guest_port INTEGER NOT NULL) STRICT;
 `,
 ];
 
@@ -173,6 +187,19 @@ export function openServerStore(file: string): ServerStore {
       if (ms === null) db.prepare('DELETE FROM idle_timeouts WHERE vm_id = ?').run(vmId);
       else db.prepare('INSERT OR REPLACE INTO idle_timeouts (vm_id, ms) VALUES (?, ?)').run(vmId, Math.round(ms));
     },
+    forwards: () =>
+      db
+        .prepare('SELECT id, vm_id, host_port, guest_port FROM forwards ORDER BY rowid')
+        .all()
+        .map((row) => ({
+          id: String(row['id']),
+          vmId: String(row['vm_id']),
+          hostPort: Number(row['host_port']),
+          guestPort: Number(row['guest_port']),
+        })),
+    putForward: ({ id, vmId, hostPort, guestPort }) =>
+      void db.prepare('INSERT INTO forwards VALUES (?, ?, ?, ?)').run(id, vmId, hostPort, guestPort),
+    removeForward: (id) => void db.prepare('DELETE FROM forwards WHERE id = ?').run(id),
     trim(nowMs) {
       db.prepare('DELETE FROM revoked_tokens WHERE expires_at < ?').run(nowMs);
       db.prepare('DELETE FROM answers WHERE made_at < ?').run(nowMs - answerLifeMs);

@@ -141,4 +141,28 @@ export const securityRoutes = {
     permission: 'security:read',
     missing: later.audit,
   },
+  listSecurityPolicies: {
+    method: 'GET',
+    path: '/security/policies',
+    tag: 'security',
+    summary: 'Security policies',
+    permission: 'security:read',
+    missing: later.audit,
+  },
+  createSecurityPolicy: {
+    method: 'POST',
+    path: '/security/policies',
+    tag: 'security',
+    summary: 'Make a security policy',
+    permission: 'security:admin',
+    missing: later.audit,
+  },
+  deleteSecurityPolicy: {
+    method: 'DELETE',
+    path: '/security/policies/{policy}',
+    tag: 'security',
+    summary: 'Remove a security policy',
+    permission: 'security:admin',
+    missing: later.audit,
+  },
 } as const satisfies Record<string, Route>;

@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { pipeline, type Duplex } from 'node:stream';
+import { NovaError } from '@novasandbox/protocol';
+
+/** A port of the host that leads somewhere, until disposed; its connections end with it. */
+export interface Listener extends AsyncDisposable {
+  readonly port: number;
+}
+
+const maxConnections = 512;
+
+/** `reach` makes the other end of each connection; where it fails, the client's is reset, as by a port that nobody listens on. */
+export async function listenAt(host: string, port: number, reach: () => Promise<Duplex>): Promise<Listener> {
+  const open = new Set<Socket>();
+  // Either side may end its direction before the other.
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) => {
+    open.add(client);
+    client.on('error', () => client.destroy());
+    client.once('close', () => open.delete(client));
+    reach().then(
+      (guest) => {
+        if (client.destroyed) guest.destroy();
+        else pipeline(client, guest, client, () => undefined);
+      },
+      () => client.resetAndDestroy(),
+    );
+  });
+  server.maxConnections = maxConnections;
+  try {
+    await once(server.listen(port, host), 'listening');
+  } catch (error) {
+    throw new NovaError('port_in_use', `host_port: ${port} of ${host} cannot be listened on.`, { cause: error });
+  }
+  // What a connection fails for is its own; the port stays.
+  server.on('error', () => undefined);
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const client of open) client.destroy();
+      await closed;
+    },
+  };
+}

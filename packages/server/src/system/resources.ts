@@ -1,0 +1,56 @@
+import { availableParallelism } from 'node:os';
+import type { SandboxInfo } from '@novasandbox/protocol';
+import type { DaemonContext } from '../daemon-context.ts';
+import type { HostUsage } from './host.ts';
+
+type Parts = Pick<DaemonContext, 'roster' | 'measurements' | 'config'>;
+
+/** VMs that hold what they were given: a paused one has its memory too. */
+const holding = ({ roster }: Parts): SandboxInfo[] =>
+  roster.list().filter(({ state }) => state === 'running' || state === 'paused');
+
+export function allocations(parts: Parts) {
+  return {
+    allocations: holding(parts).map(({ id, name, state, vcpus, memoryMb, diskSizeMb }) => ({
+      vm_id: id,
+      name,
+      status: state,
+      vcpus,
+      memory_mb: memoryMb,
+      disk_mb: diskSizeMb,
+    })),
+  };
+}
+
+export async function resourceUsage(parts: Parts, look: () => Promise<HostUsage>) {
+  const host = await look();
+  const vms = holding(parts);
+  const measured = vms.map(({ id }) => parts.measurements.latest(id)?.metrics).filter((each) => each !== undefined);
+  const { max_vms, max_memory_mb, max_vcpus } = parts.config.resources;
+  return {
+    host: {
+      cpus: availableParallelism(),
+      cpu_usage_percent: host.cpuPercent,
+      memory_total_mb: host.memoryTotalMb,
+      memory_available_mb: host.memoryAvailableMb,
+      disk_total_mb: host.diskTotalMb,
+      disk_free_mb: host.diskFreeMb,
+    },
+    allocated: {
+      vms: vms.length,
+      vcpus: sum(vms, ({ vcpus }) => vcpus),
+      memory_mb: sum(vms, ({ memoryMb }) => memoryMb),
+      disk_mb: sum(vms, ({ diskSizeMb }) => diskSizeMb),
+    },
+    used: {
+      measured_vms: measured.length,
+      memory_mb: sum(measured, ({ memory_usage_mb }) => memory_usage_mb),
+      disk_mb: sum(measured, ({ disk_usage_mb }) => disk_usage_mb),
+      host_memory_mb: sum(measured, ({ host_rss_mb }) => host_rss_mb),
+    },
+    limits: { max_vms, max_memory_mb, max_vcpus },
+  };
+}
+
+const sum = <T>(all: readonly T[], of: (each: T) => number): number =>
+  Math.round(all.reduce((total, each) => total + of(each), 0) * 100) / 100;
