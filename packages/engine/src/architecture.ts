@@ -41,7 +41,8 @@ const amd64: Architecture = {
     package: 'qemu-system-x86',
     machine: 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on,x-option-roms=off',
     properties: [],
-    emulatedProcessor: 'max',
+    // Copying by single bytes (ERMS) is fast on real processors alone: an emulated guest copies ten times as fast without.
+    emulatedProcessor: 'max,erms=off',
     // Those of the machine with its second I/O APIC. Linux goes through them from the last to the first.
     transports: Array.from({ length: 24 }, (_, index) => 23 - index),
   },

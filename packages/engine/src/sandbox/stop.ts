@@ -2,6 +2,7 @@ import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
+import { waitForEnd } from '../vmm/terminate.ts';
 import { attachMachine, found } from './find.ts';
 import { toInfo } from './info.ts';
 import { deleteSandbox, ended, settle } from './reconcile.ts';
@@ -42,10 +43,7 @@ async function askGuest(
   } catch {
     return;
   }
-  const timeout = Promise.withResolvers<void>();
-  const timer = setTimeout(timeout.resolve, graceMs + powerOffMs);
-  await Promise.race([machine.exited, timeout.promise]);
-  clearTimeout(timer);
+  await waitForEnd(machine.record, graceMs + powerOffMs);
 }
 
 /** Deletes a sandbox with all it has. */

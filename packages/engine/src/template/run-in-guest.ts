@@ -10,7 +10,7 @@ import { firstAnswer } from '../sandbox/first-answer.ts';
 import { uniqueIdentity } from '../sandbox/identity.ts';
 import { chooseDriver } from '../sandbox/choose-driver.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
-import { terminate } from '../vmm/terminate.ts';
+import { terminate, waitForEnd } from '../vmm/terminate.ts';
 
 const memoryMb = 1024;
 /** Scripts run one after the other. */
@@ -121,9 +121,6 @@ async function run(agent: GuestAgent, { script, log, onLine }: GuestWork, signal
 /** The guest writes and unmounts its disks before it goes. */
 async function powerOff(agent: GuestAgent, machine: Machine): Promise<void> {
   await agent.shutdown(1000, { timeoutMs: 10_000 });
-  const timeout = Promise.withResolvers<'late'>();
-  const timer = setTimeout(() => timeout.resolve('late'), powerOffMs);
-  const outcome = await Promise.race([machine.exited, timeout.promise]);
-  clearTimeout(timer);
-  if (outcome === 'late') throw new CommandFailure('poweroff', null, 'the guest did not power off');
+  if (!(await waitForEnd(machine.record, powerOffMs)))
+    throw new CommandFailure('poweroff', null, 'the guest did not power off');
 }

@@ -121,3 +121,26 @@ test('a process that has nothing else to do is not kept from ending', { skip }, 
   const [code] = (await once(child, 'exit')) as [number];
   assert.equal(code, 0);
 });
+
+const skipInit = process.getuid?.() === 0 && findProgram('unshare') !== null ? skip : 'only root makes containers';
+test('as the first process of a container it leaves no zombies', { skip: skipInit }, async () => {
+  const program = `
+    import { createLauncher } from ${JSON.stringify(pathOfThis)};
+    import { existsSync } from 'node:fs';
+    import { identify } from ${JSON.stringify(join(import.meta.dirname, 'process-identity.ts'))};
+    await using launcher = createLauncher();
+    const pids = [];
+    for (let count = 0; count < 3; count++) pids.push(await launcher.start('exec true'));
+    for (const pid of pids) while (identify(pid) !== null) await new Promise(setImmediate);
+    await launcher.run(':');
+    while (pids.some((pid) => existsSync('/proc/' + pid))) await launcher.run(':');
+    process.stdout.write(process.pid + ' none left');`;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program];
+  const child = spawn('unshare', ['--pid', '--fork', '--mount-proc', '--kill-child', ...node], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 60_000,
+  });
+  let said = '';
+  for await (const chunk of child.stdout) said += String(chunk);
+  assert.equal(said, '1 none left');
+});

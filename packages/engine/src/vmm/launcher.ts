@@ -32,6 +32,11 @@ const keptCharacters = 2000;
 export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
 export const quoted = (words: readonly string[]): string => words.map(quote).join(' ');
 
+/** The first process of a container is given all orphans, and Node does not bury what is not its own child: the shell keeps its children then. */
+const isInit = process.pid === 1;
+/** Has the shell take note of those that have ended. */
+const reap = 'jobs >/dev/null';
+
 interface Waiting {
   readonly resolve: (value: number) => void;
   readonly reject: (error: Error) => void;
@@ -44,14 +49,19 @@ export function createLauncher(): Launcher {
     return shell;
   };
   return {
-    // The inner shell becomes the program; the outer one ends, and leaves it to init.
-    start: (script) => running().ask((answer) => `( ( ${script}\n) & ${answer('$!')} )`),
+    start: (script) =>
+      running().ask((answer) =>
+        isInit
+          ? `( ${script}\n) </dev/null &\n${answer('$!')}\n${reap}`
+          : // The inner shell becomes the program; the outer one ends, and leaves it to init.
+            `( ( ${script}\n) & ${answer('$!')} )`,
+      ),
     async run(script) {
       const shell = running();
       const code = await shell.ask((answer) => {
         // Killed with the shell also where that has ended before it was settled.
         const whole = `[ $PPID = "$0" ] || exit\ntrap ${quote(answer('$?'))} EXIT\nset -e\n${script}`;
-        return `setpriv --pdeathsig KILL /bin/sh -c ${quote(whole)} $$ </dev/null &\njobs >/dev/null`;
+        return `setpriv --pdeathsig KILL /bin/sh -c ${quote(whole)} $$ </dev/null &\n${reap}`;
       });
       if (code !== 0) throw new LaunchFailure(`it ended with ${code}${shell.said === '' ? '' : `: ${shell.said}`}`);
     },

@@ -49,6 +49,10 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   return true;
 }
 
+/** Whether the process has ended, also where nobody has yet taken note of its end: its pid is there until then. */
+export const hasEnded = (identity: ProcessIdentity): boolean =>
+  process.platform === 'linux' ? startTimeOf(identity.pid) !== identity.startTime : !isAlive(identity);
+
 function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);

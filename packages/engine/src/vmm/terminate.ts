@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive, type ProcessIdentity } from './process-identity.ts';
+import { hasEnded, isAlive, type ProcessIdentity } from './process-identity.ts';
 
 /** Resolves true once the process has ended, false when it still lives after `withinMs`. */
 export async function waitForEnd(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
   // There is no event for the end of a process that is not our child; look often at first, then seldom.
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
-    if (!isAlive(identity)) return true;
+    if (hasEnded(identity)) return true;
     if (performance.now() >= end) return false;
     await delay(pauseMs);
   }

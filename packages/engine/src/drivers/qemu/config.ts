@@ -52,7 +52,7 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     '-accel',
     accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name,
     '-cpu',
-    accelerator.name === 'tcg' ? qemu.emulatedProcessor : 'host',
+    processor(architecture, accelerator),
     '-smp',
     String(spec.vcpus),
     '-m',
@@ -136,6 +136,10 @@ function devices(
   }
   return args;
 }
+
+/** The guest's processor. What was snapshotted on one wakes up on no other. */
+export const processor = ({ qemu }: Architecture, accelerator: Accelerator): string =>
+  accelerator.name === 'tcg' ? qemu.emulatedProcessor : 'host';
 
 /** The driver's own words on the guest's command line. A snapshot made with others is another snapshot. */
 export function kernelWords(architecture: Architecture, accelerator: Accelerator): string[] {

@@ -22,6 +22,7 @@ import { connectWhenOpen } from '../../vmm/server-socket.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import {
   kernelWords,
+  processor,
   qemuArguments,
   qmpSocket,
   stateDescriptor,
@@ -96,8 +97,9 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
     async snapshotKey(architecture) {
       const found = await accelerator({ architecture });
       const { version } = await probe({ architecture });
-      const words = kernelWords(architectures[architecture], found).join(' ');
-      return `qemu ${version} ${found.name} ${found.binary} layout 2 ${words}`;
+      const guest = architectures[architecture];
+      const made = [version, found.name, found.binary, processor(guest, found), ...kernelWords(guest, found)];
+      return `qemu layout 2 ${made.join(' ')}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =
