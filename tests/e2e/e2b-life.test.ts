@@ -85,6 +85,8 @@ for (const { version, e2b } of clients) {
         ['/sandboxes/abcdefgh/snapshots', '', 501],
         ['/sandboxes/abcdefgh/fork', '{}', 501],
         ['/v3/templates', '{}', 501],
+        ['/volumes', '{}', 501],
+        ['/secrets', '{}', 501],
       ] as const) {
         const response = await post(path, body);
         const answer = (await response.json()) as { code: number; message: string };
