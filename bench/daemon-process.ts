@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { benchHome } from './home.ts';
 
@@ -12,6 +13,7 @@ export interface DaemonProcess extends AsyncDisposable {
   /** From the start of the process to its first answer. */
   readonly firstAnswerMs: number;
   rssMb(): Promise<number>;
+  /** On one connection that is kept, with Node's plain HTTP: what `fetch` would take for itself is not the daemon's. */
   call(method: string, path: string, body?: unknown): Promise<unknown>;
 }
 
@@ -43,6 +45,8 @@ export async function daemonProcess(signal: AbortSignal): Promise<DaemonProcess>
   await fetch(`${url}/health`);
   const firstAnswerMs = performance.now() - startedAt;
   const key = (await readFile(layout.daemon.keyFile, 'utf8')).trim();
+  const agent = new Agent({ keepAlive: true });
+  undo.defer(() => agent.destroy());
   const held = undo.move();
   return {
     url,
@@ -53,15 +57,24 @@ export async function daemonProcess(signal: AbortSignal): Promise<DaemonProcess>
       return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
     },
     async call(method, path, body) {
-      const response = await fetch(`${url}/api/v1${path}`, {
+      const text = body === undefined ? '' : JSON.stringify(body);
+      const sent = request(`${url}/api/v1${path}`, {
         method,
+        agent,
         signal,
-        headers: { 'x-api-key': key, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        headers: {
+          'x-api-key': key,
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+        },
       });
-      const text = await response.text();
-      if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-      return text === '' ? null : (JSON.parse(text) as unknown);
+      sent.end(text);
+      const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+      let said = '';
+      for await (const part of answer.setEncoding('utf8')) said += String(part);
+      if ((answer.statusCode ?? 0) >= 300) throw new Error(`${method} ${path}: ${answer.statusCode} ${said}`);
+      return said === '' ? null : (JSON.parse(said) as unknown);
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };

@@ -36,6 +36,8 @@ export async function load(
         socket.write(bytes);
       };
       socket.on('error', reject);
+      // One that the daemon ends would never ask again, and be waited for; after the end it changes nothing.
+      socket.on('close', () => reject(new Error('the daemon has closed a connection')));
       socket.on('connect', ask);
       socket.on('data', (data) => {
         buffered += data.toString('latin1');

@@ -65,12 +65,17 @@ test('bodies that are too large, not JSON, of another type', async () => {
 
 test('slow and truncated requests are given up on', async () => {
   const startedAt = performance.now();
-  assert.match(await raw('GET /health HTTP/1.1\r\nHost: x\r\nX-A'), /^HTTP\/1\.1 408 /);
-  assert.ok(performance.now() - startedAt < 8000);
   const slow = head('POST /api/v1/vms HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 100');
-  assert.match(await raw(`${slow}{"na`), /^HTTP\/1\.1 408 [\s\S]*request_timeout/);
   const upload = head(`PUT /api/v1/vms/${id}/files/content?path=/tmp/slow&user=root HTTP/1.1`, 'Content-Length: 1000');
-  assert.match(await raw(`${upload}abc`), /^HTTP\/1\.1 408 [\s\S]*request_timeout/);
+  const answers = await Promise.all([
+    raw('GET /health HTTP/1.1\r\nHost: x\r\nX-A'),
+    raw(`${slow}{"na`),
+    raw(`${upload}abc`),
+  ]);
+  assert.ok(performance.now() - startedAt < 8000);
+  assert.match(answers[0], /^HTTP\/1\.1 408 /);
+  assert.match(answers[1], /^HTTP\/1\.1 408 [\s\S]*request_timeout/);
+  assert.match(answers[2], /^HTTP\/1\.1 408 [\s\S]*request_timeout/);
   await alive();
 });
 

@@ -65,6 +65,9 @@ async function fuzzed(
   });
   const { code, stdout, stderr } = await finished(child);
   assert.equal(code, 0, `${stdout.slice(-8000)}\n${stderr.slice(-2000)}`);
+  // Time must not have run out before each had its turn.
+  const [, selected] = /Selected: (\d+)\//.exec(stdout) ?? [];
+  assert.equal(/Tested: (\d+)/.exec(stdout)?.[1], selected, stdout.slice(-2000));
   return Number(/(\d+) generated/.exec(stdout)?.[1]);
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { test } from 'node:test';
-import { createEngine } from '@novasandbox/engine';
+import { createEngine, processesNaming } from '@novasandbox/engine';
 import { findLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished } from '../support/nova-cli.ts';
 import { eventually } from '../support/eventually.ts';
@@ -12,8 +12,8 @@ import { once } from 'node:events';
 test('kill -9 of the daemon: VMs run on, the next daemon has them, their commands, exit codes and timers', async () => {
   await using server = await serverUnderTest();
   const { id, expires_at } = await server.vm({ name: 'survivor', timeout_seconds: 600 });
-  const brief = await server.vm({ timeout_seconds: 8 });
-  const command = 'echo before; sleep 2; echo after; exit 7';
+  const brief = await server.vm({ timeout_seconds: 4 });
+  const command = 'echo before; sleep 1; echo after; exit 7';
   const { process_id } = await server.ok('POST', `/vms/${id}/processes`, { command });
   const idle = await server.vm({ idle_timeout_seconds: 1000 });
   const { key } = await server.ok('POST', '/security/api-keys', { name: 'kept' });
@@ -21,7 +21,12 @@ test('kill -9 of the daemon: VMs run on, the next daemon has them, their command
   assert.ok(existsSync(server.home.layout.daemon.socket), 'a killed daemon leaves its socket');
   // What nobody remembers is removed by the next daemon.
   await mkdir(server.home.layout.sandbox('orphan00000000000000'));
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  {
+    await using engine = await createEngine({ home: server.home.home });
+    await eventually('the command has ended, and no daemon was there', async () =>
+      (await engine.exec.list(id)).every(({ running }) => !running),
+    );
+  }
 
   await server.restart();
   assert.ok(!existsSync(server.home.layout.sandbox('orphan00000000000000')));
@@ -39,6 +44,23 @@ test('kill -9 of the daemon: VMs run on, the next daemon has them, their command
     async () => (await server.ok('GET', `/vms/${brief.id}`)).status === 'stopped',
   );
   assert.match((await server.ok('GET', `/vms/${brief.id}`)).reason, /time to live/);
+});
+
+test('a machine that went down: its VMs are stopped, keep their disks and start again', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const { id } = await server.vm({ name: 'kept' });
+  await server.ok('POST', '/vms/kept/execute', { command: 'echo data > file; sync' });
+  // All processes at once, and what lies in /run.
+  await server.end('SIGKILL');
+  for (const { pid } of processesNaming(layout.sockets(id))) process.kill(pid, 'SIGKILL');
+  await rm(layout.run, { recursive: true });
+  await server.restart();
+  const found = await server.ok('GET', '/vms/kept');
+  assert.equal(found.status, 'stopped');
+  assert.ok(found.reason.length > 0);
+  assert.equal((await server.ok('POST', '/vms/kept/start')).status, 'running');
+  assert.equal((await server.ok('POST', '/vms/kept/execute', { command: 'cat file' })).stdout, 'data\n');
 });
 
 test('a daemon that is killed while it makes VMs leaves nothing but what it had finished', async () => {
@@ -62,7 +84,7 @@ test('an idle VM is stopped; a command, also one nobody is attached to, keeps it
   const socket = server.socket(`/vms/${idle.id}/events`);
   const { texts } = listen(socket);
   await once(socket, 'open');
-  await server.ok('POST', `/vms/${busy.id}/processes`, { command: 'sleep 6' });
+  await server.ok('POST', `/vms/${busy.id}/processes`, { command: 'sleep 4' });
   await eventually(
     'the idle one is stopped',
     async () => (await server.ok('GET', `/vms/${idle.id}`)).status === 'stopped',

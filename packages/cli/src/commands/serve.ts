@@ -24,6 +24,8 @@ Examples:
 async function run(flags: ConfigFlags): Promise<void> {
   // A young generation that stays small: what a daemon keeps is little, and what requests leave behind is collected in a moment. Half the memory.
   setFlagsFromString('--semi-space-growth-factor=1');
+  // So little is collected at a time that waking other threads for it, on cores that VMs use, costs more than it saves.
+  setFlagsFromString('--no-parallel-scavenge');
   const config = await loadServerConfig(flags);
   const { serve } = await import('@novasandbox/server');
   const daemon = await serve(config);

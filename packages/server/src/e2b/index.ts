@@ -1,8 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { ServerContext } from '../context.ts';
 import { goneSignal } from '../http/gone.ts';
+import { jsonLimits, textWithin } from '../http/json-body.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { Idempotency } from '../idempotency/idempotency.ts';
 import type { Measurements } from '../metrics/measurements.ts';
@@ -50,13 +52,10 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   });
   // Clients send an empty body with the type of JSON where they have nothing to say.
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    try {
-      done(null, body === '' ? {} : JSON.parse(body.toString()));
-    } catch {
-      done(new NovaError('malformed_request', 'The body is not JSON.'));
-    }
-  });
+  const limits = jsonLimits(context.config);
+  app.addContentTypeParser('application/json', async (_request: FastifyRequest, body: IncomingMessage) =>
+    jsonOf(await textWithin(body, limits)),
+  );
 
   route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
     const gone = goneSignal(request, reply);
@@ -159,6 +158,14 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   const autoPause = startAutoPause(context);
   app.addHook('onClose', async () => autoPause[Symbol.dispose]());
 };
+
+function jsonOf(text: string): unknown {
+  try {
+    return text === '' ? {} : JSON.parse(text);
+  } catch {
+    throw new NovaError('malformed_request', 'The body is not JSON.');
+  }
+}
 
 /** A handler that returns nothing has answered with its code alone. */
 function guarded(handler: Handler): Handler {

@@ -25,4 +25,11 @@ export const missingRoutes: readonly MissingRoute[] = [
   { method: 'GET', url: '/templates/:id/tags', permission: 'template:read', what: 'Template tags' },
   { method: 'GET', url: '/volumes', permission: 'vm:read', what: 'Volumes' },
   { method: 'POST', url: '/volumes', permission: 'vm:create', what: 'Volumes' },
+  { method: 'GET', url: '/volumes/:id', permission: 'vm:read', what: 'Volumes' },
+  { method: 'DELETE', url: '/volumes/:id', permission: 'vm:delete', what: 'Volumes' },
+  { method: 'GET', url: '/volumecontent/*', permission: 'guest:file_transfer', what: 'Volumes' },
+  { method: 'PUT', url: '/volumecontent/*', permission: 'guest:file_transfer', what: 'Volumes' },
+  { method: 'GET', url: '/secrets', permission: 'vm:read', what: 'Secrets' },
+  { method: 'POST', url: '/secrets', permission: 'vm:create', what: 'Secrets' },
+  { method: 'DELETE', url: '/secrets/:id', permission: 'vm:delete', what: 'Secrets' },
 ];

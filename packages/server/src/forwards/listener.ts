@@ -1,6 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 
@@ -31,7 +30,9 @@ export async function listenAt(host: string, port: number, reach: () => Promise<
   try {
     await once(server.listen(port, host), 'listening');
   } catch (error) {
-    throw new NovaError('port_in_use', `host_port: ${port} of ${host} cannot be listened on.`, { cause: error });
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES')
+      throw new NovaError('invalid_argument', `host_port: the daemon may not use ${port}.`, { cause: error });
+    throw new NovaError('port_in_use', `host_port: ${port} of ${host} is in use on this host.`, { cause: error });
   }
   // What a connection fails for is its own; the port stays.
   server.on('error', () => undefined);

@@ -1,12 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NovaError } from '@novasandbox/protocol';
 import { routes, type Route } from '@novasandbox/protocol/api';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyServerFactory } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+} from 'fastify';
 import { apiPrefix } from '../routes/bind.ts';
 import type { DaemonContext } from '../daemon-context.ts';
+import { jsonLimits, textWithin } from './json-body.ts';
 import { requestIdOf } from './request-id.ts';
-
-const mebibyte = 1024 * 1024;
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -15,7 +19,6 @@ export function createApp({ config }: DaemonContext, serverFactory: FastifyServe
   const app = fastify({
     serverFactory,
     logger: false,
-    bodyLimit: Math.round(config.server.body_limit_mb * mebibyte),
     requestIdHeader: false,
     genReqId: requestIdOf,
     exposeHeadRoutes: false,
@@ -32,10 +35,14 @@ export function createApp({ config }: DaemonContext, serverFactory: FastifyServe
   });
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  const limits = jsonLimits(config);
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, body: IncomingMessage) => {
+    const text = await textWithin(body, limits);
     // A body that is not there is what its defaults say.
-    if (body === '') done(null, undefined);
-    else void parseJson(request, String(body), done);
+    if (text === '') return undefined;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    void parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error)));
+    return promise;
   });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';

@@ -1,4 +1,4 @@
-import { PassThrough, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 
 /**
@@ -20,25 +20,4 @@ export async function* patiently(body: Readable, silenceMs: number): AsyncGenera
     if (step.done === true) return;
     yield step.value;
   }
-}
-
-/** A JSON body, which has to be there as a whole within the time. */
-export function timeLimited(body: Readable, limitMs: number): Readable {
-  const limited = new PassThrough();
-  // An answer may be given before the body is read, and nobody listens then.
-  limited.on('error', () => undefined);
-  const timer = setTimeout(() => {
-    limited.destroy(new NovaError('request_timeout', `The body did not arrive within ${limitMs / 1000} s.`));
-  }, limitMs);
-  const over = (): void => clearTimeout(timer);
-  limited.once('end', over);
-  limited.once('close', over);
-  body.once('error', (error) => limited.destroy(error));
-  // A client that goes in the middle of a body ends it without an error.
-  body.once('close', () => {
-    over();
-    if (!body.readableEnded) limited.destroy(new NovaError('cancelled', 'The client went before its body was whole.'));
-  });
-  body.pipe(limited);
-  return limited;
 }

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { withTrace } from '@novasandbox/engine';
 import { NovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
@@ -6,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
-import { timeLimited } from './body-time.ts';
 import type { RequestTrace } from '../trace/tracing.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
@@ -20,8 +18,6 @@ declare module 'fastify' {
     permission?: RoutePermission;
     /** Name in logs and metrics. */
     operation?: string;
-    /** The handler reads the body as it comes. */
-    streamed?: boolean;
   }
   interface FastifyRequest {
     principal: Principal | null;
@@ -52,7 +48,6 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   const registered: Registered[] = [];
   const { auth, config, metrics, log, tickets, tracing } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
-  const bodyMs = config.server.body_timeout_seconds * 1000;
   const failures = createRateLimit(config.security.failed_auth_per_minute);
   app.decorateRequest('principal', null);
   app.decorateRequest('startedAt', 0);
@@ -130,12 +125,6 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (request.principal !== null && permission !== 'authenticated' && permission !== 'public') {
       auth.authorise(request.principal, permission);
     }
-  });
-
-  app.addHook('preParsing', (request, _reply, payload, done) => {
-    const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
-    const limited = request.routeOptions.config.streamed !== true && (length !== '0' || encoding !== undefined);
-    done(null, limited ? timeLimited(payload as Readable, bodyMs) : payload);
   });
 
   app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));

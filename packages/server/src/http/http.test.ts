@@ -6,9 +6,10 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import fastify from 'fastify';
-import { patiently, timeLimited } from './body-time.ts';
+import { patiently } from './body-time.ts';
 import { httpError } from './errors.ts';
 import { goneSignal } from './gone.ts';
+import { textWithin } from './json-body.ts';
 import { createRateLimit } from './rate-limit.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -33,10 +34,29 @@ test('a body that falls silent is given up on; one that is slow but comes is not
   assert.equal(silent.destroyed, false);
 });
 
-test('a body that is not whole in time fails, also when nobody listens', async () => {
-  const limited = timeLimited(new PassThrough(), 20);
-  await new Promise((resolve) => setTimeout(resolve, 40));
-  assert.ok(isNovaError(limited.errored, 'request_timeout'));
+test('a JSON body has to be whole in time, and no larger than it may be', async () => {
+  const bodyOf = (length?: number) =>
+    Object.assign(new PassThrough(), {
+      headers: length === undefined ? {} : { 'content-length': String(length) },
+    }) as unknown as IncomingMessage & PassThrough;
+  const limits = { bytes: 10, ms: 40 };
+  const whole = bodyOf();
+  whole.write('{"a"');
+  whole.end(':"ä"}');
+  assert.equal(await textWithin(whole, limits), '{"a":"ä"}');
+  const silent = bodyOf();
+  silent.write('{');
+  await assert.rejects(textWithin(silent, limits), (error) => isNovaError(error, 'request_timeout'));
+  // The answer still has to go over the same connection.
+  assert.equal(silent.destroyed, false);
+  await assert.rejects(textWithin(bodyOf(11), limits), (error) => isNovaError(error, 'payload_too_large'));
+  const endless = bodyOf();
+  endless.write('x'.repeat(11));
+  await assert.rejects(textWithin(endless, limits), (error) => isNovaError(error, 'payload_too_large'));
+  const leaving = bodyOf();
+  const read = textWithin(leaving, limits);
+  leaving.destroy();
+  await assert.rejects(read, (error) => isNovaError(error, 'cancelled'));
 });
 
 test('requests are counted by the minute and by name', () => {

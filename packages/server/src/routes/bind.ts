@@ -50,7 +50,7 @@ export function bindRoutes(app: FastifyInstance, context: DaemonContext, handler
     scope.route({
       method: route.method,
       url: fastifyPath(route.path),
-      config: { permission: route.permission, operation, streamed: route.bodyType !== undefined },
+      config: { permission: route.permission, operation },
       handler: handlerOf(operation, route),
     });
   }
