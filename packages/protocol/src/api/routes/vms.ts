@@ -259,6 +259,22 @@ export const vmsRoutes = {
     body: resizeVmSchema,
     response: resourcesSchema,
   },
+  addVmNetwork: {
+    method: 'PUT',
+    path: '/vms/{id}/network',
+    tag: 'network',
+    summary: 'Give a running VM a network',
+    permission: 'network:write',
+    status: 204,
+  },
+  removeVmNetwork: {
+    method: 'DELETE',
+    path: '/vms/{id}/network',
+    tag: 'network',
+    summary: 'Take its network from a running VM',
+    permission: 'network:write',
+    status: 204,
+  },
   getVmAutoscale: {
     method: 'GET',
     path: '/vms/{id}/autoscale',
