@@ -7,6 +7,7 @@ import {
   createProcessDriver,
   createQemuDriver,
   hostArchitecture,
+  hostKernelArguments,
   loadTemplate,
   type AppleVzOptions,
   type CloudHypervisorOptions,
@@ -39,7 +40,12 @@ export async function driversOf(
   }
   const kernel = await images.kernel(await loadTemplate(layout, 'base', architecture), {});
   const initramfs = await images.initramfs(kernel, {});
-  const guest = { architecture, kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
+  const guest = {
+    architecture,
+    kernel: kernel.path,
+    initramfs: initramfs.path,
+    kernelArguments: hostKernelArguments(),
+  };
   const options = {
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
