@@ -141,6 +141,8 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     assert.equal(machine.setBalloon !== undefined, driver.features.balloon);
     assert.equal(machine.addDrive !== undefined, driver.features.hotplug);
     assert.equal(machine.removeDevice !== undefined, driver.features.hotplug);
+    assert.equal(machine.addNetwork !== undefined, driver.features.hotplug);
+    assert.equal(machine.removeNetwork !== undefined, driver.features.hotplug);
     await machine.stop();
     await nothingLeft(spec);
   });

@@ -69,6 +69,20 @@ test('what a VM has, uses and says', async () => {
   assert.match(invalid.body.error.message, /memory_mb/);
 });
 
+test('what a running VM can be given depends on its hypervisor', async () => {
+  const { id: fixed } = await server.vm({ hypervisor: 'qemu' });
+  for (const [method, what, body] of [
+    ['PUT', 'resources', { vcpus: 2 }],
+    ['PUT', 'network', undefined],
+    ['DELETE', 'network', undefined],
+  ] as const) {
+    const { error } = (await server.call(method, `/vms/${fixed}/${what}`, { body })).body;
+    assert.equal(error.code, 'feature_unsupported');
+    assert.match(error.message, /qemu cannot .*: cloud-hypervisor can/);
+  }
+  assert.equal((await server.call('DELETE', `/vms/${fixed}`)).status, 204);
+});
+
 test('commands: to the end, with input, streamed, detached, attached, signalled', async () => {
   const ran = await server.ok('POST', `/vms/${id}/execute`, {
     command: 'cat; echo "$A" >&2; pwd; exit 3',

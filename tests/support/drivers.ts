@@ -8,6 +8,7 @@ import {
   createProcessDriver,
   createQemuDriver,
   hostArchitecture,
+  hostKernelArguments,
   loadTemplate,
   type AppleVzOptions,
   type CloudHypervisorOptions,
@@ -42,7 +43,12 @@ export async function driversOf(
   }
   const kernel = await images.kernel(await loadTemplate(layout, 'base', architecture), {});
   const initramfs = await images.initramfs(kernel, {});
-  const guest = { architecture, kernel: kernel.path, initramfs: initramfs.path, kernelArguments: [] };
+  const guest = {
+    architecture,
+    kernel: kernel.path,
+    initramfs: initramfs.path,
+    kernelArguments: hostKernelArguments(),
+  };
   const options = {
     launcher,
     probeDirectory: layout.probeDirectory,

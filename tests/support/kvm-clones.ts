@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { createEngine, layoutAt } from '@novasandbox/engine';
+import { hypervisorNameSchema } from '@novasandbox/protocol';
 import { sandbox, sh } from './engine.ts';
 import { assertNoLeaks } from './leaks.ts';
+import { bootTimeoutMs } from './real-vmms.ts';
 
-/** Run in the lab: QEMU on KVM makes a snapshot, and clones of it run commands. Says so at the end. */
+/** Run in the lab: a hypervisor (the argument, default QEMU) on KVM makes a snapshot, and clones of it run commands. Says so at the end. */
+const hypervisor = hypervisorNameSchema.parse(process.argv[2] ?? 'qemu');
 await using engine = await createEngine();
 {
-  // Against hangs alone: the lab is emulated, on a machine that does other things as well.
-  const config = { hypervisor: 'qemu', memoryMb: 256, bootTimeoutMs: 300_000 } as const;
+  const config = { hypervisor, memoryMb: 256, bootTimeoutMs, enableNetwork: false } as const;
   await using one = await sandbox(engine, config);
   await using two = await sandbox(engine, config);
   const clones = [one, two];

@@ -164,6 +164,35 @@ test('drives come and go while the machine runs, also where it is confined to it
   await assert.rejects(async () => one.machine.removeDevice?.(name, {}), refused('vmm_failed', /remove-device/));
 });
 
+test('a network comes and goes while the machine runs, one at a time', async () => {
+  await using one = await launched();
+  const networks = async () =>
+    z
+      .array(z.looseObject({ id: z.string(), tap: z.string(), mac: z.string() }))
+      .optional()
+      .parse((await told(one.spec))['net']) ?? [];
+  const rateLimit = { bytesPerSecond: 1_000_000 };
+  const network = { mode: 'tap', namespace: 'any', tap: 'tap0', mac: '02:6e:6f:76:61:01', rateLimit } as const;
+  await one.machine.removeNetwork?.({});
+  const names: (string | undefined)[] = [];
+  for (let round = 0; round < 2; round++) {
+    await one.machine.addNetwork?.(network, {});
+    await one.machine.addNetwork?.(network, {});
+    const [added, ...more] = await networks();
+    assert.deepEqual(more, []);
+    const { id, ...rest } = added ?? {};
+    names.push(id);
+    assert.deepEqual(rest, {
+      tap: 'tap0',
+      mac: network.mac,
+      rate_limiter_config: { bandwidth: { size: 1_000_000, refill_time: 1000 } },
+    });
+    await one.machine.removeNetwork?.({});
+    assert.deepEqual(await networks(), []);
+  }
+  assert.equal(new Set(names).size, 2, 'a guest may still be letting go of the first');
+});
+
 test('a snapshot leaves the machine as it was, running or paused', async () => {
   await using one = await launched();
   for (const state of ['Running', 'Paused']) {

@@ -96,13 +96,14 @@ impl Identity {
         if let Some(boot_id) = &self.boot_id {
             identity::set_boot_id(boot_id).map_err(named("boot id"))?;
         }
-        if self.network.is_some() && self.network != applied.network {
-            // Half of it may have been done when it fails.
-            applied.network = None;
-            if let Some(network) = &self.network {
+        if let Some(network) = &self.network {
+            // An interface may have gone meanwhile, and come again without what it had.
+            if applied.network.as_ref() != Some(network) || !network.is_there() {
+                // Half of it may have been done when it fails.
+                applied.network = None;
                 network.apply()?;
+                applied.network = Some(network.clone());
             }
-            applied.network.clone_from(&self.network);
         }
         if let Some(hosts) = &self.hosts {
             network::set_hosts(hosts).map_err(named("hosts"))?;

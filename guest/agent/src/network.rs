@@ -62,6 +62,12 @@ impl Network {
         }
         Ok(())
     }
+
+    /// Whether the interface has the address.
+    pub fn is_there(&self) -> bool {
+        let Some((address, _)) = self.address else { return true };
+        control_socket().and_then(|socket| address_of(&socket, &self.interface)) == Ok(address)
+    }
 }
 
 fn control_socket() -> Sys<OwnedFd> {
@@ -93,6 +99,16 @@ fn set_address(socket: &OwnedFd, interface: &[u8], what: u32, address: u32) -> S
     request.ifr_ifru.ifru_addr = internet_address(address);
     // SAFETY: the kernel reads one request.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), what as _, &raw mut request) }).map(drop)
+}
+
+fn address_of(socket: &OwnedFd, interface: &[u8]) -> Sys<Ipv4Addr> {
+    let mut request = request(interface);
+    // SAFETY: the kernel reads and writes one request, whose address is then an internet address: sockaddr_in and sockaddr have the same size.
+    unsafe {
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFADDR as _, &raw mut request))?;
+        let internet: libc::sockaddr_in = std::mem::transmute(request.ifr_ifru.ifru_addr);
+        Ok(u32::from_be(internet.sin_addr.s_addr).into())
+    }
 }
 
 fn bring_up(socket: &OwnedFd, interface: &[u8]) -> Sys<()> {

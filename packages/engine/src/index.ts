@@ -29,6 +29,7 @@ export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';
 export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.ts';
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram } from './vmm/confine.ts';
+export { hostKernelArguments } from './vmm/host-kernel-arguments.ts';
 export { problemsOf, versionFacts, type VersionedVmm } from './vmm/versions.ts';
 export { removeCgroup } from './vmm/cgroup.ts';
 export { processesNaming } from './vmm/find-processes.ts';

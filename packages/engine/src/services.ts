@@ -78,6 +78,13 @@ export interface SandboxService {
   addDrive(ref: string, drive: ExtraDriveInput, context?: CallContext): Promise<string>;
   /** Unmounts a drive that `addDrive` has added and takes it away. */
   removeDrive(ref: string, name: string, context?: CallContext): Promise<void>;
+  /**
+   * Gives a running sandbox the network that it was made without, or that was taken from it. One that has it is left alone. Refused with
+   * `feature_unsupported` where its hypervisor cannot, or the host has no network slots.
+   */
+  addNetwork(ref: string, context?: CallContext): Promise<void>;
+  /** Takes its network from a running sandbox, connections and all; the next start is as its config says. One without is left alone. */
+  removeNetwork(ref: string, context?: CallContext): Promise<void>;
   /** Settles when the sandbox no longer runs. */
   exited(ref: string, context?: CallContext): Promise<SandboxInfo>;
 }

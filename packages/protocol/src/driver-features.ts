@@ -25,7 +25,7 @@ export const driverFeaturesSchema = z.object({
   rateLimits: feature.describe('Drives and networks can be throttled.'),
   balloon: feature.describe('Memory can be taken back from a running guest.'),
   resize: feature.describe('vCPUs and memory can change while the guest runs.'),
-  hotplug: feature.describe('Drives can be added to and taken from a running guest.'),
+  hotplug: feature.describe('Drives and a network can be added to and taken from a running guest.'),
   firmwareBoot: feature.describe("Boots firmware and the disk's own kernel."),
   foreignArchitectures: feature.describe("Guests of another processor than the host's can be emulated."),
   hyperv: feature.describe('Offers what Windows guests expect of a hypervisor.'),

@@ -200,6 +200,19 @@ export class Sandbox implements AsyncDisposable {
     return this.#scope.engine.sandboxes.removeDrive(this.id, name, options);
   }
 
+  /**
+   * Gives it the network that it was made without (`enableNetwork: false`), or that was taken from it, while it runs. One that has it is left alone. Refused
+   * with `feature_unsupported` where the hypervisor cannot.
+   */
+  addNetwork(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#scope.engine.sandboxes.addNetwork(this.id, options);
+  }
+
+  /** Takes its network away while it runs, connections and all. The next start is as it was made. */
+  removeNetwork(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#scope.engine.sandboxes.removeNetwork(this.id, options);
+  }
+
   /** A connection to a TCP port of the guest, also one that listens on its loopback alone. */
   tunnel(port: number, options: { readonly signal?: AbortSignal } = {}): Promise<Duplex> {
     return this.#scope.engine.files.tunnel(this.id, port, options);

@@ -98,6 +98,7 @@ export const vmConfig = object(
 export const bodies: Readonly<Record<string, Schema>> = {
   'vm.create': vmConfig,
   'vm.add-disk': disk,
+  'vm.add-net': net,
   'vm.remove-device': object({ id: string }, ['id']),
   'vm.resize': object({ desired_vcpus: atLeastOne, desired_ram: integer, desired_balloon: integer }),
   'vm.snapshot': object({ destination_url: string }, ['destination_url']),

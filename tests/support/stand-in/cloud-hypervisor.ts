@@ -31,6 +31,7 @@ interface Config {
   cpus: { boot_vcpus: number; max_vcpus: number };
   memory: { size: number; hotplug_size?: number };
   disks?: Disk[];
+  net?: { id?: string; tap?: string; mac?: string }[];
   vsock: { socket: string };
   balloon?: { size: number };
   landlock_enable?: boolean;
@@ -196,11 +197,20 @@ const calls: Readonly<Record<string, (body: never) => unknown>> = {
     created().disks = [...disks, disk];
     return { id: disk.id ?? `_disk${disks.length}`, bdf: `0000:00:0${disks.length + 5}.0` };
   },
-  'vm.remove-device': ({ id }: { id: string }) => {
-    const { disks = [] } = created();
+  'vm.add-net': (added: { id?: string }) => {
+    const { disks = [], net = [] } = created();
     running();
-    if (!disks.some((disk) => disk.id === id)) refuse('Cannot remove device', `Missing PCI device ${id}`);
+    if ([...disks, ...net].some(({ id }) => id === added.id)) refuse('Identifier is not unique');
+    confined('/dev/net/tun');
+    created().net = [...net, added];
+    return { id: added.id ?? `_net${net.length}`, bdf: `0000:00:0${net.length + 5}.0` };
+  },
+  'vm.remove-device': ({ id }: { id: string }) => {
+    const { disks = [], net = [] } = created();
+    running();
+    if (![...disks, ...net].some((each) => each.id === id)) refuse('Cannot remove device', `Missing PCI device ${id}`);
     created().disks = disks.filter((disk) => disk.id !== id);
+    created().net = net.filter((each) => each.id !== id);
   },
 };
 

@@ -22,7 +22,7 @@ const mostVcpus = 4;
 
 export function define(command: Command): void {
   command
-    .argument('[command...]', "command and its arguments; the drivers' conformance suite when left out")
+    .argument('[command...]', 'command and its arguments; what shows the drivers on KVM when left out')
     .option('--memory <size>', "the lab's memory", parseMemorySize, defaultMemoryMb)
     .option('--vcpus <number>', "the lab's processors", parseWholeNumber, Math.min(availableParallelism(), mostVcpus))
     .option('-i, --interactive', 'pass stdin to the command')
@@ -51,7 +51,7 @@ async function run(
   words: readonly string[],
   { memory, vcpus, interactive = false, tty = false }: Options,
 ): Promise<void> {
-  const { conformanceSuite, inLab } = await import('../../../../lab/main.ts');
+  const { kvmSuite, inLab } = await import('../../../../lab/main.ts');
   using interrupts = new Interrupts();
   using progress = showProgress();
   const { signal } = interrupts;
@@ -59,7 +59,7 @@ async function run(
     process.exitCode = await inLab({ memoryMb: memory, vcpus, signal, progress: progress.sink }, async (lab) => {
       await using attached = await lab.exec(
         {
-          argv: words.length > 0 ? words : conformanceSuite,
+          argv: words.length > 0 ? words : kvmSuite,
           env: process.stdout.isTTY || tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', FORCE_COLOR: '1' } : {},
           stdin: interactive,
           pty: tty ? terminalSize() : undefined,

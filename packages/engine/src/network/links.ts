@@ -13,11 +13,14 @@ import {
 
 /** What ip(8) is told, a command a line. Neighbours and routes are all set: nothing is asked for on these links. */
 
-/** In the host's namespace: the slot's, and the link to it. The link, its route and its neighbour go when the namespace does. */
-export function hostLinks(number: number): string {
+/**
+ * In the host's namespace: the slot's, or that of a process given a name, and the link to it. The link, its route and its neighbour go when the
+ * namespace does.
+ */
+export function hostLinks(number: number, within?: number): string {
   const link = linkOf(number);
   return lines(
-    `netns add ${namespaceOf(number)}`,
+    within === undefined ? `netns add ${namespaceOf(number)}` : `netns attach ${namespaceOf(number)} ${within}`,
     `link add ${link} address ${macs.host} type veth peer name ${uplink} address ${macs.slot} netns ${namespaceOf(number)}`,
     `link set ${link} addrgenmode none up`,
     `route add ${addressOf(number)}/32 dev ${link}`,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
-import type { Network, NetworkProbe, PortForward } from '../ports/network.ts';
+import type { Network, NetworkProbe } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import type { Launcher } from '../vmm/launcher.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
@@ -82,9 +82,9 @@ export function createNetwork(options: NetworkOptions): Network {
       await make(slot);
     }
   };
-  const make = async (slot: SlotRecord, signal?: AbortSignal): Promise<void> => {
+  const make = async (slot: SlotRecord, how: Parameters<typeof makeSlot>[2] = {}): Promise<void> => {
     try {
-      await makeSlot(host(), slot, signal);
+      await makeSlot(host(), slot, how);
     } catch (error) {
       await takeDown(host(), slot);
       throw error;
@@ -100,14 +100,13 @@ export function createNetwork(options: NetworkOptions): Network {
 
   const claim = async (
     sandbox: string,
-    forwards: readonly PortForward[],
-    signal: AbortSignal | undefined,
+    { forwards, within, signal }: Parameters<Network['take']>[1],
   ): Promise<void> => {
     throwIfAborted(signal, 'before its network was made');
     const owner = { home, sandbox };
     // Of an earlier start that was killed.
     await remove(sandbox);
-    const ready = registry().takeReady(owner, forwards);
+    const ready = within === undefined ? registry().takeReady(owner, forwards) : null;
     if (ready !== null) {
       try {
         await openForwards(host(), ready.number, forwards, signal);
@@ -120,7 +119,7 @@ export function createNetwork(options: NetworkOptions): Network {
     const slot = registry().reserve(owner, forwards);
     if (slot === null)
       throw new NovaError('host_resource_exhausted', `All ${slotCount} network slots of this host are in use.`);
-    await make(slot, signal);
+    await make(slot, { within, signal });
   };
 
   const remove = async (sandbox: string): Promise<void> => {
@@ -168,14 +167,18 @@ export function createNetwork(options: NetworkOptions): Network {
 
   return {
     probe,
-    take: (sandbox, { forwards, signal }) =>
+    take: (sandbox, how) =>
       inTurn(sandbox, async () => {
         taken += 1;
-        await claim(sandbox, forwards, signal);
+        await claim(sandbox, how);
         const slot = registry().find({ home, sandbox });
         if (slot === null) throw new NovaError('internal', `The network slot of ${sandbox} has gone.`);
         return slotOf(slot.number);
       }),
+    held(sandbox) {
+      const slot = opened === undefined && !existsSync(registryFile) ? null : registry().find({ home, sandbox });
+      return slot?.state === 'held' ? slotOf(slot.number) : null;
+    },
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);
       // Not before: it would have taken time from the sandbox in the making.

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -6,7 +7,8 @@ import { throwIfAborted } from '../abort.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import { LaunchFailure, quoted, type Launcher } from '../vmm/launcher.ts';
-import { addressOf, namespaceDirectory, namespaceOf } from './addressing.ts';
+import type { ProcessIdentity } from '../vmm/process-identity.ts';
+import { addressOf, namespaceDirectory, namespaceOf, tap } from './addressing.ts';
 import { ensureForwarding, openLink, turnOff, turnOn } from './forwarding.ts';
 import { isOnHost } from './inhabitants.ts';
 import { hostLinks, removal, slotLinks } from './links.ts';
@@ -32,24 +34,41 @@ export interface SlotHost {
   readonly launcher: Launcher;
 }
 
-/** Makes what the registry has reserved. What there is of it after a failure, `takeDown` removes. */
-export async function makeSlot(host: SlotHost, slot: SlotRecord, signal?: AbortSignal): Promise<void> {
+/** Makes what the registry has reserved. What there is of it after a failure, `takeDown` removes. `within`: as in ports/network.ts. */
+export async function makeSlot(
+  host: SlotHost,
+  slot: SlotRecord,
+  { within, signal }: { readonly within?: ProcessIdentity | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   const { number, forwards } = slot;
+  if (within !== undefined) requireOwnNamespace(within);
   const steps = await Promise.allSettled([
     makeHostRules(host, addForwards(number, forwards), signal),
     allowTaps(),
-    run(host, [told('ip -batch -', hostLinks(number)), openLink(number), furnish(number)], signal),
+    run(
+      host,
+      [told('ip -batch -', hostLinks(number, within?.pid)), openLink(number), furnish(number, within !== undefined)],
+      signal,
+    ),
   ]);
   // All have ended: nothing is made any more while it is taken down.
   for (const step of steps) if (step.status === 'rejected') throw step.reason;
   host.registry.made(number);
 }
 
-/** What is set up within the namespace. */
-function furnish(number: number): string {
+/** What a namespace shared with others gets would be theirs as well. */
+function requireOwnNamespace({ pid }: ProcessIdentity): void {
+  const [its, ours] = [pid, process.pid].map((each) => readlinkSync(`/proc/${each}/ns/net`));
+  if (its === ours)
+    throw new NovaError('network_failed', 'The VMM was started without a network namespace of its own.');
+}
+
+/** What is set up within the namespace. `again`: it may have been furnished before. */
+function furnish(number: number, again: boolean): string {
   const script = [
     'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null || :',
     'echo 1 > /proc/sys/net/ipv4/ip_forward',
+    ...(again ? [`ip link del ${tap} 2>/dev/null || :`, 'nft delete table ip slot 2>/dev/null || :'] : []),
     `ip -batch - <<'links'`,
     `${slotLinks(number)}links`,
     `nft -f - <<'rules'`,

@@ -58,6 +58,7 @@ export interface MachineSpec {
   readonly channels: number;
 }
 
+export type TapNetwork = Extract<NetworkSpec, { mode: 'tap' }>;
 export type NetworkSpec =
   | { readonly mode: 'none' }
   /** The system's own NAT, where the driver has the feature `natNetwork`. */
@@ -128,6 +129,13 @@ export interface Machine extends AsyncDisposable {
   setBalloon?(reclaimMb: number, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   /** Adds a drive to the running guest and returns the device's name for `removeDevice`. Feature `hotplug`. */
   addDrive?(drive: Drive, options: { readonly signal?: AbortSignal | undefined }): Promise<string>;
+  /**
+   * Gives the running guest a network, where it has none. The machine is in the tap's namespace already: that was its own before the tap was made in it.
+   * Feature `hotplug`.
+   */
+  addNetwork?(network: TapNetwork, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /** Takes its network from the running guest, which lets go of it a moment later; one without is left alone. Feature `hotplug`. */
+  removeNetwork?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   removeDevice?(name: string, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   stats(): Promise<MachineStats>;
   /** Ends the VMM process: politely for `graceMs`, then by force. Returns when it has ended and its sockets are gone. */

@@ -1,5 +1,6 @@
 import type { SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
+import type { PortForward } from '../ports/network.ts';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
@@ -31,6 +32,9 @@ const natNetwork = (sequence: number) => ({
   dns: ['192.168.64.1'],
 });
 
+export const forwardsOf = ({ hostPort, guestPort }: Pick<SandboxConfig, 'hostPort' | 'guestPort'>): PortForward[] =>
+  hostPort === undefined ? [] : [{ hostPort, guestPort }];
+
 /**
  * The network that was planned for a sandbox. A slot is held from then on: whoever asks gives it back (`network.giveBack`) when nothing came of it.
  * Making one takes longer than what else comes before a VMM starts, so it is asked for early and awaited late.
@@ -43,7 +47,7 @@ export async function connect(
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
   if (plan.network === 'none') return { machine: { mode: 'none' }, guest: undefined };
-  const forwards = config.hostPort === undefined ? [] : [{ hostPort: config.hostPort, guestPort: config.guestPort }];
+  const forwards = forwardsOf(config);
   if (plan.network === 'user') return { machine: { mode: 'user', forwards }, guest: userNetwork };
   if (plan.network === 'nat') return { machine: { mode: 'nat' }, guest: natNetwork(sequence) };
   return context.network.take(id, { forwards, signal });

@@ -23,7 +23,7 @@ const abilities: Readonly<Record<Feature, string>> = {
   rateLimits: 'limit rates (rateLimits)',
   balloon: 'take memory back from a running sandbox',
   resize: 'change the size of a running sandbox',
-  hotplug: 'add drives to a running sandbox',
+  hotplug: 'add drives or a network to a running sandbox',
   foreignArchitectures: "run guests for another processor than the host's (architecture)",
 };
 

@@ -1,6 +1,7 @@
 import type { SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { GuestKernel, Initramfs, RootImage } from '../ports/image-source.ts';
+import { hostKernelArguments } from '../vmm/host-kernel-arguments.ts';
 import type { Drive, MachineSpec, NetworkSpec } from '../ports/vmm-driver.ts';
 
 /** Host processes that may talk to one sandbox at once where each needs a channel of its own. */
@@ -67,7 +68,7 @@ export function guestSpec(images: GuestImages, input: GuestSpecInput): MachineSp
   const drives: Drive[] = [
     { path: config.rootfsPath ?? images.root.path, readOnly: true, foreign: config.rootfsPath !== undefined },
   ];
-  const words = [...leanKernel, 'nova.root=vda'];
+  const words = [...leanKernel, ...hostKernelArguments(), 'nova.root=vda'];
   if (config.readOnlyRootfs) {
     words.push('nova.write=none');
   } else {

@@ -4,6 +4,7 @@ import { createSandbox, startSandbox } from './create.ts';
 import { addDrive, removeDrive } from './drives.ts';
 import { found, linked } from './find.ts';
 import { toInfo } from './info.ts';
+import { addNetwork, removeNetwork } from './network-hotplug.ts';
 import { listSandboxes, sandboxExited, sandboxLogs, sandboxStats, setSandboxTimeout } from './observe.ts';
 import { pauseSandbox, resumeSandbox } from './pause.ts';
 import { resizeSandbox } from './resize.ts';
@@ -28,6 +29,8 @@ export function createSandboxService(context: EngineContext): SandboxService {
     resize: (ref, to, call) => resizeSandbox(context, ref, to, call),
     addDrive: (ref, drive, call) => addDrive(context, ref, drive, call),
     removeDrive: (ref, name, call) => removeDrive(context, ref, name, call),
+    addNetwork: (ref, call) => addNetwork(context, ref, call),
+    removeNetwork: (ref, call) => removeNetwork(context, ref, call),
     exited: (ref, call) => sandboxExited(context, ref, call),
   };
 }

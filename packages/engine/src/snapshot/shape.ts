@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SandboxConfig } from '@novasandbox/protocol';
 import type { SandboxPlan } from '../sandbox/plan.ts';
+import { hostKernelArguments } from '../vmm/host-kernel-arguments.ts';
 import { channelCount, type GuestImages } from '../sandbox/guest-spec.ts';
 
 /** Raised when what a snapshot holds changes in a way its inputs do not show. */
@@ -36,6 +37,7 @@ export async function shapeDigest(config: SandboxConfig, plan: SandboxPlan, imag
     network: plan.network,
     readOnlyRootfs: config.readOnlyRootfs,
     channels: channelCount,
+    ...(hostKernelArguments().length === 0 ? {} : { kernelArguments: hostKernelArguments() }),
     warm: plan.template.template.warm,
     templateId: plan.template.template.template_id,
   };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
+import { hostKernelArguments } from './host-kernel-arguments.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 
@@ -52,7 +53,7 @@ export async function probeBoot(
       vcpus: 1,
       kernel,
       initramfs,
-      kernelArguments: [talkative],
+      kernelArguments: [...hostKernelArguments(), talkative],
       drives: [],
       network: { mode: 'none' },
       channels: 1,

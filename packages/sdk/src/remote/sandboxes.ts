@@ -14,7 +14,7 @@ const graceMs = 5000;
 const unlimited = 0;
 const stopMs = 60_000;
 /** The guest has to take what it is given. */
-const resizeMs = 60_000;
+const hotplugMs = 60_000;
 
 /** Sandboxes over the daemon. */
 export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket): SandboxService {
@@ -82,12 +82,18 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
     async resize(ref, to, context) {
       const { vcpus, memoryMb } = parse(resizeSchema, to, 'size');
       const body = { vcpus, memory_mb: memoryMb };
-      await http.call('setVmResources', { id: ref }, { body, signal: context?.signal, timeoutMs: resizeMs });
+      await http.call('setVmResources', { id: ref }, { body, signal: context?.signal, timeoutMs: hotplugMs });
       return get(ref);
     },
     // Files of this host mean nothing on the daemon's.
     addDrive: () => Promise.reject(notOverDaemon('addDrive')),
     removeDrive: () => Promise.reject(notOverDaemon('removeDrive')),
+    async addNetwork(ref, context) {
+      await http.call('addVmNetwork', { id: ref }, { signal: context?.signal, timeoutMs: hotplugMs });
+    },
+    async removeNetwork(ref, context) {
+      await http.call('removeVmNetwork', { id: ref }, { signal: context?.signal, timeoutMs: hotplugMs });
+    },
     exited: (ref, context) => untilExited(openSocket, get, ref, context?.signal),
   };
 }

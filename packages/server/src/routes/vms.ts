@@ -27,6 +27,8 @@ export function vmHandlers(
   | 'getVmMetricsHistory'
   | 'getVmResources'
   | 'setVmResources'
+  | 'addVmNetwork'
+  | 'removeVmNetwork'
   | 'getVmLimits'
   | 'getVmLogs'
   | 'getVmDebug'
@@ -65,6 +67,8 @@ export function vmHandlers(
       const to = { vcpus: body.vcpus, memoryMb: body.memory_mb };
       return resourcesOf(await sandboxes.resize(params.id, to, { signal }));
     },
+    addVmNetwork: ({ params, signal }) => sandboxes.addNetwork(params.id, { signal }),
+    removeVmNetwork: ({ params, signal }) => sandboxes.removeNetwork(params.id, { signal }),
     getVmLimits: ({ params }) => limitsOf(context, params.id),
     getVmLogs: ({ params, query }) => sandboxes.logs(params.id, { bytes: query.bytes }),
     getVmDebug: ({ params }) => debugVm(context, params.id),

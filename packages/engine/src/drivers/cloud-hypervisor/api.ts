@@ -18,6 +18,14 @@ export const diskConfigSchema = z.looseObject({
 });
 export type DiskConfig = z.infer<typeof diskConfigSchema>;
 
+export const netConfigSchema = z.looseObject({
+  id: z.string(),
+  tap: z.string(),
+  mac: z.string(),
+  rate_limiter_config: diskConfigSchema.shape.rate_limiter_config,
+});
+export type NetConfig = z.infer<typeof netConfigSchema>;
+
 /**
  * The part of the VMM's `VmConfig` that a machine is made of; what else a snapshot's config.json holds is passed on as it is
  * (https://github.com/cloud-hypervisor/cloud-hypervisor/blob/v53.0/vmm/src/api/openapi/cloud-hypervisor.yaml).
@@ -37,16 +45,7 @@ export const vmConfigSchema = z.looseObject({
   }),
   memory: z.looseObject({ size: z.int(), hotplug_size: z.int().nullish() }),
   disks: z.array(diskConfigSchema).nullish(),
-  net: z
-    .array(
-      z.looseObject({
-        id: z.string(),
-        tap: z.string(),
-        mac: z.string(),
-        rate_limiter_config: diskConfigSchema.shape.rate_limiter_config,
-      }),
-    )
-    .nullish(),
+  net: z.array(netConfigSchema).nullish(),
   vsock: z.looseObject({ id: z.string(), cid: z.int(), socket: z.string() }),
   balloon: z.looseObject({ id: z.string(), size: z.int() }).nullish(),
   landlock_enable: z.boolean(),
@@ -85,6 +84,7 @@ export interface CloudHypervisorApi extends Disposable {
   restore(config: RestoreConfig, signal?: AbortSignal): Promise<void>;
   resize(to: Resize, signal?: AbortSignal): Promise<void>;
   addDisk(disk: DiskConfig, signal?: AbortSignal): Promise<void>;
+  addNet(net: NetConfig, signal?: AbortSignal): Promise<void>;
   removeDevice(id: string, signal?: AbortSignal): Promise<void>;
 }
 
@@ -119,6 +119,7 @@ export function openApi(connection: Socket): CloudHypervisorApi {
     restore: (config, signal) => put('vm.restore', config, signal),
     resize: (to, signal) => put('vm.resize', to, signal),
     addDisk: (disk, signal) => put('vm.add-disk', disk, signal),
+    addNet: (net, signal) => put('vm.add-net', net, signal),
     removeDevice: (id, signal) => put('vm.remove-device', { id }, signal),
     [Symbol.dispose]: () => client.close(),
   };

@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { limits, NovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
-import type { Drive, MachineSpec, RateLimit } from '../../ports/vmm-driver.ts';
+import type { Drive, MachineSpec, RateLimit, TapNetwork } from '../../ports/vmm-driver.ts';
 import { agentPort } from '../../vmm/vsock-channel.ts';
-import type { DiskConfig, VmConfig } from './api.ts';
+import type { DiskConfig, NetConfig, VmConfig } from './api.ts';
 
 export const vsockSocket = 'vsock';
+/** Where taps are opened. */
+const tunDevice = '/dev/net/tun';
 /** Of every guest; a VMM's vsock is its own. 0 to 2 are taken (vsock(7)). */
 const guestCid = 3;
 
@@ -92,7 +95,11 @@ function netConfig(spec: MachineSpec): Pick<VmConfig, 'net'> {
   if (network.mode === 'none') return {};
   if (network.mode !== 'tap')
     throw new NovaError('feature_unsupported', 'Cloud Hypervisor has no user-mode network: it needs a tap.');
-  return { net: [{ id: 'net0', tap: network.tap, mac: network.mac, ...rateLimiter(network.rateLimit) }] };
+  return { net: [tapConfig('net0', network)] };
+}
+
+export function tapConfig(id: string, { tap, mac, rateLimit }: TapNetwork): NetConfig {
+  return { id, tap, mac, ...rateLimiter(rateLimit) };
 }
 
 /** A second's worth in a bucket that is refilled every second. */
@@ -108,9 +115,12 @@ function rateLimiter(limit: RateLimit | undefined): Pick<DiskConfig, 'rate_limit
   };
 }
 
-/** Kernel, drives, sockets and /dev/net/tun are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder. */
+/** Kernel, drives and sockets are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder; a network may be added too. */
 function landlockRules(spec: MachineSpec) {
-  return [{ path: spec.directory, access: 'rw' }];
+  return [
+    { path: spec.directory, access: 'rw' },
+    ...(existsSync(tunDevice) ? [{ path: tunDevice, access: 'rw' }] : []),
+  ];
 }
 
 /** Memory that can be added while the guest runs, MiB: up to what the host has, with a step to begin at a multiple of one. */

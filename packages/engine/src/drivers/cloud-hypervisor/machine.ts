@@ -4,14 +4,14 @@ import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Drive, Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import type { Drive, Machine, SnapshotFiles, TapNetwork } from '../../ports/vmm-driver.ts';
 import { limitCgroup } from '../../vmm/cgroup.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { sealSnapshotFiles } from '../../vmm/ownership.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi, type CloudHypervisorApi, type VmInfo } from './api.ts';
-import { diskConfig, memoryStepMb, vsockSocket } from './config.ts';
+import { diskConfig, memoryStepMb, tapConfig, vsockSocket } from './config.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
 import { snapshotFiles } from './snapshot.ts';
 
@@ -93,6 +93,22 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
       // The guest finds the drive by its serial number.
       await api.addDisk({ ...diskConfig(name, { ...drive, path }), serial: name }, signal);
       return name;
+    });
+  }
+
+  addNetwork(network: TapNetwork, { signal }: Cancellable): Promise<void> {
+    return this.#control(signal, async (api) => {
+      const { config } = await api.info(signal);
+      if ((config.net ?? []).length > 0) return;
+      // Not the name of one that the guest may still be letting go of.
+      await api.addNet(tapConfig(`net${randomBytes(4).toString('hex')}`, network), signal);
+    });
+  }
+
+  removeNetwork({ signal }: Cancellable): Promise<void> {
+    return this.#control(signal, async (api) => {
+      const { config } = await api.info(signal);
+      for (const { id } of config.net ?? []) await api.removeDevice(id, signal);
     });
   }
 

@@ -20,6 +20,22 @@ export const networkRoutes = {
     permission: 'network:read',
     response: network.vmNetworkSchema,
   },
+  addVmNetwork: {
+    method: 'PUT',
+    path: '/vms/{id}/network',
+    tag: 'network',
+    summary: 'Give a running VM a network',
+    permission: 'network:write',
+    status: 204,
+  },
+  removeVmNetwork: {
+    method: 'DELETE',
+    path: '/vms/{id}/network',
+    tag: 'network',
+    summary: 'Take its network from a running VM',
+    permission: 'network:write',
+    status: 204,
+  },
   listPortForwards: {
     method: 'GET',
     path: '/vms/{id}/network/port-forwards',
