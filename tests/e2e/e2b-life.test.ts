@@ -136,7 +136,8 @@ for (const { version, e2b } of clients) {
       );
       const [start = new Date(0), end = new Date(0)] = [all[1]?.timestamp, all[2]?.timestamp];
       const between = await box.getMetrics({ start, end });
-      assert.ok(between.length >= 2 && between.length < (await box.getMetrics()).length);
+      assert.ok(between.length >= 2, `${between.length} between ${start.toISOString()} and ${end.toISOString()}`);
+      assert.ok(between.length < (await box.getMetrics()).length);
       assert.deepEqual(await box.getMetrics({ start: new Date(Date.now() + 60_000) }), []);
       await box.pause();
       assert.ok((await e2b.Sandbox.getMetrics(box.sandboxId, served.options)).length >= 3);

@@ -7,6 +7,7 @@ import { endsAtMs, engineTimeoutMs } from './life-time.ts';
 import { listSandboxes } from './list.ts';
 import { createSchema, listSchema } from './wire.ts';
 import { createSandbox } from './create.ts';
+import { metricsBody } from './usage.ts';
 
 test('what clients choose is kept beside their metadata, and cannot be written by it', () => {
   const traits = { secure: false, publicTraffic: true, autoPause: true, autoResume: true };
@@ -77,4 +78,23 @@ test('what is asked for and not there is refused, never left out silently', asyn
     const body = createSchema.parse({ templateID: 'base', ...asked });
     await assert.rejects(createSandbox(context, body, new AbortController().signal), { code: 'not_implemented' });
   }
+});
+
+test('measurements are told by time; one that is named by its own time, rounded either way, is among them', async () => {
+  const at = (ms: number, cpuPercent: number | null) => ({
+    metrics: { timestamp: new Date(ms).toISOString(), cpu_count: 1, memory_usage_mb: 1 },
+    cpuPercent,
+  });
+  const kept = [at(5_000, null), at(20_700, 10), at(35_200, 250), at(50_900, 30)];
+  const measurements = { history: () => kept } as unknown as Parameters<typeof metricsBody>[1];
+  const info = { id: 'a', state: 'paused' } as unknown as SandboxInfo;
+  const seconds = async (start?: number, end?: number): Promise<number[]> =>
+    (await metricsBody({} as ServerContext, measurements, info, { start, end })).map((each) => each.timestampUnix);
+  // The first has no CPU use.
+  assert.deepEqual(await seconds(), [20, 35, 50]);
+  assert.deepEqual(await seconds(21, 35), [20, 35]);
+  assert.deepEqual(await seconds(20, 50), [20, 35, 50]);
+  assert.deepEqual(await seconds(36, 49), []);
+  const [, busy] = await metricsBody({} as ServerContext, measurements, info, {});
+  assert.equal(busy?.cpuUsedPct, 100);
 });

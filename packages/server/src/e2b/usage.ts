@@ -60,14 +60,15 @@ export async function metricsBody(
   info: SandboxInfo,
   { start = 0, end = Number.MAX_SAFE_INTEGER }: Span,
 ) {
-  const within = ({ timestampUnix }: ReturnType<typeof wire>): boolean =>
-    timestampUnix >= start && timestampUnix <= end;
+  // Clients round times of their own, up or down: a measurement that they name by its time is always within.
+  const within = ({ takenAtMs }: Usage): boolean =>
+    Math.round(takenAtMs / 1000) >= start && Math.floor(takenAtMs / 1000) <= end;
   const known = measurements.history(info.id).map(usageOf);
-  const measured = known.filter((usage) => usage !== null).map(wire);
+  const measured = known.filter((usage) => usage !== null);
   const seconds = Date.now() / 1000;
-  const asksForNow = info.state === 'running' && start <= seconds && end >= Math.floor(seconds);
-  const now = asksForNow ? [wire(await measure(context, info.id))] : [];
-  return [...measured, ...now].filter(within);
+  const asksForNow = info.state === 'running' && start <= Math.round(seconds) && end >= Math.floor(seconds);
+  const now = asksForNow ? [await measure(context, info.id)] : [];
+  return [...measured, ...now].filter(within).map(wire);
 }
 
 const wire = ({ takenAtMs, ...usage }: Usage) => ({
