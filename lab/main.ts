@@ -28,7 +28,7 @@ export const kvmSuite: readonly string[] = [
   '--test-concurrency=1',
   // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
   'tests/conformance/drivers.test.ts',
-  ...['hotplug', 'move', 'network', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),
+  ...['hotplug', 'move', 'network', 'restore', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),
 ];
 
 const sizeSchema = z.object({

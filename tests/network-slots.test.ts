@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLauncher, layoutAt, openNetwork, openSlotRegistry, ownIdentity } from '@novasandbox/engine';
+import { identify } from '../packages/engine/src/vmm/process-identity.ts';
 import { eventually } from './support/eventually.ts';
 import { assertNoLeaks } from './support/leaks.ts';
 import { runOnHost } from './support/run-on-host.ts';
@@ -26,6 +27,40 @@ test('a slot is taken, is as it has to be, and leaves nothing when it is given b
   assert.equal(slotAddressOf(home.layout, 'box'), null);
   await assertNoLeaks(home.layout);
 });
+
+test(
+  'a slot is made in the namespace of a process that runs, as often as asked, and never in one that is shared',
+  { skip },
+  async () => {
+    await using home = await testHome();
+    await using network = openNetwork(home.layout, createLauncher());
+    const child = spawn('unshare', ['--net', 'sh', '-c', 'echo here; exec sleep 1000'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'exit');
+    try {
+      await once(child.stdout, 'data');
+      const within = identify(child.pid ?? 0);
+      assert.ok(within !== null);
+      const inside = (command: string): string => runOnHost(`nsenter --target ${within.pid} --net ${command}`);
+      for (let round = 0; round < 2; round++) {
+        const slot = await network.take('box', { forwards: [], within });
+        assert.deepEqual(network.held('box'), slot);
+        assert.match(inside('ip -o addr show tap0'), /172\.16\.255\.1/);
+        // Once, however often it was furnished.
+        assert.equal(inside('nft list table ip slot').match(/snat to/g)?.length, 1);
+        await network.giveBack('box');
+        assert.equal(network.held('box'), null);
+        assert.doesNotMatch(inside('ip -o link'), /up0/);
+      }
+      await assert.rejects(network.take('box', { forwards: [], within: ownIdentity() }), { code: 'network_failed' });
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
+    await assertNoLeaks(home.layout);
+  },
+);
 
 /** Numbers of those that this process keeps. */
 function readySlots(): number[] {

@@ -7,7 +7,7 @@ import { throwIfAborted } from '../abort.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import { LaunchFailure, quoted, type Launcher } from '../vmm/launcher.ts';
-import type { ProcessIdentity } from '../vmm/process-identity.ts';
+import { isAlive, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { addressOf, namespaceDirectory, namespaceOf, tap } from './addressing.ts';
 import { ensureForwarding, openLink, turnOff, turnOn } from './forwarding.ts';
 import { isOnHost } from './inhabitants.ts';
@@ -57,8 +57,9 @@ export async function makeSlot(
 }
 
 /** What a namespace shared with others gets would be theirs as well. */
-function requireOwnNamespace({ pid }: ProcessIdentity): void {
-  const [its, ours] = [pid, process.pid].map((each) => readlinkSync(`/proc/${each}/ns/net`));
+function requireOwnNamespace(vmm: ProcessIdentity): void {
+  if (!isAlive(vmm)) throw new NovaError('network_failed', 'The VMM whose network was to be made has ended.');
+  const [its, ours] = [vmm.pid, process.pid].map((each) => readlinkSync(`/proc/${each}/ns/net`));
   if (its === ours)
     throw new NovaError('network_failed', 'The VMM was started without a network namespace of its own.');
 }

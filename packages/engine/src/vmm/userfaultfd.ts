@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 
-const device = '/dev/userfaultfd';
+export const userfaultfdDevice = '/dev/userfaultfd';
 
 /** How a VMM can serve its guest's page faults itself: with which group besides its own, or why it cannot. */
 export type UserfaultfdAccess = { readonly group: number | null } | { readonly reason: string };
@@ -15,11 +15,13 @@ export function userfaultfdAccess(uid: number | null): UserfaultfdAccess {
   } catch {
     return { reason: 'this kernel has no userfaultfd' };
   }
-  const found = statSync(device, { throwIfNoEntry: false });
-  if (found === undefined) return { reason: `there is no ${device}, and vm.unprivileged_userfaultfd is 0` };
+  const found = statSync(userfaultfdDevice, { throwIfNoEntry: false });
+  if (found === undefined) return { reason: `there is no ${userfaultfdDevice}, and vm.unprivileged_userfaultfd is 0` };
   if ((found.mode & 0o006) === 0o006) return { group: null };
   if ((uid ?? process.getuid?.() ?? 0) === found.uid && (found.mode & 0o600) === 0o600) return { group: null };
   // The group of root is nobody's to be given.
   if ((found.mode & 0o060) === 0o060 && found.gid !== 0) return { group: found.gid };
-  return { reason: `${device} is for its owner alone: chgrp kvm ${device} && chmod 660 ${device}` };
+  return {
+    reason: `${userfaultfdDevice} is for its owner alone: chgrp kvm ${userfaultfdDevice} && chmod 660 ${userfaultfdDevice}`,
+  };
 }

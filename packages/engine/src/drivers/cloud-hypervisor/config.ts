@@ -5,6 +5,7 @@ import { limits, NovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { Drive, MachineSpec, RateLimit, TapNetwork } from '../../ports/vmm-driver.ts';
+import { userfaultfdDevice } from '../../vmm/userfaultfd.ts';
 import { agentPort } from '../../vmm/vsock-channel.ts';
 import type { DiskConfig, NetConfig, VmConfig } from './api.ts';
 
@@ -115,12 +116,15 @@ function rateLimiter(limit: RateLimit | undefined): Pick<DiskConfig, 'rate_limit
   };
 }
 
-/** Kernel, drives and sockets are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder; a network may be added too. */
+/**
+ * Kernel, drives and sockets are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder; a network may be added too, and
+ * memory fetched as it is touched.
+ */
 function landlockRules(spec: MachineSpec) {
-  return [
-    { path: spec.directory, access: 'rw' },
-    ...(existsSync(tunDevice) ? [{ path: tunDevice, access: 'rw' }] : []),
-  ];
+  return [spec.directory, ...[tunDevice, userfaultfdDevice].filter((path) => existsSync(path))].map((path) => ({
+    path,
+    access: 'rw',
+  }));
 }
 
 /** Memory that can be added while the guest runs, MiB: up to what the host has, with a step to begin at a multiple of one. */
