@@ -50,8 +50,12 @@ export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
 }
 
 /** Whether the process has ended, also where nobody has yet taken note of its end: its pid is there until then. */
-export const hasEnded = (identity: ProcessIdentity): boolean =>
-  process.platform === 'linux' ? startTimeOf(identity.pid) !== identity.startTime : !isAlive(identity);
+export function hasEnded(identity: ProcessIdentity): boolean {
+  if (process.platform !== 'linux') return !isAlive(identity);
+  if (startTimeOf(identity.pid) === identity.startTime) return false;
+  believed.delete(identity.pid);
+  return true;
+}
 
 function exists(pid: number): boolean {
   try {
