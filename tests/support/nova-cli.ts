@@ -37,8 +37,14 @@ export interface Cli extends AsyncDisposable {
 
 export async function cliUnderTest(): Promise<Cli> {
   const home = await testHome();
-  const start: Cli['start'] = (argv, { env = {}, cwd } = {}) =>
-    spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), ...argv], { env: { ...home.env, ...env }, cwd });
+  const start: Cli['start'] = (argv, { env = {}, cwd } = {}) => {
+    const child = spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), ...argv], {
+      env: { ...home.env, ...env },
+      cwd,
+    });
+    ends.set(child, endOf(child));
+    return child;
+  };
   const nova: Cli['nova'] = async (argv, options = {}) => {
     const child = start(argv, options);
     child.stdin?.on('error', () => undefined);
@@ -67,12 +73,17 @@ export async function cliUnderTest(): Promise<Cli> {
   };
 }
 
+type End = [number | null, NodeJS.Signals | null];
+/** Of those started by a test, which may look for the end only after it. */
+const ends = new WeakMap<ChildProcess, Promise<End>>();
+const endOf = (child: ChildProcess): Promise<End> => once(child, 'close') as Promise<End>;
+
 /** All a child says, and how it ends. */
 export async function finished(child: ChildProcess): Promise<CliResult> {
   const [stdout, stderr, [code, signal]] = await Promise.all([
     everything(child.stdout),
     everything(child.stderr),
-    once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
+    ends.get(child) ?? endOf(child),
   ]);
   const numbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGPIPE: 13, SIGTERM: 15 };
   return {
