@@ -33,7 +33,7 @@ test('a stopped sandbox goes on with another hypervisor, and another, with what 
 });
 
 test('the memory of one hypervisor is refused by the others, and nothing is left', { skip }, async () => {
-  await using under = await engineUnderTest({ own: ['snapshots'] });
+  await using under = await engineUnderTest({ own: ['snapshots', 'work'] });
   const { engine, layout } = under;
   const makers = ['qemu', ...kvmHypervisors] as const;
   for (const hypervisor of makers) {
