@@ -87,8 +87,8 @@ function environment(vmms: readonly Vmm[]): Record<string, string> {
     PATH: `${nodeIn}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     NOVA_NO_SETUP: '1',
     /**
-     * QEMU's emulation never tells KVM that a guest has switched XSAVE on: guests notice, fill their consoles with it, a character an exit, and go on without
-     * XSAVE, except for the few that never come out of that. These are told beforehand.
+     * On QEMU's emulation Linux guests of KVM find their XSAVE inconsistent, say so at length, and go on without it; some have been seen to stop there for good.
+     * What is wrong below is not known. These are told beforehand.
      */
     NOVA_GUEST_KERNEL_ARGS: 'noxsave',
     ...Object.fromEntries(vmms.map(({ name, variable }) => [variable, `${vmmsIn}/${name}`])),
