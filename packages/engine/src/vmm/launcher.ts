@@ -84,9 +84,10 @@ class Shell {
 
   constructor() {
     const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-    // Away from the terminal: what it starts is not interrupted with us.
+    // Away from the terminal: what it starts is not interrupted with us. And from our folder, which somebody may want to unmount.
     this.#child = spawn('/bin/sh', [], {
       env: { PATH: path, LC_ALL: 'C' },
+      cwd: '/',
       stdio: ['pipe', 'pipe', 'ignore'],
       detached: true,
     });
