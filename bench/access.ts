@@ -1,6 +1,4 @@
-import { processesNaming, type Layout } from '@novasandbox/engine';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createImageSource, processesNaming, type Layout } from '@novasandbox/engine';
 
 /** What measurements need to know of the host that the engine's services have no reason to tell. */
 export function createBenchAccess(layout: Layout) {
@@ -10,12 +8,9 @@ export function createBenchAccess(layout: Layout) {
       if (found === undefined) throw new Error(`the VMM of ${id} is not to be found`);
       return found.pid;
     },
+    /** That of guests of this host's processor, as it is now. */
     async agentBinary(): Promise<string> {
-      const folder = join(layout.home, 'agent');
-      for (const entry of await readdir(folder, { withFileTypes: true })) {
-        if (entry.isDirectory()) return join(folder, entry.name, 'nova-agent');
-      }
-      throw new Error('the agent has not been built');
+      return (await createImageSource(layout).agent({})).path;
     },
   };
 }
