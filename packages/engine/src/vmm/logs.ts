@@ -1,4 +1,4 @@
-import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
+import { open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** What the guest writes to its console. */
@@ -8,10 +8,6 @@ export const vmmLog = 'vmm.log';
 
 /** A guest may write to its console without end; beyond this the log begins anew. */
 const maxLogBytes = 4 << 20;
-
-/** A log to be written to: for appending, so that it can be cut short meanwhile. */
-export const openLog = (directory: string, name: string): Promise<FileHandle> =>
-  open(join(directory, name), 'a', 0o600);
 
 /** The last bytes of a file as text; empty when there is none. */
 export async function fileTail(path: string, bytes: number): Promise<string> {
