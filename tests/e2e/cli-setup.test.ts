@@ -111,11 +111,18 @@ test('a digest that nobody can tell is asked of the caller: the mirror is not be
   server.asked.length = 0;
   // Nothing listens there: the release page cannot be reached.
   const offline = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '127.0.0.1' };
-  const result = await setup(['firecracker', '--json'], offline);
+  const result = await setup(['firecracker', '--version', '1.98.0', '--json'], offline);
   assert.equal(result.code, 1);
   assert.equal(errorOf(result).code, 'download_failed');
   assert.match(errorOf(result).hint, /--sha256/);
   assert.deepEqual(server.asked, []);
+  await assertNothing('firecracker');
+});
+
+test('without a digest given, the pinned one decides, whatever a mirror offers', options, async () => {
+  const result = await setup(['firecracker', '--json']);
+  assert.equal(result.code, 1);
+  assert.equal(errorOf(result).code, 'checksum_mismatch');
   await assertNothing('firecracker');
 });
 
