@@ -11,8 +11,8 @@ const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 
 const assetSchema = z.strictObject({
   name: z.string(),
-  /** Digest of the asset of the pinned version; null: it is not known here, and must come from elsewhere (checksum.ts). */
-  sha256: sha256Schema.nullable(),
+  /** Digest of the asset of the pinned version; that of another must come from elsewhere (checksum.ts). */
+  sha256: sha256Schema,
   /** Programs in the asset, which then is a gzipped tar archive, by the name they are installed under. Absent: it is the program. */
   members: z.record(z.string(), z.string()).optional(),
 });
