@@ -26,6 +26,7 @@ export const kvmSuite: readonly string[] = [
   '--disable-warning=ExperimentalWarning',
   '--test',
   '--test-concurrency=1',
+  '--test-reporter=./tests/support/reporter.ts',
   // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
   'tests/conformance/drivers.test.ts',
   ...['hotplug', 'move', 'network', 'restore', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { run } from 'node:test';
 import { styleText } from 'node:util';
 import { createEngine, guestArchitectures, hostArchitecture, layoutAt, type Engine } from '@novasandbox/engine';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { findLeaks } from './support/leaks.ts';
+import { failedText, outcomeOf, passedText, skippedText } from './support/outcome.ts';
 
 /**
  * The whole test run: checks of the source, the agent's tests, unit, conformance and end-to-end tests, and in the end a look for anything left
@@ -21,11 +22,11 @@ let skipped = 0;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const pass = (name: string, detail = ''): void => {
   passed++;
-  say(`${styleText('green', '✔')} ${name} ${styleText('gray', detail)}`);
+  say(passedText(name, detail));
 };
 const fail = (name: string, detail: string): void => {
   failed++;
-  say(`${styleText('red', '✖')} ${name}\n${detail.replaceAll(/^/gm, '    ')}`);
+  say(failedText(name, detail));
 };
 
 async function command(
@@ -58,7 +59,7 @@ async function check(name: string, argv: readonly string[], cwd?: string): Promi
 async function checkWith(name: string, tool: readonly string[], args: readonly string[], cwd: string): Promise<void> {
   if ((await command(name, [...tool, '--version'], cwd)).code === 0) return check(name, [...tool, ...args], cwd);
   skipped++;
-  say(`${styleText('yellow', '-')} ${name} (skipped: ${tool.join(' ')} is not installed)`);
+  say(skippedText(name, `${tool.join(' ')} is not installed`));
 }
 
 async function agentTests(): Promise<void> {
@@ -89,26 +90,13 @@ async function nodeTests(title: string, patterns: readonly string[], concurrency
   if (files.length === 0) return;
   say(styleText('bold', `\n${title}`));
   const events = run({ files, concurrency, execArgv: ['--disable-warning=ExperimentalWarning'], timeout: 600_000 });
-  for await (const { type, data } of events) {
-    if (type !== 'test:pass' && type !== 'test:fail') continue;
-    // Suites and files are counted by what is in them.
-    if (data.details.type === 'suite' || (data.nesting === 0 && data.file !== undefined && data.name === data.file)) {
-      if (type === 'test:pass') continue;
-      if (data.details.type === 'suite' && data.details.error.message.includes('subtest')) continue;
-    }
-    const where = data.file === undefined ? '' : `${relative(root, data.file)}: `;
-    if (data.skip !== undefined && data.skip !== false) {
-      skipped++;
-      say(`${styleText('yellow', '-')} ${where}${data.name} (skipped: ${String(data.skip)})`);
-    } else if (type === 'test:pass') {
-      pass(`${where}${data.name}`, `${Math.round(data.details.duration_ms)} ms`);
-    } else {
-      const { cause } = data.details.error;
-      fail(
-        `${where}${data.name}`,
-        cause instanceof Error ? (cause.stack ?? cause.message) : String(cause ?? data.details.error.message),
-      );
-    }
+  for await (const event of events) {
+    const outcome = outcomeOf(event);
+    if (outcome === null) continue;
+    if (outcome.result === 'passed') passed++;
+    else if (outcome.result === 'failed') failed++;
+    else skipped++;
+    say(outcome.text);
   }
 }
 
