@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { NovaError } from '@novasandbox/protocol';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
 import {
   consoleLog,
   fileTail,
@@ -30,14 +31,23 @@ const binary = 'qemu-system-x86_64';
 const agentSocket = 'agent';
 /** Emulated, on a machine that does other things as well: only a hang takes so long. */
 const bootTimeoutMs = 180_000;
+/** A process that closes its sockets because it ends has ended by then. */
+const endsWithinMs = 5000;
 /** Translated code, MiB: the lab's, and that of the guests in it. */
 const tcgCacheMb = 512;
 
+export interface LabMachine {
+  /** Session with the agent in it. */
+  readonly agent: GuestAgent;
+  /** What to throw when a call of the agent's has thrown `error`: that the machine has ended, and its last words, where this is why. */
+  readonly explain: (error: unknown) => Promise<unknown>;
+}
+
 /**
- * Boots the lab and resolves to a session with the agent in it. QEMU ends with `undo`, and with this process however that ends.
+ * Boots the lab and resolves once its agent answers. QEMU ends with `undo`, and with this process however that ends.
  * @throws NovaError `boot_failed` with the console's last words
  */
-export async function bootMachine(undo: AsyncDisposableStack, options: MachineOptions): Promise<GuestAgent> {
+export async function bootMachine(undo: AsyncDisposableStack, options: MachineOptions): Promise<LabMachine> {
   const { directory, signal } = options;
   if (findProgram(binary) === null) throw new NovaError('set_up_failed', `${binary} is not installed.`);
   // QEMU connects to us: nobody has to look whether its socket is there yet.
@@ -56,15 +66,15 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
     env: { PATH: process.env['PATH'] ?? '', TMPDIR: directory },
     stdio: ['ignore', log.fd, log.fd],
   });
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  child.once('error', (error) => ended.reject(error));
-  child.once('close', (code, name) => ended.reject(new Error(`QEMU ended with ${name ?? code}`)));
+  const gone = Promise.withResolvers<string>();
+  child.once('error', (error) => gone.resolve(error.message));
+  child.once('close', (code, name) => gone.resolve(`QEMU ended with ${name ?? code}`));
   undo.defer(async () => {
     child.kill('SIGKILL');
-    if (child.pid !== undefined) await gone;
+    await gone.promise;
   });
+  const ended = gone.promise.then((how) => Promise.reject(new Error(how)));
+  ended.catch(() => undefined);
 
   const aborted = new Promise<never>((_, reject) => {
     const abort = (): void => reject(new NovaError('cancelled', 'Cancelled while the lab was booting.'));
@@ -74,19 +84,33 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
   });
   aborted.catch(() => undefined);
   try {
-    const stream = await Promise.race([connected.promise, ended.promise, aborted]);
+    const stream = await Promise.race([connected.promise, ended, aborted]);
     undo.defer(() => void stream.destroy());
     const session = openSession(stream, { flush: false, timeoutMs: bootTimeoutMs, signal });
     session.catch(() => undefined);
-    return await Promise.race([session, ended.promise, aborted]);
+    return {
+      agent: await Promise.race([session, ended, aborted]),
+      explain: async (error) => {
+        if (!isNovaError(error, 'guest_unreachable')) return error;
+        const how = await Promise.race([gone.promise, delay(endsWithinMs, 'QEMU is still there', { ref: false })]);
+        return new NovaError('guest_unreachable', `The lab is lost: ${how}\n${await lastWords(directory)}`.trim(), {
+          hint: 'Run it again; with --vcpus 1, or with more --memory, if it is lost again.',
+          cause: error,
+        });
+      },
+    };
   } catch (error) {
     if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled while the lab was booting.');
-    const said = [await fileTail(join(directory, consoleLog), 1500), await fileTail(join(directory, vmmLog), 500)];
     const reason = error instanceof Error ? error.message : String(error);
-    throw new NovaError('boot_failed', `The lab did not boot: ${reason}\n${said.join('\n').trim()}`.trim(), {
+    throw new NovaError('boot_failed', `The lab did not boot: ${reason}\n${await lastWords(directory)}`.trim(), {
       cause: error,
     });
   }
+}
+
+/** What the guest and QEMU have said last. */
+async function lastWords(directory: string): Promise<string> {
+  return `${await fileTail(join(directory, consoleLog), 1500)}\n${await fileTail(join(directory, vmmLog), 500)}`.trim();
 }
 
 function qemuArguments({ directory, kernel, initramfs, disks, memoryMb, vcpus }: MachineOptions): string[] {

@@ -53,7 +53,7 @@ export interface Lab {
 /**
  * Boots the lab under QEMU's emulation of a processor with AMD's SVM, gives it to `use`, and ends it. Nothing of it is left then, and
  * nothing in it changes anything here.
- * @throws NovaError `set_up_failed` and others of what it is made of, `boot_failed`, `cancelled`
+ * @throws NovaError `set_up_failed` and others of what it is made of, `boot_failed`, `guest_unreachable` when its machine ends early, `cancelled`
  */
 export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
   const { signal, progress } = options;
@@ -69,17 +69,21 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
       labDisks({ layout, directory, signal }, parts, vmms),
     );
     await using undo = new AsyncDisposableStack();
-    const agent = await step(progress, 'lab-boot', 'Booting the lab', () =>
+    const { agent, explain } = await step(progress, 'lab-boot', 'Booting the lab', () =>
       bootMachine(undo, {
         ...{ directory, disks, memoryMb, vcpus, signal },
         ...{ kernel: parts.kernel.path, initramfs: parts.initramfs.path },
       }),
     );
-    await agent.configure({ ...uniqueIdentity('lab'), env: environment(vmms) });
-    await openKvm(agent);
-    return await use({
-      exec: (request, call) => agent.exec({ cwd: checkoutIn, ...request }, call),
-    });
+    try {
+      await agent.configure({ ...uniqueIdentity('lab'), env: environment(vmms) });
+      await openKvm(agent);
+      return await use({
+        exec: (request, call) => agent.exec({ cwd: checkoutIn, ...request }, call),
+      });
+    } catch (error) {
+      throw await explain(error);
+    }
   });
 }
 
