@@ -1,4 +1,4 @@
-import { copyFile, cp, lstat, mkdir, readFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, lstat, mkdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import {
   copySparse,
@@ -8,9 +8,9 @@ import {
   repositoryRoot,
   sha256,
 } from '@novasandbox/engine';
+import type { Brought } from './brought.ts';
 import { diskOf, keptDisk, type KeptDiskOptions } from './kept-disk.ts';
 import type { Parts } from './parts.ts';
-import type { Vmm } from './vmms.ts';
 
 /** A disk of the lab. */
 export interface Disk {
@@ -25,8 +25,8 @@ export interface Disk {
 export const checkoutIn = '/nova';
 /** The folder with this Node. */
 export const nodeIn = '/opt/node';
-/** The folder with the VMMs that were brought: in the checkout, which has to have a place for them, but unknown to git. */
-export const vmmsIn = `${checkoutIn}/.nova`;
+/** The folder with what was brought: in the checkout, which has to have a place for them, but unknown to git. */
+export const broughtIn = `${checkoutIn}/.nova`;
 /** The state folder: where root has it by default. */
 const homeIn = '/var/lib/novasandbox';
 
@@ -34,24 +34,24 @@ const homeIn = '/var/lib/novasandbox';
 const writableMb = 32 * 1024;
 
 /** Made by tools, and large. */
-const leftOut = new Set(['node_modules', '.git', 'target', '__pycache__', basename(vmmsIn)]);
+const leftOut = new Set(['node_modules', '.git', 'target', '__pycache__', basename(broughtIn)]);
 
 /** All disks, in their order: the root image and what is written above it come first. */
-export async function labDisks(options: KeptDiskOptions, parts: Parts, vmms: readonly Vmm[]): Promise<Disk[]> {
+export async function labDisks(options: KeptDiskOptions, parts: Parts, brought: readonly Brought[]): Promise<Disk[]> {
   const writable = join(options.directory, 'writable.ext4');
   await makeWritableDisk(writable, writableMb, { signal: options.signal });
   return [
     { path: parts.root.path, mountPoint: null, access: 'read' },
     { path: writable, mountPoint: null, access: 'write' },
-    { path: await checkoutDisk(options, vmms), mountPoint: checkoutIn, access: 'read' },
+    { path: await checkoutDisk(options, brought), mountPoint: checkoutIn, access: 'read' },
     { path: await modulesDisk(options), mountPoint: `${checkoutIn}/node_modules`, access: 'read' },
     { path: await nodeDisk(options), mountPoint: nodeIn, access: 'read' },
     { path: await stateDisk(options, parts), mountPoint: homeIn, access: 'scratch' },
   ];
 }
 
-/** The checkout as it is now, with the VMMs, and a place for its modules. */
-async function checkoutDisk({ directory, signal }: KeptDiskOptions, vmms: readonly Vmm[]): Promise<string> {
+/** The checkout as it is now, with what was brought, and a place for its modules. */
+async function checkoutDisk({ directory, signal }: KeptDiskOptions, brought: readonly Brought[]): Promise<string> {
   const tree = join(directory, 'checkout');
   await cp(repositoryRoot, tree, {
     recursive: true,
@@ -59,9 +59,12 @@ async function checkoutDisk({ directory, signal }: KeptDiskOptions, vmms: readon
     filter: async (source) => !leftOut.has(basename(source)) && (await canBeCopied(source)),
   });
   await mkdir(join(tree, 'node_modules'));
-  const own = join(tree, relative(checkoutIn, vmmsIn));
+  const own = join(tree, relative(checkoutIn, broughtIn));
   await mkdir(own);
-  for (const { name, path } of vmms) await copyFile(path, join(own, name));
+  for (const { name, path } of brought) {
+    await copySparse(path, join(own, name), { signal });
+    await chmod(join(own, name), (await stat(path)).mode);
+  }
   const path = join(directory, 'checkout.ext4');
   await diskOf(tree, path, signal);
   return path;

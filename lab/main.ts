@@ -11,11 +11,11 @@ import {
 } from '@novasandbox/engine';
 import { limits, NovaError, parse } from '@novasandbox/protocol';
 import { z } from 'zod';
-import { checkoutIn, labDisks, nodeIn, vmmsIn } from './disks.ts';
+import { findBrought, type Brought } from './brought.ts';
+import { broughtIn, checkoutIn, labDisks, nodeIn } from './disks.ts';
 import { bootMachine } from './machine.ts';
 import { labParts } from './parts.ts';
 import { inRunFolder } from './run-folder.ts';
-import { findVmms, type Vmm } from './vmms.ts';
 
 /** How Node is started in the lab: V8's background compilation has been seen to crash on the emulated processor. */
 export const nodeInLab: readonly string[] = ['node', '--single-threaded'];
@@ -29,7 +29,7 @@ export const kvmSuite: readonly string[] = [
   '--test-reporter=./tests/support/reporter.ts',
   // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
   'tests/conformance/drivers.test.ts',
-  ...['hotplug', 'move', 'network', 'restore', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),
+  ...['firmware', 'hotplug', 'move', 'network', 'restore', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),
 ];
 
 const sizeSchema = z.object({
@@ -61,12 +61,12 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
   if (process.arch !== 'x64' || process.platform !== 'linux')
     throw new NovaError('set_up_failed', 'The lab emulates an x86 machine for programs of an x86 Linux host.');
   const layout = layoutAt();
-  const vmms = findVmms(layout);
+  const brought = findBrought(layout);
   await prepareLayout(layout);
   const parts = await labParts(layout, { signal, progress });
   return inRunFolder(layout, signal, async (directory) => {
     const disks = await step(progress, 'lab-disks', 'Disks of the lab', () =>
-      labDisks({ layout, directory, signal }, parts, vmms),
+      labDisks({ layout, directory, signal }, parts, brought),
     );
     await using undo = new AsyncDisposableStack();
     const { agent, explain } = await step(progress, 'lab-boot', 'Booting the lab', () =>
@@ -76,7 +76,7 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
       }),
     );
     try {
-      await agent.configure({ ...uniqueIdentity('lab'), env: environment(vmms) });
+      await agent.configure({ ...uniqueIdentity('lab'), env: environment(brought) });
       await openKvm(agent);
       return await use({
         exec: (request, call) => agent.exec({ cwd: checkoutIn, ...request }, call),
@@ -87,16 +87,13 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
   });
 }
 
-function environment(vmms: readonly Vmm[]): Record<string, string> {
+function environment(brought: readonly Brought[]): Record<string, string> {
   return {
     PATH: `${nodeIn}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     NOVA_NO_SETUP: '1',
-    /**
-     * On QEMU's emulation Linux guests of KVM find their XSAVE inconsistent, say so at length, and go on without it; some have been seen to stop there for good.
-     * What is wrong below is not known. These are told beforehand.
-     */
+    // XSAVE, which Firecracker asks of KVM, is emulated badly for guests: some have been seen to stop there for good.
     NOVA_GUEST_KERNEL_ARGS: 'noxsave',
-    ...Object.fromEntries(vmms.map(({ name, variable }) => [variable, `${vmmsIn}/${name}`])),
+    ...Object.fromEntries(brought.map(({ name, variable }) => [variable, `${broughtIn}/${name}`])),
   };
 }
 
