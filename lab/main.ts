@@ -29,7 +29,9 @@ export const kvmSuite: readonly string[] = [
   '--test-reporter=./tests/support/reporter.ts',
   // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
   'tests/conformance/drivers.test.ts',
-  ...['firmware', 'hotplug', 'move', 'network', 'restore', 'user'].map((what) => `tests/e2e/kvm-${what}.test.ts`),
+  ...['firmware', 'hotplug', 'hyperv', 'move', 'network', 'restore', 'user'].map(
+    (what) => `tests/e2e/kvm-${what}.test.ts`,
+  ),
 ];
 
 const sizeSchema = z.object({

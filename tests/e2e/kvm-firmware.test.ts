@@ -41,29 +41,3 @@ test(
     }
   },
 );
-
-/**
- * An ELF program that writes what the processor's leaf 0x40000001 says of the hypervisor's interface, four letters: `Hv#1` for Hyper-V's
- * (Hypervisor Top Level Functional Specification, "Feature and Interface Discovery").
- */
-const interfaceProgram = Buffer.from(
-  [
-    // ELF header: 64 bits, little-endian, executable, x86-64, entry 0x400078; one program header at 64: all of it, readable and executable, at 0x400000.
-    '7f454c4602010100000000000000000002003e0001000000780040000000000040000000000000000000000000000000000000004000380001000000000000000100000005000000',
-    '0000000000000000000040000000000000004000000000009f000000000000009f000000000000000010000000000000',
-    // mov eax, 0x40000001; xor ecx, ecx; cpuid; push rax; write(1, rsp, 4); exit(0)
-    'b80100004031c90fa2504889e6bf01000000ba04000000b8010000000f05b83c00000031ff0f05',
-  ].join(''),
-  'hex',
-);
-
-for (const hyperv of [true, false]) {
-  test(`a guest ${hyperv ? 'is offered' : 'does not see'} Hyper-V's interfaces`, { skip }, async () => {
-    await using under = await engineUnderTest();
-    await using box = await sandbox(under.engine, { ...config, hyperv });
-    const script = `echo ${interfaceProgram.toString('base64')} | base64 -d >/tmp/i && chmod +x /tmp/i && /tmp/i`;
-    const { exit, stdout, stderr } = await sh(under.engine, box.id, script);
-    assert.equal(exit.exitCode, 0, stderr);
-    assert.equal(stdout === 'Hv#1', hyperv, stdout);
-  });
-}

@@ -16,6 +16,7 @@ import { guestImages, guestSpec, type GuestImages } from './guest-spec.ts';
 import type { Connection } from './connect.ts';
 import { identityOf } from './identity.ts';
 import type { SandboxPlan } from './plan.ts';
+import { startMachine } from './start-machine.ts';
 
 export interface Booted {
   readonly machine: Machine;
@@ -90,8 +91,11 @@ async function clone(
     );
   }
   const spec = specOf(context, record, plan, images, await connecting);
-  const machine = await plan.driver.restore?.(spec, snapshot, options);
-  if (machine === undefined) throw new Error(`${plan.driver.name} says it restores and does not`);
+  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, async (signal) => {
+    const restored = await plan.driver.restore?.(spec, snapshot, { ...options, signal });
+    if (restored === undefined) throw new Error(`${plan.driver.name} says it restores and does not`);
+    return restored;
+  });
   return answered(context, record, plan, machine, 'snapshot', options);
 }
 
@@ -103,7 +107,10 @@ async function coldBoot(
   connection: Connection,
   options: BuildContext,
 ): Promise<Booted> {
-  const machine = await plan.driver.launch(specOf(context, record, plan, images, connection), options);
+  const spec = specOf(context, record, plan, images, connection);
+  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, (signal) =>
+    plan.driver.launch(spec, { ...options, signal }),
+  );
   return answered(context, record, plan, machine, 'cold', options, connection.guest);
 }
 
@@ -122,7 +129,9 @@ async function bootProcess(
     network: { mode: 'none' },
     channels: 1024,
   };
-  const machine = await plan.driver.launch(spec, options);
+  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, (signal) =>
+    plan.driver.launch(spec, { ...options, signal }),
+  );
   return answered(context, record, plan, machine, 'process', options);
 }
 

@@ -13,6 +13,7 @@ import { connect } from '../sandbox/connect.ts';
 import { guestSpec, type GuestImages } from '../sandbox/guest-spec.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
 import type { SandboxPlan } from '../sandbox/plan.ts';
+import { startMachine } from '../sandbox/start-machine.ts';
 import type { BuildContext } from '../services.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
 import { terminate } from '../vmm/terminate.ts';
@@ -104,7 +105,9 @@ async function make(
     vcpus: plan.vcpus,
     writableDisk: disk,
   });
-  const machine = await plan.driver.launch(spec, { signal, snapshotTo: work });
+  const machine = await startMachine(config.bootTimeoutMs, signal, (within) =>
+    plan.driver.launch(spec, { signal: within, snapshotTo: work }),
+  );
   undo.use(machine);
   const { agent, channel } = await firstAnswer(context, machine, {
     signal,

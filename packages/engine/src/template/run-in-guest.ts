@@ -5,10 +5,11 @@ import { sha256 } from '../images/stamp.ts';
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { GuestWork, ImageOptions } from '../ports/image-source.ts';
-import type { Machine } from '../ports/vmm-driver.ts';
+import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
 import { firstAnswer } from '../sandbox/first-answer.ts';
 import { uniqueIdentity } from '../sandbox/identity.ts';
 import { chooseDriver } from '../sandbox/choose-driver.ts';
+import { startMachine } from '../sandbox/start-machine.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
 import { terminate, waitForEnd } from '../vmm/terminate.ts';
 
@@ -41,35 +42,33 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   await mkdir(directory);
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   undo.defer(() => chown(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));
-  const machine = await driver.launch(
-    {
-      id,
-      sequence: 0,
-      directory,
-      socketDirectory,
-      architecture,
-      memoryMb,
-      vcpus,
-      kernel: kernel.path,
-      initramfs: initramfs.path,
-      kernelArguments: [
-        'nova.root=vda',
-        'nova.write=tmpfs',
-        'nova.drive=vdb:/mnt:ext4:rw',
-        // It ends by itself where this process is killed.
-        `nova.deadline=${workTimeoutMs}`,
-        // Scripts start program after program: at the same addresses again, QEMU has their code translated already.
-        'norandmaps',
-      ],
-      drives: [
-        { path: system, readOnly: true, foreign: false },
-        { path: target, readOnly: false, foreign: false },
-      ],
-      network: { mode: 'none' },
-      channels: 1,
-    },
-    { signal },
-  );
+  const spec: MachineSpec = {
+    id,
+    sequence: 0,
+    directory,
+    socketDirectory,
+    architecture,
+    memoryMb,
+    vcpus,
+    kernel: kernel.path,
+    initramfs: initramfs.path,
+    kernelArguments: [
+      'nova.root=vda',
+      'nova.write=tmpfs',
+      'nova.drive=vdb:/mnt:ext4:rw',
+      // It ends by itself where this process is killed.
+      `nova.deadline=${workTimeoutMs}`,
+      // Scripts start program after program: at the same addresses again, QEMU has their code translated already.
+      'norandmaps',
+    ],
+    drives: [
+      { path: system, readOnly: true, foreign: false },
+      { path: target, readOnly: false, foreign: false },
+    ],
+    network: { mode: 'none' },
+    channels: 1,
+  };
+  const machine = await startMachine(bootTimeoutMs, signal, (within) => driver.launch(spec, { signal: within }));
   undo.use(machine);
   const { agent, channel } = await firstAnswer(context, machine, { signal, timeoutMs: bootTimeoutMs, flush: false });
   undo.defer(() => context.store.releaseLease(id, channel));

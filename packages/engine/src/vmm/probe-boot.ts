@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
@@ -36,14 +37,14 @@ const readyLine = 'nova-agent: ready';
 /** Boots a guest with nothing but the agent. Null when it came up, else why not. */
 export async function probeBoot(
   options: ProbeBootOptions,
-  boot: (spec: MachineSpec) => Promise<Machine>,
+  boot: (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>,
 ): Promise<string | null> {
   const { kernel, initramfs } = await options.probeGuest(options);
   await mkdir(options.probeDirectory, { recursive: true });
   const directory = await mkdtemp(join(options.probeDirectory, 'boot'));
   const socketDirectory = await mkdtemp('/tmp/nova-probe-');
   try {
-    await using machine = await boot({
+    const spec: MachineSpec = {
       id: `probe${process.pid}`,
       sequence: 0,
       directory,
@@ -57,7 +58,10 @@ export async function probeBoot(
       drives: [],
       network: { mode: 'none' },
       channels: 1,
-    });
+    };
+    const late = (): NovaError =>
+      new NovaError('vmm_failed', `it had not started the guest within ${probeTimeoutMs / 1000} s`);
+    await using machine = await within(probeTimeoutMs, options.signal, late, (signal) => boot(spec, signal));
     return await ready(machine, options.signal);
   } catch (error) {
     if (isNovaError(error, 'vmm_failed')) return error.message.split('\n')[0] ?? 'the VMM refused';

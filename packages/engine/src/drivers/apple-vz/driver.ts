@@ -39,7 +39,7 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
         whyNotHere: whyNoFramework,
         ...options,
         ...asked,
-        boot: (spec, binary) => start(launcher, spec, binary, asked.signal),
+        boot: (spec, binary, signal) => start(launcher, spec, binary, signal),
       });
       // What failed is asked again.
       running.then(

@@ -16,7 +16,7 @@ export interface AppleVzProbe {
 
 interface ProbeAppleVzOptions extends ProbeBootOptions {
   readonly whyNotHere: () => string | null;
-  boot(spec: MachineSpec, binary: string): Promise<Machine>;
+  boot(spec: MachineSpec, binary: string, signal: AbortSignal): Promise<Machine>;
 }
 
 /** Why this host has no such framework; null where it has. */
@@ -46,7 +46,7 @@ export async function probeAppleVz(options: ProbeAppleVzOptions): Promise<AppleV
   const refused = whyNotVersion('vfkit', version);
   if (refused !== null) return without(`vfkit: ${refused}`, binary, version);
   const decide = async (): Promise<AppleVzProbe> => {
-    const failure = await probeBoot(options, (spec) => options.boot(spec, binary));
+    const failure = await probeBoot(options, (spec, signal) => options.boot(spec, binary, signal));
     return failure === null
       ? { usable: binary, binary, version, reason: `vfkit ${version}: a probe VM booted on it` }
       : without(`vfkit ${version}: a probe VM did not boot on it (${failure})`, binary, version);

@@ -58,7 +58,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
         whyNoKvm,
         ...options,
         ...asked,
-        boot: (spec, host) => start(launcher, spec, host, null, asked.signal),
+        boot: (spec, host, signal) => start(launcher, spec, host, null, signal),
       });
       // What failed is asked again.
       running.then(

@@ -24,7 +24,7 @@ export interface CloudHypervisorProbe {
 
 interface ProbeCloudHypervisorOptions extends ProbeBootOptions {
   readonly whyNoKvm: () => string | null;
-  boot(spec: MachineSpec, host: CloudHypervisorHost): Promise<Machine>;
+  boot(spec: MachineSpec, host: CloudHypervisorHost, signal: AbortSignal): Promise<Machine>;
 }
 
 /** Whether it really runs a guest here, and whether behind Landlock. */
@@ -54,7 +54,7 @@ async function decide(
   options: ProbeCloudHypervisorOptions,
 ): Promise<CloudHypervisorProbe> {
   const boot = (landlock: boolean): Promise<string | null> =>
-    probeBoot(options, (spec) => options.boot(spec, { binary, version, landlock }));
+    probeBoot(options, (spec, signal) => options.boot(spec, { binary, version, landlock }, signal));
   const works = (landlock: boolean, how: string): CloudHypervisorProbe => ({
     host: { binary, version, landlock },
     binary,

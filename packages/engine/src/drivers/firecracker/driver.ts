@@ -80,7 +80,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
         jailed: true,
         ...options,
         ...asked,
-        boot: (spec, host) => launch(launcher, host, spec, asked.signal),
+        boot: (spec, host, signal) => launch(launcher, host, spec, signal),
       });
       // What failed is asked again.
       running.then(

@@ -26,7 +26,7 @@ export interface FirecrackerProbe {
 interface FirecrackerProbeOptions extends ProbeBootOptions {
   readonly whyNoKvm: () => string | null;
   readonly jailed: boolean;
-  boot(spec: MachineSpec, host: FirecrackerHost): Promise<Machine>;
+  boot(spec: MachineSpec, host: FirecrackerHost, signal: AbortSignal): Promise<Machine>;
 }
 
 /** Whether Firecracker runs a guest here. */
@@ -50,7 +50,7 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
 
   const host = { binary, jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
   const decide = async (): Promise<{ failure: string | null }> => ({
-    failure: await probeBoot(options, (spec) => options.boot(spec, host)),
+    failure: await probeBoot(options, (spec, signal) => options.boot(spec, host, signal)),
   });
   const kept = {
     directory: options.probeDirectory,

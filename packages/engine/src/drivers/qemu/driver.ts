@@ -63,7 +63,7 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
         ...options,
         ...asked,
         architecture,
-        boot: (spec, accelerator) => start(options, spec, accelerator, { kind: 'plain' }, {}),
+        boot: (spec, accelerator, signal) => start(options, spec, accelerator, { kind: 'plain' }, { signal }),
       });
       // A failed probe is asked again.
       running.catch(() => known.delete(architecture));

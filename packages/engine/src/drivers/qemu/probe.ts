@@ -18,7 +18,7 @@ export interface QemuProbe {
 
 interface QemuProbeOptions extends ProbeBootOptions {
   readonly architecture: ArchitectureName;
-  boot(spec: MachineSpec, accelerator: Accelerator): Promise<Machine>;
+  boot(spec: MachineSpec, accelerator: Accelerator, signal: AbortSignal): Promise<Machine>;
 }
 
 /** Which accelerator really runs a guest here. */
@@ -66,7 +66,7 @@ async function decide(binary: string, options: QemuProbeOptions): Promise<QemuPr
   if (missing !== null) return without(missing);
   // Debian's small build for microvms starts faster, but has no seccomp sandbox.
   const hardware: Accelerator = { name: 'kvm', binary, readOnlyMemory };
-  const failure = await probeBoot(options, (spec) => options.boot(spec, hardware));
+  const failure = await probeBoot(options, (spec, signal) => options.boot(spec, hardware, signal));
   return failure === null
     ? { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` }
     : without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`);
