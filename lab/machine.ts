@@ -94,7 +94,7 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
         if (!isNovaError(error, 'guest_unreachable')) return error;
         const how = await Promise.race([gone.promise, delay(endsWithinMs, 'QEMU is still there', { ref: false })]);
         return new NovaError('guest_unreachable', `The lab is lost: ${how}\n${await lastWords(directory)}`.trim(), {
-          hint: "Run it again: QEMU's emulation of AMD's SVM has been seen to end so.",
+          hint: "Run it again, with a newer QEMU in the PATH: its emulation of AMD's SVM has been seen to end so.",
           cause: error,
         });
       },

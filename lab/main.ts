@@ -17,23 +17,6 @@ import { bootMachine } from './machine.ts';
 import { labParts } from './parts.ts';
 import { inRunFolder } from './run-folder.ts';
 
-/** How Node is started in the lab: V8's background compilation has been seen to crash on the emulated processor. */
-export const nodeInLab: readonly string[] = ['node', '--single-threaded'];
-
-/** Runs what shows the drivers on KVM: their conformance suite, and the engine with each. With Node alone, for in the lab nothing can be set up. */
-export const kvmSuite: readonly string[] = [
-  ...nodeInLab,
-  '--disable-warning=ExperimentalWarning',
-  '--test',
-  '--test-concurrency=1',
-  '--test-reporter=./tests/support/reporter.ts',
-  // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
-  'tests/conformance/drivers.test.ts',
-  ...['firmware', 'hotplug', 'hyperv', 'move', 'network', 'restore', 'user'].map(
-    (what) => `tests/e2e/kvm-${what}.test.ts`,
-  ),
-];
-
 const sizeSchema = z.object({
   /** Its own system takes some 200 MiB. */
   memoryMb: z.int().min(512).max(limits.maxMemoryMb),

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { processesNaming } from '@novasandbox/engine';
-import { nodeInLab } from '../../lab/main.ts';
+import { nodeInLab } from '../../lab/suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { cliUnderTest, finished, until, type Cli } from '../support/nova-cli.ts';
 

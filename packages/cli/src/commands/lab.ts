@@ -35,8 +35,10 @@ export function define(command: Command): void {
       'after',
       `
 The lab sees the checkout as it is (read-only, at /nova), this Node and its modules, Debian's QEMU, and the hypervisors that NOVA_FIRECRACKER,
-NOVA_JAILER and NOVA_CLOUD_HYPERVISOR name, \`nova setup\` has installed, or the PATH holds. It has no network. What is written in it is gone
-when the command ends. The exit code is the command's; 125: the lab failed. The first run builds its root image.
+NOVA_JAILER and NOVA_CLOUD_HYPERVISOR name, \`nova setup\` has installed, or the PATH holds; what NOVA_CLOUDHV_FIRMWARE and NOVA_UEFI_DISK name
+is brought along for the tests of firmware. It has no network. What is written in it is gone when the command ends. The exit code is the command's;
+125: the lab failed. The first run builds its root image. Without a command each part of the suite has a lab of its own, and is run again,
+up to three times, where QEMU's emulation fails. QEMU 11 lasts longer than 7.2; the one in the PATH is taken.
 
 Examples:
   nova lab
@@ -51,24 +53,34 @@ async function run(
   words: readonly string[],
   { memory, vcpus, interactive = false, tty = false }: Options,
 ): Promise<void> {
-  const { kvmSuite, inLab } = await import('../../../../lab/main.ts');
+  const { inLab } = await import('../../../../lab/main.ts');
+  const { kvmSuite, runParts } = await import('../../../../lab/suite.ts');
   using interrupts = new Interrupts();
   using progress = showProgress();
   const { signal } = interrupts;
   try {
-    process.exitCode = await inLab({ memoryMb: memory, vcpus, signal, progress: progress.sink }, async (lab) => {
-      await using attached = await lab.exec(
-        {
-          argv: words.length > 0 ? words : kvmSuite,
-          env: process.stdout.isTTY || tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', FORCE_COLOR: '1' } : {},
-          stdin: interactive,
-          pty: tty ? terminalSize() : undefined,
-        },
-        { signal },
-      );
-      const exit = await streamProcess(attached, { interactive, tty, interrupts });
-      return exit.exitCode;
-    });
+    const inOne = (argv: readonly string[]): Promise<number> =>
+      inLab({ memoryMb: memory, vcpus, signal, progress: progress.sink }, async (lab) => {
+        await using attached = await lab.exec(
+          {
+            argv,
+            env: process.stdout.isTTY || tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', FORCE_COLOR: '1' } : {},
+            stdin: interactive,
+            pty: tty ? terminalSize() : undefined,
+          },
+          { signal },
+        );
+        const exit = await streamProcess(attached, { interactive, tty, interrupts });
+        return exit.exitCode;
+      });
+    // A command of somebody's own is not run twice.
+    process.exitCode =
+      words.length > 0
+        ? await inOne(words)
+        : await runParts(kvmSuite, inOne, {
+            onLost: (reason) => process.stderr.write(`nova: ${reason}\nnova: it is run again\n`),
+            isOver: () => interrupts.asked,
+          });
   } catch (error) {
     if (!signal.aborted) throw error;
     process.exitCode = interrupts.exitCode;

@@ -37,6 +37,11 @@ export class Interrupts implements Disposable {
     return this.#exitCode;
   }
 
+  /** Somebody has asked for an end, be it the command's alone. */
+  get asked(): boolean {
+    return this.#interrupts > 0 || this.signal.aborted;
+  }
+
   [Symbol.dispose](): void {
     for (const [name, listener] of this.#listeners) process.off(name, listener);
     process.stdout.off('error', this.#outputFailed);
