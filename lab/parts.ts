@@ -16,6 +16,7 @@ export interface Parts {
   readonly root: RootImage;
   readonly guests: {
     readonly agent: { readonly digest: string; readonly path: string };
+    readonly kernel: GuestKernel;
     readonly initramfs: Initramfs;
     readonly root: RootImage;
   };
@@ -62,13 +63,15 @@ export async function labParts(layout: Layout, options: ImageOptions): Promise<P
   const base = await loadTemplate(layout, 'base');
   const lab = await loadTemplate({ ...layout, templateDirectories: [repositoryRoot] }, 'lab');
   const kernel = await images.kernel(lab, options);
+  const guestKernel = await images.kernel(base, options);
   return {
     kernel,
     initramfs: await images.initramfs(kernel, { ...options, moreModules: hostModules }),
     root: await images.rootImage(lab, options),
     guests: {
       agent: await images.agent(options),
-      initramfs: await images.initramfs(await images.kernel(base, options), options),
+      kernel: guestKernel,
+      initramfs: await images.initramfs(guestKernel, options),
       root: await images.rootImage(base, options),
     },
   };

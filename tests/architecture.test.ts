@@ -241,6 +241,7 @@ const rules: readonly Rule[] = [
       'tar-stream',
       'bench/main.ts',
       'lab/main.ts',
+      'lab/suite.ts',
     ],
     because: 'the CLI is a client',
   },

@@ -52,7 +52,7 @@ export async function makeCgroup(id: string, limits: CgroupLimits): Promise<stri
   const h = hierarchy();
   if (h === null) return null;
   try {
-    for (const directory of directories(id)) await mkdir(directory, { recursive: true });
+    await allOf(directories(id).map((directory) => mkdir(directory, { recursive: true })));
     await limitCgroup(id, limits);
     return id;
   } catch (error) {
@@ -85,9 +85,11 @@ async function limitVersion2(root: string, id: string, limits: CgroupLimits): Pr
     await writeFile(join(parent, 'cgroup.subtree_control'), '+memory +cpu +pids');
   }
   const group = join(root, folder, id);
-  await writeFile(join(group, 'memory.max'), String(limits.memoryBytes));
-  await writeFile(join(group, 'cpu.max'), `${Math.round(limits.cpus * periodUs)} ${periodUs}`);
-  await writeFile(join(group, 'pids.max'), String(limits.processes));
+  await allOf([
+    writeFile(join(group, 'memory.max'), String(limits.memoryBytes)),
+    writeFile(join(group, 'cpu.max'), `${Math.round(limits.cpus * periodUs)} ${periodUs}`),
+    writeFile(join(group, 'pids.max'), String(limits.processes)),
+  ]);
 }
 
 async function limitVersion1(
@@ -95,13 +97,22 @@ async function limitVersion1(
   id: string,
   limits: CgroupLimits,
 ): Promise<void> {
-  if (roots.memory !== null)
-    await writeFile(join(roots.memory, folder, id, 'memory.limit_in_bytes'), String(limits.memoryBytes));
-  if (roots.pids !== null) await writeFile(join(roots.pids, folder, id, 'pids.max'), String(limits.processes));
-  if (roots.cpu !== null) {
-    await writeFile(join(roots.cpu, folder, id, 'cpu.cfs_period_us'), String(periodUs));
-    await writeFile(join(roots.cpu, folder, id, 'cpu.cfs_quota_us'), String(Math.round(limits.cpus * periodUs)));
-  }
+  const set = (controller: Controller, file: string, value: number): readonly Promise<void>[] => {
+    const root = roots[controller];
+    return root === null ? [] : [writeFile(join(root, folder, id, file), String(value))];
+  };
+  await allOf([
+    ...set('memory', 'memory.limit_in_bytes', limits.memoryBytes),
+    ...set('pids', 'pids.max', limits.processes),
+    ...set('cpu', 'cpu.cfs_period_us', periodUs),
+  ]);
+  // What the quota may be depends on the period.
+  await allOf(set('cpu', 'cpu.cfs_quota_us', Math.round(limits.cpus * periodUs)));
+}
+
+/** Each is a system call of microseconds, and takes many times that to be waited for. One that fails does so once the others are done as well. */
+async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** Files a process joins the group by: it writes its pid into each. */
