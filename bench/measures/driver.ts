@@ -114,25 +114,15 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-/**
- * Milliseconds in which the stand-in started, read what it was asked, or had something to answer: what was asked at once is one piece of work. Between a
- * connection and its first request it runs the code for both for the first time, which takes it far longer than it takes us to send.
- */
+/** Milliseconds in which the stand-in started, or had something to answer: what was asked at once is one piece of work. */
 function busy(log: string): number {
   let total = 0;
   let since = 0;
   let open = 0;
-  let reached = false;
-  const begin = (at: number): void => void (open++ === 0 && (since = at));
-  const end = (at: number): void => void (--open === 0 && (total += at - since));
-  for (const [, at = '', what] of log.matchAll(/^([\d.]+) (started|listening|reached|asked|answered)$/gm)) {
-    if (what === 'listening' || what === 'answered') end(Number(at));
-    else begin(Number(at));
-    if (what === 'reached') reached = true;
-    if (what === 'asked' && reached) {
-      reached = false;
-      end(Number(at));
-    }
+  for (const [, at = '', what] of log.matchAll(/^([\d.]+) (started|listening|asked|answered)$/gm)) {
+    if (what === 'started' || what === 'asked') {
+      if (open++ === 0) since = Number(at);
+    } else if (--open === 0) total += Number(at) - since;
   }
   return total;
 }

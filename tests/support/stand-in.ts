@@ -1,4 +1,4 @@
-import { chmod, copyFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -22,6 +22,9 @@ export async function standInFor(
   await cp(join(import.meta.dirname, 'stand-in'), directory, { recursive: true });
   await writeFile(join(directory, 'version'), version);
   await copyFile(agentBinary, join(directory, 'nova-agent'));
+  // VMMs of any user have their guests here.
+  await mkdir(join(directory, 'guests'));
+  await chmod(join(directory, 'guests'), 0o777);
   const path = join(directory, vmm);
   // As modules; Node would look for a package.json all the way up.
   await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));

@@ -8,8 +8,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
+import { serveApi, type Answer } from './api-server.ts';
 import { bodies, vmConfig } from './cloud-hypervisor-schema.ts';
 import { Guest } from './guest.ts';
 import { whatIsWrong } from './schema.ts';
@@ -222,28 +222,30 @@ function confined(path: string): void {
     refuse('Cannot open file', 'Permission denied (os error 13)');
 }
 
-async function answer(request: IncomingMessage): Promise<{ status: number; body: unknown }> {
-  const name = /^\/api\/v1\/([a-z.-]+)$/.exec(request.url ?? '')?.[1] ?? '';
+async function serve(method: string, path: string, text: string): Promise<unknown> {
+  const name = /^\/api\/v1\/([a-z.-]+)$/.exec(path)?.[1] ?? '';
   const call = calls[name];
   if (call === undefined) throw new Refusal(404, 'Not Found');
-  const method = name === 'vmm.ping' || name === 'vm.info' ? 'GET' : 'PUT';
-  let text = '';
-  for await (const chunk of request) text += String(chunk);
+  const wanted = name === 'vmm.ping' || name === 'vm.info' ? 'GET' : 'PUT';
   const schema = bodies[name];
-  if (request.method !== method || (schema === undefined) !== (text === '')) throw new Refusal(400, 'Bad Request');
+  if (method !== wanted || (schema === undefined) !== (text === '')) throw new Refusal(400, 'Bad Request');
   let body: unknown;
   if (schema !== undefined) {
     body = JSON.parse(text);
     const wrong = whatIsWrong(schema, body);
     if (wrong !== null) throw new Refusal(400, 'Failed to deserialize JSON', wrong);
   }
-  const result = await call(body as never);
-  return result === undefined ? { status: 204, body: undefined } : { status: 200, body: result };
+  return call(body as never);
 }
 
-/** For measurements: when it listened, was reached, asked and done, ms since 1970. */
-function note(what: string): void {
-  process.stderr.write(`${performance.timeOrigin + performance.now()} ${what}\n`);
+async function answer(method: string, path: string, text: string): Promise<Answer> {
+  try {
+    const body = await serve(method, path, text);
+    return { status: body === undefined ? 204 : 200, body };
+  } catch (error) {
+    const { status, reasons } = error instanceof Refusal ? error : new Refusal(500, 'Error from API', String(error));
+    return { status, body: reasons };
+  }
 }
 
 function leave(code: number): never {
@@ -261,23 +263,5 @@ if (words.includes('--version')) {
   process.exit(2);
 } else {
   process.on('SIGTERM', () => leave(0));
-  createServer((request, response) => {
-    note('asked');
-    const send = (status: number, body: unknown): void => {
-      const text = body === undefined ? '' : JSON.stringify(body);
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-      note('answered');
-      response.writeHead(status, text === '' ? {} : headers).end(text);
-    };
-    answer(request).then(
-      ({ status, body }) => send(status, body),
-      (error: unknown) => {
-        const { status, reasons } =
-          error instanceof Refusal ? error : new Refusal(500, 'Error from API', String(error));
-        send(status, reasons);
-      },
-    );
-  })
-    .on('connection', () => note('reached'))
-    .listen(socket, () => note('listening'));
+  await serveApi({ socket, answer, log: 2 });
 }

@@ -1,6 +1,5 @@
 import {
   accessSync,
-  appendFileSync,
   closeSync,
   constants,
   existsSync,
@@ -10,9 +9,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { serveApi, type Answer } from './api-server.ts';
 import { bodies } from './firecracker-schema.ts';
 import { Guest } from './guest.ts';
 import { whatIsWrong } from './schema.ts';
@@ -271,40 +270,17 @@ async function serve(method: string, path: string, text: string): Promise<unknow
   return outcome;
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of request) text += String(chunk);
-  return text;
+async function answer(method: string, path: string, text: string): Promise<Answer> {
+  try {
+    const said = await serve(method, path, text);
+    return said === undefined ? { status: 204 } : { status: 200, body: said };
+  } catch (error) {
+    return { status: 400, body: { fault_message: error instanceof Error ? error.message : String(error) } };
+  }
 }
 
-/** What happened when, in ms since 1970, for the benchmark: it goes to the log. */
-const log = (what: string): void =>
-  appendFileSync(
-    options['log-path'] ?? '/dev/null',
-    `${(performance.timeOrigin + performance.now()).toFixed(3)} ${what}\n`,
-  );
-
-/** One request at a time, whatever comes at once. */
-let last: Promise<unknown> = Promise.resolve();
-const server = createServer((request, response) => {
-  log('asked');
-  const text = bodyOf(request);
-  response.on('finish', () => log('answered'));
-  last = last
-    .then(async () => serve(request.method ?? '', request.url ?? '', await text))
-    .then(
-      (answer) => {
-        if (answer === undefined) return void response.writeHead(204).end();
-        const said = JSON.stringify(answer);
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(said) });
-        response.end(said);
-      },
-      (error: unknown) => {
-        const said = JSON.stringify({ fault_message: error instanceof Error ? error.message : String(error) });
-        response.writeHead(400, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(said) });
-        response.end(said);
-      },
-    );
+await serveApi({
+  socket: options['api-sock'] ?? '',
+  answer,
+  log: options['log-path'] === undefined ? undefined : openSync(options['log-path'], 'a', 0o600),
 });
-server.on('connection', () => log('reached'));
-server.listen(options['api-sock'], () => log('listening'));

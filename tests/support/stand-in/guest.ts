@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 const agentPort = 1024;
-const agentSocket = 'guest';
+/** Where the agents listen: not in the machine's folder, which is removed while one that was killed may still be opening its socket. */
+const agentFolder = join(import.meta.dirname, 'guests');
 
 /**
  * What stands for a guest: the real agent as a process, behind a vsock socket as VMMs have it. It ends with the process that made it, however that ends.
@@ -33,15 +35,15 @@ export class Guest {
     vsock: string,
     { serve = hybrid, console = 1 }: { readonly serve?: Serve; readonly console?: number } = {},
   ): Promise<Guest> {
-    const directory = dirname(vsock);
-    const server = createServer((socket) => serve(socket, join(directory, agentSocket)));
+    const name = randomUUID();
+    const server = createServer((socket) => serve(socket, join(agentFolder, name)));
     await once(server.listen(vsock), 'listening');
     // By a relative name: the agent is no process of the sandbox's that a leak check should know, it goes with us.
     // Killed with us also where we have ended before that was settled.
     const ours = `[ $PPID = ${process.pid} ] && exec "$0" "$@"`;
-    const command = ['/bin/sh', '-c', ours, agentBinary, '--listen', agentSocket];
+    const command = ['/bin/sh', '-c', ours, agentBinary, '--listen', name];
     const agent = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
-      cwd: directory,
+      cwd: agentFolder,
       // What it says is the guest's console.
       stdio: ['ignore', console, console],
     });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { allOf } from './all-of.ts';
 
 /** What the VMM process of a sandbox may use of the host. */
 export interface CgroupLimits {
@@ -47,26 +48,27 @@ function directories(id: string): string[] {
   return [...new Set(Object.values(h.roots).filter((root) => root !== null))].map((root) => join(root, folder, id));
 }
 
-/** Makes the group of a sandbox. Returns its id, or null where the host has no cgroups that can be written. */
-export async function makeCgroup(id: string, limits: CgroupLimits): Promise<string | null> {
-  const h = hierarchy();
-  if (h === null) return null;
+/**
+ * Makes the group of a sandbox and moves its VMM, which is about to start, into it. Moving has to wait for all processors to let go of what they know of the
+ * process (RCU), some 6 ms: that passes while it starts, and must have passed before it is told what to do. Returns the group's id, or null where
+ * the host has no cgroups that can be written. That the process has ended is for others to tell.
+ */
+export async function enterCgroup(id: string, pid: number, limits: CgroupLimits): Promise<string | null> {
+  if (hierarchy() === null) return null;
   try {
     await allOf(directories(id).map((directory) => mkdir(directory, { recursive: true })));
     await limitCgroup(id, limits);
+    // One after the other: they wait for the same lock.
+    for (const directory of directories(id)) await writeFile(join(directory, 'cgroup.procs'), String(pid));
     return id;
   } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'ESRCH') return id;
     await removeCgroup(id);
     // A container may show cgroups that it cannot write: the limits inside the guest still hold.
-    if (
-      error instanceof Error &&
-      'code' in error &&
-      ['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'EBUSY'].includes(String(error.code))
-    ) {
-      found = null;
-      return null;
-    }
-    throw error;
+    if (!['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'EBUSY'].includes(code)) throw error;
+    found = null;
+    return null;
   }
 }
 
@@ -108,16 +110,6 @@ async function limitVersion1(
   ]);
   // What the quota may be depends on the period.
   await allOf(set('cpu', 'cpu.cfs_quota_us', Math.round(limits.cpus * periodUs)));
-}
-
-/** Each is a system call of microseconds, and takes many times that to be waited for. One that fails does so once the others are done as well. */
-async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
-}
-
-/** Files a process joins the group by: it writes its pid into each. */
-export function cgroupJoinFiles(id: string): string[] {
-  return directories(id).map((directory) => join(directory, 'cgroup.procs'));
 }
 
 /** The kernel lets go of a group shortly after its last process; on a host with nothing left to give, seconds after. */

@@ -1,7 +1,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
-import { quote, quoted } from './launcher.ts';
+import { quoted } from './launcher.ts';
 
 /** What a process is shut in by while it is still privileged. */
 export interface Enclosure {
@@ -9,8 +9,6 @@ export interface Enclosure {
   readonly network: 'empty' | { readonly namespace: string } | null;
   /** fstab(5) of what is mounted in a mount namespace of its own, which ends with it; null: it sees what we see. */
   readonly mountTable: string | null;
-  /** cgroup.procs files to join. */
-  readonly cgroupFiles: readonly string[];
   /** Largest file it may write, bytes: bounds its disk and its logs. */
   readonly maxFileBytes: number;
 }
@@ -35,17 +33,14 @@ export function confinedTo(network: NetworkSpec): Confinement['network'] {
  */
 export function enclose(enclosure: Enclosure, command: readonly string[]): string {
   const { network, mountTable } = enclosure;
-  const namespaces = [
-    ...(network === 'empty' && canUnshare() ? ['--net'] : []),
-    ...(mountTable === null ? [] : ['--mount']),
-  ];
+  const unshare = rootsProgram('unshare');
+  const namespaces = [...(network === 'empty' ? ['--net'] : []), ...(mountTable === null ? [] : ['--mount'])];
   const chain: string[] = [];
-  if (network !== null && network !== 'empty') chain.push('nsenter', `--net=/run/netns/${network.namespace}`, '--');
-  if (namespaces.length > 0) chain.push('unshare', ...namespaces, '--');
+  if (network !== null && network !== 'empty')
+    chain.push(rootsProgram('nsenter') ?? 'nsenter', `--net=/run/netns/${network.namespace}`, '--');
+  if (unshare !== null && namespaces.length > 0) chain.push(unshare, ...namespaces, '--');
   if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
   return [
-    // The pid of this very shell, which `$$` is not in one that was forked: the cgroup takes the process that writes 0.
-    ...enclosure.cgroupFiles.map((file) => `echo 0 >${quote(file)}`),
     "trap '' XFSZ",
     'ulimit -c 0',
     // In units of 512 bytes, as POSIX has it.
@@ -54,12 +49,13 @@ export function enclose(enclosure: Enclosure, command: readonly string[]): strin
   ].join('\n');
 }
 
-/** The shell commands that apply `confinement` and then become `command`: limits and the cgroup come first, privileges go last. */
+/** The shell commands that apply `confinement` and then become `command`: limits come first, privileges go last. */
 export function confine(confinement: Confinement, command: readonly string[]): string {
   const { uid, groups } = confinement;
   const unprivileged: string[] = [];
-  if (canDropPrivileges()) {
-    unprivileged.push('setpriv', '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
+  const setpriv = rootsProgram('setpriv');
+  if (setpriv !== null) {
+    unprivileged.push(setpriv, '--no-new-privs', '--inh-caps=-all', '--bounding-set=-all');
     if (uid !== null) unprivileged.push(`--reuid=${uid}`, `--regid=${uid}`);
     unprivileged.push(groups.length > 0 ? `--groups=${groups.join(',')}` : '--clear-groups', '--');
   }
@@ -74,7 +70,7 @@ const uidCount = 50_000;
  * may not change users. In a user namespace that maps too few ids they all run as nobody.
  */
 export function vmmUid(sequence: number): number | null {
-  if (!canDropPrivileges()) return null;
+  if (rootsProgram('setpriv') === null) return null;
   const uid = lowestUid + (sequence % uidCount);
   return isMapped(uid) ? uid : isMapped(65_534) ? 65_534 : null;
 }
@@ -93,12 +89,9 @@ function isMapped(uid: number): boolean {
   }
 }
 
-function canDropPrivileges(): boolean {
-  return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('setpriv') !== null;
-}
-
-function canUnshare(): boolean {
-  return process.platform === 'linux' && process.getuid?.() === 0 && findProgram('unshare') !== null;
+/** Full path of a program that is of use to root alone: null where we are not root, or there is none. A shell would look for it in all of PATH at each start. */
+function rootsProgram(name: string): string | null {
+  return process.platform === 'linux' && process.getuid?.() === 0 ? findProgram(name) : null;
 }
 
 /** Full path of a program in PATH, or null. */

@@ -22,11 +22,20 @@ export interface SpawnOptions {
   readonly graceMs?: number;
 }
 
-/** Makes the folder of a machine's sockets, without what one left in it that was not stopped by us; undone with the rest. */
-export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
-  await rm(spec.socketDirectory, { recursive: true, force: true });
-  await mkdir(spec.socketDirectory, { recursive: true, mode: 0o700 });
-  undo.defer(() => rm(spec.socketDirectory, { recursive: true, force: true }));
+/** Makes the folder of a machine's sockets, as makeFolderAnew() does. */
+export const makeSocketDirectory = (undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> =>
+  makeFolderAnew(undo, spec.socketDirectory, 0o700);
+
+/** Makes a folder of a machine's, without what one left in it that was not stopped by us; undone with the rest. */
+export async function makeFolderAnew(undo: AsyncDisposableStack, path: string, mode: number): Promise<void> {
+  undo.defer(() => rm(path, { recursive: true, force: true }));
+  try {
+    await mkdir(path, { mode });
+  } catch {
+    // Is there, or what it lies in is not.
+    await rm(path, { recursive: true, force: true });
+    await mkdir(path, { recursive: true, mode });
+  }
 }
 
 /**

@@ -76,7 +76,6 @@ async function start(launcher: Launcher, spec: MachineSpec, binary: string, sign
     uid: null,
     groups: [],
     network: null,
-    cgroupFiles: [],
     maxFileBytes: largestFile(spec) + logBytes,
   };
   const script = confine(confinement, [binary, ...vfkitArguments(spec)]);

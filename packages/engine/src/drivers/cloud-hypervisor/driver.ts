@@ -4,7 +4,7 @@ import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
-import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { removeCgroup } from '../../vmm/cgroup.ts';
 import { confine, vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
@@ -13,7 +13,7 @@ import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
-import { connectWhenOpen } from '../../vmm/server-socket.ts';
+import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
@@ -120,8 +120,7 @@ async function start(
   for (const drive of spec.drives) requireAccess(drive, uid);
   const config = snapshot === null ? vmConfig(spec, host.landlock) : null;
 
-  const cgroup = await makeCgroup(spec.id, cgroupLimits(spec));
-  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
   if (uid !== null) await giveTo(uid, spec, [spec.socketDirectory, spec.directory]);
 
@@ -144,14 +143,19 @@ async function start(
       uid,
       groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
       network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
-      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: Math.max(largestFile(spec), (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024) + logBytes,
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
   const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
-  const socket = socketPath(spec.socketDirectory, apiSocket);
-  using api = openApi(await connectWhenOpen(socket, spec, identity, signal));
+  const { socket, cgroup } = await reach({
+    spec,
+    vmm: identity,
+    path: socketPath(spec.socketDirectory, apiSocket),
+    limits: cgroupLimits(spec),
+    signal,
+  });
+  using api = openApi(socket);
   try {
     if (config === null) {
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';

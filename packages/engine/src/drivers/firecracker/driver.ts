@@ -5,7 +5,7 @@ import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
-import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { removeCgroup } from '../../vmm/cgroup.ts';
 import { vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
@@ -15,7 +15,7 @@ import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
-import { connectWhenOpen } from '../../vmm/server-socket.ts';
+import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { terminate, waitForEnd } from '../../vmm/terminate.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
@@ -161,12 +161,7 @@ async function start(
   const uid = jailUid ?? kvm.uid;
   for (const drive of spec.drives) requireAccess(drive, uid);
 
-  const cgroup = await makeCgroup(spec.id, {
-    memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
-    cpus: spec.vcpus + 0.5,
-    processes: spec.vcpus + extraThreads,
-  });
-  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
   const jail = await makeJail(undo, {
     spec,
@@ -178,17 +173,24 @@ async function start(
       ...options.files,
       ...spec.drives.map(({ path, readOnly }, index) => ({ name: driveFile(index), path, readOnly })),
     ],
-    enclosure: {
-      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
-      maxFileBytes: largestFile(spec) + logBytes,
-    },
+    maxFileBytes: largestFile(spec) + logBytes,
   });
   if (uid !== null) await giveTo(uid, spec, []);
 
   undo.defer(() => endAll(spec));
   const started = await spawnVmm(undo, { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog });
   const identity = jail.pidFile === null ? started : await jailed(started, jail.pidFile, spec, signal);
-  const socket = await connectWhenOpen(socketPath(spec.socketDirectory, apiSocket), spec, identity, signal);
+  const { socket, cgroup } = await reach({
+    spec,
+    vmm: identity,
+    path: socketPath(spec.socketDirectory, apiSocket),
+    limits: {
+      memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
+      cpus: spec.vcpus + 0.5,
+      processes: spec.vcpus + extraThreads,
+    },
+    signal,
+  });
   using api = firecrackerApi(socket);
   try {
     for (const requests of options.requests) await api.send(requests, signal);

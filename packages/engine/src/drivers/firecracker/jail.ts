@@ -1,9 +1,11 @@
-import { chmod, chown, link, mkdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
-import { confine, confinedTo, enclose, type Enclosure } from '../../vmm/confine.ts';
+import { allOf } from '../../vmm/all-of.ts';
+import { confine, confinedTo, enclose } from '../../vmm/confine.ts';
 import { vmmLog } from '../../vmm/logs.ts';
+import { makeFolderAnew } from '../../vmm/spawn.ts';
 import { apiSocket } from './api.ts';
 
 /** A file of the host that Firecracker shall find under `name`. */
@@ -15,6 +17,7 @@ export interface JailedFile {
 
 export interface JailOptions {
   readonly spec: MachineSpec;
+  /** Its real path: the jailer names folders and files by it. */
   readonly binary: string;
   /** Null: Firecracker runs without it, shut in by our own means as far as this process may. */
   readonly jailer: string | null;
@@ -22,7 +25,8 @@ export interface JailOptions {
   /** Groups it keeps: that of /dev/kvm, that of snapshots. A jailed one has its own /dev/kvm, and takes the last as its own. */
   readonly groups: readonly number[];
   readonly files: readonly JailedFile[];
-  readonly enclosure: Pick<Enclosure, 'cgroupFiles' | 'maxFileBytes'>;
+  /** Largest file it may write, bytes. */
+  readonly maxFileBytes: number;
 }
 
 export interface Jail {
@@ -48,40 +52,39 @@ export const outFolder = 'out';
 export async function makeJail(undo: AsyncDisposableStack, options: JailOptions): Promise<Jail> {
   const { spec, jailer } = options;
   const folder = join(spec.directory, jailFolder);
-  // What a machine left that was not stopped by us.
-  await rm(folder, { recursive: true, force: true });
-  undo.defer(() => rm(folder, { recursive: true, force: true }));
-  await mkdir(folder, { mode: 0o711 });
-  const binary = await realpath(options.binary);
-  const root = jailer === null ? folder : join(folder, basename(binary), spec.id, 'root');
-  await makeFolder(folder, root);
-  await mkdir(join(root, outFolder), { mode: 0o700 });
-  await symlink(root, join(spec.socketDirectory, rootLink));
-  await writeFile(join(spec.directory, vmmLog), '', { mode: 0o600 });
-  await link(join(spec.directory, vmmLog), join(root, vmmLog));
-  if (options.uid !== null) {
-    const { uid } = options;
-    const owned = [
-      spec.socketDirectory,
-      join(root, outFolder),
-      join(root, vmmLog),
-      ...(jailer === null ? [root, spec.directory] : []),
-    ];
-    await Promise.all(owned.map((path) => chown(path, uid, uid)));
-  }
+  const log = join(spec.directory, vmmLog);
+  await allOf([makeFolderAnew(undo, folder, 0o711), writeFile(log, '', { mode: 0o600 })]);
+  const root = jailer === null ? folder : join(folder, basename(options.binary), spec.id, 'root');
+  if (jailer !== null) await makeFolder(folder, root);
+  const { uid } = options;
+  const give = async (path: string): Promise<void> => {
+    if (uid !== null) await chown(path, uid, uid);
+  };
+  await allOf([
+    mkdir(join(root, outFolder), { mode: 0o700 }).then(() => give(join(root, outFolder))),
+    symlink(root, join(spec.socketDirectory, rootLink)),
+    give(spec.socketDirectory),
+    link(log, join(root, vmmLog)),
+    give(log),
+    ...(jailer === null ? [give(root), give(spec.directory), ...options.files.map(linkTo(root))] : []),
+  ]);
   return jailer === null
-    ? { script: await plainCommand({ ...options, binary }, root), cwd: root, pidFile: null }
+    ? { script: plainCommand(options), cwd: root, pidFile: null }
     : {
-        script: await jailedCommand({ ...options, binary, jailer }, folder, root),
+        script: await jailedCommand({ ...options, jailer }, folder, root),
         cwd: spec.directory,
-        pidFile: join(root, `${basename(binary)}.pid`),
+        pidFile: join(root, `${basename(options.binary)}.pid`),
       };
 }
 
-async function plainCommand(options: JailOptions, root: string): Promise<string> {
-  const { spec, uid, groups, enclosure } = options;
-  for (const { name, path } of options.files) await symlink(resolve(path), join(root, name));
-  return confine({ uid, groups, network: confinedTo(spec.network), ...enclosure }, [
+const linkTo =
+  (folder: string) =>
+  ({ name, path }: JailedFile): Promise<void> =>
+    symlink(resolve(path), join(folder, name));
+
+function plainCommand(options: JailOptions): string {
+  const { spec, uid, groups, maxFileBytes } = options;
+  return confine({ uid, groups, network: confinedTo(spec.network), maxFileBytes }, [
     options.binary,
     '--id',
     spec.id,
@@ -95,7 +98,7 @@ async function jailedCommand(
   folder: string,
   root: string,
 ): Promise<string> {
-  const { spec, uid, groups, enclosure } = options;
+  const { spec, uid, groups, maxFileBytes } = options;
   const sockets = join(root, resolve(spec.socketDirectory));
   await makeFolder(root, sockets);
   for (const { name } of options.files) await writeFile(join(root, name), '', { mode: 0o600 });
@@ -112,7 +115,7 @@ async function jailedCommand(
     { mode: 0o600 },
   );
   const { network } = spec;
-  return enclose({ network: network.mode === 'tap' ? null : 'empty', mountTable, ...enclosure }, [
+  return enclose({ network: network.mode === 'tap' ? null : 'empty', mountTable, maxFileBytes }, [
     options.jailer,
     '--id',
     spec.id,

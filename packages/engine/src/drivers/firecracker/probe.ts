@@ -48,7 +48,7 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
   const missing = options.whyNoKvm();
   if (missing !== null) return without(missing, version);
 
-  const host = { binary, jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
+  const host = { binary: realpathSync(binary), jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
   const decide = async (): Promise<{ failure: string | null }> => ({
     failure: await probeBoot(options, (spec, signal) => options.boot(spec, host, signal)),
   });

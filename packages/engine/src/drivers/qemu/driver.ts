@@ -10,7 +10,7 @@ import type {
   ProbeOptions,
   VmmDriver,
 } from '../../ports/vmm-driver.ts';
-import { cgroupJoinFiles, makeCgroup, removeCgroup } from '../../vmm/cgroup.ts';
+import { removeCgroup } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
 import { kvmUser } from '../../vmm/kvm.ts';
@@ -18,7 +18,7 @@ import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
-import { connectWhenOpen } from '../../vmm/server-socket.ts';
+import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import {
   kernelWords,
@@ -141,12 +141,7 @@ async function start(
   const { uid, groups } =
     accelerator.name === 'kvm' ? kvmUser(spec.sequence) : { uid: vmmUid(spec.sequence), groups: [] };
 
-  const cgroup = await makeCgroup(spec.id, {
-    memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
-    cpus: spec.vcpus + 0.5,
-    processes: spec.vcpus + extraThreads,
-  });
-  if (cgroup !== null) undo.defer(() => removeCgroup(cgroup));
+  undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
   if (uid !== null)
     await giveTo(uid, spec, [spec.socketDirectory, spec.directory, ...(snapshotTo === undefined ? [] : [snapshotTo])]);
@@ -156,7 +151,6 @@ async function start(
       uid,
       groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: confinedTo(spec.network),
-      cgroupFiles: cgroup === null ? [] : cgroupJoinFiles(cgroup),
       maxFileBytes: largestFile(spec) + logBytes,
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
@@ -172,7 +166,18 @@ async function start(
     ],
   });
 
-  const qmp = openQmp(await connectWhenOpen(socketPath(spec.socketDirectory, qmpSocket), spec, identity, signal));
+  const { socket, cgroup } = await reach({
+    spec,
+    vmm: identity,
+    path: socketPath(spec.socketDirectory, qmpSocket),
+    limits: {
+      memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
+      cpus: spec.vcpus + 0.5,
+      processes: spec.vcpus + extraThreads,
+    },
+    signal,
+  });
+  const qmp = openQmp(socket);
   undo.defer(() => qmp.close());
   const onAbort = (): void => qmp.close();
   signal?.addEventListener('abort', onAbort, { once: true });
