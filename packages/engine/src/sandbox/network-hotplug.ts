@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { NovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { CallContext } from '../services.ts';
 import { forwardsOf } from './connect.ts';
 import { unsupported } from './features.ts';
 import { linked } from './find.ts';
+import { guestDevice, untilSeen } from './guest-devices.ts';
 
 /**
  * Gives a running sandbox the network that it was made without, or that was taken from it: a slot, made in the namespace that its VMM is in
@@ -33,7 +33,11 @@ export async function addNetwork(context: EngineContext, ref: string, { signal }
   };
   const slot = context.network.held(record.id) ?? (await take());
   await machine.addNetwork(slot.machine, { signal });
-  const name = await untilSeen(agent, slot.machine.mac, signal);
+  const name = await untilSeen(
+    () => interfaceOf(agent, slot.machine.mac, signal),
+    'The guest has not taken the new network.',
+    signal,
+  );
   await agent.configure({ network: { ...slot.guest, interface: name } }, { signal });
   context.network.handTo(record.id, machine.record);
   undo.move();
@@ -47,48 +51,13 @@ export async function removeNetwork(context: EngineContext, ref: string, { signa
   await machine.removeNetwork({ signal });
   // Whether the guest lets go of it or not, it leads nowhere from here on.
   await context.network.giveBack(record.id);
-  if (slot !== null) await untilGone(agent, slot.machine.mac, signal);
+  if (slot === null) return;
+  await untilSeen(
+    async () => (await interfaceOf(agent, slot.machine.mac, signal)) === null || null,
+    'The guest does not let go of its network, which leads nowhere any more.',
+    signal,
+  );
 }
 
-/** A guest sees a network come and go within moments, or never. */
-const seenWithinMs = 10_000;
-const lookEveryMs = 10;
-
-async function untilSeen(agent: GuestAgent, mac: string, signal: AbortSignal | undefined): Promise<string> {
-  const end = performance.now() + seenWithinMs;
-  for (;;) {
-    const name = await interfaceOf(agent, mac, signal);
-    if (name !== null) return name;
-    if (performance.now() > end) throw new NovaError('vmm_failed', 'The guest has not taken the new network.');
-    await delay(lookEveryMs, undefined, { signal });
-  }
-}
-
-async function untilGone(agent: GuestAgent, mac: string, signal: AbortSignal | undefined): Promise<void> {
-  const end = performance.now() + seenWithinMs;
-  while ((await interfaceOf(agent, mac, signal)) !== null) {
-    if (performance.now() > end)
-      throw new NovaError('vmm_failed', 'The guest does not let go of its network, which leads nowhere any more.');
-    await delay(lookEveryMs, undefined, { signal });
-  }
-}
-
-/** Names depend on the order that interfaces came in. */
-async function interfaceOf(agent: GuestAgent, mac: string, signal: AbortSignal | undefined): Promise<string | null> {
-  const found = await agent.list('/sys/class/net', { depth: 1, user: 'root' }, { signal });
-  for (const { name } of found) if ((await addressOf(agent, name, signal)) === mac) return name;
-  return null;
-}
-
-async function addressOf(agent: GuestAgent, name: string, signal: AbortSignal | undefined): Promise<string> {
-  try {
-    await using file = await agent.readFile(`/sys/class/net/${name}/address`, { user: 'root' }, { signal });
-    let read = '';
-    for await (const chunk of file.bytes) read += Buffer.from(chunk).toString('latin1');
-    return read.trim();
-  } catch (error) {
-    // It may have gone meanwhile.
-    if (isNovaError(error, 'file_not_found')) return '';
-    throw error;
-  }
-}
+const interfaceOf = (agent: GuestAgent, mac: string, signal: AbortSignal | undefined): Promise<string | null> =>
+  guestDevice(agent, '/sys/class/net', 'address', mac, signal);

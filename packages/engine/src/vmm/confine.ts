@@ -34,11 +34,15 @@ export function confinedTo(network: NetworkSpec): Confinement['network'] {
 export function enclose(enclosure: Enclosure, command: readonly string[]): string {
   const { network, mountTable } = enclosure;
   const unshare = rootsProgram('unshare');
-  const namespaces = [...(network === 'empty' ? ['--net'] : []), ...(mountTable === null ? [] : ['--mount'])];
+  const namespaces = [
+    ...(network === 'empty' && unshare !== null ? ['--net'] : []),
+    ...(mountTable === null ? [] : ['--mount']),
+  ];
   const chain: string[] = [];
   if (network !== null && network !== 'empty')
     chain.push(rootsProgram('nsenter') ?? 'nsenter', `--net=/run/netns/${network.namespace}`, '--');
-  if (unshare !== null && namespaces.length > 0) chain.push(unshare, ...namespaces, '--');
+  // What is mounted without it would be mounted for everybody: then there is no start.
+  if (namespaces.length > 0) chain.push(unshare ?? 'unshare', ...namespaces, '--');
   if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
   return [
     "trap '' XFSZ",
