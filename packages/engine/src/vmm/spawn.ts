@@ -40,15 +40,17 @@ export async function makeFolderAnew(undo: AsyncDisposableStack, path: string, m
 
 /**
  * Starts a VMM that outlives this process. Whatever goes wrong later, `undo` ends it. Rejects with `vmm_failed` and what it said when it
- * cannot be started.
+ * cannot be started, or has ended already.
  */
 export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions): Promise<ProcessIdentity> {
+  const identity = await spawnProcess(undo, options);
+  if (identity === null) throw await failed(options);
+  return identity;
+}
+
+/** As spawnVmm(), for a process that may end when it has done what it is for: null when it has ended already. */
+export async function spawnProcess(undo: AsyncDisposableStack, options: SpawnOptions): Promise<ProcessIdentity | null> {
   const { launcher, spec, script, stdout = vmmLog, files = [] } = options;
-  const failed = async (cause?: unknown): Promise<NovaError> => {
-    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-    const why = cause instanceof LaunchFailure ? `: ${cause.message}` : '';
-    return new NovaError('vmm_failed', `The VMM could not be started${why}. ${said}`.trim(), { cause });
-  };
   const steps = [
     'set -e',
     // Logs are nobody else's to read, and for appending, so that they can be cut short meanwhile.
@@ -64,10 +66,15 @@ export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions
   try {
     pid = await launcher.start(steps.join('\n'));
   } catch (error) {
-    throw await failed(error);
+    throw await failed(options, error);
   }
   const identity = identify(pid);
-  if (identity === null) throw await failed();
-  undo.defer(() => terminate(identity, options.graceMs ?? 0));
+  if (identity !== null) undo.defer(() => terminate(identity, options.graceMs ?? 0));
   return identity;
+}
+
+async function failed({ spec }: SpawnOptions, cause?: unknown): Promise<NovaError> {
+  const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
+  const why = cause instanceof LaunchFailure ? `: ${cause.message}` : '';
+  return new NovaError('vmm_failed', `The VMM could not be started${why}. ${said}`.trim(), { cause });
 }

@@ -148,14 +148,15 @@ async function start(
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
   const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
-  const { socket, cgroup } = await reach({
+  const { client, cgroup } = await reach({
     spec,
     vmm: identity,
     path: socketPath(spec.socketDirectory, apiSocket),
+    open: openApi,
     limits: cgroupLimits(spec),
     signal,
   });
-  using api = openApi(socket);
+  using api = client;
   try {
     if (config === null) {
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';

@@ -16,7 +16,7 @@ import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
-import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
+import { makeSocketDirectory, spawnProcess, spawnVmm } from '../../vmm/spawn.ts';
 import { terminate, waitForEnd } from '../../vmm/terminate.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
@@ -178,12 +178,16 @@ async function start(
   if (uid !== null) await giveTo(uid, spec, []);
 
   undo.defer(() => endAll(spec));
-  const started = await spawnVmm(undo, { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog });
-  const identity = jail.pidFile === null ? started : await jailed(started, jail.pidFile, spec, signal);
-  const { socket, cgroup } = await reach({
+  const start = { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog };
+  const identity =
+    jail.pidFile === null
+      ? await spawnVmm(undo, start)
+      : await jailed(await spawnProcess(undo, start), jail.pidFile, spec, signal);
+  const { client, cgroup } = await reach({
     spec,
     vmm: identity,
     path: socketPath(spec.socketDirectory, apiSocket),
+    open: firecrackerApi,
     limits: {
       memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
       cpus: spec.vcpus + 0.5,
@@ -191,7 +195,7 @@ async function start(
     },
     signal,
   });
-  using api = firecrackerApi(socket);
+  using api = client;
   try {
     for (const requests of options.requests) await api.send(requests, signal);
   } catch (error) {
@@ -212,14 +216,14 @@ async function start(
   return new FirecrackerMachine(record);
 }
 
-/** The process that the jailer has put into its own namespace; the jailer itself ends. */
+/** The process that the jailer has put into its own namespace; the jailer itself ends, or has ended already (null). */
 async function jailed(
-  jailer: ProcessIdentity,
+  jailer: ProcessIdentity | null,
   pidFile: string,
   spec: MachineSpec,
   signal?: AbortSignal,
 ): Promise<ProcessIdentity> {
-  await waitForEnd(jailer, jailerMs);
+  if (jailer !== null) await waitForEnd(jailer, jailerMs);
   throwIfAborted(signal, 'while the VMM was starting');
   const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
   const identity = pid > 0 ? identify(pid) : null;

@@ -166,10 +166,11 @@ async function start(
     ],
   });
 
-  const { socket, cgroup } = await reach({
+  const { client, cgroup } = await reach({
     spec,
     vmm: identity,
     path: socketPath(spec.socketDirectory, qmpSocket),
+    open: openQmp,
     limits: {
       memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
       cpus: spec.vcpus + 0.5,
@@ -177,9 +178,8 @@ async function start(
     },
     signal,
   });
-  const qmp = openQmp(socket);
-  undo.defer(() => qmp.close());
-  const onAbort = (): void => qmp.close();
+  using qmp = client;
+  const onAbort = (): void => qmp[Symbol.dispose]();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     await (memory.kind === 'clone' ? load(qmp) : qmp.execute('query-status'));
@@ -191,7 +191,6 @@ async function start(
     signal?.removeEventListener('abort', onAbort);
   }
 
-  qmp.close();
   undo.move();
   const record: MachineRecord = {
     driver: 'qemu',

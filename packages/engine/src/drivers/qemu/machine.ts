@@ -52,8 +52,8 @@ export class QemuMachine extends MachineProcess implements Machine {
 
   async #control<T>(work: (qmp: QmpClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const socket = await connectUnixSocket(socketPath(this.record.socketDirectory, qmpSocket), signal);
-    const qmp = openQmp(socket);
-    const onAbort = (): void => qmp.close();
+    using qmp = openQmp(socket);
+    const onAbort = (): void => qmp[Symbol.dispose]();
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       return await work(qmp);
@@ -63,7 +63,6 @@ export class QemuMachine extends MachineProcess implements Machine {
       throw error;
     } finally {
       signal?.removeEventListener('abort', onAbort);
-      qmp.close();
     }
   }
 }

@@ -5,12 +5,11 @@ import { NovaError } from '@novasandbox/protocol';
  * QEMU's machine protocol: JSON objects, one a line; a greeting, then replies with events in between
  * (https://www.qemu.org/docs/master/interop/qmp-spec.html). Only our own QEMU speaks here, but a compromised one might: lines are bounded.
  */
-export interface QmpClient {
+export interface QmpClient extends Disposable {
   /** Runs a command; rejects with `vmm_failed` when QEMU refuses it or the connection ends first. */
   execute<T = unknown>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T>;
   /** Resolves with the next event of that name. Wait for it before causing it. */
   event(name: string): Promise<Readonly<Record<string, unknown>>>;
-  close(): void;
 }
 
 const maxLineBytes = 1 << 20;
@@ -87,7 +86,7 @@ export function openQmp(socket: Duplex): QmpClient {
       promise.catch(() => undefined);
       return promise as Promise<Readonly<Record<string, unknown>>>;
     },
-    close() {
+    [Symbol.dispose]() {
       fail(new NovaError('vmm_failed', 'The control connection was closed.'));
       socket.destroy();
     },
