@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
 import { quoted } from './launcher.ts';
@@ -103,11 +103,13 @@ export function findProgram(name: string): string | null {
   for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
     if (directory === '') continue;
     const path = join(directory, name);
+    // Where it is not, which is most places: an error takes longer to make than to find.
+    if (!existsSync(path)) continue;
     try {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not there: look on.
+      // Not ours to run: look on.
     }
   }
   return null;

@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasEnded, isAlive, type ProcessIdentity } from './process-identity.ts';
 
+/** A VMM that was killed is gone within as many ms, a jailer has done its work. */
+const oftenLooks = 30;
+const seldomMs = 50;
+
 /** Resolves true once the process has ended, false when it still lives after `withinMs`. */
 export async function waitForEnd(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
-  // There is no event for the end of a process that is not our child; look often at first, then seldom.
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+  // There is no event for the end of a process that is not our child; look often while it is about to end, then seldom.
+  for (let looks = 0; ; looks++) {
     if (hasEnded(identity)) return true;
     if (performance.now() >= end) return false;
-    await delay(pauseMs);
+    await delay(looks < oftenLooks ? 1 : seldomMs);
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { limits, NovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../../architecture.ts';
@@ -37,7 +37,7 @@ export function vmConfig(spec: MachineSpec, landlock: boolean): VmConfig {
         : { firmware: spec.firmware },
     cpus: {
       boot_vcpus: spec.vcpus,
-      max_vcpus: Math.max(spec.vcpus, Math.min(cpus().length, vcpuRoom(spec.vcpus), limits.maxVcpus)),
+      max_vcpus: Math.max(spec.vcpus, Math.min(availableParallelism(), vcpuRoom(spec.vcpus), limits.maxVcpus)),
       kvm_hyperv: spec.hyperv === true,
       nested: false,
     },

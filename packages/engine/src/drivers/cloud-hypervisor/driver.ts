@@ -4,6 +4,7 @@ import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
+import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
 import { confine, vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
@@ -122,19 +123,18 @@ async function start(
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
-  if (uid !== null) await giveTo(uid, spec, [spec.socketDirectory, spec.directory]);
-
   const restoring = join(spec.directory, 'restore');
   // Only for the start.
   await using briefly = new AsyncDisposableStack();
-  if (snapshot === null && spec.firmware === undefined) {
-    briefly.defer(() => rm(kernelLink(spec), { force: true }));
-    await symlink(spec.kernel, kernelLink(spec));
-  }
+  const work = uid === null ? [] : [giveTo(uid, spec, [spec.socketDirectory, spec.directory])];
   if (snapshot !== null) {
     briefly.defer(() => rm(restoring, { recursive: true, force: true }));
-    await prepareRestore(restoring, snapshot, spec, host.landlock);
+    work.push(prepareRestore(restoring, snapshot, spec, host.landlock));
+  } else if (spec.firmware === undefined) {
+    briefly.defer(() => rm(kernelLink(spec), { force: true }));
+    work.push(symlink(spec.kernel, kernelLink(spec)));
   }
+  await allOf(work);
 
   const access = userfaultfdAccess(uid);
   const faultGroup = 'reason' in access ? null : access.group;

@@ -62,6 +62,10 @@ const extraThreads = 64;
 /** Logs may grow by as much beyond the largest disk. */
 const logBytes = 64 << 20;
 
+let knownModel: string | undefined;
+/** Asked once: it takes the host a millisecond to tell. */
+const cpuModel = (): string => (knownModel ??= cpus()[0]?.model ?? '');
+
 export interface FirecrackerOptions extends DriverOptions {
   /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
   readonly whyNoKvm?: () => string | null;
@@ -108,7 +112,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
     async snapshotKey() {
       const { version } = await probe({});
       // A guest that has seen one CPU must not wake up on another; the format of the state is the version's own.
-      return ['firecracker', version, cpus()[0]?.model, release(), commandLine([]), 'layout 1'].join('\n');
+      return ['firecracker', version, cpuModel(), release(), commandLine([]), 'layout 1'].join('\n');
     },
     launch: async (spec, { signal }) => {
       checkSpec(spec);
