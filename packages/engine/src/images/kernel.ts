@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { cp, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { z } from 'zod';
 import { architectures } from '../architecture.ts';
@@ -9,7 +9,7 @@ import type { GuestKernel, ImageOptions, LoadedTemplate } from '../ports/image-s
 import { unpackDistributionKernel } from './kernel-package.ts';
 import { withLock } from './lock.ts';
 import { flush, publish } from './publish.ts';
-import { fileMark, readJson, sha256, writeJson } from './stamp.ts';
+import { fileDigest, fileMark, readJson, sha256, writeJson } from './stamp.ts';
 import { step } from './step.ts';
 import { kernelDefect, kernelRelease } from './vmlinux.ts';
 
@@ -17,6 +17,7 @@ import { kernelDefect, kernelRelease } from './vmlinux.ts';
 export const templateKernelFile = 'vmlinux';
 /** Its modules, as `/lib/modules/<release>` has them; missing where everything a guest needs is built in. */
 const templateModulesFolder = 'modules';
+const moduleList = 'modules.order';
 
 const chosenSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/), release: z.string() });
 
@@ -31,7 +32,7 @@ export async function guestKernel(
 ): Promise<GuestKernel> {
   const { architecture } = template;
   const own = join(template.directory, templateKernelFile);
-  const ownMark = existsSync(own) ? fileMark(own) : null;
+  const ownMark = existsSync(own) ? ownKernelMark(own, template) : null;
   const mark = `${ownMark ?? 'distribution'} ${architecture}`;
   const record =
     ownMark === null
@@ -51,12 +52,18 @@ export async function guestKernel(
   });
 }
 
+/** Changes with the kernel and, as they are laid down together, with the list of its modules. */
+function ownKernelMark(own: string, template: LoadedTemplate): string {
+  const order = join(template.directory, templateModulesFolder, moduleList);
+  return existsSync(order) ? `${fileMark(own)} ${fileMark(order)}` : fileMark(own);
+}
+
 /** The file that says which of the kernels is the distribution's. */
 export function distributionKernelRecord(layout: Layout, architecture: ArchitectureName): string {
   return layout.kernel(`distribution${architecture}`);
 }
 
-/** Where the modules of a kernel lie: `kernel/` and `modules.builtin`. Missing for a template's own kernel, which has everything built in. */
+/** Where the modules of a kernel lie: `kernel/` and `modules.builtin`. Missing for a kernel that has everything built in. */
 export function modulesOf(layout: Layout, kernel: GuestKernel): string {
   return join(layout.kernel(kernel.digest), 'modules');
 }
@@ -107,8 +114,8 @@ async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: stri
     });
   }
   const modules = join(template.directory, templateModulesFolder);
-  const modular = existsSync(join(modules, 'modules.order'));
-  const digest = sha256(modular ? Buffer.concat([content, await readFile(join(modules, 'modules.order'))]) : content);
+  const modular = existsSync(join(modules, moduleList));
+  const digest = modular ? sha256([sha256(content), ...(await digestsOf(modules))].join('\n')) : sha256(content);
   await publish(layout, 'kernel', async (work) => {
     await writeFile(join(work, 'vmlinux'), content, { mode: 0o644 });
     if (modular) await cp(modules, join(work, 'modules'), { recursive: true });
@@ -116,4 +123,15 @@ async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: stri
     return layout.kernel(digest);
   });
   return { architecture: template.architecture, digest, release, path: join(layout.kernel(digest), 'vmlinux') };
+}
+
+/** Name and content of each file in a folder. */
+async function digestsOf(folder: string): Promise<string[]> {
+  const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort();
+  const digests: string[] = [];
+  for (const file of files) digests.push(`${relative(folder, file)} ${await fileDigest(file)}`);
+  return digests;
 }

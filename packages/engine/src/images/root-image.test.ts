@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -168,6 +168,24 @@ test('a ready-made template is taken over, checked, and taken over again when it
   await images.removeRootImage(template);
   assert.equal(await images.builtRootImage(template), null);
   assert.ok(await isThere(file('rootfs.ext4')), "the template's own file stays");
+});
+
+test("another module of a template's own kernel makes it another kernel", async () => {
+  await using scratch = await scratchFolder();
+  const template = await scratch.template({ template_id: 'modular' });
+  const images = createImageSource(scratch.layout);
+  await writeFile(join(template.directory, 'vmlinux'), elfKernel());
+  const layDown = async (module: string): Promise<string> => {
+    const folder = join(template.directory, 'modules');
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(join(folder, 'kernel'), { recursive: true });
+    await writeFile(join(folder, 'kernel/virtio_blk.ko'), module);
+    await writeFile(join(folder, 'modules.order'), 'kernel/virtio_blk.ko\n');
+    return (await images.kernel(template, {})).digest;
+  };
+  const digest = await layDown('one');
+  assert.equal(await layDown('one'), digest);
+  assert.notEqual(await layDown('two'), digest);
 });
 
 test("a template's own kernel is used, recorded, and refused where it cannot boot", async () => {
