@@ -49,9 +49,10 @@ function directories(id: string): string[] {
 }
 
 /**
- * Makes the group of a sandbox and moves its VMM, which is about to start, into it. Moving has to wait for all processors to let go of what they know of the
- * process (RCU), some 6 ms: that passes while it starts, and must have passed before it is told what to do. Returns the group's id, or null where
- * the host has no cgroups that can be written. That the process has ended is for others to tell.
+ * Makes the group of a sandbox and moves its VMM, which is about to start, into it. For that the kernel waits for all processors to let go of what they know
+ * of processes (RCU), some 10 ms unless cgroup2 is mounted with `favordynmods`: they pass while the VMM starts, and must have passed before it is
+ * told what to do. Returns the group's id, or null where the host has no cgroups that can be written. That the process has ended is for
+ * others to tell.
  */
 export async function enterCgroup(id: string, pid: number, limits: CgroupLimits): Promise<string | null> {
   if (hierarchy() === null) return null;
