@@ -30,8 +30,19 @@ export async function standInFor(
   await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
   await writeFile(
     path,
-    // It notes when it is started, in ms since 1970: Node takes a while to know.
-    `#!/bin/bash\nLC_ALL=C t=$EPOCHREALTIME; echo "\${t:0:10}\${t:11:3}.\${t:14} started" >&2\nexec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(directory, `${vmm}.ts`)}' "$@"\n`,
+    // Node takes a while to know when it was started, so a shell notes that, in ms since 1970. That shell has to be started itself: it is so twice, to know
+    // how long that takes. Then it becomes Node.
+    [
+      '#!/bin/bash',
+      'LC_ALL=C',
+      'now=${EPOCHREALTIME/./}',
+      '[ -n "$STAND_IN_SINCE" ] || STAND_IN_SINCE=$now exec "$0" "$@"',
+      'began=$((2 * STAND_IN_SINCE - now))',
+      'echo "${began:0:13}.${began:13} started" >&2',
+      'unset STAND_IN_SINCE',
+      `exec '${process.execPath}' --disable-warning=ExperimentalWarning '${join(directory, `${vmm}.ts`)}' "$@"`,
+      '',
+    ].join('\n'),
   );
   for (const file of [path, join(directory, 'nova-agent')]) await chmod(file, 0o755);
   return { path, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };

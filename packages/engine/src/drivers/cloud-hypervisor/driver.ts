@@ -1,4 +1,4 @@
-import { rm, symlink } from 'node:fs/promises';
+import { rm, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
@@ -131,8 +131,7 @@ async function start(
     briefly.defer(() => rm(restoring, { recursive: true, force: true }));
     work.push(prepareRestore(restoring, snapshot, spec, host.landlock));
   } else if (spec.firmware === undefined) {
-    briefly.defer(() => rm(kernelLink(spec), { force: true }));
-    work.push(symlink(spec.kernel, kernelLink(spec)));
+    work.push(symlink(spec.kernel, kernelLink(spec)).then(() => briefly.defer(() => unlink(kernelLink(spec)))));
   }
   await allOf(work);
 
@@ -162,8 +161,8 @@ async function start(
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';
       await api.restore({ source_url: `file://${restoring}`, memory_restore_mode: mode, resume: true }, signal);
     } else {
-      await api.create(config, signal);
-      await api.boot(signal);
+      // Sent together: they are served in order, and what was not created is not booted.
+      await Promise.all([api.create(config, signal), api.boot(signal)]);
     }
   } catch (error) {
     throwIfAborted(signal, 'while the VMM was starting');

@@ -124,7 +124,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
       return start(launcher, await proven(signal), spec, {
         files,
         groups: [memoryGroup],
-        requests: [restoreRequests(spec)],
+        requests: restoreRequests(spec),
         signal,
       });
     },
@@ -137,15 +137,15 @@ function launch(launcher: Launcher, host: FirecrackerHost, spec: MachineSpec, si
     { name: kernelFile, path: spec.kernel, readOnly: true },
     { name: initramfsFile, path: spec.initramfs, readOnly: true },
   ];
-  return start(launcher, host, spec, { files, groups: [], requests: [bootRequests(spec), [startRequest]], signal });
+  return start(launcher, host, spec, { files, groups: [], requests: [...bootRequests(spec), startRequest], signal });
 }
 
 interface StartOptions {
   /** Besides the drives. */
   readonly files: readonly JailedFile[];
   readonly groups: readonly number[];
-  /** Those of each list are sent together, once all before are answered. */
-  readonly requests: readonly (readonly ApiRequest[])[];
+  /** Sent together: Firecracker serves them in order, and one that is refused ends it, whatever became of the next. */
+  readonly requests: readonly ApiRequest[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -201,7 +201,7 @@ async function start(
   });
   using api = client;
   try {
-    for (const requests of options.requests) await api.send(requests, signal);
+    await api.send(options.requests, signal);
   } catch (error) {
     if (!isNovaError(error, 'vmm_failed')) throw error;
     const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
