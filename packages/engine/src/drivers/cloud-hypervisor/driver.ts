@@ -119,10 +119,10 @@ async function start(
   await using undo = new AsyncDisposableStack();
   const { uid, groups } = kvmUser(spec.sequence);
   for (const drive of spec.drives) requireAccess(drive, uid);
-  const config = snapshot === null ? vmConfig(spec, host.landlock) : null;
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
+
   const restoring = join(spec.directory, 'restore');
   // Only for the start.
   await using briefly = new AsyncDisposableStack();
@@ -157,12 +157,12 @@ async function start(
   });
   using api = client;
   try {
-    if (config === null) {
+    if (snapshot !== null) {
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';
       await api.restore({ source_url: `file://${restoring}`, memory_restore_mode: mode, resume: true }, signal);
     } else {
       // Sent together: they are served in order, and what was not created is not booted.
-      await Promise.all([api.create(config, signal), api.boot(signal)]);
+      await Promise.all([api.create(vmConfig(spec, host.landlock), signal), api.boot(signal)]);
     }
   } catch (error) {
     throwIfAborted(signal, 'while the VMM was starting');
