@@ -147,7 +147,10 @@ export function createNetwork(options: NetworkOptions): Network {
       const forgotten = found.filter((number) => !known.has(number));
       const abandoned = records.filter(({ holder }) => !isAlive(holder));
       const inhabited = inhabitants([...forgotten, ...abandoned.map(({ number }) => number)]);
-      for (const slot of abandoned) if (!inhabited.has(slot.number)) await takeDown(host(), slot);
+      for (const slot of abandoned) {
+        // Where one was being made there is at most a program of its maker's that is about to end with it, or a VMM that does without.
+        if (slot.state === 'making' || !inhabited.has(slot.number)) await takeDown(host(), slot);
+      }
       for (const number of forgotten) {
         const inhabitant = inhabited.get(number);
         if (inhabitant === undefined) await removeSlot(host(), number);
