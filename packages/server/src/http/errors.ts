@@ -1,5 +1,6 @@
 import { isNovaError, NovaError, toNovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { linger } from './linger.ts';
 
 /** What Fastify and Node call what a client did wrong, in our codes. */
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -32,7 +33,10 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: N
   const retryAfter = error.details['retry_after_seconds'];
   if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
   // What is left of the body is not worth waiting for.
-  if (!request.raw.complete) void reply.header('connection', 'close');
+  if (!request.raw.complete) {
+    void reply.header('connection', 'close');
+    linger(request.raw);
+  }
   if (status === 401) void reply.header('www-authenticate', 'Bearer');
   const message = code === 'internal' ? 'Something went wrong inside; the log of the daemon has it.' : error.message;
   const details = code === 'internal' ? {} : error.details;

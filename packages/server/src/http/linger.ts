@@ -1,0 +1,21 @@
+import type { IncomingMessage } from 'node:http';
+
+/** How long a client that was answered may take to stop sending, ms: until the answer is there and has been read. */
+const lingerMs = 5000;
+
+/**
+ * Has the connection of a request that is answered before its body is there closed in stages (RFC 9112, 9.6): closed at once with something unread, it would
+ * be reset, and the client would hear of that instead of the answer. What still comes is thrown away.
+ */
+export function linger(request: IncomingMessage): void {
+  const { socket } = request;
+  // What Node closes with once an answer with `Connection: close` has been sent.
+  socket.destroySoon = () => {
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
+    socket.once('close', () => clearTimeout(timer));
+    // Whoever read the body has given up, and may have left his listener.
+    request.removeAllListeners('readable');
+    request.resume();
+  };
+}
