@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
+import { linger } from '../http/linger.ts';
 
 export interface Answer {
   readonly status: number;
@@ -26,7 +27,10 @@ export function answer(response: ServerResponse, { status, body }: Answer): void
     return;
   }
   // What is left of the request's body is not read: the connection ends with the answer.
-  if (!response.req.complete) response.setHeader('connection', 'close');
+  if (!response.req.complete) {
+    response.setHeader('connection', 'close');
+    linger(response.req);
+  }
   const text = JSON.stringify(body);
   response
     .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
