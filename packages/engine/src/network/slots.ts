@@ -6,6 +6,7 @@ import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
+import { allOf } from '../vmm/all-of.ts';
 import { LaunchFailure, quoted, type Launcher } from '../vmm/launcher.ts';
 import { isAlive, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { addressOf, namespaceDirectory, namespaceOf, tap } from './addressing.ts';
@@ -42,7 +43,8 @@ export async function makeSlot(
 ): Promise<void> {
   const { number, forwards } = slot;
   if (within !== undefined) requireOwnNamespace(within);
-  const steps = await Promise.allSettled([
+  // All have ended when one has failed: nothing is made any more while it is taken down.
+  await allOf([
     makeHostRules(host, addForwards(number, forwards), signal),
     allowTaps(),
     run(
@@ -51,8 +53,6 @@ export async function makeSlot(
       signal,
     ),
   ]);
-  // All have ended: nothing is made any more while it is taken down.
-  for (const step of steps) if (step.status === 'rejected') throw step.reason;
   host.registry.made(number);
 }
 

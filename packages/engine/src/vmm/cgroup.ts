@@ -12,6 +12,18 @@ export interface CgroupLimits {
   readonly processes: number;
 }
 
+/** What a VMM may use for a machine of that size: what the guest has, half a processor, and the MiB and threads that it needs itself. */
+export function vmmLimits(
+  { memoryMb, vcpus }: { readonly memoryMb: number; readonly vcpus: number },
+  own: { readonly memoryMb: number; readonly threads: number },
+): CgroupLimits {
+  return {
+    memoryBytes: (memoryMb + own.memoryMb) * 1024 * 1024,
+    cpus: vcpus + 0.5,
+    processes: vcpus + own.threads,
+  };
+}
+
 type Hierarchy =
   | { readonly version: 2; readonly root: string }
   | { readonly version: 1; readonly roots: Readonly<Record<Controller, string | null>> };

@@ -1,5 +1,5 @@
 import { isNovaError, NovaError, toNovaError, type ErrorCode } from '@novasandbox/protocol';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { linger } from './linger.ts';
 
 /** What Fastify and Node call what a client did wrong, in our codes. */
@@ -28,15 +28,11 @@ export function httpError(error: unknown): NovaError {
 }
 
 /** The one form of an answer that is an error. What went wrong inside is logged, not told. */
-export function sendError(request: FastifyRequest, reply: FastifyReply, error: NovaError): FastifyReply {
+export function sendError(reply: FastifyReply, error: NovaError): FastifyReply {
   const { status, code, hint } = error;
   const retryAfter = error.details['retry_after_seconds'];
   if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
-  // What is left of the body is not worth waiting for.
-  if (!request.raw.complete) {
-    void reply.header('connection', 'close');
-    linger(request.raw);
-  }
+  linger(reply.raw);
   if (status === 401) void reply.header('www-authenticate', 'Bearer');
   const message = code === 'internal' ? 'Something went wrong inside; the log of the daemon has it.' : error.message;
   const details = code === 'internal' ? {} : error.details;

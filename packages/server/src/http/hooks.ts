@@ -135,7 +135,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     metrics.failed('api', error.code);
     if (error.code === 'internal') log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
     if (error.code === 'forbidden' || error.code === 'rate_limited') metrics.security(error.code);
-    return sendError(request, reply, error);
+    return sendError(reply, error);
   });
   return registered;
 }

@@ -1,13 +1,17 @@
-import type { IncomingMessage } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 /** How long a client that was answered may take to stop sending, ms: until the answer is there and has been read. */
 const lingerMs = 5000;
 
 /**
- * Has the connection of a request that is answered before its body is there closed in stages (RFC 9112, 9.6): closed at once with something unread, it would
- * be reset, and the client would hear of that instead of the answer. What still comes is thrown away.
+ * To be called before an answer is sent: where the request's body is not there yet, what is left of it is not worth waiting for, and the connection ends with
+ * the answer. It is closed in stages (RFC 9112, 9.6): closed at once with something unread, it would be reset, and the client would hear
+ * of that instead of the answer. What still comes is thrown away.
  */
-export function linger(request: IncomingMessage): void {
+export function linger(response: ServerResponse): void {
+  const { req: request } = response;
+  if (request.complete) return;
+  response.setHeader('connection', 'close');
   const { socket } = request;
   // What Node closes with once an answer with `Connection: close` has been sent.
   socket.destroySoon = () => {

@@ -26,11 +26,7 @@ export function answer(response: ServerResponse, { status, body }: Answer): void
     response.destroy();
     return;
   }
-  // What is left of the request's body is not read: the connection ends with the answer.
-  if (!response.req.complete) {
-    response.setHeader('connection', 'close');
-    linger(response.req);
-  }
+  linger(response);
   const text = JSON.stringify(body);
   response
     .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })

@@ -1,4 +1,4 @@
-import { rm, symlink, unlink } from 'node:fs/promises';
+import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
@@ -131,7 +131,8 @@ async function start(
     briefly.defer(() => rm(restoring, { recursive: true, force: true }));
     work.push(prepareRestore(restoring, snapshot, spec, host.landlock));
   } else if (spec.firmware === undefined) {
-    work.push(symlink(spec.kernel, kernelLink(spec)).then(() => briefly.defer(() => unlink(kernelLink(spec)))));
+    briefly.defer(() => rm(kernelLink(spec), { force: true }));
+    work.push(symlink(spec.kernel, kernelLink(spec)));
   }
   await allOf(work);
 

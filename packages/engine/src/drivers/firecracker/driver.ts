@@ -5,7 +5,7 @@ import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
-import { removeCgroup } from '../../vmm/cgroup.ts';
+import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
@@ -53,12 +53,14 @@ const features = driverFeatures({
   balloon: true,
 });
 
-/** What Firecracker itself needs besides the guest's memory: its heap, and page tables, MiB. */
-const overheadMb = 64;
+const own = {
+  /** What Firecracker itself needs besides the guest's memory: its heap, and page tables, MiB. */
+  memoryMb: 64,
+  /** Threads besides the vCPUs: the API, the devices, and those that shut it in before. */
+  threads: 64,
+};
 /** The jailer ends once Firecracker runs, within milliseconds where nothing is wrong. */
 const jailerMs = 30_000;
-/** Threads besides the vCPUs: the API, the devices, and those that shut it in before. */
-const extraThreads = 64;
 /** Logs may grow by as much beyond the largest disk. */
 const logBytes = 64 << 20;
 
@@ -192,11 +194,7 @@ async function start(
     vmm: identity,
     path: socketPath(spec.socketDirectory, apiSocket),
     open: firecrackerApi,
-    limits: {
-      memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
-      cpus: spec.vcpus + 0.5,
-      processes: spec.vcpus + extraThreads,
-    },
+    limits: vmmLimits(spec, own),
     signal,
   });
   using api = client;

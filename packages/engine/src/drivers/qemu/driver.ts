@@ -10,7 +10,7 @@ import type {
   ProbeOptions,
   VmmDriver,
 } from '../../ports/vmm-driver.ts';
-import { removeCgroup } from '../../vmm/cgroup.ts';
+import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
 import { kvmUser } from '../../vmm/kvm.ts';
@@ -46,10 +46,12 @@ const features = driverFeatures({
   foreignArchitectures: true,
 });
 
-/** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
-const overheadMb = 256;
-/** Threads of QEMU besides its vCPUs: main loop, RCU, workers of the disks. */
-const extraThreads = 128;
+const own = {
+  /** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
+  memoryMb: 256,
+  /** Threads of QEMU besides its vCPUs: main loop, RCU, workers of the disks. */
+  threads: 128,
+};
 /** Logs may grow by as much beyond the largest disk. */
 const logBytes = 64 << 20;
 
@@ -171,11 +173,7 @@ async function start(
     vmm: identity,
     path: socketPath(spec.socketDirectory, qmpSocket),
     open: openQmp,
-    limits: {
-      memoryBytes: (spec.memoryMb + overheadMb) * 1024 * 1024,
-      cpus: spec.vcpus + 0.5,
-      processes: spec.vcpus + extraThreads,
-    },
+    limits: vmmLimits(spec, own),
     signal,
   });
   using qmp = client;
