@@ -59,6 +59,11 @@ test("docs/hypervisors.md has each driver's features as they are", () => {
 test('docs/hypervisors.md has the versions as they are', () => {
   const [, ...rows] = table('VMM');
   const pinned = (vmm: string): string => Object.entries(releases).find(([name]) => name === vmm)?.[1].version ?? '';
-  const expected = Object.entries(versionFacts).map(([vmm, { floor }]) => [vmm, floor, pinned(vmm)]);
+  const expected = Object.entries(versionFacts).map(([vmm, { floor, tested }]) => [
+    vmm,
+    floor,
+    tested.join(', '),
+    pinned(vmm),
+  ]);
   assert.deepEqual(rows, expected);
 });

@@ -39,10 +39,10 @@ const amd64: Architecture = {
   qemu: {
     program: 'qemu-system-x86_64',
     package: 'qemu-system-x86',
-    machine: 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on,x-option-roms=off',
+    machine: 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on',
     properties: [],
     // Copying by single bytes (ERMS) is fast on real processors alone: an emulated guest copies ten times as fast without.
-    emulatedProcessor: 'max,erms=off',
+    emulatedProcessor: 'max,erms=off,fsrm=off',
     // Those of the machine with its second I/O APIC. Linux goes through them from the last to the first.
     transports: Array.from({ length: 24 }, (_, index) => 23 - index),
   },

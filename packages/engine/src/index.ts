@@ -30,7 +30,7 @@ export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram } from './vmm/confine.ts';
 export { hostKernelArguments } from './vmm/host-kernel-arguments.ts';
-export { problemsOf, versionFacts, type VersionedVmm } from './vmm/versions.ts';
+export { problemsOf, rateVersion, versionFacts, type VersionedVmm } from './vmm/versions.ts';
 export { removeCgroup } from './vmm/cgroup.ts';
 export { processesNaming } from './vmm/find-processes.ts';
 export { ownIdentity } from './vmm/process-identity.ts';

@@ -49,10 +49,11 @@ async function examineHypervisors(reports: readonly HypervisorReport[]): Promise
 }
 
 async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Finding> {
-  const { versionFacts, problemsOf } = await import('@novasandbox/engine');
+  const { versionFacts, problemsOf, rateVersion } = await import('@novasandbox/engine');
   const vmm = vmmOf[name];
   const facts = vmm === undefined ? null : versionFacts[vmm];
   const problems = vmm === undefined || probe.version === '' ? [] : problemsOf(vmm, probe.version);
+  const rated = vmm === undefined || probe.version === '' ? null : rateVersion(vmm, probe.version);
   const known = problems.map(
     ({ problem, fixedIn }) => `known of this version: ${problem}${fixedIn === null ? '' : `, fixed in ${fixedIn}`}`,
   );
@@ -60,6 +61,7 @@ async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Fin
     `${probe.version === '' ? '' : `${probe.version}, ${probe.accelerator}: `}${probe.reason}`,
     ...(probe.binary === '' ? [] : [probe.binary]),
     ...(facts === null ? [] : [`needs ${facts.floor} or newer`]),
+    ...(rated === null ? [] : [rated.tested, rated.better].filter((text) => text !== '')),
     ...known,
   ];
   return {

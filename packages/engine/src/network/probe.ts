@@ -28,7 +28,6 @@ export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetwork
   const nft = findProgram('nft');
   const why = whyNoSlots();
   if (why !== null || nft === null) return userMode(why ?? 'not installed: nft');
-  const kept = { directory: probeDirectory, name: 'network', binary: nft };
   const decide = async (): Promise<NetworkProbe> => {
     const { registry } = host();
     const slot = registry.reserve(null, []);
@@ -43,7 +42,6 @@ export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetwork
     }
     return { slots: true, reason: 'network slots: a namespace with a tap each, NAT by nftables' };
   };
-  const verdict = await keptVerdict({ ...kept, fresh }, decide);
-  // What failed is asked again.
-  return verdict.slots || fresh ? verdict : keptVerdict({ ...kept, fresh: true }, decide);
+  const works = ({ slots }: NetworkProbe): boolean => slots;
+  return keptVerdict({ directory: probeDirectory, name: 'network', binary: nft, fresh, works }, decide);
 }

@@ -149,7 +149,7 @@ async function answered(
   undo.use(machine);
   const { config } = record;
   // A snapshot's last session ended at a frame boundary, and a new guest has had none.
-  const { agent, channel } = await firstAnswer(context, machine, {
+  const { agent, channel } = await firstAnswer(context, plan.driver, machine, {
     signal,
     timeoutMs: config.bootTimeoutMs,
     flush: false,

@@ -1,18 +1,24 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
-import type { Machine } from '../ports/vmm-driver.ts';
+import type { Machine, VmmDriver } from '../ports/vmm-driver.ts';
+import { quote } from '../vmm/launcher.ts';
 import { consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import type { OpenOptions } from './links.ts';
 
 const endSeenWithinMs = 500;
 
-/** The first session with a guest that is coming up. Fails as soon as the VMM ends, or at the time limit, with the console's last words. */
+/**
+ * The first session with a guest that `driver` has started and that is coming up. Fails as soon as the VMM ends, or at the time limit, with the
+ * console's last words; a guest that has written none is told as one that hangs, with how it was started.
+ */
 export async function firstAnswer(
   context: Pick<EngineContext, 'links'>,
+  driver: Pick<VmmDriver, 'name' | 'probe'>,
   machine: Machine,
   options: OpenOptions,
 ): Promise<{ readonly agent: GuestAgent; readonly channel: number }> {
@@ -33,9 +39,10 @@ export async function firstAnswer(
     const last = await lastWords(machine.record.directory);
     if (ended) throw new NovaError('boot_failed', `The guest ended while it was booting. ${last}`, { cause: error });
     if (over.signal.aborted) {
-      throw new NovaError('boot_timeout', `The guest did not answer within ${options.timeoutMs} ms. ${last}`, {
-        cause: error,
-      });
+      const why = (await isSilent(machine))
+        ? `The guest wrote nothing to its console within ${options.timeoutMs} ms: it hangs before its kernel's first line. ${await howStarted(driver, machine)}`
+        : `The guest did not answer within ${options.timeoutMs} ms.`;
+      throw new NovaError('boot_timeout', `${why} ${last}`.trim(), { cause: error });
     }
     if (isNovaError(error, 'guest_unreachable')) {
       throw new NovaError(
@@ -56,4 +63,15 @@ async function lastWords(directory: string): Promise<string> {
   return [console === '' ? '' : `Console: ${console}`, vmm === '' ? '' : `VMM: ${vmm}`]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+const isSilent = async ({ record }: Machine): Promise<boolean> =>
+  (await fileTail(join(record.directory, consoleLog), 1)) === '';
+
+/** The VMM with its version, and its command line, for whoever has to find out why a guest hangs. */
+async function howStarted(driver: Pick<VmmDriver, 'name' | 'probe'>, { record }: Machine): Promise<string> {
+  const { version, accelerator } = await driver.probe();
+  const command = await readFile(`/proc/${record.pid}/cmdline`, 'utf8').catch(() => '');
+  const words = command.split('\0').filter((word) => word !== '');
+  return `Tried: ${driver.name} ${version} (${accelerator})${words.length === 0 ? '.' : `, started as: ${words.map(quote).join(' ')}`}`;
 }

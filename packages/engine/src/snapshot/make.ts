@@ -109,7 +109,7 @@ async function make(
     plan.driver.launch(spec, { signal: within, snapshotTo: work }),
   );
   undo.use(machine);
-  const { agent, channel } = await firstAnswer(context, machine, {
+  const { agent, channel } = await firstAnswer(context, plan.driver, machine, {
     signal,
     timeoutMs: config.bootTimeoutMs,
     flush: false,

@@ -70,7 +70,11 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   };
   const machine = await startMachine(bootTimeoutMs, signal, (within) => driver.launch(spec, { signal: within }));
   undo.use(machine);
-  const { agent, channel } = await firstAnswer(context, machine, { signal, timeoutMs: bootTimeoutMs, flush: false });
+  const { agent, channel } = await firstAnswer(context, driver, machine, {
+    signal,
+    timeoutMs: bootTimeoutMs,
+    flush: false,
+  });
   undo.defer(() => context.store.releaseLease(id, channel));
   undo.use(agent);
   await agent.configure(uniqueIdentity('builder'), { signal });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
@@ -26,8 +27,18 @@ export interface DriverOptions {
 
 export type ProbeBootOptions = DriverOptions & ProbeOptions;
 
-/** A guest on working hardware support says it is ready within a second or two; one that never runs says nothing at all. */
-const silenceMs = 10_000;
+/** How long a guest may say nothing at all before it is given up; whichever comes first. */
+interface Silence {
+  /** Milliseconds. */
+  readonly ms: number;
+  /** CPU time of its VMM, in milliseconds: a guest that hangs at full load is noticed by it, however busy the host. */
+  readonly cpuMs: number;
+}
+
+/** A guest on working hardware support is ready within a second or two; one that never runs stays silent. */
+const onHardware: Silence = { ms: 10_000, cpuMs: Infinity };
+/** An emulated guest writes its first line after half a second of CPU time, which a busy host may take long to give. */
+const emulated: Silence = { ms: 60_000, cpuMs: 10_000 };
 /** One that has said something runs, however slowly: this host may itself be a guest, or have a hundred other things to do. */
 const probeTimeoutMs = 120_000;
 /** Has the kernel name itself as soon as it has a console. Comes after the driver's own words, which keep it quiet. */
@@ -38,6 +49,7 @@ const readyLine = 'nova-agent: ready';
 export async function probeBoot(
   options: ProbeBootOptions,
   boot: (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>,
+  { emulates = false }: { readonly emulates?: boolean } = {},
 ): Promise<string | null> {
   const { kernel, initramfs } = await options.probeGuest(options);
   await mkdir(options.probeDirectory, { recursive: true });
@@ -45,7 +57,8 @@ export async function probeBoot(
   const socketDirectory = await mkdtemp('/tmp/nova-probe-');
   try {
     const spec: MachineSpec = {
-      id: `probe${process.pid}`,
+      // Drivers probe side by side, and so do processes: each probe is a machine of its own.
+      id: `probe${randomBytes(8).toString('hex')}`,
       sequence: 0,
       directory,
       socketDirectory,
@@ -62,7 +75,7 @@ export async function probeBoot(
     const late = (): NovaError =>
       new NovaError('vmm_failed', `it had not started the guest within ${probeTimeoutMs / 1000} s`);
     await using machine = await within(probeTimeoutMs, options.signal, late, (signal) => boot(spec, signal));
-    return await ready(machine, options.signal);
+    return await ready(machine, emulates ? emulated : onHardware, options.signal);
   } catch (error) {
     if (isNovaError(error, 'vmm_failed')) return error.message.split('\n')[0] ?? 'the VMM refused';
     throw error;
@@ -72,9 +85,9 @@ export async function probeBoot(
   }
 }
 
-async function ready(machine: Machine, signal?: AbortSignal): Promise<string | null> {
+async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): Promise<string | null> {
   const startedAt = performance.now();
-  let limitMs = silenceMs;
+  let limitMs = silence.ms;
   let ended = false;
   void machine.exited.then(() => (ended = true));
   while (performance.now() - startedAt < limitMs) {
@@ -83,9 +96,18 @@ async function ready(machine: Machine, signal?: AbortSignal): Promise<string | n
     if (said.includes(readyLine)) return null;
     if (ended) return 'it ended at once';
     if (said !== '') limitMs = probeTimeoutMs;
+    else if (await hasUsed(machine, silence.cpuMs))
+      return `it used ${silence.cpuMs / 1000} s of CPU time without writing a line to its console`;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return limitMs === silenceMs
-    ? `nothing heard within ${silenceMs / 1000} s`
+  return limitMs === silence.ms
+    ? `it wrote nothing to its console within ${silence.ms / 1000} s`
     : `it was not ready within ${probeTimeoutMs / 1000} s`;
+}
+
+async function hasUsed(machine: Machine, cpuMs: number): Promise<boolean> {
+  if (cpuMs === Infinity) return false;
+  // A VMM that has just ended has no usage any more.
+  const stats = await machine.stats().catch(() => null);
+  return stats !== null && stats.cpuUs / 1000 >= cpuMs;
 }

@@ -6,26 +6,33 @@ import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
 /** Raised when a verdict holds something new. */
-const verdictVersion = 3;
+const verdictVersion = 4;
 
-export interface VerdictOptions {
+export interface VerdictOptions<V> {
   readonly directory: string;
-  /** The driver's. */
+  /** Of the probe; each driver has one or more. */
   readonly name: string;
   readonly binary: string;
   /** Does not believe an earlier verdict. */
   readonly fresh: boolean;
+  /** Whether what was probed works. A failed probe is not kept: its cause may be gone the next time. */
+  readonly works: (verdict: V) => boolean;
+  /** Facts besides the binary and the host's kernel that the verdict depends on. */
+  readonly basis?: readonly string[];
+  /** The verdict holds after a reboot too, because nothing that it depends on changes by one. */
+  readonly outlivesBoot?: boolean;
 }
 
 /** What a probe found, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the same. */
-export async function keptVerdict<V>(options: VerdictOptions, decide: () => Promise<V>): Promise<V> {
-  const { directory, name, binary, fresh } = options;
-  const file = join(directory, `${name}-${key(binary)}.json`);
+export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => Promise<V>): Promise<V> {
+  const { directory, name, binary, fresh, works, basis = [], outlivesBoot = false } = options;
+  const file = join(directory, `${name}-${key(binary, [outlivesBoot ? '' : bootId(), ...basis])}.json`);
   if (!fresh) {
     const kept = await read<V>(file);
     if (kept !== null) return kept;
   }
   const verdict = await decide();
+  if (!works(verdict)) return verdict;
   await mkdir(directory, { recursive: true });
   await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict));
   await rename(`${file}.${process.pid}`, file);
@@ -44,16 +51,19 @@ export function isAtLeast(version: string, floor: string): boolean {
   return true;
 }
 
-function key(binary: string): string {
-  const { size, mtimeMs } = statSync(binary);
-  let boot = '';
+function bootId(): string {
   try {
-    boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
     // Hosts without it are told apart by kernel alone.
+    return '';
   }
+}
+
+function key(binary: string, basis: readonly string[]): string {
+  const { size, mtimeMs } = statSync(binary);
   return createHash('sha256')
-    .update([verdictVersion, boot, release(), binary, size, mtimeMs].join('\n'))
+    .update([verdictVersion, release(), binary, size, mtimeMs, ...basis].join('\n'))
     .digest('hex')
     .slice(0, 16);
 }

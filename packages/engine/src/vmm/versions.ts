@@ -13,6 +13,10 @@ export interface KnownProblem {
 export interface VersionFacts {
   /** The oldest version the driver works with. */
   readonly floor: string;
+  /** Series that the driver's conformance suite has passed with, oldest first; each stands for its later releases too. */
+  readonly tested: readonly string[];
+  /** Later versions that do better, if any, and at what. */
+  readonly better: { readonly from: string; readonly why: string } | null;
   readonly problems: readonly KnownProblem[];
 }
 
@@ -22,6 +26,8 @@ export type VersionedVmm = 'firecracker' | 'cloud-hypervisor' | 'vfkit' | 'qemu'
 export const versionFacts: Readonly<Record<VersionedVmm, VersionFacts>> = {
   firecracker: {
     floor: '1.16.1',
+    tested: ['1.16'],
+    better: null,
     problems: [
       {
         from: '1.16.0',
@@ -58,6 +64,8 @@ export const versionFacts: Readonly<Record<VersionedVmm, VersionFacts>> = {
   },
   'cloud-hypervisor': {
     floor: '52',
+    tested: ['53'],
+    better: null,
     problems: [
       {
         from: '0.0',
@@ -67,8 +75,13 @@ export const versionFacts: Readonly<Record<VersionedVmm, VersionFacts>> = {
       },
     ],
   },
-  vfkit: { floor: '0.6', problems: [] },
-  qemu: { floor: '7.2', problems: [] },
+  vfkit: { floor: '0.6', tested: [], better: null, problems: [] },
+  qemu: {
+    floor: '7.2',
+    tested: ['7.2', '10.0', '11.1'],
+    better: { from: '10.0', why: 'emulated guests (without KVM) run their commands about twice as fast' },
+    problems: [],
+  },
 };
 
 /** Problems that a version has. */
@@ -76,6 +89,20 @@ export function problemsOf(vmm: VersionedVmm, version: string): readonly KnownPr
   return versionFacts[vmm].problems.filter(
     ({ from, fixedIn }) => isAtLeast(version, from) && (fixedIn === null || !isAtLeast(version, fixedIn)),
   );
+}
+
+/** Whether a version belongs to a series that the driver's conformance suite has passed with. */
+const isTested = (vmm: VersionedVmm, version: string): boolean =>
+  versionFacts[vmm].tested.some((series) => version === series || version.startsWith(`${series}.`));
+
+/** What a version is worth, in words for people: whether it is tested, and which would do better. */
+export function rateVersion(vmm: VersionedVmm, version: string): { readonly tested: string; readonly better: string } {
+  const { tested, better } = versionFacts[vmm];
+  const others = tested.length === 0 ? 'no version is' : `${tested.join(', ')} ${tested.length === 1 ? 'is' : 'are'}`;
+  return {
+    tested: isTested(vmm, version) ? 'this version is tested' : `this version is not tested: ${others}`,
+    better: better === null || isAtLeast(version, better.from) ? '' : `with ${better.from} or newer ${better.why}`,
+  };
 }
 
 /** Why a version cannot be used, in words for people; null where it can. */

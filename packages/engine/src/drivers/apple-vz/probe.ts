@@ -51,8 +51,14 @@ export async function probeAppleVz(options: ProbeAppleVzOptions): Promise<AppleV
       ? { usable: binary, binary, version, reason: `vfkit ${version}: a probe VM booted on it` }
       : without(`vfkit ${version}: a probe VM did not boot on it (${failure})`, binary, version);
   };
-  const kept = { directory: options.probeDirectory, name: 'apple-vz', binary };
-  const verdict = await keptVerdict({ ...kept, fresh: options.fresh === true }, decide);
-  // What failed is asked again.
-  return verdict.usable !== null || options.fresh === true ? verdict : keptVerdict({ ...kept, fresh: true }, decide);
+  return keptVerdict(
+    {
+      directory: options.probeDirectory,
+      name: 'apple-vz',
+      binary,
+      fresh: options.fresh === true,
+      works: ({ usable }) => usable !== null,
+    },
+    decide,
+  );
 }

@@ -40,12 +40,16 @@ export async function probeCloudHypervisor(options: ProbeCloudHypervisorOptions)
   if (refused !== null) return without(refused, version);
   const missing = options.whyNoKvm();
   if (missing !== null) return without(`Cloud Hypervisor ${version} needs KVM: ${missing}`, version);
-  const kept = { directory: options.probeDirectory, name: 'cloud-hypervisor', binary };
-  const verdict = await keptVerdict({ ...kept, fresh: options.fresh === true }, () => decide(binary, version, options));
-  // What failed is asked again.
-  return verdict.host !== null || options.fresh === true
-    ? verdict
-    : keptVerdict({ ...kept, fresh: true }, () => decide(binary, version, options));
+  return keptVerdict(
+    {
+      directory: options.probeDirectory,
+      name: 'cloud-hypervisor',
+      binary,
+      fresh: options.fresh === true,
+      works: ({ host }) => host !== null,
+    },
+    () => decide(binary, version, options),
+  );
 }
 
 async function decide(

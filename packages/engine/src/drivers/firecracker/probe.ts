@@ -52,14 +52,16 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
   const decide = async (): Promise<{ failure: string | null }> => ({
     failure: await probeBoot(options, (spec, signal) => options.boot(spec, host, signal)),
   });
-  const kept = {
-    directory: options.probeDirectory,
-    name: host.jailer === null ? 'firecracker' : 'firecracker-jailed',
-    binary,
-  };
-  let { failure } = await keptVerdict({ ...kept, fresh: options.fresh === true }, decide);
-  // What failed is asked again.
-  if (failure !== null && options.fresh !== true) ({ failure } = await keptVerdict({ ...kept, fresh: true }, decide));
+  const { failure } = await keptVerdict(
+    {
+      directory: options.probeDirectory,
+      name: host.jailer === null ? 'firecracker' : 'firecracker-jailed',
+      binary,
+      fresh: options.fresh === true,
+      works: (verdict) => verdict.failure === null,
+    },
+    decide,
+  );
   if (failure !== null) return without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, version);
   const how = host.jailer === null ? 'without jailer' : 'in its jailer';
   return { host, binary, version, reason: `Firecracker ${version} on KVM, ${how}: a probe VM booted on it` };

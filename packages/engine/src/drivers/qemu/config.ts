@@ -4,13 +4,14 @@ import { architectures, type Architecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { consoleLog } from '../../vmm/logs.ts';
+import { dialectOf } from './dialect.ts';
 
 /** How QEMU runs guest code on this host. */
 export interface Accelerator {
   readonly name: 'kvm' | 'hvf' | 'tcg';
   readonly binary: string;
-  /** QEMU can map a memory file it may only read (8.2 and later: `readonly=on,rom=off`). */
-  readonly readOnlyMemory: boolean;
+  /** Of QEMU: decides how it is spoken to (dialect.ts). */
+  readonly version: string;
 }
 
 /** Where the guest's memory comes from. */
@@ -42,6 +43,7 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   const at = (name: string): string => escape(socketPath(spec.socketDirectory, name));
   const architecture = architectures[spec.architecture];
   const { qemu } = architecture;
+  const dialect = dialectOf(accelerator.version);
   const args: string[] = [
     // Options and their values in pairs.
     '-name',
@@ -66,8 +68,7 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
     '-chardev',
     `socket,id=qmp,path=${at(qmpSocket)},server=on,wait=off`,
-    '-mon',
-    'chardev=qmp,mode=control',
+    ...dialect.monitor,
     '-chardev',
     `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
     '-serial',
@@ -75,15 +76,15 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   ];
   if (memory.kind !== 'plain') {
     const share = memory.kind === 'template' ? 'on' : 'off';
-    const readOnly = memory.kind === 'clone' && accelerator.readOnlyMemory ? ',readonly=on,rom=off' : '';
+    const more = memory.kind === 'clone' ? dialect.clonedMemory : '';
     args.push(
       '-object',
-      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${readOnly}`,
+      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${more}`,
     );
   }
   if (memory.kind === 'clone') {
     // The kernel is in the memory that is mapped.
-    args.push('-incoming', 'defer');
+    args.push('-incoming', 'defer', ...dialect.state(stateDescriptor).options);
   } else {
     args.push(
       '-kernel',

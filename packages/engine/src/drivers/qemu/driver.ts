@@ -30,6 +30,7 @@ import {
   type MemorySource,
 } from './config.ts';
 import { QemuMachine } from './machine.ts';
+import { dialectOf, type QemuDialect } from './dialect.ts';
 import { probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
 import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
@@ -139,6 +140,7 @@ async function start(
 ): Promise<Machine> {
   const { signal, snapshotTo, stateFrom } = options;
   throwIfAborted(signal, 'before the VMM was started');
+  const dialect = dialectOf(accelerator.version);
   await using undo = new AsyncDisposableStack();
   const { uid, groups } =
     accelerator.name === 'kvm' ? kvmUser(spec.sequence) : { uid: vmmUid(spec.sequence), groups: [] };
@@ -180,11 +182,16 @@ async function start(
   const onAbort = (): void => qmp[Symbol.dispose]();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    await (memory.kind === 'clone' ? load(qmp) : qmp.execute('query-status'));
+    await (memory.kind === 'clone' ? load(qmp, dialect) : qmp.execute('query-status'));
   } catch (error) {
     throwIfAborted(signal, 'while the VMM was starting');
     const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-    throw new NovaError('vmm_failed', `QEMU did not start: ${said === '' ? String(error) : said}`, { cause: error });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new NovaError(
+      'vmm_failed',
+      `QEMU ${accelerator.version} did not start: ${reason}${said === '' ? '' : ` Its log: ${said}`}`,
+      { cause: error },
+    );
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
@@ -199,18 +206,18 @@ async function start(
     channels: spec.channels,
     cgroup,
   };
-  const { readOnlyMemory } = accelerator;
+  const { readOnlyMemory } = dialect;
   const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
   return new QemuMachine(record, snapshot);
 }
 
 /** Loads the device state; the clone runs from then on. */
-async function load(qmp: QmpClient): Promise<void> {
+async function load(qmp: QmpClient, dialect: QemuDialect): Promise<void> {
   const ready = qmp.execute('migrate-set-capabilities', {
     capabilities: [...ignoreSharedMemory.capabilities, { capability: 'events', state: true }],
   });
   // Sent together: QEMU runs commands in order, and waiting for each answer would cost a wake-up apiece.
-  const incoming = qmp.execute('migrate-incoming', { uri: `fd:${stateDescriptor}` });
+  const incoming = qmp.execute('migrate-incoming', { uri: dialect.state(stateDescriptor).uri });
   await Promise.all([ready, incoming]);
   await migrationEnd(qmp);
 }

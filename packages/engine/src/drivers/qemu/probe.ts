@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { architectures, hostArchitecture } from '../../architecture.ts';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findProgram } from '../../vmm/confine.ts';
 import { whyNoKvm } from '../../vmm/kvm.ts';
 import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { isAtLeast, keptVerdict } from '../../vmm/verdict.ts';
+import { keptVerdict } from '../../vmm/verdict.ts';
+import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 import type { Accelerator } from './config.ts';
 
 export interface QemuProbe {
@@ -31,43 +31,83 @@ export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
       version: '',
       reason: `${program} is not installed: apt-get install ${packageName}`,
     };
-  const kept = { directory: options.probeDirectory, name: 'qemu', binary };
-  const verdict = await keptVerdict({ ...kept, fresh: options.fresh === true }, () => decide(binary, options));
-  // What failed is asked again.
-  const usable = verdict.accelerator !== null && existsSync(verdict.accelerator.binary);
-  return usable || options.fresh === true
-    ? verdict
-    : keptVerdict({ ...kept, fresh: true }, () => decide(binary, options));
+  return keptVerdict(
+    {
+      directory: options.probeDirectory,
+      name: `qemu-${options.architecture}`,
+      binary,
+      fresh: options.fresh === true,
+      works: ({ accelerator }) => accelerator !== null,
+      basis: machineOf(options.architecture),
+    },
+    () => decide(binary, options),
+  );
 }
 
 async function decide(binary: string, options: QemuProbeOptions): Promise<QemuProbe> {
   const said = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000 });
-  const version = /version (\S+)/.exec(said.stdout ?? '')?.[1] ?? '';
-  if (version === '')
-    return { accelerator: null, version, reason: `${binary} does not run: ${(said.stderr ?? '').trim()}` };
-  const readOnlyMemory = isAtLeast(version, '8.2');
-  const emulated: Accelerator = { name: 'tcg', binary, readOnlyMemory };
-  const without = (why: string): QemuProbe => ({
-    accelerator: emulated,
-    version,
-    reason: `QEMU ${version} with software emulation (TCG): ${why}`,
-  });
+  const version = versionIn(said.stdout ?? '');
+  if (version === null)
+    return { accelerator: null, version: '', reason: `${binary} does not run: ${(said.stderr ?? '').trim()}` };
+  const refused = whyNotVersion('qemu', version);
+  if (refused !== null) return { accelerator: null, version, reason: `QEMU: ${refused}` };
 
-  if (options.architecture !== hostArchitecture().name)
-    return without(`the host's processor is another one than ${options.architecture}`);
+  if (options.architecture !== hostArchitecture().name) {
+    // Its first guest is its probe: to make one here would take a toolchain that nobody may have asked for.
+    const why = `the host's processor is another one than ${options.architecture}`;
+    return { accelerator: { name: 'tcg', binary, version }, version, reason: emulated(version, why) };
+  }
   if (process.platform === 'darwin') {
     return {
-      accelerator: { name: 'hvf', binary, readOnlyMemory },
+      accelerator: { name: 'hvf', binary, version },
       version,
       reason: `QEMU ${version} with Apple's Hypervisor framework (HVF)`,
     };
   }
   const missing = whyNoKvm();
-  if (missing !== null) return without(missing);
+  if (missing !== null) return decideEmulation(missing, binary, version, options);
   // Debian's small build for microvms starts faster, but has no seccomp sandbox.
-  const hardware: Accelerator = { name: 'kvm', binary, readOnlyMemory };
+  const hardware: Accelerator = { name: 'kvm', binary, version };
   const failure = await probeBoot(options, (spec, signal) => options.boot(spec, hardware, signal));
   return failure === null
     ? { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` }
-    : without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`);
+    : decideEmulation(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, binary, version, options);
+}
+
+/** What a guest sees of its machine: guests of another one have to be probed anew. */
+const machineOf = (architecture: ArchitectureName): string[] => {
+  const { machine, properties, emulatedProcessor } = architectures[architecture].qemu;
+  return [machine, ...properties, emulatedProcessor];
+};
+
+const emulated = (version: string, why: string): string => `QEMU ${version} with software emulation (TCG): ${why}`;
+
+/** Whether a guest runs emulated, as versions of QEMU differ in what they emulate; `why` there is no hardware support. */
+async function decideEmulation(
+  why: string,
+  binary: string,
+  version: string,
+  options: QemuProbeOptions,
+): Promise<QemuProbe> {
+  const accelerator: Accelerator = { name: 'tcg', binary, version };
+  const { failure } = await keptVerdict(
+    {
+      directory: options.probeDirectory,
+      name: 'qemu-emulation',
+      binary,
+      fresh: options.fresh === true,
+      works: (verdict) => verdict.failure === null,
+      basis: machineOf(options.architecture),
+      outlivesBoot: true,
+    },
+    async () => ({
+      failure: await probeBoot(options, (spec, signal) => options.boot(spec, accelerator, signal), { emulates: true }),
+    }),
+  );
+  if (failure === null) return { accelerator, version, reason: emulated(version, why) };
+  return {
+    accelerator: null,
+    version,
+    reason: `${emulated(version, why)}; a probe VM did not boot with it either: ${failure}`,
+  };
 }

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { keptVerdict, type VerdictOptions } from './verdict.ts';
+
+interface Verdict {
+  readonly works: boolean;
+  readonly round: number;
+}
+
+async function probing(): Promise<
+  AsyncDisposable & { probe(works: boolean, more?: Partial<VerdictOptions<Verdict>>): Promise<Verdict> }
+> {
+  const directory = await mkdtemp(join(tmpdir(), 'nova-verdict-'));
+  const binary = join(directory, 'vmm');
+  await writeFile(binary, 'a VMM');
+  let round = 0;
+  return {
+    probe: (works, more = {}) =>
+      keptVerdict<Verdict>(
+        { directory, name: 'vmm', binary, fresh: false, works: (verdict) => verdict.works, ...more },
+        () => Promise.resolve({ works, round: ++round }),
+      ),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
+  };
+}
+
+test('a probe that succeeded is not made again', async () => {
+  await using vmm = await probing();
+  assert.equal((await vmm.probe(true)).round, 1);
+  assert.equal((await vmm.probe(true)).round, 1);
+  assert.equal((await vmm.probe(true, { fresh: true })).round, 2);
+  assert.equal((await vmm.probe(true)).round, 2);
+});
+
+test('a failed probe is not kept', async () => {
+  await using vmm = await probing();
+  assert.equal((await vmm.probe(false)).works, false);
+  assert.equal((await vmm.probe(true)).works, true);
+});
+
+test('a probe is made again when what it depends on has changed', async () => {
+  await using vmm = await probing();
+  await vmm.probe(true, { basis: ['machine 1'] });
+  assert.equal((await vmm.probe(true, { basis: ['machine 1'] })).round, 1);
+  assert.equal((await vmm.probe(true, { basis: ['machine 2'] })).round, 2);
+  assert.equal((await vmm.probe(true, { basis: ['machine 1'], outlivesBoot: true })).round, 3);
+});
