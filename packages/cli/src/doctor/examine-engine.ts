@@ -10,6 +10,13 @@ const installRemedies: Readonly<Partial<Record<HypervisorName, string>>> = {
   'apple-vz': 'brew install vfkit (macOS)',
 };
 
+/** How to get a version that does better, by the suite of Debian that the host runs. */
+const newerQemu: Readonly<Record<string, string>> = {
+  bookworm:
+    "echo 'deb http://deb.debian.org/debian bookworm-backports main' | sudo tee /etc/apt/sources.list.d/backports.list; " +
+    'sudo apt-get update; sudo apt-get install -t bookworm-backports qemu-system-x86',
+};
+
 const vmmOf: Readonly<Partial<Record<HypervisorName, VersionedVmm>>> = {
   qemu: 'qemu',
   firecracker: 'firecracker',
@@ -49,7 +56,7 @@ async function examineHypervisors(reports: readonly HypervisorReport[]): Promise
 }
 
 async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Finding> {
-  const { versionFacts, problemsOf, rateVersion } = await import('@novasandbox/engine');
+  const { versionFacts, problemsOf, rateVersion, hostSuite } = await import('@novasandbox/engine');
   const vmm = vmmOf[name];
   const facts = vmm === undefined ? null : versionFacts[vmm];
   const problems = vmm === undefined || probe.version === '' ? [] : problemsOf(vmm, probe.version);
@@ -68,8 +75,14 @@ async function examineHypervisor({ name, probe }: HypervisorReport): Promise<Fin
     state: probe.available ? 'fine' : 'note',
     subject: name,
     detail: details.join('; '),
-    remedy: probe.available ? undefined : installRemedies[name],
+    remedy: probe.available ? await improvement() : installRemedies[name],
   };
+
+  /** How to get a version that does better, where there is one for this host. KVM does not need it. */
+  async function improvement(): Promise<string | undefined> {
+    if (name !== 'qemu' || probe.accelerator !== 'tcg' || rated === null || rated.better === '') return undefined;
+    return newerQemu[(await hostSuite()) ?? ''];
+  }
 }
 
 /** What emulates guests of other processors. None of it is needed for those of this one. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -37,11 +38,23 @@ export async function unpackDistributionKernel(
   await writeFile(join(work, 'vmlinux'), kernel, { mode: 0o644 });
   await flush(join(work, 'vmlinux'));
 
-  const modules = join(tree, 'lib/modules', release);
-  await rename(modules, join(work, 'modules'));
+  await rename(modulesOfPackage(tree, release), join(work, 'modules'));
   const digest = sha256(`${sha256(kernel)} ${await fileDigest(archive, signal)}`);
   await rm(scratch, { recursive: true });
   return { digest, release };
+}
+
+/**
+ * The modules of an unpacked kernel package: since Debian 13 packages name `/usr/lib`, before it `/lib`, which is a link to it.
+ * @throws NovaError `set_up_failed` where the package has none
+ */
+export function modulesOfPackage(tree: string, release: string): string {
+  const found = ['usr/lib/modules', 'lib/modules']
+    .map((folder) => join(tree, folder, release))
+    .find((path) => existsSync(path));
+  if (found === undefined)
+    throw new NovaError('set_up_failed', `The package of the kernel ${release} holds no modules.`);
+  return found;
 }
 
 /** The kernel's .deb below `scratch`: by the host's own apt where that is Debian's and knows such packages, else, or where that fails, by a private one. */
