@@ -82,6 +82,8 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
       `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${more}`,
     );
   }
+  // Clones too: a snapshot's state has to find the memory that it was taken from.
+  if (qemu.firmware !== null) args.push('-bios', qemu.firmware);
   if (memory.kind === 'clone') {
     // The kernel is in the memory that is mapped.
     args.push('-incoming', 'defer', ...dialect.state(stateDescriptor).options);

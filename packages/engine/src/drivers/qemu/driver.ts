@@ -102,7 +102,7 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
       const { version } = await probe({ architecture });
       const guest = architectures[architecture];
       const made = [version, found.name, found.binary, processor(guest, found), ...kernelWords(guest, found)];
-      return `qemu layout 2 ${made.join(' ')}`;
+      return `qemu layout 3 ${made.join(' ')}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =

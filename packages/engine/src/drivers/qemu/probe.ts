@@ -76,8 +76,8 @@ async function decide(binary: string, options: QemuProbeOptions): Promise<QemuPr
 
 /** What a guest sees of its machine: guests of another one have to be probed anew. */
 const machineOf = (architecture: ArchitectureName): string[] => {
-  const { machine, properties, emulatedProcessor } = architectures[architecture].qemu;
-  return [machine, ...properties, emulatedProcessor];
+  const { machine, properties, firmware, emulatedProcessor } = architectures[architecture].qemu;
+  return [machine, ...properties, firmware ?? '', emulatedProcessor];
 };
 
 const emulated = (version: string, why: string): string => `QEMU ${version} with software emulation (TCG): ${why}`;
