@@ -28,7 +28,16 @@ export interface Bootstrap {
  */
 export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promise<void> {
   const asRoot = process.getuid?.() === 0;
+  const scripts: Record<string, string> = {};
+  const hooks = wanted.hooks.map((option, index) => {
+    const [, name, text] = /^(--\w+-hook)=(.*)$/s.exec(option) ?? [];
+    if (name === undefined || text === undefined) return option;
+    const variable = `NOVA_HOOK_${index}`;
+    scripts[variable] = text;
+    return `${name}=${withDescriptors(wanted.descriptors.length, variable)}`;
+  });
   const [program, ...rest] = await isolated([
+    ...liftDescriptors(wanted.descriptors.length),
     'mmdebstrap',
     `--mode=${asRoot ? 'root' : 'unshare'}`,
     `--variant=${wanted.variant}`,
@@ -41,7 +50,7 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     '--aptopt=Acquire::Languages "none"',
     // What is interrupted is thrown away whole: there is nothing to make durable while it is built.
     '--dpkgopt=force-unsafe-io',
-    ...wanted.hooks,
+    ...hooks,
     wanted.suite,
     '/dev/null',
     ...(await sourcesFor(wanted.suite, signal)),
@@ -51,9 +60,28 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     log: wanted.log,
     onLine: wanted.onLine,
     // Not root: the folders above `work` may be closed to the users of the namespace.
-    env: asRoot ? { TMPDIR: wanted.work } : {},
+    env: { ...scripts, ...(asRoot ? { TMPDIR: wanted.work } : {}) },
     descriptors: wanted.descriptors,
   });
+}
+
+/**
+ * mmdebstrap names a pipe of its own to a shell that knows descriptors up to 9 alone: ours may not take the low numbers while it runs. They wait
+ * from here on, and a hook finds them at 3, 4, ... again.
+ */
+const firstLifted = 100;
+
+function liftDescriptors(count: number): string[] {
+  if (count === 0) return [];
+  const moves = Array.from({ length: count }, (_, index) => `${firstLifted + index}<&${3 + index} ${3 + index}<&-`);
+  return ['bash', '-c', `exec ${moves.join(' ')}; exec "$@"`, 'bash'];
+}
+
+/** A hook that runs the script in an environment variable with its descriptors. */
+function withDescriptors(count: number, variable: string): string {
+  const moves = Array.from({ length: count }, (_, index) => `${3 + index}<&${firstLifted + index}`);
+  const back = count === 0 ? '' : `exec ${moves.join(' ')}; `;
+  return `exec bash -c '${back}exec sh -c "$${variable}" sh "$1"' bash "$1"`;
 }
 
 /** A shell script that lies beside this file, for a hook or a guest. */
