@@ -123,7 +123,7 @@ test('when all is there, the script is Node with the same arguments, directory a
     const { code, stdout, stderr } = await machine.run(['--version', 'a  b', ''], { cwd: tmpdir(), script });
     assert.equal(code, 7);
     assert.equal(stderr, '');
-    assert.equal(stdout, `cwd=${tmpdir()}\n<${machine.root}/packages/cli/src/main.ts><--version><a  b><>`);
+    assert.equal(stdout, `cwd=${tmpdir()}\n<--><${machine.root}/packages/cli/src/main.ts><:><:--version><:a  b><:>`);
   }
   assert.deepEqual(await machine.calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
 });
