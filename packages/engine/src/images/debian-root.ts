@@ -32,6 +32,8 @@ export async function buildDebianRoot(
   const isForeign = template.architecture !== hostArchitecture().name;
   const log = join(work, rootImageFiles.log);
   const image = join(work, rootImageFiles.image);
+  // apt gives up its privileges for a user who has to pass through. There is nothing in it but Debian's packages.
+  await chmod(work, 0o755);
   await step(options.progress, 'rootfs', `Root image of ${id}`, async (update) => {
     let packageText: string;
     try {

@@ -130,6 +130,7 @@ async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, up
     installedAt: new Date().toISOString(),
   };
   await writeFile(join(work, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
+  await chmod(work, 0o755);
 }
 
 /** Names of the programs, which then lie in `work`. Of an archive only what is named comes out. */

@@ -1,0 +1,54 @@
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import { isMapped } from './vmm/mapped-ids.ts';
+
+/**
+ * Refuses a folder of ours that another user could exchange for one of his own, such as one below /tmp that he has made first: he would decide which
+ * programs run here. It need not be there yet. VMMs run as users of their own: for root, what lies above it must let them pass.
+ * @throws NovaError `set_up_failed`
+ */
+export function requireOwn(folder: string): void {
+  for (const path of new Set([folder, realPath(folder)])) {
+    for (let each = path, below = false; ; each = dirname(each), below = true) {
+      const found = lstatSync(each, { throwIfNoEntry: false });
+      if (found !== undefined) requireTrusted(folder, each, found, below);
+      if (each === dirname(each)) break;
+    }
+  }
+}
+
+/** Where it leads, or would lead if it were there. */
+function realPath(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder === dirname(folder) ? folder : realPath(dirname(folder));
+  }
+}
+
+function requireTrusted(folder: string, path: string, found: Stats, isAbove: boolean): void {
+  const what = isAbove ? `${folder} lies below ${path}, which` : `${path}`;
+  const refuse = (why: string, hint: string): never => {
+    throw new NovaError('set_up_failed', `The folder ${what} ${why}.`, { hint });
+  };
+  if (!isTrusted(found.uid))
+    refuse(
+      `belongs to another user (uid ${found.uid}), who could exchange what lies there`,
+      'Set NOVA_HOME, or NOVA_RUN where it is the folder of sockets, to a folder of your own.',
+    );
+  if (!found.isDirectory()) return;
+  const isSticky = isAbove && (found.mode & 0o1000) !== 0;
+  if ((found.mode & 0o002) !== 0 && !isSticky)
+    refuse('every user may write to', `Take that from them: chmod o-w ${path}`);
+  if (isAbove && (found.mode & 0o001) === 0 && process.platform === 'linux' && process.getuid?.() === 0)
+    refuse(
+      'other users may not pass through',
+      `Set NOVA_HOME to a folder such as /var/lib/novasandbox, or allow it: chmod o+x ${path}`,
+    );
+}
+
+/** Ourselves, root, or whoever this user namespace has no number for: the system it was made in. */
+function isTrusted(uid: number): boolean {
+  return uid === process.geteuid?.() || uid === 0 || (process.platform === 'linux' && !isMapped('uid', uid));
+}
