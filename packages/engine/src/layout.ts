@@ -55,7 +55,7 @@ export interface Layout {
   readonly sandboxes: string;
   /** Folders of what VMMs open by name, and no other user may: the machine's templates lie in them. */
   readonly imageFolders: readonly string[];
-  /** Folders that nobody but their owner enters. Missing ones are not made. */
+  /** Folders that nobody but their owner enters. */
   readonly ownFolders: readonly string[];
   sandbox(id: string): string;
   sockets(id: string): string;
@@ -112,8 +112,8 @@ export function layoutAt(home: string = defaultHome()): Layout {
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),
-    imageFolders: ['agent', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
-    ownFolders: ['cache', 'lab', 'setup'].map((name) => join(root, name)),
+    imageFolders: ['kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
+    ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
     sockets: (id) => join(run, safe(id)),
   };

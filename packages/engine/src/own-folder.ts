@@ -1,5 +1,5 @@
-import { lstatSync, realpathSync, type Stats } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { isMapped } from './vmm/mapped-ids.ts';
 
@@ -9,21 +9,22 @@ import { isMapped } from './vmm/mapped-ids.ts';
  * @throws NovaError `set_up_failed`
  */
 export function requireOwn(folder: string): void {
-  for (const path of new Set([folder, realPath(folder)])) {
-    for (let each = path, below = false; ; each = dirname(each), below = true) {
-      const found = lstatSync(each, { throwIfNoEntry: false });
-      if (found !== undefined) requireTrusted(folder, each, found, below);
-      if (each === dirname(each)) break;
-    }
-  }
+  requireWay(folder, folder, false, mostLinks);
 }
 
-/** Where it leads, or would lead if it were there. */
-function realPath(folder: string): string {
-  try {
-    return realpathSync(folder);
-  } catch {
-    return folder === dirname(folder) ? folder : realPath(dirname(folder));
+/** As many as Linux follows. */
+const mostLinks = 40;
+
+/** Looks at a path and all above it, and where one is a link, at the way that this names. */
+function requireWay(folder: string, path: string, isAbove: boolean, linksLeft: number): void {
+  for (let each = path, above = isAbove; ; each = dirname(each), above = true) {
+    const found = lstatSync(each, { throwIfNoEntry: false });
+    if (found !== undefined) requireTrusted(folder, each, found, above);
+    if (found?.isSymbolicLink() === true) {
+      if (linksLeft === 0) throw new NovaError('set_up_failed', `The folder ${folder} is a link that leads nowhere.`);
+      requireWay(folder, resolve(dirname(each), readlinkSync(each)), above, linksLeft - 1);
+    }
+    if (each === dirname(each)) return;
   }
 }
 
@@ -40,7 +41,7 @@ function requireTrusted(folder: string, path: string, found: Stats, isAbove: boo
   if (!found.isDirectory()) return;
   const isSticky = isAbove && (found.mode & 0o1000) !== 0;
   if ((found.mode & 0o002) !== 0 && !isSticky)
-    refuse('every user may write to', `Take that from them: chmod o-w ${path}`);
+    refuse('may be written to by every user', `Take that from them: chmod o-w ${path}`);
   if (isAbove && (found.mode & 0o001) === 0 && process.platform === 'linux' && process.getuid?.() === 0)
     refuse(
       'other users may not pass through',

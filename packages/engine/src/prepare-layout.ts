@@ -21,7 +21,10 @@ export function prepareLayout(layout: Layout): void {
     make(folder);
     openToVmms(folder);
   }
-  for (const folder of layout.ownFolders) keepTo(0o700, folder);
+  for (const folder of layout.ownFolders) {
+    make(folder);
+    keepTo(0o700, folder);
+  }
 }
 
 function make(folder: string): void {
@@ -31,8 +34,6 @@ function make(folder: string): void {
   for (let each = folder; each.startsWith(made); each = dirname(each)) chmodSync(each, passable);
 }
 
-/** Missing ones are nobody's. */
 function keepTo(mode: number, folder: string): void {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found !== undefined && (found.mode & 0o7777) !== mode) chmodSync(folder, mode);
+  if ((statSync(folder).mode & 0o7777) !== mode) chmodSync(folder, mode);
 }

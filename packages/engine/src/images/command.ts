@@ -80,7 +80,7 @@ export async function runCommand(
   };
   signal?.addEventListener('abort', killGroup, { once: true });
 
-  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
+  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a', mode: 0o600 });
   const output: string[] = [];
   const tail: string[] = [];
   const follow = async (stream: typeof stdout, kept?: string[]): Promise<void> => {

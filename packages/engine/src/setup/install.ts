@@ -129,7 +129,7 @@ async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, up
     programs,
     installedAt: new Date().toISOString(),
   };
-  await writeFile(join(work, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(join(work, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
   await chmod(work, 0o755);
 }
 
@@ -141,7 +141,7 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   }
   const members = Object.values(asset.members);
   const folder = join(work, 'unpacked');
-  await mkdir(folder);
+  await mkdir(folder, { mode: 0o700 });
   try {
     await runCommand('tar', ['-xzf', file, '-C', folder, '--no-same-owner', '--', ...members], { signal });
   } catch (error) {

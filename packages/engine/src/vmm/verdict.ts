@@ -27,7 +27,7 @@ export async function keptVerdict<V>(options: VerdictOptions, decide: () => Prom
   }
   const verdict = await decide();
   await mkdir(directory, { recursive: true });
-  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict));
+  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict), { mode: 0o600 });
   await rename(`${file}.${process.pid}`, file);
   return verdict;
 }
