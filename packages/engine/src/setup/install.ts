@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { NovaError, toNovaError, type ProgressSink } from '@novasandbox/protocol';
@@ -12,7 +12,7 @@ import type { Layout } from '../layout.ts';
 import { currentVersion } from '../vmm/binary.ts';
 import { versionIn, whyNotVersion } from '../vmm/versions.ts';
 import { expectedDigest } from './checksum.ts';
-import { download, type Network } from './download.ts';
+import { download, maxBytes, type Network } from './download.ts';
 import { assetOf, type ReleaseAsset, type ReleaseName } from './releases.ts';
 
 export interface SetUpOptions extends Network {
@@ -143,7 +143,10 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   const folder = join(work, 'unpacked');
   await mkdir(folder, { mode: 0o700 });
   try {
-    await runCommand('tar', ['-xzf', file, '-C', folder, '--no-same-owner', '--', ...members], { signal });
+    // What a small archive unpacks to is bounded too.
+    const bounded = ['prlimit', `--fsize=${maxBytes}`, '--', 'tar'] as const;
+    const [program, ...rest] = [...bounded, '-xzf', file, '-C', folder, '--no-same-owner', '--', ...members];
+    await runCommand(program, rest, { signal });
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
     const full = /no space/i.test(error.tail);
@@ -153,8 +156,13 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
       { cause: error },
     );
   }
-  for (const [program, member] of Object.entries(asset.members))
-    await rename(join(folder, member), join(work, program));
+  for (const [program, member] of Object.entries(asset.members)) {
+    const unpacked = join(folder, member);
+    // A link would have another file of the host made executable, and run.
+    if (!(await lstat(unpacked)).isFile())
+      throw new NovaError('set_up_failed', `${asset.name} holds ${member}, which is no plain file.`);
+    await rename(unpacked, join(work, program));
+  }
   await rm(folder, { recursive: true });
   return Object.keys(asset.members);
 }
