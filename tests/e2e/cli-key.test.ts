@@ -10,14 +10,15 @@ let daemon: DaemonUnderTest;
 before(async () => void (daemon = await daemonUnderTest()));
 after(() => daemon?.[Symbol.asyncDispose]());
 
-const nova = (words: readonly string[], input = ''): Promise<CliResult> => {
-  const child = spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), ...words], {
-    env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_KEY: '', NOVA_API_URL: daemon.url },
-  });
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  return finished(child);
-};
+const run = (program: string, words: readonly string[]): Promise<CliResult> =>
+  finished(
+    spawn(program, words, {
+      env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_KEY: '', NOVA_API_URL: daemon.url },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
+const nova = (words: readonly string[]): Promise<CliResult> =>
+  run(novaCommand[0] ?? '', [...novaCommand.slice(1), ...words]);
 
 test('a key comes from a file, before the verb and after it, or from stdin', async () => {
   const { keyFile } = daemon.home.layout.daemon;
@@ -26,7 +27,8 @@ test('a key comes from a file, before the verb and after it, or from stdin', asy
     ['ls', '--quiet', `--api-key-file=${keyFile}`],
   ])
     assert.deepEqual(await nova(words), { code: 0, stdout: '', stdoutBytes: Buffer.alloc(0), stderr: '' });
-  assert.equal((await nova(['--api-key-file', '/dev/stdin', 'ls'], `${daemon.apiKey}\n`)).code, 0);
+  const piped = ['-c', 'cat "$0" | "$@"', keyFile, ...novaCommand, '--api-key-file', '/dev/stdin', 'ls'];
+  assert.equal((await run('sh', piped)).code, 0);
   const none = await nova(['ls']);
   assert.equal(none.code, 1);
   for (const [words, message] of [
