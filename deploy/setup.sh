@@ -150,8 +150,8 @@ on_macos() {
   is_there node || give_up 'there is no Node' 'brew install node'
 }
 
-mkdir -p "$setup" 2>/dev/null || give_up "$home cannot be written to" 'Set NOVA_HOME to a folder of yours.'
-chmod 711 "$home" 2>/dev/null || :
+{ mkdir -p "$setup" "$home/cache" && chmod 711 "$home" && chmod 700 "$setup" "$home/cache"; } 2>/dev/null ||
+  give_up "$home cannot be written to" 'Set NOVA_HOME to a folder of yours.'
 trap interrupted INT TERM HUP
 trap stop_job EXIT
 

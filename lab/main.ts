@@ -47,7 +47,7 @@ export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T
     throw new NovaError('set_up_failed', 'The lab emulates an x86 machine for programs of an x86 Linux host.');
   const layout = layoutAt();
   const brought = findBrought(layout);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   const parts = await labParts(layout, { signal, progress });
   return inRunFolder(layout, signal, async (directory) => {
     const disks = await step(progress, 'lab-disks', 'Disks of the lab', () =>

@@ -82,7 +82,7 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/store`,
-    may: ['@novasandbox/protocol'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine'],
     because: 'the store keeps rows and decides nothing',
   },
   {
@@ -169,6 +169,7 @@ const rules: readonly Rule[] = [
       `${engine}/layout.ts`,
       `${engine}/abort.ts`,
       `${engine}/architecture.ts`,
+      `${engine}/open-database.ts`,
       `${engine}/vmm`,
     ],
     because: 'images know no sandboxes',
@@ -187,7 +188,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/store`,
-    may: ['@novasandbox/protocol', ports, `${engine}/vmm/process-identity.ts`],
+    may: ['@novasandbox/protocol', ports, `${engine}/open-database.ts`, `${engine}/vmm/process-identity.ts`],
     because: 'the store keeps records and decides nothing',
   },
   {
@@ -212,6 +213,17 @@ const rules: readonly Rule[] = [
   },
   { from: `${engine}/architecture.ts`, may: ['@novasandbox/protocol'], because: 'data depends on nothing' },
   { from: `${engine}/layout.ts`, may: ['@novasandbox/protocol'], because: 'paths depend on nothing' },
+  { from: `${engine}/open-database.ts`, may: [], because: 'how a database is opened depends on nothing' },
+  {
+    from: `${engine}/own-folder.ts`,
+    may: ['@novasandbox/protocol', `${engine}/vmm/mapped-ids.ts`],
+    because: 'whose a folder is has nothing to do with what lies in it',
+  },
+  {
+    from: `${engine}/prepare-layout.ts`,
+    may: [`${engine}/layout.ts`, `${engine}/own-folder.ts`, `${engine}/vmm`],
+    because: 'the first step knows the paths and who may pass',
+  },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, cpSync, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -123,7 +123,7 @@ test('when all is there, the script is Node with the same arguments, directory a
     const { code, stdout, stderr } = await machine.run(['--version', 'a  b', ''], { cwd: tmpdir(), script });
     assert.equal(code, 7);
     assert.equal(stderr, '');
-    assert.equal(stdout, `cwd=${tmpdir()}\n<${machine.root}/packages/cli/src/main.ts><--version><a  b><>`);
+    assert.equal(stdout, `cwd=${tmpdir()}\n<--><${machine.root}/packages/cli/src/main.ts><:><:--version><:a  b><:>`);
   }
   assert.deepEqual(await machine.calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
 });
@@ -217,6 +217,56 @@ test('what emulates another processor is asked for where that processor is, and 
   for (const words of [['create', '--arch', 'arm64'], ['run', '--arch=arm64', '--', 'true'], ['test']])
     assert.equal(await lacked(words), true, words.join(' '));
   assert.equal(await lacked(['create']), process.arch === 'arm64');
+});
+
+test('npm keeps compiled code in the state folder, which is closed to others whatever the umask', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.program('npm', 'echo "$NODE_COMPILE_CACHE" >> calls; mkdir -p node_modules');
+  const umask = process.umask(0);
+  try {
+    await machine.run();
+  } finally {
+    process.umask(umask);
+  }
+  assert.deepEqual(await machine.calls(), [join(machine.home, 'cache/node')]);
+  for (const [folder, mode] of [
+    ['', 0o711],
+    ['cache', 0o700],
+    ['setup', 0o700],
+  ] as const)
+    assert.equal((await stat(join(machine.home, folder))).mode & 0o777, mode, folder);
+});
+
+const asRoot = process.getuid?.() === 0 ? false : 'only root can give folders away';
+test('a state folder of another user is refused before anything in it is run', { skip: asRoot }, async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.run();
+  const evil = join(machine.home, 'evil');
+  await writeFile(evil, `#!${findTool('bash')}\necho evil\n`, { mode: 0o755 });
+  await writeFile(join(machine.home, 'setup/node'), `${evil}\n`);
+  await chown(machine.home, 778_001, 778_001);
+  const { code, stdout, stderr } = await machine.run();
+  assert.equal(code, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /belongs to another user/);
+});
+
+test("nothing in the current folder is run: neither Python's modules nor what a guest's command names", async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.run();
+  await symlink(findTool('python3'), join(machine.programs, 'python3'));
+  await mkdir(join(machine.root, 'guest/agent'), { recursive: true });
+  await writeFile(join(machine.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  const cwd = join(machine.home, 'project');
+  await mkdir(cwd);
+  for (const name of ['ensurepip.py', 'venv.py']) await writeFile(join(cwd, name), 'open("evil", "w")\n');
+  await machine.run(['test'], { cwd });
+  assert.ok(!existsSync(join(cwd, 'evil')));
+  const { stderr } = await machine.run(['run', '--', 'make', '--arch=arm64', '--arch', 'arm64'], { cwd });
+  assert.equal(stderr.includes('qemu-system-arm'), process.arch === 'arm64', "the guest's words are not ours");
 });
 
 test('two at once: the second waits for the first', async () => {

@@ -93,6 +93,51 @@ test('what a hostile tree holds stays in the destination', async () => {
   assert.equal((await stat(join(folder, 'out/d/f'))).mode & 0o7000, 0);
 });
 
+test('names cannot write to the terminal, look like words of ours, or leave the destination', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const names = [
+    '\u001b[2J\u001b]0;title\u0007',
+    '\u009b31m',
+    'a\nnova: all is well',
+    '-rf',
+    '--',
+    '..\\..\\up',
+    '...',
+    ' ',
+  ];
+  const script = 'mkdir -p /tmp/evil; cd /tmp/evil; for name; do ln -s -- / "$name"; mkdir -- "./d$name"; done';
+  await cli.ok('exec', 'box', '--', 'sh', '-c', script, 'sh', ...names);
+  const { code, stderr } = await cli.nova(['cp', 'box:/tmp/evil', join(folder, 'out')]);
+  assert.equal(code, 0, stderr);
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  assert.doesNotMatch(stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  const told = stderr.split('\n').filter((line) => line.startsWith('nova: '));
+  assert.equal(told.length, names.length, stderr);
+  for (const line of told) assert.match(line, /^nova: left out .*which leads out of the destination$/);
+  assert.deepEqual((await readdir(join(folder, 'out'))).sort(), names.map((name) => `d${name}`).sort());
+  assert.deepEqual(await readdir(folder), ['out']);
+});
+
+test("a hostile tree of the host's gives a sandbox nothing that lies outside of it", async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const tree = join(folder, 'tree');
+  await mkdir(tree);
+  await writeFile(join(folder, 'secret'), 'secret of the host');
+  await symlink(join(folder, 'secret'), join(tree, 'absolute'));
+  await symlink('../secret', join(tree, 'up'));
+  await symlink('..', join(tree, 'out'));
+  execFileSync('mkfifo', [join(tree, 'pipe')]);
+  if (process.getuid?.() === 0) execFileSync('mknod', [join(tree, 'zero'), 'c', '1', '5']);
+  await writeFile(join(tree, 'file'), 'x');
+  await cli.ok('cp', tree, 'box:/tmp/in');
+  assert.equal(
+    await its.sh('cd /tmp/in; ls; find . -type l | sort; grep -r secret . || echo none'),
+    ['absolute\nfile\nout\nup', './absolute\n./out\n./up', 'none'].join('\n'),
+  );
+});
+
 test('what cannot be copied is told, and what was there stays', async () => {
   await using its = await copying();
   const { cli, folder } = its;

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { findBinary, releases } from '@novasandbox/engine';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished, novaCommand, type CliResult } from '../support/nova-cli.ts';
-import { cloudHypervisorAsset, firecrackerAsset, releaseServer } from '../support/release-server.ts';
+import { cloudHypervisorAsset, firecrackerAsset, hostileAsset, releaseServer } from '../support/release-server.ts';
 import { testHome } from '../support/test-home.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -150,6 +150,66 @@ test('a release that is not what it says is refused', options, async () => {
   assert.equal(errorOf(result).code, 'set_up_failed');
   assert.match(errorOf(result).message, /says it is 1\.96\.0/);
   await assertNothing('firecracker');
+});
+
+test('a hostile archive makes nothing of the host executable, and fills no disk', options, async () => {
+  const victim = join(home.home, 'victim');
+  await writeFile(victim, '#!/bin/sh\ntouch "$0.ran"\n', { mode: 0o600 });
+  for (const [command, message] of [
+    [`ln -s '${victim}' "$1"`, /no plain file/],
+    ['mkfifo "$1"', /no plain file/],
+    ['mkdir "$1"', /no plain file/],
+    ['truncate -s 600M "$1"', /could not be unpacked/],
+    [':', /could not be unpacked/],
+  ] as const) {
+    const hostile = await hostileAsset('1.94.0', architecture, command);
+    server.assets.set(pathOf('1.94.0'), hostile.bytes);
+    const words = ['firecracker', '--version', '1.94.0', '--sha256', hostile.sha256, '--json'];
+    const { code, message: said } = errorOf(await setup(words));
+    assert.equal(code, 'set_up_failed', command);
+    assert.match(said, message, command);
+    assert.equal((await stat(victim)).mode & 0o777, 0o600);
+    assert.ok(!existsSync(`${victim}.ran`));
+    await assertNothing('firecracker');
+  }
+});
+
+test('a mirror may send us to another host, not to another protocol nor round and round', options, async () => {
+  const given = ['firecracker', '--sha256', firecracker.sha256, '--json'];
+  const path = pathOf(version);
+  const bytes = server.assets.get(path);
+  try {
+    const elsewhere = server.url.replace('127.0.0.1', 'localhost');
+    server.assets.set('/elsewhere', firecracker.bytes);
+    server.redirects.set(path, `${elsewhere}/elsewhere`);
+    assert.equal((await setup(given)).code, 0);
+    await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
+    for (const [location, message] of [
+      ['file:///etc/passwd', /is no http or https/],
+      [path, /redirected more than 5 times/],
+    ] as const) {
+      server.redirects.set(path, location);
+      const error = errorOf(await setup(given));
+      assert.equal(error.code, 'download_failed');
+      assert.match(error.message, message);
+      await assertNothing('firecracker');
+    }
+  } finally {
+    server.redirects.clear();
+    if (bytes !== undefined) server.assets.set(path, bytes);
+  }
+});
+
+test('an answer that says it is larger than any release is not received', options, async () => {
+  server.announced = (1 << 30) * 2;
+  try {
+    const error = errorOf(await setup(['firecracker', '--sha256', firecracker.sha256, '--json']));
+    assert.equal(error.code, 'download_failed');
+    assert.match(error.message, /larger than/);
+    await assertNothing('firecracker');
+  } finally {
+    server.announced = null;
+  }
 });
 
 test('bad versions, digests and mirrors are told before anything is fetched', options, async () => {

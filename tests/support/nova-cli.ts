@@ -7,8 +7,14 @@ import { testHome, type TestHome } from './test-home.ts';
 
 export const mainFile = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
-/** How `nova` is started: the way the script of that name does it. */
-export const novaCommand: readonly string[] = [process.execPath, '--disable-warning=ExperimentalWarning', mainFile];
+/** How `nova` is started: nearly as the script of that name does it. */
+export const novaCommand: readonly string[] = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  // Node would take --env-file for its own.
+  '--',
+  mainFile,
+];
 
 export interface CliResult {
   /** 128 + signal number where a signal ended it, as a shell says it. */

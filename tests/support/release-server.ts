@@ -16,25 +16,35 @@ export interface ReleaseServer extends AsyncDisposable {
   /** For NOVA_MIRROR. */
   readonly url: string;
   readonly asked: string[];
-  /** What is served, by path; a function takes the answer over. */
+  /** What is served, by path. */
   readonly assets: Map<string, Buffer>;
+  /** Addresses that paths lead to. */
+  readonly redirects: Map<string, string>;
   /** Answers begin and never end. */
   stall: boolean;
   /** Answers break off in the middle. */
   breakOff: boolean;
+  /** How long answers say they are, when that is not how long they are. */
+  announced: number | null;
 }
 
 export async function releaseServer(): Promise<ReleaseServer> {
   const assets = new Map<string, Buffer>();
   const asked: string[] = [];
+  const redirects = new Map<string, string>();
   const server = createServer((request, response) => {
     asked.push(request.url ?? '');
+    const location = redirects.get(request.url ?? '');
+    if (location !== undefined) {
+      response.writeHead(302, { location }).end();
+      return;
+    }
     const bytes = assets.get(request.url ?? '');
     if (bytes === undefined) {
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-length': bytes.length });
+    response.writeHead(200, { 'content-length': served.announced ?? bytes.length });
     if (!served.stall && !served.breakOff) response.end(bytes);
     else response.write(bytes.subarray(0, bytes.length / 2), () => served.breakOff && response.destroy());
   });
@@ -43,8 +53,10 @@ export async function releaseServer(): Promise<ReleaseServer> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     assets,
+    redirects,
     stall: false,
     breakOff: false,
+    announced: null,
     [Symbol.asyncDispose]: () => {
       server.closeAllConnections();
       return new Promise((resolve) => void server.close(() => resolve()));
@@ -73,6 +85,22 @@ export async function firecrackerAsset(version: string, architecture: string, sa
     }
     const archive = join(folder, 'archive.tgz');
     execFileSync('tar', ['-czf', archive, '-C', folder, release]);
+    return assetOf(await readFile(archive));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The same archive, in which a command has put something else in the place of Firecracker's program, `$1`. */
+export async function hostileAsset(version: string, architecture: string, command: string): Promise<Asset> {
+  const folder = await mkdtemp(join(tmpdir(), 'nova-release-'));
+  try {
+    const archive = join(folder, 'archive.tgz');
+    await writeFile(archive, (await firecrackerAsset(version, architecture)).bytes);
+    const program = join(folder, `release-v${version}-${architecture}`, `firecracker-v${version}-${architecture}`);
+    execFileSync('tar', ['-xzf', archive, '-C', folder]);
+    execFileSync('sh', ['-e', '-c', `rm "$1"; ${command}`, 'sh', program]);
+    execFileSync('tar', ['-S', '-czf', archive, '-C', folder, `release-v${version}-${architecture}`]);
     return assetOf(await readFile(archive));
   } finally {
     await rm(folder, { recursive: true });

@@ -24,7 +24,7 @@ export async function testHome(options: { readonly own?: readonly string[] } = {
     if (options.own?.includes(name) !== true) await symlink(join(machine.home, name), join(home, name));
   }
   const layout = layoutAt(home);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   return {
     home,
     layout,

@@ -10,6 +10,9 @@ if (process.env['NODE_COMPILE_CACHE'] === undefined && process.env['NODE_DISABLE
 }
 quickenImports();
 const { main } = await import('./program.ts');
-const exitCode = await main(process.argv.slice(2));
+const [mark, ...words] = process.argv.slice(2);
+// ./nova marks each word, so that Node takes none of them for an option of its own.
+const argv = mark === ':' ? words.map((word) => word.replace(/^:/, '')) : process.argv.slice(2);
+const exitCode = await main(argv);
 // Said outright: a pipe on stdin that nobody closes would keep the process alive.
 process.exit(exitCode);

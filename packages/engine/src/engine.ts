@@ -11,7 +11,8 @@ import { createQemuDriver } from './drivers/qemu/driver.ts';
 import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
-import { layoutAt, prepareLayout, type Layout } from './layout.ts';
+import { layoutAt, type Layout } from './layout.ts';
+import { prepareLayout } from './prepare-layout.ts';
 import { createNetwork, type NetworkOptions } from './network/network.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
@@ -37,7 +38,7 @@ export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOpt
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const layout = layoutAt(options.home);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   const store = openSqliteStore(layout.storeFile);
   const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
   const launcher = createLauncher();

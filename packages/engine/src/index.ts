@@ -5,7 +5,9 @@ export type * from './ports/vmm-driver.ts';
 export { architectures, guestArchitectures, hostArchitecture, type Architecture } from './architecture.ts';
 export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine, openNetwork } from './engine.ts';
-export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';
+export { openDatabase } from './open-database.ts';
+export { prepareLayout } from './prepare-layout.ts';
+export { layoutAt, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';

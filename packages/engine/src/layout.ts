@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
-import { chmod, mkdir } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
 /**
@@ -21,6 +19,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log, jail/ of a running Firecracker
+ *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
  *       work/                   half-made things; emptied by whoever made them
@@ -54,6 +53,10 @@ export interface Layout {
   snapshot(digest: string): string;
   readonly snapshots: string;
   readonly sandboxes: string;
+  /** Folders of what VMMs open by name, and no other user may: the machine's templates lie in them. */
+  readonly imageFolders: readonly string[];
+  /** Folders that nobody but their owner enters. */
+  readonly ownFolders: readonly string[];
   sandbox(id: string): string;
   sockets(id: string): string;
 }
@@ -109,36 +112,11 @@ export function layoutAt(home: string = defaultHome()): Layout {
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),
+    imageFolders: ['kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
+    ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
     sockets: (id) => join(run, safe(id)),
   };
-}
-
-/** Makes the folders that must be there before anything else, closed to others but for passing through. */
-export async function prepareLayout(layout: Layout): Promise<void> {
-  requirePassage(layout.home);
-  for (const directory of [layout.home, layout.sandboxes, layout.workDirectory, layout.run]) {
-    // The first folder that was missing; VMMs of other users must be able to pass through it whatever the umask.
-    const made = await mkdir(directory, { recursive: true, mode: 0o711 });
-    for (let each = directory; made !== undefined && each.startsWith(made); each = dirname(each))
-      await chmod(each, 0o711);
-  }
-}
-
-/** VMMs run as users of their own: a folder on the way to their files that only root may enter would keep them out. */
-function requirePassage(directory: string): void {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return;
-  for (let each = dirname(directory); each !== dirname(each); each = dirname(each)) {
-    if (existsSync(each) && (statSync(each).mode & 0o001) === 0) {
-      throw new NovaError(
-        'set_up_failed',
-        `The state folder ${directory} lies below ${each}, which other users may not pass through.`,
-        {
-          hint: `Set NOVA_HOME to a folder such as /var/lib/novasandbox, or allow it: chmod o+x ${each}`,
-        },
-      );
-    }
-  }
 }
 
 /** A socket path, refused with the remedy when the host could not bind it. */

@@ -33,7 +33,7 @@ export interface ServeOptions {
 /** Starts the daemon: takes the state folder for itself, brings it in order, listens. */
 export async function serve(config: ServerConfig, options: ServeOptions = {}): Promise<Daemon> {
   const layout = layoutAt(options.home);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   const log = options.log ?? createLog(config);
   await using undo = new AsyncDisposableStack();
   const store = undo.use(openServerStore(layout.daemon.database));
@@ -66,7 +66,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     undo.defer(() => rmSync(layout.daemon.socket, { force: true }));
   }
   await listening(main, () => main.listen(config.server.port, config.server.host));
-  writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o644 });
+  writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 });
   undo.defer(() => rmSync(layout.daemon.pidFile, { force: true }));
   const url = urlOf(main, config);
   context.events.emit('server.started', null, { url });

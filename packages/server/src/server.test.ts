@@ -26,7 +26,7 @@ test('every route that answers has a permission, or stands on the list of public
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(home, { recursive: true, force: true }));
   const layout = layoutAt(home);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   undo.defer(() => rm(layout.run, { recursive: true, force: true }));
   const store = undo.use(openServerStore(layout.daemon.database));
   const engine = undo.use(await createEngine({ home }));

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { parseCopyPath } from './copy-path.ts';
 import { parseDrive } from './drive.ts';
 import { parseDuration } from './duration.ts';
-import { parseEnvFile, parseLabel, parseVariable } from './key-value.ts';
+import { parseEnvFile } from './env-file.ts';
+import { parseKeyFile } from './key-file.ts';
+import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseWholeNumber } from './whole-number.ts';
@@ -59,16 +61,64 @@ test('labels and variables add up; a bare name takes our own value', () => {
   refuses(parseVariable, ['', '=b']);
 });
 
-test('environment files have one variable a line, and comments', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'nova-env-'));
+function withFile(content: string | Uint8Array, work: (file: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), 'nova-file-'));
   try {
-    const file = join(directory, '.env');
-    writeFileSync(file, '# comment\n\nA=1\r\nB=x y\n');
-    assert.deepEqual(parseEnvFile(file), { A: '1', B: 'x y' });
-    refuses(parseEnvFile, [join(directory, 'missing')]);
+    const file = join(directory, 'file');
+    writeFileSync(file, content);
+    work(file);
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+test('environment files are read as dotenv files are, without expanding anything', () => {
+  const cases: [string, Record<string, string>][] = [
+    ['# comment\n\n  # another\nA=1\r\nB=x y\n', { A: '1', B: 'x y' }],
+    ['export C=3\n  export\tD = 4 ', { C: '3', D: '4' }],
+    ['A="two\nlines"\nB=1', { A: 'two\nlines', B: '1' }],
+    [String.raw`A="a\nb\"c\\d\x"` + '\n' + String.raw`B='a\nb'`, { A: 'a\nb"c\\d\\x', B: String.raw`a\nb` }],
+    [
+      'A=\'x # y\' # comment\nB=a # comment\nC=a#b\nD=#\nE=\nF="#"',
+      { A: 'x # y', B: 'a', C: 'a#b', D: '', E: '', F: '#' },
+    ],
+    ['A=$HOME ${HOME} `id` $(id)', { A: '$HOME ${HOME} `id` $(id)' }],
+    ['A=1\nA=2\nB.c-d=a=b', { A: '2', 'B.c-d': 'a=b' }],
+    ['\u{feff}A=1', { A: '1' }],
+    ['', {}],
+    ['\n#', {}],
+  ];
+  for (const [content, pairs] of cases)
+    withFile(content, (file) => assert.deepEqual(parseEnvFile(file), pairs, content));
+  withFile('B=2', (file) => assert.deepEqual(parseEnvFile(file, { A: '1', B: '1' }), { A: '1', B: '2' }));
+});
+
+test('an environment file cannot ask for our own variables, and what is no assignment is told with its line', () => {
+  process.env['NOVA_TEST_VARIABLE'] = 'secret';
+  const cases: [string | Uint8Array, RegExp][] = [
+    ['A=1\nNOVA_TEST_VARIABLE\n', /Line 2 has a name and no value/],
+    ['export NOVA_TEST_VARIABLE', /Line 1 has a name and no value/],
+    ['A="x\ny"\n\nB="unterminated\n', /Line 4 is not NAME=value/],
+    ["A='x'y", /Line 1/],
+    ['A=  "x" y', /Line 1/],
+    ['=1', /Line 1/],
+    ['two words=1', /Line 1/],
+    [Buffer.from([0x41, 0x3d, 0xff]), /cannot be read/],
+    [Buffer.alloc((1 << 20) + 1, 'A'), /larger than 1048576 bytes/],
+  ];
+  for (const [content, message] of cases)
+    withFile(content, (file) =>
+      assert.throws(() => parseEnvFile(file), { code: 'commander.invalidArgument', message }),
+    );
+  delete process.env['NOVA_TEST_VARIABLE'];
+  refuses(parseEnvFile, ['/no/such/file', '/dev/zero', '/']);
+});
+
+test('a key file holds one key', () => {
+  withFile('nova_0123\n', (file) => assert.equal(parseKeyFile(file), 'nova_0123'));
+  for (const content of ['', '\n', 'nova_1\nnova_2\n', 'x'.repeat(20_000)])
+    withFile(content, (file) => refuses(parseKeyFile, [file]));
+  refuses(parseKeyFile, ['/no/such/file']);
 });
 
 test('ports map host to guest', () => {

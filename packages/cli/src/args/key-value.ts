@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 
 type Pairs = Readonly<Record<string, string>>;
@@ -16,16 +15,4 @@ export function parseVariable(text: string, before: Pairs = {}): Pairs {
   if (text === '') throw new InvalidArgumentError('Give it as NAME=value, or NAME.');
   const value = process.env[text];
   return value === undefined ? before : { ...before, [text]: value };
-}
-
-/** Adds the variables of a file: one a line, `#` begins a comment. */
-export function parseEnvFile(path: string, before: Pairs = {}): Pairs {
-  let content: string;
-  try {
-    content = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new InvalidArgumentError(`It cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const lines = content.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'));
-  return lines.reduce((pairs, line) => parseVariable(line.trimStart(), pairs), before);
 }

@@ -3,7 +3,8 @@ import { Option, type Command } from 'commander';
 import type { SandboxConfigInput } from '@novasandbox/protocol';
 import { parseDrive } from './drive.ts';
 import { parseDuration } from './duration.ts';
-import { parseEnvFile, parseLabel, parseVariable } from './key-value.ts';
+import { parseEnvFile } from './env-file.ts';
+import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseWholeNumber } from './whole-number.ts';
@@ -46,7 +47,7 @@ export function addSandboxOptions(command: Command): Command {
       'environment variable, may be repeated; NAME alone passes yours on',
       parseVariable,
     )
-    .option('--env-file <file>', 'file with environment variables, one a line', parseEnvFile)
+    .option('--env-file <file>', 'file of NAME=value lines, may be repeated', parseEnvFile)
     .option('-u, --user <user>', 'user that commands run as (default: the template says)')
     .option('--ttl <time>', 'time to live of the sandbox, such as 30m', parseDuration)
     .option('--no-network', 'no network at all')

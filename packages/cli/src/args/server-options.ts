@@ -1,11 +1,15 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ServerConfig } from '@novasandbox/server';
+import { keyOptions } from './connection-options.ts';
+import { parseKeyFile } from './key-file.ts';
 
 export interface ConfigFlags {
   readonly config?: string;
   readonly host?: string;
   readonly port?: number;
   readonly apiKey?: string;
+  /** The key that the file holds. */
+  readonly apiKeyFile?: string;
 }
 
 /** The options of the daemon's configuration, the same for all verbs that read it. */
@@ -14,7 +18,12 @@ export function configOptions(command: Command): Command {
     .option('--config <file>', 'configuration file (YAML); default config.yaml of the state folder')
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any (default 8000)', port)
-    .option('--api-key <key>', 'the admin key: nova_ or e2b_ and hexadecimal digits (better in NOVA_API_KEY)');
+    .addOption(
+      new Option(keyOptions.file, 'file that holds the admin key: nova_ or e2b_ and hexadecimal digits')
+        .argParser(parseKeyFile)
+        .conflicts('apiKey'),
+    )
+    .option(keyOptions.key, 'the admin key itself, which every user of this machine can then read');
 }
 
 export async function loadServerConfig(flags: ConfigFlags): Promise<ServerConfig> {
@@ -24,7 +33,7 @@ export async function loadServerConfig(flags: ConfigFlags): Promise<ServerConfig
     file: flags.config ?? layoutAt().daemon.configFile,
     fileNamed: flags.config !== undefined,
     env: process.env,
-    flags: { server: { host: flags.host, port: flags.port }, security: { api_key: flags.apiKey } },
+    flags: { server: { host: flags.host, port: flags.port }, security: { api_key: flags.apiKeyFile ?? flags.apiKey } },
   });
 }
 

@@ -5,7 +5,7 @@ import type { CopyOptions, CopyResult } from '../copy/copy-options.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { printJson } from '../render/json.ts';
-import { printable } from '../render/printable.ts';
+import { printableName } from '../render/printable.ts';
 import { showProgress } from '../render/progress.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -80,7 +80,7 @@ async function cp(from: string, to: string, options: Options): Promise<void> {
       return;
     }
     for (const { path, reason } of result.skipped) {
-      process.stderr.write(`nova: left out ${printable(path)}: ${printable(reason)}\n`);
+      process.stderr.write(`nova: left out ${printableName(path)}: ${printableName(reason)}\n`);
     }
     if (options.json === true) (destination.kind === 'stream' ? toStderr : printJson)(result);
   } catch (error) {

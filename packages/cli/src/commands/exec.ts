@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { addCommandOptions, commandWords, type CommandOptions } from '../args/command-options.ts';
-import { parseEnvFile, parseVariable } from '../args/key-value.ts';
+import { parseEnvFile } from '../args/env-file.ts';
+import { parseVariable } from '../args/key-value.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { runCommand, runCommandForJson } from '../process/run-command.ts';
@@ -23,7 +24,7 @@ export function define(command: Command): void {
       'environment variable, may be repeated; NAME alone passes yours on',
       parseVariable,
     )
-    .option('--env-file <file>', 'file with environment variables, one a line', parseEnvFile)
+    .option('--env-file <file>', 'file of NAME=value lines, may be repeated', parseEnvFile)
     .option('-u, --user <user>', "user to run as (default: the sandbox's)")
     .passThroughOptions()
     .addHelpText(

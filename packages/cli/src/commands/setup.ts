@@ -37,7 +37,7 @@ async function setup(name: ReleaseName, options: Options): Promise<void> {
   const { layoutAt, prepareLayout, setUpVmm } = await import('@novasandbox/engine');
   const layout = layoutAt();
   try {
-    await prepareLayout(layout);
+    prepareLayout(layout);
     using progress = showProgress({ quiet: options.quiet === true || options.json === true });
     const { version, sha256 } = options;
     const installed = await setUpVmm(layout, name, {

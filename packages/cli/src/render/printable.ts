@@ -8,3 +8,6 @@ export function printable(text: string): string {
     character === '\r' ? '' : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }
+
+/** The same for a name, which must not look like another line of ours. */
+export const printableName = (name: string): string => printable(name.replaceAll('\n', '\\n'));

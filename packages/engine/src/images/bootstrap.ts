@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from './command.ts';
 import { sourcesFor } from './debian-sources.ts';
@@ -82,6 +82,16 @@ function withDescriptors(count: number, variable: string): string {
   const moves = Array.from({ length: count }, (_, index) => `${3 + index}<&${firstLifted + index}`);
   const back = count === 0 ? '' : `exec ${moves.join(' ')}; `;
   return `exec bash -c '${back}exec sh -c "$${variable}" sh "$1"' bash "$1"`;
+}
+
+/**
+ * Makes a file for hooks to write by its descriptor. Where we are not root they run as another user, who opens the descriptor anew: nobody else gets so far,
+ * as the folder is closed. Root's own file is root's from the start: whoever had it open for writing would keep it.
+ */
+export async function openForHooks(path: string): Promise<FileHandle> {
+  const file = await open(path, 'wx+', 0o600);
+  if (process.getuid?.() !== 0) await file.chmod(0o666);
+  return file;
 }
 
 /** A shell script that lies beside this file, for a hook or a guest. */

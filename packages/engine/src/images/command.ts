@@ -36,6 +36,10 @@ export class CommandFailure extends Error {
 
 const tailLines = 12;
 
+/** Ours, without what is said to us alone: the key of a daemon among it. */
+const environmentOfOthers = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NOVA_')));
+
 /**
  * Runs a program in a process group of its own and gives its standard output. On abort the whole group is killed, and the call
  * ends only when the program is gone, so that whoever cleans up after it meets no writer. Output is UTF-8 text in the C locale.
@@ -51,7 +55,12 @@ export async function runCommand(
   const child = spawn(program, commandArguments, {
     cwd: options.cwd,
     // mke2fs and its like lie in folders that users have not on their PATH.
-    env: { ...process.env, LC_ALL: 'C', PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, ...options.env },
+    env: {
+      ...environmentOfOthers(),
+      LC_ALL: 'C',
+      PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+      ...options.env,
+    },
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
     detached: true,
   });
@@ -71,7 +80,7 @@ export async function runCommand(
   };
   signal?.addEventListener('abort', killGroup, { once: true });
 
-  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a' });
+  const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a', mode: 0o600 });
   const output: string[] = [];
   const tail: string[] = [];
   const follow = async (stream: typeof stdout, kept?: string[]): Promise<void> => {

@@ -2,7 +2,7 @@ import { cp, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
-import { bootstrap, script } from './bootstrap.ts';
+import { bootstrap, openForHooks, script } from './bootstrap.ts';
 import { CommandFailure, runCommand } from './command.ts';
 import { defaultSuite } from './debian-sources.ts';
 import { readElf } from './elf.ts';
@@ -34,6 +34,7 @@ export async function crossBuildAgent(
   const crate = join(work, 'crate');
   const archive = join(work, 'crate.tar');
   try {
+    await mkdir(crate, { mode: 0o700 });
     for (const file of files) {
       const copy = join(crate, relative(source, file));
       await mkdir(dirname(copy), { recursive: true });
@@ -43,9 +44,8 @@ export async function crossBuildAgent(
     await runCommand('cargo', ['vendor', '--locked', '--quiet', join(crate, 'vendor')], { cwd: source, signal, log });
     await runCommand('tar', ['-c', '-f', archive, '-C', crate, '.'], { signal });
     // In a user namespace neither could be opened by name.
-    await using output = await open(binary, 'w+', 0o666);
+    await using output = await openForHooks(binary);
     await using input = await open(archive, 'r');
-    await output.chmod(0o666);
     const hook = `target='${cross.rustTarget}' linker='${cross.linker}'\n${await script('cross-agent.sh')}`;
     await bootstrap(
       {

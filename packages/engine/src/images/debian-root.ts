@@ -32,6 +32,8 @@ export async function buildDebianRoot(
   const isForeign = template.architecture !== hostArchitecture().name;
   const log = join(work, rootImageFiles.log);
   const image = join(work, rootImageFiles.image);
+  // apt gives up root's privileges for a user of its own, who has to pass through.
+  if (process.getuid?.() === 0) await chmod(work, 0o711);
   await step(options.progress, 'rootfs', `Root image of ${id}`, async (update) => {
     let packageText: string;
     try {
@@ -67,7 +69,7 @@ function packageList(text: string): [string, string][] {
 async function failed(layout: Layout, id: string, log: string, cause: CommandFailure): Promise<NovaError> {
   const text = await readFile(log, 'utf8').catch(() => '');
   const kept = layout.rootfs('failedlog');
-  await writeFile(kept, text);
+  await writeFile(kept, text, { mode: 0o600 });
   const reason = complaints(text).slice(0, 3).join(' | ') || cause.tail;
   if (/no space left/i.test(text)) {
     return new NovaError(

@@ -1,7 +1,7 @@
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageOptions, LoadedTemplate, RunInGuest } from '../ports/image-source.ts';
-import { bootstrap, script } from './bootstrap.ts';
+import { bootstrap, openForHooks, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
 import { runCommand } from './command.ts';
 import type { DebianSource } from './debian-root.ts';
@@ -39,8 +39,7 @@ export async function foreignRoot(
   options: ImageOptions,
 ): Promise<string> {
   {
-    await using imageFile = await open(image, 'w+', 0o666);
-    await imageFile.chmod(0o666);
+    await using imageFile = await openForHooks(image);
     const hook = [`room=${room}`, leaveOut, await script('unpacked-tree.sh'), await script('write-image.sh')];
     const progress = bootstrapProgress(update);
     await bootstrap(

@@ -21,7 +21,7 @@ export async function unpackDistributionKernel(
   signal?: AbortSignal,
 ): Promise<{ digest: string; release: string }> {
   const scratch = join(work, 'scratch');
-  await mkdir(scratch);
+  await mkdir(scratch, { mode: 0o700 });
   update('downloading', 0.05);
   const archive = await downloadKernel(architecture, scratch, update, signal);
   update('unpacking', 0.5);

@@ -17,8 +17,8 @@ export interface LockOptions {
  */
 export async function withLock<T>(path: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
-  const { DatabaseSync } = await import('node:sqlite');
-  const database = new DatabaseSync(path);
+  const { openDatabase } = await import('../open-database.ts');
+  const database = openDatabase(path);
   try {
     database.exec('PRAGMA busy_timeout = 0');
     for (let waiting = false; ; waiting = true) {

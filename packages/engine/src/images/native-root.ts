@@ -1,7 +1,7 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoadedTemplate } from '../ports/image-source.ts';
-import { bootstrap, script } from './bootstrap.ts';
+import { bootstrap, openForHooks, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
 import type { DebianSource } from './debian-root.ts';
 import type { StepUpdate } from './step.ts';
@@ -37,10 +37,8 @@ export async function nativeRoot(
   signal?: AbortSignal,
 ): Promise<string> {
   const list = join(work, 'packages');
-  // mmdebstrap's hook runs as another user where this one is not root, who could not make files here: it writes through these.
-  await using imageFile = await open(image, 'w+', 0o666);
-  await using listFile = await open(list, 'w+', 0o666);
-  await Promise.all([imageFile.chmod(0o666), listFile.chmod(0o666)]);
+  await using imageFile = await openForHooks(image);
+  await using listFile = await openForHooks(list);
   const listPackages = `chroot "$1" dpkg-query -W -f '\${binary:Package} \${Version}\\n' >&4`;
   await bootstrap(
     {

@@ -1,6 +1,7 @@
-import { chmod, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Layout } from '../layout.ts';
+import { openToVmms } from '../vmm/image-group.ts';
 import { runCommand } from './command.ts';
 
 /**
@@ -25,9 +26,8 @@ export async function inWorkFolder<T>(layout: Layout, name: string, work: (folde
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   };
   await clear();
-  await mkdir(folder, { recursive: true });
-  // The VMM runs as another user: what it opens must be readable whatever the umask.
-  await chmod(folder, 0o755);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  openToVmms(folder);
   try {
     return await work(folder);
   } finally {

@@ -49,6 +49,6 @@ export function readJson<S extends z.ZodType>(path: string, schema: S): z.output
 /** Replaces a small file in one step. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const half = `${path}.${process.pid}.${performance.now()}`;
-  await writeFile(half, `${JSON.stringify(value, null, 2)}\n`);
+  await writeFile(half, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   await rename(half, path);
 }

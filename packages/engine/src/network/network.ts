@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
@@ -39,6 +39,17 @@ export interface NetworkOptions {
 const removalMs = 30_000;
 const lookEveryMs = 10;
 const lookAfterMs = 10_000;
+
+/** It is root's, as slots are: for other users of the host there is none. */
+function registryIsThere(file: string): boolean {
+  if (!existsSync(file)) return false;
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export function createNetwork(options: NetworkOptions): Network {
   const { home, registryFile, probeDirectory } = options;
@@ -123,7 +134,7 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const remove = async (sandbox: string): Promise<void> => {
-    if (opened === undefined && !existsSync(registryFile)) return;
+    if (opened === undefined && !registryIsThere(registryFile)) return;
     const end = performance.now() + removalMs;
     for (;;) {
       const slot = registry().find({ home, sandbox });
@@ -179,7 +190,7 @@ export function createNetwork(options: NetworkOptions): Network {
         return slotOf(slot.number);
       }),
     held(sandbox) {
-      const slot = opened === undefined && !existsSync(registryFile) ? null : registry().find({ home, sandbox });
+      const slot = opened === undefined && !registryIsThere(registryFile) ? null : registry().find({ home, sandbox });
       return slot?.state === 'held' ? slotOf(slot.number) : null;
     },
     handTo(sandbox, process) {

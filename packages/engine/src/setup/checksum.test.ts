@@ -11,10 +11,13 @@ let server: Server;
 const answers = new Map<string, string>();
 /** What stands for the Internet: the addresses are the real ones, a server of our own answers. */
 const asked: URL[] = [];
-let redirectedTo = 'https:';
+/** Addresses that lead to another, by host and path. */
+const redirects = new Map<string, string>();
 
 before(async () => {
   server = createServer((request, response) => {
+    const location = redirects.get(request.url ?? '');
+    if (location !== undefined) return void response.writeHead(302, { location }).end();
     const body = answers.get(request.url ?? '');
     response.statusCode = body === undefined ? 404 : 200;
     response.end(body ?? '');
@@ -27,9 +30,7 @@ const fetchHere: typeof globalThis.fetch = async (input, init) => {
   const url = new URL(input instanceof Request ? input.url : input);
   asked.push(url);
   const { port } = server.address() as AddressInfo;
-  const response = await fetch(`http://127.0.0.1:${port}/${url.host}${url.pathname}`, init);
-  Object.defineProperty(response, 'url', { value: url.href.replace('https:', redirectedTo) });
-  return response;
+  return fetch(`http://127.0.0.1:${port}/${url.host}${url.pathname}`, init);
 };
 
 // Other versions than the pinned ones: their digests have to be asked for.
@@ -63,13 +64,26 @@ test("Cloud Hypervisor's is what the release page's API tells", async () => {
   }
 });
 
-test('a digest that did not come over HTTPS is none', async () => {
-  answers.set(sumsFile, `${digest}  firecracker-v1.99.0-x86_64.tgz\n`);
-  redirectedTo = 'http:';
+test('a digest may come from another host, but only over HTTPS all the way', async () => {
+  const line = `${digest}  firecracker-v1.99.0-x86_64.tgz\n`;
+  const ask = () => expectedDigest(firecracker, undefined, { fetch: fetchHere });
+  answers.set('/objects.example/sums', line);
   try {
-    await assert.rejects(expectedDigest(firecracker, undefined, { fetch: fetchHere }), /not come over HTTPS/);
+    redirects.set(sumsFile, 'https://objects.example/sums');
+    assert.equal((await ask()).sha256, digest);
+    // Whoever sits on the hop without a certificate sends us where he likes, also back to an address that has one.
+    asked.splice(0);
+    redirects.set(sumsFile, 'http://github.com/sums').set('/github.com/sums', 'https://objects.example/sums');
+    await assert.rejects(ask(), /http:\/\/github\.com is no https/);
+    assert.equal(asked.length, 1, 'it is not even asked');
+    for (const elsewhere of ['file:///etc/passwd', 'data:text/plain,x', 'ftp://objects.example/sums']) {
+      redirects.set(sumsFile, elsewhere);
+      await assert.rejects(ask(), /is no https/);
+    }
+    redirects.set(sumsFile, `https:/${sumsFile}`);
+    await assert.rejects(ask(), /redirected more than 5 times/);
   } finally {
-    redirectedTo = 'https:';
+    redirects.clear();
   }
 });
 

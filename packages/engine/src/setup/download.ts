@@ -12,9 +12,12 @@ export interface Network {
 }
 
 /** A release is some megabytes; more than this is none. */
-const maxBytes = 512 << 20;
+export const maxBytes = 512 << 20;
 /** A server that sends nothing for so long has stopped, ms. */
 const stallMs = 60_000;
+/** One that drips is given up on after this, ms: twice what the largest file takes at 150 kB a second. */
+const wholeMs = 2 * 60 * 60_000;
+const mostRedirects = 5;
 
 export const noNetworkHint =
   'Check the network, or name a mirror of https://github.com in NOVA_MIRROR. A program fetched by hand is named in NOVA_FIRECRACKER, NOVA_JAILER or NOVA_CLOUD_HYPERVISOR.';
@@ -26,8 +29,9 @@ export const noNetworkHint =
 export async function download(url: string, file: string, network: Network, update: StepUpdate): Promise<string> {
   const hash = createHash('sha256');
   let received = 0;
-  await receive(url, network, async (response, alive) => {
+  await receive(url, network, ['http:', 'https:'], async (response, alive) => {
     const announced = Number(response.headers.get('content-length') ?? Number.NaN);
+    if (announced > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
     const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
       for await (const chunk of source) {
         alive();
@@ -46,9 +50,7 @@ export async function download(url: string, file: string, network: Network, upda
 /** Fetches a small text that has to come over HTTPS all the way. */
 export async function downloadText(url: string, network: Network, largestBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
-  await receive(url, network, async (response, alive) => {
-    if (!url.startsWith('https:') || !response.url.startsWith('https:'))
-      throw new Error('it did not come over HTTPS, and proves nothing');
+  await receive(url, network, ['https:'], async (response, alive) => {
     let size = 0;
     for await (const chunk of bytesOf(response)) {
       alive();
@@ -66,13 +68,17 @@ const bytesOf = (response: Response): AsyncIterable<Uint8Array> =>
 async function receive(
   url: string,
   { fetch = globalThis.fetch, signal }: Network,
+  protocols: readonly string[],
   consume: (response: Response, alive: () => void) => Promise<void>,
 ): Promise<void> {
   const stalled = new AbortController();
   const timer = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs);
+  const whole = AbortSignal.timeout(wholeMs);
   try {
-    const either = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
-    const response = await fetch(url, { signal: either, headers: { 'user-agent': 'novasandbox' } });
+    const any = AbortSignal.any([stalled.signal, whole, ...(signal === undefined ? [] : [signal])]);
+    const response = await follow(url, protocols, (hop) =>
+      fetch(hop, { signal: any, redirect: 'manual', headers: { 'user-agent': 'novasandbox' } }),
+    );
     if (!response.ok) {
       await response.body?.cancel();
       throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
@@ -89,6 +95,25 @@ async function receive(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Follows redirects itself: not only the last of the hops has to be one of these protocols, as whoever sits on one decides where the next leads. */
+async function follow(
+  url: string,
+  protocols: readonly string[],
+  ask: (hop: string) => Promise<Response>,
+): Promise<Response> {
+  let hop = new URL(url);
+  for (let redirects = 0; redirects <= mostRedirects; redirects++) {
+    if (!protocols.includes(hop.protocol))
+      throw new Error(`${hop.protocol}//${hop.host} is no ${protocols.map((name) => name.slice(0, -1)).join(' or ')}`);
+    const response = await ask(hop.href);
+    const next = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
+    if (next === null) return response;
+    await response.body?.cancel();
+    hop = new URL(next, hop);
+  }
+  throw new Error(`it is redirected more than ${mostRedirects} times`);
 }
 
 /** `fetch` says "fetch failed"; why is in its cause. */

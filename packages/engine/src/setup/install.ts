@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { NovaError, toNovaError, type ProgressSink } from '@novasandbox/protocol';
@@ -12,7 +12,7 @@ import type { Layout } from '../layout.ts';
 import { currentVersion } from '../vmm/binary.ts';
 import { versionIn, whyNotVersion } from '../vmm/versions.ts';
 import { expectedDigest } from './checksum.ts';
-import { download, type Network } from './download.ts';
+import { download, maxBytes, type Network } from './download.ts';
 import { assetOf, type ReleaseAsset, type ReleaseName } from './releases.ts';
 
 export interface SetUpOptions extends Network {
@@ -129,7 +129,8 @@ async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, up
     programs,
     installedAt: new Date().toISOString(),
   };
-  await writeFile(join(work, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeFile(join(work, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
+  await chmod(work, 0o755);
 }
 
 /** Names of the programs, which then lie in `work`. Of an archive only what is named comes out. */
@@ -140,9 +141,12 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   }
   const members = Object.values(asset.members);
   const folder = join(work, 'unpacked');
-  await mkdir(folder);
+  await mkdir(folder, { mode: 0o700 });
   try {
-    await runCommand('tar', ['-xzf', file, '-C', folder, '--no-same-owner', '--', ...members], { signal });
+    // What a small archive unpacks to is bounded too.
+    const bounded = ['prlimit', `--fsize=${maxBytes}`, '--', 'tar'] as const;
+    const [program, ...rest] = [...bounded, '-xzf', file, '-C', folder, '--no-same-owner', '--', ...members];
+    await runCommand(program, rest, { signal });
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
     const full = /no space/i.test(error.tail);
@@ -152,8 +156,13 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
       { cause: error },
     );
   }
-  for (const [program, member] of Object.entries(asset.members))
-    await rename(join(folder, member), join(work, program));
+  for (const [program, member] of Object.entries(asset.members)) {
+    const unpacked = join(folder, member);
+    // A link would have another file of the host made executable, and run.
+    if (!(await lstat(unpacked)).isFile())
+      throw new NovaError('set_up_failed', `${asset.name} holds ${member}, which is no plain file.`);
+    await rename(unpacked, join(work, program));
+  }
   await rm(folder, { recursive: true });
   return Object.keys(asset.members);
 }

@@ -84,7 +84,7 @@ async function make(
   const socketDirectory = context.layout.sockets(id);
   for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
   const machineDirectory = join(work, 'machine');
-  await mkdir(machineDirectory);
+  await mkdir(machineDirectory, { mode: 0o700 });
 
   if (plan.network === 'slot') undo.defer(() => context.network.giveBack(id));
   const connecting = connect(context, { id, sequence: 0 }, { guestPort: config.guestPort }, plan, signal);
@@ -157,5 +157,5 @@ async function make(
     createdAt: new Date().toISOString(),
     madeInMs: Math.round(performance.now() - startedAt),
   };
-  await writeFile(join(work, manifestFile), JSON.stringify(manifest));
+  await writeFile(join(work, manifestFile), JSON.stringify(manifest), { mode: 0o600 });
 }

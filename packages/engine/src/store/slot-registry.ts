@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { NovaError } from '@novasandbox/protocol';
+import { openDatabase } from '../open-database.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotOwner, SlotRecord, SlotRegistry, SlotState } from '../ports/slot-registry.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
@@ -34,7 +34,7 @@ type Row = Readonly<Record<string, unknown>>;
 /** Opens or makes the registry of this host's slots, numbered 1 to `count`. */
 export function openSlotRegistry(file: string, count: number): SlotRegistry {
   mkdirSync(dirname(file), { recursive: true, mode: 0o711 });
-  const db = new DatabaseSync(file, { timeout: 10_000 });
+  const db = openDatabase(file, { timeout: 10_000 });
   // It is gone after a crash of the host, so nothing needs to reach a disk.
   db.exec('PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;');
   const transaction = transactionsOf(db);

@@ -1,7 +1,8 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { StatementSync } from 'node:sqlite';
 import { NovaError, type SandboxState } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
+import { openDatabase } from '../open-database.ts';
 import { transactionsOf } from './transaction.ts';
 
 const schemaVersion = 1;
@@ -30,7 +31,7 @@ interface Row {
 
 /** Opens or makes the store. Processes wait up to 10 s for each other. */
 export function openSqliteStore(file: string): Store {
-  const db = new DatabaseSync(file, { timeout: 10_000 });
+  const db = openDatabase(file, { timeout: 10_000 });
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
   const statements = new Map<string, StatementSync>();
   /** Prepared once: parsing costs more than running. */

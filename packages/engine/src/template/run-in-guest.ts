@@ -39,7 +39,7 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const id = `root${sha256(context.layout.home).slice(0, 12)}`;
   const socketDirectory = context.layout.sockets(id);
   for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
-  await mkdir(directory);
+  await mkdir(directory, { mode: 0o700 });
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   undo.defer(() => chown(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));
   const spec: MachineSpec = {

@@ -69,7 +69,7 @@ function directories(id: string): string[] {
 export async function enterCgroup(id: string, pid: number, limits: CgroupLimits): Promise<string | null> {
   if (hierarchy() === null) return null;
   try {
-    await allOf(directories(id).map((directory) => mkdir(directory, { recursive: true })));
+    await allOf(directories(id).map((directory) => mkdir(directory, { recursive: true, mode: 0o755 })));
     await limitCgroup(id, limits);
     // One after the other: they wait for the same lock.
     for (const directory of directories(id)) await writeFile(join(directory, 'cgroup.procs'), String(pid));

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
+import { imageGroup } from './image-group.ts';
 import { quoted } from './launcher.ts';
 
 /** What a process is shut in by while it is still privileged. */
@@ -55,7 +56,8 @@ export function enclose(enclosure: Enclosure, command: readonly string[]): strin
 
 /** The shell commands that apply `confinement` and then become `command`: limits come first, privileges go last. */
 export function confine(confinement: Confinement, command: readonly string[]): string {
-  const { uid, groups } = confinement;
+  const { uid } = confinement;
+  const groups = imageGroup === null ? confinement.groups : [...confinement.groups, imageGroup];
   const unprivileged: string[] = [];
   const setpriv = rootsProgram('setpriv');
   if (setpriv !== null) {

@@ -53,11 +53,11 @@ export async function spawnProcess(undo: AsyncDisposableStack, options: SpawnOpt
   const { launcher, spec, script, stdout = vmmLog, files = [] } = options;
   const steps = [
     'set -e',
-    // Logs are nobody else's to read, and for appending, so that they can be cut short meanwhile.
+    // What it makes is nobody else's to read.
     'umask 077',
+    // Logs are for appending, so that they can be cut short meanwhile.
     `exec </dev/null 2>>${quote(join(spec.directory, vmmLog))}`,
     `exec >>${quote(join(spec.directory, stdout))}`,
-    `umask ${process.umask().toString(8)}`,
     ...files.map(({ path, readOnly }, index) => `exec ${index + 3}${readOnly ? '<' : '<>'}${quote(path)}`),
     `cd ${quote(options.cwd ?? spec.directory)}`,
     script,

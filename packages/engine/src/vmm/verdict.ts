@@ -34,7 +34,7 @@ export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => P
   const verdict = await decide();
   if (!works(verdict)) return verdict;
   await mkdir(directory, { recursive: true });
-  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict));
+  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict), { mode: 0o600 });
   await rename(`${file}.${process.pid}`, file);
   return verdict;
 }

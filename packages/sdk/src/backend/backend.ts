@@ -39,8 +39,7 @@ export function chooseBackend(options: BackendOptions = {}): Backend {
   // A state folder named in the call is one of this host.
   if (url !== undefined && options.home === undefined) return { kind: 'url', url, apiKey };
   const { socket } = layoutAt(home).daemon;
-  const isThere = statSync(socket, { throwIfNoEntry: false })?.isSocket() === true;
-  return isThere ? { kind: 'socket', socketPath: socket, home } : { kind: 'embedded', home };
+  return isOurDaemon(socket) ? { kind: 'socket', socketPath: socket, home } : { kind: 'embedded', home };
 }
 
 /** Opens the engine, or the way to a daemon. Each is loaded only when it is the one. */
@@ -69,6 +68,12 @@ function answers(socketPath: string): Promise<boolean> {
     // Refused, or not ours to open.
     socket.once('error', () => settle(false));
   });
+}
+
+/** Another user's socket in its place would be told all that a daemon is told. */
+function isOurDaemon(socket: string): boolean {
+  const found = statSync(socket, { throwIfNoEntry: false });
+  return found?.isSocket() === true && found.uid === process.geteuid?.();
 }
 
 function fromEnvironment(name: string): string | undefined {

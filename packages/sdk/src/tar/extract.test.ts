@@ -98,6 +98,32 @@ test('our archives unpack with the system tar', async () => {
   assert.equal(execFileSync('diff', ['-r', source, inside]).toString(), '');
 });
 
+test('what takes the place of a file while it is packed is neither followed nor waited for', async () => {
+  const source = join(root, 'source');
+  mkdirSync(source);
+  const file = join(source, 'file');
+  writeFileSync(join(root, 'secret'), 'secret!');
+  for (const swap of [
+    () => symlinkSync(join(root, 'secret'), file),
+    () => void execFileSync('mkfifo', [file]),
+    () => mkdirSync(file),
+  ]) {
+    rmSync(file, { recursive: true, force: true });
+    writeFileSync(file, '1234567');
+    let packed = '';
+    const pack = async (): Promise<void> => {
+      for await (const part of packDirectory(source)) {
+        packed += Buffer.from(part).toString('latin1');
+        if (!packed.startsWith('file') || packed.length > 512) continue;
+        rmSync(file);
+        swap();
+      }
+    };
+    await assert.rejects(pack(), { name: 'NovaError', message: /^On the host: / });
+    assert.ok(!packed.includes('secret!'));
+  }
+});
+
 test('paths that lead out are refused', async () => {
   for (const path of ['../x', 'a/../../x', '/etc/x', '..', 'a/..', './../x']) {
     await assert.rejects(extract({ path, body: 'evil' }), hostile, path);

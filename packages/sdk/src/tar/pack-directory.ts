@@ -1,9 +1,12 @@
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, readlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { NovaError } from '@novasandbox/protocol';
 import { blockSize, encodeHeader, type TarHeader } from './header.ts';
 import { hostFileError } from './host-file-error.ts';
 import { padding } from './read-tar.ts';
 
+/** Should a link or a pipe have taken the place of a file meanwhile, the one is not followed and the other not waited for. */
+const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
 /**
@@ -42,7 +45,10 @@ async function* packBelow(directory: Buffer, prefix: string): AsyncGenerator<Uin
 async function* contents(path: Buffer, size: number): AsyncGenerator<Uint8Array, void, undefined> {
   let left = size;
   if (size > 0) {
-    for await (const part of createReadStream(path, { end: size - 1, highWaterMark: 262_144 })) {
+    await using file = await open(path, asItWasSeen);
+    if (!(await file.stat()).isFile())
+      throw new NovaError('file_not_found', `On the host: ${path.toString()} is no file any more.`);
+    for await (const part of file.createReadStream({ end: size - 1, highWaterMark: 262_144 })) {
       const bytes = part as Buffer;
       left -= bytes.length;
       yield bytes;

@@ -1,5 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { openDatabase } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Permission, Role } from '@novasandbox/protocol/api';
 
@@ -103,9 +102,7 @@ const steps = [
  * is what keeps two daemons from sharing a state folder.
  */
 export function openServerStore(file: string): ServerStore {
-  // SQLite gives its journal files the same mode.
-  closeSync(openSync(file, 'a', 0o600));
-  const db = new DatabaseSync(file, { timeout: 300 });
+  const db = openDatabase(file, { timeout: 300 });
   try {
     db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import TypedDict
 
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, PermissionDeniedError
 
 default_request_timeout = 30.0
 
@@ -71,7 +71,7 @@ def connection_of(options: ConnectionOptions) -> Connection:
     return Connection(
         base_url=_checked_url(url) if url else "http://localhost",
         headers=headers,
-        socket=None if url else str(_home(home) / "nova.sock"),
+        socket=None if url else _checked_socket(_home(home) / "nova.sock"),
         request_timeout=default_request_timeout if timeout is None else timeout,
         http_transport=options.get("http_transport"),
     )
@@ -97,6 +97,21 @@ def _home(home: Optional[str]) -> Path:
     if hasattr(os, "getuid") and os.getuid() == 0:
         return Path("/var/lib/novasandbox")
     return Path.home() / ".novasandbox"
+
+
+def _checked_socket(path: Path) -> str:
+    """Another user's socket in its place would be told all that the daemon is told."""
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return str(path)
+    if hasattr(os, "geteuid") and owner != os.geteuid():
+        raise PermissionDeniedError(
+            f"{path} belongs to another user (uid {owner}).",
+            code="permission_denied",
+            hint="Set NOVA_HOME to a folder of your own, or name the daemon's address in NOVA_API_URL.",
+        )
+    return str(path)
 
 
 def _checked_url(url: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from novasandbox import InvalidArgumentError, NetworkError, Sandbox
+from novasandbox import InvalidArgumentError, NetworkError, PermissionDeniedError, Sandbox
 from novasandbox._connection import connection_of
 from novasandbox._request import segment
 
@@ -30,6 +30,14 @@ def test_the_state_folder_when_nothing_is_said(environment: pytest.MonkeyPatch) 
     assert connection_of({}).socket == "/home/someone/.novasandbox/nova.sock"
     environment.setattr(os, "getuid", lambda: 0)
     assert connection_of({}).socket == "/var/lib/novasandbox/nova.sock"
+
+
+def test_another_users_socket_is_not_spoken_to(environment: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    (tmp_path / "nova.sock").touch()
+    assert connection_of({"home": str(tmp_path)}).socket == str(tmp_path / "nova.sock")
+    environment.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(PermissionDeniedError, match="another user"):
+        connection_of({"home": str(tmp_path)})
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "http://", "/socket"])

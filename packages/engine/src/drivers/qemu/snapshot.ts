@@ -36,7 +36,7 @@ export async function writeSnapshot(qmp: QmpClient, socket: string, file: string
   const arrived = Promise.withResolvers<void>();
   const server = createServer((connection) => {
     server.close();
-    pipeline(connection, createWriteStream(file, { mode: 0o644 })).then(arrived.resolve, arrived.reject);
+    pipeline(connection, createWriteStream(file, { mode: 0o600 })).then(arrived.resolve, arrived.reject);
   });
   try {
     await once(server.listen(socket), 'listening');

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { templateSchema, type Template } from '@novasandbox/protocol';
 import { hostArchitecture } from '../../architecture.ts';
-import { layoutAt, prepareLayout, type Layout } from '../../layout.ts';
+import { layoutAt, type Layout } from '../../layout.ts';
+import { prepareLayout } from '../../prepare-layout.ts';
 import type { LoadedTemplate } from '../../ports/image-source.ts';
 
 export interface Scratch extends AsyncDisposable {
@@ -22,7 +23,7 @@ export async function scratchFolder(): Promise<Scratch> {
   await chmod(folder, 0o755);
   const path = process.env['PATH'];
   const layout = { ...layoutAt(join(folder, 'home')), run: join(folder, 'run') };
-  await prepareLayout(layout);
+  prepareLayout(layout);
   const programs = join(folder, 'bin');
   return {
     folder,
