@@ -69,7 +69,7 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
  * mmdebstrap names a pipe of its own to a shell that knows descriptors up to 9 alone: ours may not take the low numbers while it runs. They wait
  * from here on, and a hook finds them at 3, 4, ... again.
  */
-const firstLifted = 100;
+export const firstLifted = 100;
 
 function liftDescriptors(count: number): string[] {
   if (count === 0) return [];

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { firstLifted } from './bootstrap.ts';
 import { createImageSource } from './index.ts';
 import { elfKernel } from './testing/elf.ts';
 import { scratchFolder } from './testing/scratch.ts';
@@ -26,7 +27,7 @@ test('while a root image is built, and afterwards, another user can neither read
   await scratch.program(
     'mmdebstrap',
     `${look(half)} >'${scratch.folder}/seen'
-     mke2fs -q -t ext4 '${half}' 8M; echo 'dash 1' >&4`,
+     mke2fs -q -t ext4 '${half}' 8M; bash -c "echo 'dash 1' >&${firstLifted + 1}"`,
   );
   const images = createImageSource(scratch.layout);
   const template = await scratch.template({
