@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -129,6 +129,20 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     assert.ok((await first.closed) !== undefined);
     await nothingLeft(spec);
   });
+
+  if (driver.features.virtualMachine && process.platform === 'linux') {
+    check('what a guest writes to its console takes no more than 4 MiB, whoever is there to look', async () => {
+      const spec = await specOf();
+      await using machine = await driver.launch(spec, {});
+      // The log begins so far in that the kernel lets the VMM write no more.
+      const limits = readFileSync(`/proc/${machine.record.pid}/limits`, 'utf8');
+      const limit = Number(/^Max file size\s+(\d+)/m.exec(limits)?.[1]);
+      const { size } = statSync(join(spec.directory, consoleLog));
+      assert.ok(limit - size <= 4 << 20, `${limit - size} bytes more are let through`);
+      await machine.stop();
+      await nothingLeft(spec);
+    });
+  }
 
   check('each feature is there exactly when its method is', async () => {
     const spec = await specOf();

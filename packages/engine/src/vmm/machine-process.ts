@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises';
 import type { MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
 import { removeCgroup } from './cgroup.ts';
 import { hostUsage } from './host-usage.ts';
+import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 import { watchForEnd } from './watch-for-end.ts';
 
@@ -29,8 +29,9 @@ export abstract class MachineProcess implements AsyncDisposable {
     // SIGTERM makes a VMM flush its disks and leave; the guest was asked before, by the engine.
     await terminate(this.record, graceMs);
     this.#watcher.abort();
-    await rm(this.record.socketDirectory, { recursive: true, force: true });
+    // With whatever it may have started: folders that it could write to are removed once nobody does.
     if (this.record.cgroup !== null) await removeCgroup(this.record.cgroup);
+    await removeFolder(this.record.socketDirectory);
   }
 
   release(): void {

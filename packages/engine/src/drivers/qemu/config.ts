@@ -3,7 +3,6 @@ import { arch } from 'node:os';
 import { architectures, type Architecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
-import { consoleLog } from '../../vmm/logs.ts';
 
 /** How QEMU runs guest code on this host. */
 export interface Accelerator {
@@ -69,7 +68,8 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     '-mon',
     'chardev=qmp,mode=control',
     '-chardev',
-    `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
+    // The standard output it was started with, which is the log.
+    'stdio,id=console,signal=off',
     '-serial',
     'chardev:console',
   ];

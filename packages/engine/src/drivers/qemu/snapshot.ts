@@ -36,11 +36,11 @@ export async function writeSnapshot(qmp: QmpClient, socket: string, file: string
   const arrived = Promise.withResolvers<void>();
   const server = createServer((connection) => {
     server.close();
-    pipeline(connection, createWriteStream(file, { mode: 0o644 })).then(arrived.resolve, arrived.reject);
+    pipeline(connection, createWriteStream(file, { flags: 'wx', mode: 0o600 })).then(arrived.resolve, arrived.reject);
   });
   try {
     await once(server.listen(socket), 'listening');
-    // The folder is the VMM's alone; within it, it may connect whoever it runs as.
+    // The folder lets through the VMM alone, which may connect whoever it runs as.
     await chmod(socket, 0o666);
     await qmp.execute('migrate', { uri: `unix:${socket}` });
     await migrationEnd(qmp);
