@@ -143,7 +143,7 @@ async function make(
   await removeFolder(machineDirectory);
 
   // Clones get copies of the disk.
-  if (!config.readOnlyRootfs) await takeBack(disk);
+  if (!config.readOnlyRootfs) takeBack(disk);
   const files = (await readdir(work)).sort();
   const manifest: SnapshotManifest = {
     version: 1,

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -27,7 +28,7 @@ export interface SpawnOptions {
 /** Makes the folder of a machine's sockets, as makeFolderAnew() does, and in it the one for its VMM. */
 export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
   await makeFolderAnew(undo, spec.socketDirectory, 0o700);
-  await mkdir(vmmFolder(spec.socketDirectory), { mode: 0o700 });
+  mkdirSync(vmmFolder(spec.socketDirectory), { mode: 0o700 });
 }
 
 /** Makes a folder of a machine's, without what one left in it that was not stopped by us; undone with the rest. */

@@ -124,7 +124,10 @@ async function start(
   const restoring = join(spec.directory, 'restore');
   // Only for the start.
   await using briefly = new AsyncDisposableStack();
-  const work = uid === null ? [] : [giveTo(uid, spec)];
+  if (uid !== null) giveTo(uid, spec);
+  const hotplugBytes = (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024;
+  const maxFileBytes = Math.max(largestFile(spec), hotplugBytes) + logBytes;
+  const work = [consoleLog, vmmLog].map((log) => makeLog(join(spec.directory, log), maxFileBytes));
   if (snapshot !== null) {
     briefly.defer(() => removeFolder(restoring));
     work.push(prepareRestore(restoring, snapshot, spec, host.landlock));
@@ -132,9 +135,6 @@ async function start(
     briefly.defer(() => rm(kernelLink(spec), { force: true }));
     work.push(symlink(spec.kernel, kernelLink(spec)));
   }
-  const hotplugBytes = (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024;
-  const maxFileBytes = Math.max(largestFile(spec), hotplugBytes) + logBytes;
-  work.push(...[consoleLog, vmmLog].map((log) => makeLog(join(spec.directory, log), maxFileBytes)));
   await allOf(work);
 
   const access = userfaultfdAccess(uid);

@@ -41,7 +41,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     await using undo = new AsyncDisposableStack();
     const work = await mkdtemp(join(this.record.directory, 'snapshot-'));
     undo.defer(() => removeFolder(work));
-    const { uid, gid } = await vmmUser(this.record.socketDirectory);
+    const { uid, gid } = vmmUser(this.record.socketDirectory);
     await chown(work, uid, gid);
     await this.#control(signal, async (api) => {
       const running = (await api.info(signal)).state === 'Running';
@@ -55,7 +55,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     });
     const files = Object.values(snapshotFiles);
     for (const file of files) await rename(join(work, file), join(directory, file));
-    await sealSnapshotFiles(directory, Object.fromEntries(files.map((file) => [file, 0o440])));
+    sealSnapshotFiles(directory, Object.fromEntries(files.map((file) => [file, 0o440])));
     return { directory };
   }
 
@@ -86,8 +86,8 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     const name = `hot${randomBytes(4).toString('hex')}`;
     return this.#control(signal, async (api) => {
       const { config } = await api.info(signal);
-      const { uid, gid } = await vmmUser(this.record.socketDirectory);
-      if (!drive.readOnly && !drive.foreign) await giveFile(drive.path, uid, gid);
+      const { uid, gid } = vmmUser(this.record.socketDirectory);
+      if (!drive.readOnly && !drive.foreign) giveFile(drive.path, uid, gid);
       await using undo = new AsyncDisposableStack();
       const path = config.landlock_enable ? await this.#within(undo, name, drive.path) : drive.path;
       // The guest finds the drive by its serial number.

@@ -180,7 +180,7 @@ async function start(
     ],
     maxFileBytes,
   });
-  if (uid !== null) await giveTo(uid, spec);
+  if (uid !== null) giveTo(uid, spec);
 
   undo.defer(() => endAll(spec));
   const start = { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog };

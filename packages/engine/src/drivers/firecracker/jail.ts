@@ -5,7 +5,7 @@ import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { confine, confinedTo, enclose } from '../../vmm/confine.ts';
 import { makeLog, vmmLog } from '../../vmm/logs.ts';
-import { giveFile } from '../../vmm/ownership.ts';
+import { giveFile, letThrough } from '../../vmm/ownership.ts';
 import { makeFolderAnew } from '../../vmm/spawn.ts';
 import { apiSocket } from './api.ts';
 
@@ -57,7 +57,11 @@ export async function makeJail(undo: AsyncDisposableStack, options: JailOptions)
   const root = jailer === null ? folder : join(folder, basename(options.binary), spec.id, 'root');
   if (jailer !== null) await makeFolder(folder, root);
   const { uid } = options;
-  if (uid !== null) await allOf([chown(out, uid, uid), giveFile(log, uid, uid)]);
+  if (uid !== null) {
+    letThrough(folder, uid);
+    await chown(out, uid, uid);
+    giveFile(log, uid, uid);
+  }
   const files = [...options.files, { name: outFolder, path: out }];
   await allOf([link(log, join(root, vmmLog)), ...(jailer === null ? files.map(linkTo(root)) : [])]);
   return jailer === null

@@ -34,7 +34,7 @@ export async function takeSnapshot(
     if (isNovaError(error, 'cancelled')) throw error;
     throw new NovaError('snapshot_failed', `The snapshot could not be taken: ${String(error)}`, { cause: error });
   }
-  await sealSnapshotFiles(directory, { [memoryFile]: 0o440, [stateFile]: 0o440 });
+  sealSnapshotFiles(directory, { [memoryFile]: 0o440, [stateFile]: 0o440 });
 }
 
 /**
@@ -52,9 +52,9 @@ async function lend(
   memory: string,
   { socketDirectory }: Pick<MachineRecord, 'socketDirectory'>,
 ): Promise<void> {
-  const { uid, gid } = await vmmUser(socketDirectory);
+  const { uid, gid } = vmmUser(socketDirectory);
   await move(base, memory);
-  await giveFile(memory, uid, gid, 0o600);
+  giveFile(memory, uid, gid, 0o600);
 }
 
 /** Between a folder of ours and Firecracker's, in which anything may be by that name: no link is followed. */

@@ -146,8 +146,8 @@ async function start(
   await makeSocketDirectory(undo, spec);
   if (memory.kind === 'template') await writeFile(memory.file, '', { flag: 'wx', mode: 0o600 });
   if (uid !== null) {
-    await giveTo(uid, spec, memory.kind === 'template' ? [memory.file] : []);
-    if (snapshotTo !== undefined) await letThrough(snapshotTo, uid);
+    giveTo(uid, spec, memory.kind === 'template' ? [memory.file] : []);
+    if (snapshotTo !== undefined) letThrough(snapshotTo, uid);
   }
   const maxFileBytes = largestFile(spec) + logBytes;
   for (const log of [consoleLog, vmmLog]) await makeLog(join(spec.directory, log), maxFileBytes);

@@ -47,7 +47,7 @@ export class QemuMachine extends MachineProcess implements Machine {
     const socket = bindable(join(this.record.socketDirectory, 'state'));
     await this.#control((qmp) => writeSnapshot(qmp, socket, join(directory, stateFile)), signal);
     await this.stop();
-    await sealSnapshot(directory, this.#snapshot.readOnlyMemory);
+    sealSnapshot(directory, this.#snapshot.readOnlyMemory);
     return { directory };
   }
 

@@ -17,7 +17,7 @@ export const ignoreSharedMemory = { capabilities: [{ capability: 'x-ignore-share
  * Before 8.2 QEMU insists on opening the memory it maps privately for writing too; whoever uses a snapshot therefore checks that it is as it was
  * made.
  */
-export const sealSnapshot = (directory: string, readOnlyMemory: boolean): Promise<void> =>
+export const sealSnapshot = (directory: string, readOnlyMemory: boolean): void =>
   sealSnapshotFiles(directory, { [memoryFile]: readOnlyMemory ? 0o440 : 0o660, [stateFile]: 0o400 });
 
 interface MigrationStatus {
