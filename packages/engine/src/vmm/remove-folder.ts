@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 
-/** How often a folder that is never empty is emptied again: a process may still be writing to it. */
+/** How often a folder that is not empty afterwards is emptied again: what was being made in it when it was taken back is there then. */
 const rounds = 8;
 
 /**
  * Removes a folder with all that lies in it, whoever that belongs to; a missing one is fine. The user of a VMM owns folders in those of its machine and may
- * exchange entries of them while they are removed: so no path leads through a name that is not ours, only through folders held open, and a link is
- * removed, never followed. However deep the folders are nested, three are open at once. What `path` lies in must be ours.
+ * exchange entries of them while they are removed. So a folder is held open, taken back and then emptied, no path leads through a name in one that is
+ * not ours, and a link is removed, never followed. However deep folders are nested, two are open at once. What `path` lies in must be ours.
  */
 export async function removeFolder(path: string): Promise<void> {
   // Elsewhere VMMs run as who we are.
   if (process.platform !== 'linux') return rm(path, { recursive: true, force: true });
   for (let round = 1; ; round++) {
-    await using folder = await openFolder(path);
+    await using folder = await takeFolder(path);
     if (folder === null) return rm(path, { force: true });
     await empty(folder);
     try {
@@ -26,14 +26,19 @@ export async function removeFolder(path: string): Promise<void> {
   }
 }
 
-/** Null where there is none, or something else. */
-async function openFolder(path: string): Promise<FileHandle | null> {
+/** Opens a folder, in which nobody else can make changes from then on. Null where there is none, or something else. */
+async function takeFolder(path: string): Promise<FileHandle | null> {
+  let folder;
   try {
-    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(codeOf(error))) return null;
     throw error;
   }
+  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  if ((await folder.stat()).uid !== uid) await folder.chown(uid, gid);
+  await folder.chmod(0o700);
+  return folder;
 }
 
 const within = (folder: FileHandle, name = ''): string => `/proc/self/fd/${folder.fd}/${name}`;
@@ -44,7 +49,7 @@ async function empty(top: FileHandle): Promise<void> {
     const folders = await removeFiles(top);
     if (folders.length === 0) return;
     for (const name of folders) {
-      await using folder = await openFolder(within(top, name));
+      await using folder = await takeFolder(within(top, name));
       if (folder === null) continue;
       for (const deeper of await removeFiles(folder)) await rename(within(folder, deeper), within(top, randomUUID()));
       await rmdir(within(top, name)).catch(ignoreChange);

@@ -5,7 +5,7 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { confine } from '../../vmm/confine.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
-import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import { fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { largestFile } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
@@ -73,7 +73,7 @@ async function start(launcher: Launcher, spec: MachineSpec, binary: string, sign
   const confinement = { uid: null, groups: [], network: null, maxFileBytes };
   const script = confine(confinement, [binary, ...vfkitArguments(spec)]);
   await makeSocketDirectory(undo, spec);
-  for (const log of [consoleLog, vmmLog]) await makeLog(join(spec.directory, log), maxFileBytes);
+  await makeLog(join(spec.directory, vmmLog), maxFileBytes);
   const identity = await spawnVmm(undo, { launcher, spec, script });
   const rest = socketPath(spec.socketDirectory, restSocket);
   const http = unixHttpClient(await connectWhenOpen(rest, spec, identity, signal));
