@@ -94,7 +94,7 @@ test('in the folders of its sandbox a captured VMM can replace nothing but its o
   await using host = await hostFiles();
   await using under = await engineUnderTest();
   const { engine, layout } = under;
-  await using box = await sandbox(engine, { hypervisor: 'qemu' });
+  await using box = await sandbox(engine, { hypervisor: 'qemu', enableNetwork: false });
   const directory = layout.sandbox(box.id);
   const files = ['console.log', 'vmm.log', 'disk.raw', 'new'];
   assert.deepEqual(replaced(layout, box.id, directory, files, host.secret), []);
@@ -112,7 +112,7 @@ test('links in the place of its sockets, and folders beside them, lead root nowh
   await using host = await hostFiles();
   await using under = await engineUnderTest();
   const { engine, layout } = under;
-  await using box = await sandbox(engine, { hypervisor: 'qemu' });
+  await using box = await sandbox(engine, { hypervisor: 'qemu', enableNetwork: false });
   // This engine's session goes on; what comes after it finds other things.
   await engine.exec.ping(box.id);
   const folder = [join(layout.sockets(box.id), 'vmm'), layout.sockets(box.id)].find((each) =>
@@ -149,7 +149,7 @@ test('what a VMM of an earlier version has left in a folder that was its own is 
   await using host = await hostFiles();
   await using under = await engineUnderTest();
   const { engine, layout } = under;
-  await using box = await sandbox(engine, { hypervisor: 'qemu' });
+  await using box = await sandbox(engine, { hypervisor: 'qemu', enableNetwork: false });
   await engine.sandboxes.stop(box.id, { force: true });
   const directory = layout.sandbox(box.id);
   const links = ['console.log', 'vmm.log'];
@@ -174,7 +174,7 @@ test(
   async () => {
     await using under = await engineUnderTest();
     const { engine, layout } = under;
-    await using box = await sandbox(engine, { hypervisor: 'qemu' });
+    await using box = await sandbox(engine, { hypervisor: 'qemu', enableNetwork: false });
     const log = join(layout.sandbox(box.id), 'console.log');
     const { pid } = processesNaming(layout.sockets(box.id))[0] ?? { pid: 0 };
     const limit = Number(/^Max file size\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1]);
