@@ -1,5 +1,5 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, ftruncateSync, openSync, writeSync, type Stats } from 'node:fs';
+import { lstat, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { removeFolder } from './remove-folder.ts';
@@ -13,6 +13,8 @@ export const vmmLog = 'vmm.log';
 export const logBytes = 4 << 20;
 /** As much of a full log is kept when it begins anew. */
 const keptBytes = 64 << 10;
+/** stat(2) counts in these. */
+const blockBytes = 512;
 
 /**
  * Makes a log for a process that appends to it and may write no file beyond `maxFileBytes` (`ulimit -f`, confine.ts). A guest may write to its console
@@ -71,17 +73,19 @@ export async function fileTail(path: string, bytes: number): Promise<string> {
  */
 export async function boundLogs(directory: string): Promise<void> {
   for (const name of [consoleLog, vmmLog]) {
-    await using file = await openFile(join(directory, name), constants.O_RDWR | constants.O_APPEND);
+    const path = join(directory, name);
+    if (!isFull(await lstat(path).catch(() => null))) continue;
+    await using file = await openFile(path, constants.O_RDWR | constants.O_APPEND);
     if (file === null) continue;
     const { size, blocks } = await file.stat();
-    // In units of 512 bytes; the rest is the hole.
-    const written = blocks * 512;
-    if (written < logBytes - keptBytes) continue;
     const last = await tailOf(file, keptBytes);
-    await file.truncate(Math.max(0, size - written));
+    await file.truncate(Math.max(0, size - blocks * blockBytes));
     await file.write(last);
   }
 }
+
+/** What a log takes of the disk, without the hole. */
+const isFull = (found: Stats | null): boolean => found !== null && found.blocks * blockBytes >= logBytes - keptBytes;
 
 /** Null where there is no file, or something else. */
 async function openFile(path: string, flags: number): Promise<FileHandle | null> {

@@ -1,4 +1,5 @@
 import type { MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
+import { allOf } from './all-of.ts';
 import { removeCgroup } from './cgroup.ts';
 import { hostUsage } from './host-usage.ts';
 import { removeFolder } from './remove-folder.ts';
@@ -29,9 +30,9 @@ export abstract class MachineProcess implements AsyncDisposable {
     // SIGTERM makes a VMM flush its disks and leave; the guest was asked before, by the engine.
     await terminate(this.record, graceMs);
     this.#watcher.abort();
-    // With whatever it may have started: folders that it could write to are removed once nobody does.
-    if (this.record.cgroup !== null) await removeCgroup(this.record.cgroup);
-    await removeFolder(this.record.socketDirectory);
+    const { cgroup, socketDirectory } = this.record;
+    // What the VMM may have started ends with the group, and can do nothing in a folder that is being removed.
+    await allOf([removeFolder(socketDirectory), ...(cgroup === null ? [] : [removeCgroup(cgroup)])]);
   }
 
   release(): void {

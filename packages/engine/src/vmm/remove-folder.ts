@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, fchmodSync, fchownSync, fstatSync } from 'node:fs';
 import { open, readdir, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 
 /** How often a folder that is not empty afterwards is emptied again: what was being made in it when it was taken back is there then. */
@@ -36,8 +36,9 @@ async function takeFolder(path: string): Promise<FileHandle | null> {
     throw error;
   }
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
-  if ((await folder.stat()).uid !== uid) await folder.chown(uid, gid);
-  await folder.chmod(0o700);
+  const found = fstatSync(folder.fd);
+  if (found.uid !== uid) fchownSync(folder.fd, uid, gid);
+  if ((found.mode & 0o777) !== 0o700) fchmodSync(folder.fd, 0o700);
   return folder;
 }
 
