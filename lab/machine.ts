@@ -5,15 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
-import {
-  consoleLog,
-  fileTail,
-  findProgram,
-  openSession,
-  socketPath,
-  vmmLog,
-  type GuestAgent,
-} from '@novasandbox/engine';
+import { bindable, consoleLog, fileTail, findProgram, openSession, vmmLog, type GuestAgent } from '@novasandbox/engine';
 import type { Disk } from './disks.ts';
 
 export interface MachineOptions {
@@ -55,7 +47,7 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
   undo.defer(() => void server.close());
   const connected = Promise.withResolvers<Socket>();
   server.once('connection', connected.resolve);
-  await once(server.listen(socketPath(directory, agentSocket)), 'listening');
+  await once(server.listen(bindable(join(directory, agentSocket))), 'listening');
 
   await using log = await open(join(directory, vmmLog), 'a', 0o600);
   const withUs = findProgram('setpriv') === null ? [] : ['setpriv', '--pdeathsig', 'KILL'];
@@ -122,7 +114,7 @@ function qemuArguments({ directory, kernel, initramfs, disks, memoryMb, vcpus }:
     ...['-kernel', kernel, '-initrd', initramfs, '-append', commandLine(disks)],
     ...['-chardev', `file,id=console,path=${escape(join(directory, consoleLog))}`, '-serial', 'chardev:console'],
     ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci,id=serial0'],
-    ...['-chardev', `socket,id=agent,path=${escape(socketPath(directory, agentSocket))}`],
+    ...['-chardev', `socket,id=agent,path=${escape(bindable(join(directory, agentSocket)))}`],
     ...['-device', 'virtserialport,bus=serial0.0,nr=1,chardev=agent,name=nova.0'],
     ...disks.flatMap(({ path, access }, index) => [
       '-drive',

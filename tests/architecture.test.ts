@@ -139,7 +139,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/vmm`,
-    may: ['@novasandbox/protocol', ports, `${engine}/abort.ts`, `${engine}/architecture.ts`],
+    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/abort.ts`, `${engine}/architecture.ts`],
     because: 'mechanics that drivers share know no driver and no service',
   },
   {

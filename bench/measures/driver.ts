@@ -1,11 +1,13 @@
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   createCloudHypervisorDriver,
   createFirecrackerDriver,
   createLauncher,
+  fileTail,
   hostArchitecture,
   layoutAt,
+  vmmLog,
   type MachineSpec,
   type VmmDriver,
 } from '@novasandbox/engine';
@@ -97,7 +99,7 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
       await using machine = await measured.launch(spec, {});
       const doneAt = now();
       const { user, system } = process.cpuUsage(used);
-      wallMs.push(doneAt - startedAt - busy(await readFile(join(directory, 'vmm.log'), 'utf8')));
+      wallMs.push(doneAt - startedAt - busy(await fileTail(join(directory, vmmLog), 64 << 10)));
       cpuMs.push((user + system) / 1000);
       await machine.stop();
       await rm(directory, { recursive: true });

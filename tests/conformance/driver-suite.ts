@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { chmod, cp, mkdir, readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
@@ -13,6 +15,7 @@ import {
   openSession,
   processesNaming,
   removeCgroup,
+  socketPath,
   vmmLog,
   type Machine,
   type MachineRecord,
@@ -129,6 +132,55 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     assert.ok((await first.closed) !== undefined);
     await nothingLeft(spec);
   });
+
+  // vfkit begins its log where it likes (tests/wire/apple-vz.test.ts).
+  if (driver.features.virtualMachine && driver.name !== 'apple-vz' && process.platform === 'linux') {
+    check('what a guest writes to its console takes no more than 4 MiB, whoever is there to look', async () => {
+      const spec = await specOf();
+      await using machine = await driver.launch(spec, {});
+      // The log begins so far in that the kernel lets the VMM write no more.
+      const limits = readFileSync(`/proc/${machine.record.pid}/limits`, 'utf8');
+      const limit = Number(/^Max file size\s+(\d+)/m.exec(limits)?.[1]);
+      const { size } = statSync(join(spec.directory, consoleLog));
+      assert.ok(limit - size <= 4 << 20, `${limit - size} bytes more are let through`);
+      await machine.stop();
+      await nothingLeft(spec);
+    });
+  }
+
+  check(
+    'links that a VMM has put in the place of its sockets are not followed, nor are they as they are removed',
+    async () => {
+      const spec = await specOf();
+      const elsewhere = join(layout.home, 'elsewhere');
+      await mkdir(elsewhere);
+      let visits = 0;
+      const server = createServer((visitor) => {
+        visits++;
+        visitor.destroy();
+      });
+      await once(server.listen(join(elsewhere, 'socket')), 'listening');
+      try {
+        await using machine = await driver.launch(spec, {});
+        const folder = dirname(socketPath(spec.socketDirectory, 'any'));
+        for (const name of await readdir(folder)) {
+          await rm(join(folder, name));
+          await symlink(join(elsewhere, 'socket'), join(folder, name));
+        }
+        await symlink(elsewhere, join(folder, 'folder'));
+        const exchanged = (error: unknown): boolean => isNovaError(error, 'vmm_failed');
+        await assert.rejects(machine.connect(0, { signal: AbortSignal.timeout(30_000) }), exchanged);
+        if (machine.pause !== undefined) await assert.rejects(machine.pause({}), exchanged);
+        await machine.stop();
+        assert.equal(visits, 0);
+        assert.deepEqual(await readdir(elsewhere), ['socket']);
+      } finally {
+        server.close();
+        await rm(elsewhere, { recursive: true });
+      }
+      await nothingLeft(spec);
+    },
+  );
 
   check('each feature is there exactly when its method is', async () => {
     const spec = await specOf();

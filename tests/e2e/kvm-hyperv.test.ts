@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { consoleLog } from '@novasandbox/engine';
+import { consoleLog, fileTail } from '@novasandbox/engine';
 import { driversOf } from '../support/drivers.ts';
 import { eventually } from '../support/eventually.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
@@ -56,7 +56,7 @@ for (const hyperv of [true, false]) {
     undo.defer(() => machine.stop());
     let said = '';
     const heard = async (): Promise<boolean> => {
-      said = await readFile(join(directory, consoleLog), 'latin1');
+      said = await fileTail(join(directory, consoleLog), 64 << 10);
       return said.includes('\n');
     };
     await eventually('the guest has written to its serial port', heard, bootTimeoutMs);

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createImageSource, layoutAt, openSession, type MachineSpec } from '@novasandbox/engine';
+import { consoleLog, createImageSource, fileTail, layoutAt, openSession, type MachineSpec } from '@novasandbox/engine';
 import { isNovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../packages/engine/src/layout.ts';
 import { unixHttpClient } from '../../packages/engine/src/vmm/unix-http.ts';
 import { connectUnixSocket } from '../../packages/engine/src/vmm/unix-socket.ts';
 import { driverSuite } from '../conformance/driver-suite.ts';
 import { driversOf } from '../support/drivers.ts';
+import { eventually } from '../support/eventually.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { finished } from '../support/nova-cli.ts';
 import { standInFor } from '../support/stand-in.ts';
@@ -94,6 +96,19 @@ test('a session that is open goes on after a pause', async () => {
   await assert.rejects(session.ping({ timeoutMs: 200 }));
   await machine.resume?.({});
   await session.ping();
+  await machine.stop();
+  await rm(spec.directory, { recursive: true });
+});
+
+test('the log of the console is kept short while somebody talks to the guest', async () => {
+  const spec = await specOf();
+  await using machine = await driver.launch(spec, {});
+  const session = await openSession(await machine.connect(0, {}), { flush: true });
+  const log = join(spec.directory, consoleLog);
+  await writeFile(log, 'x'.repeat(5 << 20), { flag: 'a' });
+  await eventually('it has begun anew', () => statSync(log).blocks * 512 < 1 << 20);
+  assert.match(await fileTail(log, 100), /^x{100}$/);
+  await session.close();
   await machine.stop();
   await rm(spec.directory, { recursive: true });
 });

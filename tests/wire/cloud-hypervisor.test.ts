@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createImageSource, layoutAt, type Machine, type MachineSpec } from '@novasandbox/engine';
+import { createImageSource, layoutAt, type Machine, type MachineSpec, socketPath } from '@novasandbox/engine';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { z } from 'zod';
 import { identify } from '../../packages/engine/src/vmm/process-identity.ts';
@@ -70,7 +70,7 @@ const infoSchema = z.object({ state: z.string(), config: z.looseObject({}) });
 
 /** What the stand-in was made to believe. */
 async function told({ socketDirectory }: MachineSpec): Promise<Record<string, unknown>> {
-  const http = unixHttpClient(await connectUnixSocket(join(socketDirectory, 'api')));
+  const http = unixHttpClient(await connectUnixSocket(socketPath(socketDirectory, 'api')));
   const { body } = await http.call('GET', '/api/v1/vm.info');
   http.close();
   return infoSchema.parse(body).config;
@@ -111,7 +111,7 @@ test('drives, limits and the agent channel reach the VMM as they were asked for'
       },
     },
   ]);
-  assert.deepEqual(config['vsock'], { id: 'vsock0', cid: 3, socket: join(one.spec.socketDirectory, 'vsock') });
+  assert.deepEqual(config['vsock'], { id: 'vsock0', cid: 3, socket: socketPath(one.spec.socketDirectory, 'vsock') });
   const { cmdline } = z.looseObject({ cmdline: z.string() }).parse(config['payload']);
   assert.match(cmdline, / nova\.channel=vsock:1024 nova\.root=vda$/);
   assert.equal(z.looseObject({ kvm_hyperv: z.boolean() }).parse(config['cpus']).kvm_hyperv, true);
@@ -200,7 +200,7 @@ test('a snapshot leaves the machine as it was, running or paused', async () => {
     const directory = join(one.spec.directory, state);
     await mkdir(directory);
     await one.machine.snapshot?.(directory, {});
-    const http = unixHttpClient(await connectUnixSocket(join(one.spec.socketDirectory, 'api')));
+    const http = unixHttpClient(await connectUnixSocket(socketPath(one.spec.socketDirectory, 'api')));
     assert.equal(infoSchema.parse((await http.call('GET', '/api/v1/vm.info')).body).state, state);
     http.close();
     assert.deepEqual((await readdir(directory)).toSorted(), ['config.json', 'memory-ranges', 'state.json']);

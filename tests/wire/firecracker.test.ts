@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -144,6 +145,29 @@ test('a clone has its own drives and limits, and runs only once they are set', a
   for (const each of [spec, clone]) await rm(each.directory, { recursive: true });
   await assertNoLeaks(home.layout);
 });
+
+test(
+  'a link that Firecracker leaves in the place of a snapshot is not followed',
+  { skip: process.getuid?.() === 0 ? false : 'needs root' },
+  async () => {
+    const spec = await specOf();
+    await using machine = await driver.launch(spec, {});
+    const out = [join(spec.directory, 'out'), join(spec.directory, 'jail/out')].find((each) => existsSync(each));
+    assert.ok(out !== undefined);
+    const victim = join(home.home, 'victim');
+    await writeFile(victim, '');
+    await chmod(victim, 0o666);
+    await symlink(victim, join(out, 'ram'));
+    const directory = join(spec.directory, 'snapshot');
+    await mkdir(directory);
+    await assert.rejects(async () => machine.snapshot?.(directory, {}));
+    const { uid, gid, mode } = statSync(victim);
+    assert.deepEqual([uid, gid, mode & 0o777], [0, 0, 0o666]);
+    await machine.stop();
+    for (const each of [spec.directory, victim]) await rm(each, { recursive: true });
+    await assertNoLeaks(home.layout);
+  },
+);
 
 test('what Firecracker cannot do is refused before anything is started', async () => {
   for (const change of [

@@ -7,7 +7,7 @@ export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine, openNetwork } from './engine.ts';
 export { openDatabase } from './open-database.ts';
 export { prepareLayout } from './prepare-layout.ts';
-export { layoutAt, repositoryRoot, socketPath, type Layout } from './layout.ts';
+export { bindable, layoutAt, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';

@@ -18,12 +18,12 @@ import { NovaError } from '@novasandbox/protocol';
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
- *       sandboxes/<id>/         disk.raw, console.log, vmm.log, jail/ of a running Firecracker
+ *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
  *       work/                   half-made things; emptied by whoever made them
- *     <run>/<id>/               Unix sockets of one sandbox (short paths)
+ *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder is its VMM's, all others are ours
  *     /run/novasandbox/slots.sqlite   network slots of the host
  */
 export interface Layout {
@@ -119,9 +119,15 @@ export function layoutAt(home: string = defaultHome()): Layout {
   };
 }
 
-/** A socket path, refused with the remedy when the host could not bind it. */
-export function socketPath(directory: string, name: string): string {
-  const path = join(directory, name);
+/** The folder in a machine's socket folder that belongs to the VMM, which makes its sockets there. */
+export const vmmFolder = (socketDirectory: string): string => join(socketDirectory, 'vmm');
+
+/** Path of a socket that the VMM of a machine with that socket folder makes. */
+export const socketPath = (socketDirectory: string, name: string): string =>
+  bindable(join(vmmFolder(socketDirectory), name));
+
+/** A path for a socket, refused with the remedy when the host could not bind it. */
+export function bindable(path: string): string {
   if (Buffer.byteLength(path) > maxSocketPath) {
     throw new NovaError('set_up_failed', `The socket path ${path} is longer than ${maxSocketPath} bytes.`, {
       hint: 'Set NOVA_RUN to a short directory.',

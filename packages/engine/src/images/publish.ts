@@ -2,6 +2,7 @@ import { mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Layout } from '../layout.ts';
 import { openToVmms } from '../vmm/image-group.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { runCommand } from './command.ts';
 
 /**
@@ -23,7 +24,7 @@ export async function inWorkFolder<T>(layout: Layout, name: string, work: (folde
   const folder = join(layout.workDirectory, name);
   const clear = async (): Promise<void> => {
     await unmountBelow(layout.workDirectory, name);
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+    await removeFolder(folder);
   };
   await clear();
   await mkdir(folder, { recursive: true, mode: 0o700 });

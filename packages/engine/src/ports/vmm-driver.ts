@@ -36,9 +36,12 @@ export interface MachineSpec {
   readonly id: string;
   /** Running number of the sandbox on this host: the VMM's user id is derived from it. */
   readonly sequence: number;
-  /** Exists, is empty but for the drives, belongs to this machine alone. The driver writes its logs here (vmm/logs.ts). */
+  /**
+   * Exists, is empty but for the drives, is for this machine alone. The driver makes its logs here (vmm/logs.ts). It stays ours: what the VMM writes is given to
+   * its user file by file.
+   */
   readonly directory: string;
-  /** Short directory for Unix sockets (their paths are limited to about 104 bytes). */
+  /** Short directory for Unix sockets (their paths are limited to about 104 bytes). It stays ours, but for a folder in it (layout.ts). */
   readonly socketDirectory: string;
   /** What kernel and initramfs are for. */
   readonly architecture: ArchitectureName;
@@ -115,6 +118,7 @@ export interface Machine extends AsyncDisposable {
    * Writes memory and device state into `directory`, which exists. With the feature `liveSnapshot` the machine goes on as it was, running or
    * paused; without it, it must have been launched with `snapshotTo: directory` and has ended afterwards. `diff`, where the driver can:
    * only the memory changed since its last snapshot, into a directory that holds a copy of that one. Drives are the caller's to copy.
+   * Files of a machine that goes on are ours afterwards, but it may still have them open: they are to be relied upon once it has ended.
    */
   snapshot?(
     directory: string,

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import {
   NovaError,
   parse,
@@ -12,6 +12,7 @@ import type { SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { bootAgain, bootNew, type Booted } from './boot.ts';
 import { connect, type Connection } from './connect.ts';
 import { cannot } from './features.ts';
@@ -47,7 +48,7 @@ export async function createSandbox(
   undo.defer(() => context.store.removeSandbox(record.id));
   const directory = context.layout.sandbox(record.id);
   await mkdir(directory, { mode: 0o700 });
-  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  undo.defer(() => removeFolder(directory));
 
   const connecting = startConnecting(undo, context, record, plan, options);
   const booted = await bootNew(context, record, plan, connecting, options);

@@ -3,7 +3,7 @@ import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { CallContext, SandboxFilter } from '../services.ts';
-import { consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
+import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import { attachMachine, found, linked } from './find.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
@@ -64,10 +64,12 @@ export async function sandboxLogs(
   bytes = defaultLogBytes,
 ): Promise<{ console: string; vmm: string }> {
   const directory = context.layout.sandbox((await found(context, ref)).id);
-  return {
+  const logs = {
     console: await fileTail(join(directory, consoleLog), bytes),
     vmm: await fileTail(join(directory, vmmLog), bytes),
   };
+  await boundLogs(directory);
+  return logs;
 }
 
 /** Waits until the sandbox no longer runs. One that is removed as it ends is told as it was, stopped. */

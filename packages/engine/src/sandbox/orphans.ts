@@ -1,7 +1,8 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import type { EngineContext } from '../context.ts';
 import { removeCgroup } from '../vmm/cgroup.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
 import { settle } from './reconcile.ts';
 
@@ -16,9 +17,9 @@ export async function removeOrphans(context: EngineContext): Promise<void> {
   for (const id of found) {
     if (remembered.has(id)) continue;
     for (const orphan of processesNaming(layout.sockets(id))) await terminate(orphan, 0);
-    await rm(layout.sockets(id), { recursive: true, force: true });
-    await rm(layout.sandbox(id), { recursive: true, force: true, maxRetries: 3 });
     await removeCgroup(id);
+    await removeFolder(layout.sockets(id));
+    await removeFolder(layout.sandbox(id));
   }
   for (const record of store.listSandboxes(['creating', 'running', 'paused'])) await settle(context, record);
 }

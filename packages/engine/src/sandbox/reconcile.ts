@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
@@ -6,6 +5,7 @@ import { removeCgroup } from '../vmm/cgroup.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
 import { boundLogs } from '../vmm/logs.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
 
 /**
@@ -88,7 +88,7 @@ export async function sweep(context: EngineContext): Promise<void> {
 }
 
 export async function deleteSandbox(context: EngineContext, id: string): Promise<void> {
-  await rm(context.layout.sandbox(id), { recursive: true, force: true, maxRetries: 3 });
+  await removeFolder(context.layout.sandbox(id));
   context.store.removeSandbox(id);
 }
 
@@ -109,8 +109,8 @@ async function clearDebris(context: EngineContext, record: SandboxRecord): Promi
 }
 
 async function releaseHost(context: EngineContext, id: string): Promise<void> {
-  await rm(context.layout.sockets(id), { recursive: true, force: true });
   await removeCgroup(id);
+  await removeFolder(context.layout.sockets(id));
   await context.network.giveBack(id);
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
@@ -16,6 +16,8 @@ import type { SandboxPlan } from '../sandbox/plan.ts';
 import { startMachine } from '../sandbox/start-machine.ts';
 import type { BuildContext } from '../services.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
+import { takeBack } from '../vmm/ownership.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
 import {
   describeFiles,
@@ -85,6 +87,7 @@ async function make(
   for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
   const machineDirectory = join(work, 'machine');
   await mkdir(machineDirectory, { mode: 0o700 });
+  undo.defer(() => removeFolder(machineDirectory));
 
   if (plan.network === 'slot') undo.defer(() => context.network.giveBack(id));
   const connecting = connect(context, { id, sequence: 0 }, { guestPort: config.guestPort }, plan, signal);
@@ -137,13 +140,10 @@ async function make(
   if (plan.driver.features.liveSnapshot) await machine.pause?.({ signal });
   await machine.snapshot?.(work, { signal });
   await machine.stop();
-  await rm(machineDirectory, { recursive: true });
+  await removeFolder(machineDirectory);
 
-  // Clones get copies of the disk; nobody but us opens this one.
-  if (!config.readOnlyRootfs) {
-    await chown(disk, process.getuid?.() ?? 0, process.getgid?.() ?? 0);
-    await chmod(disk, 0o400);
-  }
+  // Clones get copies of the disk.
+  if (!config.readOnlyRootfs) takeBack(disk);
   const files = (await readdir(work)).sort();
   const manifest: SnapshotManifest = {
     version: 1,

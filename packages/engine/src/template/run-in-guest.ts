@@ -1,4 +1,4 @@
-import { appendFile, chown, mkdir, rm } from 'node:fs/promises';
+import { appendFile, mkdir } from 'node:fs/promises';
 import { parse, sandboxConfigSchema } from '@novasandbox/protocol';
 import { CommandFailure } from '../images/command.ts';
 import { sha256 } from '../images/stamp.ts';
@@ -11,6 +11,8 @@ import { uniqueIdentity } from '../sandbox/identity.ts';
 import { chooseDriver } from '../sandbox/choose-driver.ts';
 import { startMachine } from '../sandbox/start-machine.ts';
 import { processesNaming } from '../vmm/find-processes.ts';
+import { giveFile } from '../vmm/ownership.ts';
+import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate, waitForEnd } from '../vmm/terminate.ts';
 
 const memoryMb = 1024;
@@ -40,8 +42,8 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const socketDirectory = context.layout.sockets(id);
   for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
   await mkdir(directory, { mode: 0o700 });
-  undo.defer(() => rm(directory, { recursive: true, force: true }));
-  undo.defer(() => chown(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));
+  undo.defer(() => removeFolder(directory));
+  undo.defer(() => giveFile(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));
   const spec: MachineSpec = {
     id,
     sequence: 0,

@@ -1,7 +1,8 @@
-import { rm } from 'node:fs/promises';
 import type { MachineRecord, MachineStats } from '../ports/vmm-driver.ts';
+import { allOf } from './all-of.ts';
 import { removeCgroup } from './cgroup.ts';
 import { hostUsage } from './host-usage.ts';
+import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 import { watchForEnd } from './watch-for-end.ts';
 
@@ -29,8 +30,9 @@ export abstract class MachineProcess implements AsyncDisposable {
     // SIGTERM makes a VMM flush its disks and leave; the guest was asked before, by the engine.
     await terminate(this.record, graceMs);
     this.#watcher.abort();
-    await rm(this.record.socketDirectory, { recursive: true, force: true });
-    if (this.record.cgroup !== null) await removeCgroup(this.record.cgroup);
+    const { cgroup, socketDirectory } = this.record;
+    // What the VMM may have started ends with the group, and can do nothing in a folder that is being removed.
+    await allOf([removeFolder(socketDirectory), ...(cgroup === null ? [] : [removeCgroup(cgroup)])]);
   }
 
   release(): void {

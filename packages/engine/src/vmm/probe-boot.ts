@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { within } from '../abort.ts';
@@ -8,6 +8,7 @@ import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts'
 import { hostKernelArguments } from './host-kernel-arguments.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
+import { removeFolder } from './remove-folder.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
 export type ProbeGuest = (
@@ -54,14 +55,16 @@ export async function probeBoot(
   const { kernel, initramfs } = await options.probeGuest(options);
   await mkdir(options.probeDirectory, { recursive: true });
   const directory = await mkdtemp(join(options.probeDirectory, 'boot'));
-  const socketDirectory = await mkdtemp('/tmp/nova-probe-');
+  // In a folder of ours, as others may make folders beside it.
+  const sockets = await mkdtemp('/tmp/nova-probe-');
   try {
+    await chmod(sockets, 0o711);
     const spec: MachineSpec = {
       // Drivers probe side by side, and so do processes: each probe is a machine of its own.
       id: `probe${randomBytes(8).toString('hex')}`,
       sequence: 0,
       directory,
-      socketDirectory,
+      socketDirectory: join(sockets, 'vm'),
       architecture: hostArchitecture().name,
       memoryMb: 256,
       vcpus: 1,
@@ -80,8 +83,8 @@ export async function probeBoot(
     if (isNovaError(error, 'vmm_failed')) return error.message.split('\n')[0] ?? 'the VMM refused';
     throw error;
   } finally {
-    await rm(directory, { recursive: true, force: true });
-    await rm(socketDirectory, { recursive: true, force: true });
+    await removeFolder(directory);
+    await removeFolder(sockets);
   }
 }
 

@@ -1,10 +1,13 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
+import { vmmFolder } from '../layout.ts';
 import type { MachineSpec } from '../ports/vmm-driver.ts';
 import { LaunchFailure, quote, type Launcher } from './launcher.ts';
 import { fileTail, vmmLog } from './logs.ts';
 import { identify, type ProcessIdentity } from './process-identity.ts';
+import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 
 export interface SpawnOptions {
@@ -14,7 +17,7 @@ export interface SpawnOptions {
   readonly cwd?: string;
   /** Shell commands that become the VMM (confine.ts). */
   readonly script: string;
-  /** Name of the log of its standard output; default: that of its errors. */
+  /** Name of the log of its standard output; default: that of its errors. Logs are made before (logs.ts). */
   readonly stdout?: string;
   /** Files that are opened while it is still privileged; it gets them as descriptors 3, 4, ... */
   readonly files?: readonly { readonly path: string; readonly readOnly: boolean }[];
@@ -22,18 +25,20 @@ export interface SpawnOptions {
   readonly graceMs?: number;
 }
 
-/** Makes the folder of a machine's sockets, as makeFolderAnew() does. */
-export const makeSocketDirectory = (undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> =>
-  makeFolderAnew(undo, spec.socketDirectory, 0o700);
+/** Makes the folder of a machine's sockets, as makeFolderAnew() does, and in it the one for its VMM. */
+export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
+  await makeFolderAnew(undo, spec.socketDirectory, 0o700);
+  mkdirSync(vmmFolder(spec.socketDirectory), { mode: 0o700 });
+}
 
 /** Makes a folder of a machine's, without what one left in it that was not stopped by us; undone with the rest. */
 export async function makeFolderAnew(undo: AsyncDisposableStack, path: string, mode: number): Promise<void> {
-  undo.defer(() => rm(path, { recursive: true, force: true }));
+  undo.defer(() => removeFolder(path));
   try {
     await mkdir(path, { mode });
   } catch {
     // Is there, or what it lies in is not.
-    await rm(path, { recursive: true, force: true });
+    await removeFolder(path);
     await mkdir(path, { recursive: true, mode });
   }
 }
@@ -53,9 +58,9 @@ export async function spawnProcess(undo: AsyncDisposableStack, options: SpawnOpt
   const { launcher, spec, script, stdout = vmmLog, files = [] } = options;
   const steps = [
     'set -e',
-    // What it makes is nobody else's to read.
+    // What the VMM makes is nobody else's to read.
     'umask 077',
-    // Logs are for appending, so that they can be cut short meanwhile.
+    // For appending, so that logs can be cut short meanwhile.
     `exec </dev/null 2>>${quote(join(spec.directory, vmmLog))}`,
     `exec >>${quote(join(spec.directory, stdout))}`,
     ...files.map(({ path, readOnly }, index) => `exec ${index + 3}${readOnly ? '<' : '<>'}${quote(path)}`),

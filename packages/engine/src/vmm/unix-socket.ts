@@ -1,16 +1,24 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, type Stats } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
-/** Connects to a Unix socket that is there. Rejects with `guest_unreachable`, or `cancelled` on abort. */
+/** open(2): the file itself, whatever it is, and not its contents. Node has no name for it. */
+const pathOnly = 0o10000000;
+
+/**
+ * Connects to a Unix socket that is there, in a folder whose parent is ours. The folder may be another user's, who could put something else in the
+ * socket's place at any time: only a socket of the folder's owner is connected to, and exactly the one that was looked at. Rejects with
+ * `guest_unreachable` where there is none or nobody listens, `vmm_failed` where there is something else, or `cancelled` on abort.
+ */
 export async function connectUnixSocket(path: string, signal?: AbortSignal): Promise<Socket> {
   if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled before connecting.');
-  const socket = connect({ path });
+  const socket = connectTo(path);
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const onAbort = (): void => reject(new NovaError('cancelled', 'Cancelled while connecting.'));
   signal?.addEventListener('abort', onAbort, { once: true });
   socket.once('connect', () => resolve(socket));
-  const onError = (error: Error): void =>
-    reject(new NovaError('guest_unreachable', `Cannot connect to ${path}: ${error.message}`, { cause: error }));
+  const onError = (error: Error): void => reject(unreachable(path, error));
   socket.once('error', onError);
   try {
     return await promise;
@@ -24,3 +32,42 @@ export async function connectUnixSocket(path: string, signal?: AbortSignal): Pro
     socket.off('error', onError);
   }
 }
+
+/** Begins to connect. Elsewhere than on Linux no VMM runs as another user than we do. */
+function connectTo(path: string): Socket {
+  if (process.platform !== 'linux')
+    return connect({
+      path: requireOwned(
+        path,
+        found(path, (name) => lstatSync(name)),
+      ),
+    });
+  const descriptor = found(path, (name) => openSync(name, pathOnly | constants.O_NOFOLLOW));
+  try {
+    requireOwned(path, fstatSync(descriptor));
+    // The system call has been made when this returns.
+    return connect({ path: `/proc/self/fd/${descriptor}` });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function found<T>(path: string, look: (path: string) => T): T {
+  try {
+    return look(path);
+  } catch (error) {
+    throw unreachable(path, error);
+  }
+}
+
+function requireOwned(path: string, there: Stats): string {
+  if (there.isSocket() && there.uid === lstatSync(dirname(path)).uid) return path;
+  throw new NovaError('vmm_failed', `${path} is no socket of the user that its folder belongs to.`);
+}
+
+const unreachable = (path: string, error: unknown): NovaError =>
+  new NovaError(
+    'guest_unreachable',
+    `Cannot connect to ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    { cause: error },
+  );

@@ -5,7 +5,7 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { confine } from '../../vmm/confine.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
-import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { largestFile } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
@@ -20,9 +20,6 @@ import { probeAppleVz, whyNoFramework, type AppleVzProbe } from './probe.ts';
 
 /** Without snapshots, every sandbox boots. */
 const features = driverFeatures({ virtualMachine: true, pause: true, natNetwork: true });
-
-/** Logs may grow by as much beyond the largest disk. */
-const logBytes = 64 << 20;
 
 export interface AppleVzOptions extends DriverOptions {
   /** Why this host has no such framework, or null; default: what it is. The tests' stand-in needs none. */
@@ -72,14 +69,11 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
 async function start(launcher: Launcher, spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const confinement = {
-    uid: null,
-    groups: [],
-    network: null,
-    maxFileBytes: largestFile(spec) + logBytes,
-  };
+  const maxFileBytes = largestFile(spec) + logBytes;
+  const confinement = { uid: null, groups: [], network: null, maxFileBytes };
   const script = confine(confinement, [binary, ...vfkitArguments(spec)]);
   await makeSocketDirectory(undo, spec);
+  await makeLog(join(spec.directory, vmmLog), maxFileBytes);
   const identity = await spawnVmm(undo, { launcher, spec, script });
   const rest = socketPath(spec.socketDirectory, restSocket);
   const http = unixHttpClient(await connectWhenOpen(rest, spec, identity, signal));

@@ -10,11 +10,12 @@ import { confine, vmmUid } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
-import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
+import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
+import { removeFolder } from '../../vmm/remove-folder.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
@@ -40,9 +41,6 @@ const features = driverFeatures({
   firmwareBoot: true,
   hyperv: true,
 });
-
-/** Logs may grow by as much beyond the largest file. */
-const logBytes = 64 << 20;
 
 export interface CloudHypervisorOptions extends DriverOptions {
   /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
@@ -126,9 +124,12 @@ async function start(
   const restoring = join(spec.directory, 'restore');
   // Only for the start.
   await using briefly = new AsyncDisposableStack();
-  const work = uid === null ? [] : [giveTo(uid, spec, [spec.socketDirectory, spec.directory])];
+  if (uid !== null) giveTo(uid, spec);
+  const hotplugBytes = (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024;
+  const maxFileBytes = Math.max(largestFile(spec), hotplugBytes) + logBytes;
+  const work = [consoleLog, vmmLog].map((log) => makeLog(join(spec.directory, log), maxFileBytes));
   if (snapshot !== null) {
-    briefly.defer(() => rm(restoring, { recursive: true, force: true }));
+    briefly.defer(() => removeFolder(restoring));
     work.push(prepareRestore(restoring, snapshot, spec, host.landlock));
   } else if (spec.firmware === undefined) {
     briefly.defer(() => rm(kernelLink(spec), { force: true }));
@@ -143,7 +144,7 @@ async function start(
       uid,
       groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
       network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
-      maxFileBytes: Math.max(largestFile(spec), (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024) + logBytes,
+      maxFileBytes,
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );

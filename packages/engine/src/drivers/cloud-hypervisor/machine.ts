@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, link, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { chown, link, mkdtemp, rename, rm } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
@@ -7,7 +7,8 @@ import { socketPath } from '../../layout.ts';
 import type { Drive, Machine, SnapshotFiles, TapNetwork } from '../../ports/vmm-driver.ts';
 import { limitCgroup } from '../../vmm/cgroup.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
-import { sealSnapshotFiles } from '../../vmm/ownership.ts';
+import { giveFile, sealSnapshotFiles, vmmUser } from '../../vmm/ownership.ts';
+import { removeFolder } from '../../vmm/remove-folder.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi, type CloudHypervisorApi, type VmInfo } from './api.ts';
@@ -35,13 +36,12 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, async (api) => this.#into('Running', api, () => api.resume(signal), signal));
   }
 
-  /** Into the machine's own folder first, where the VMM may write, and from there to its place. */
+  /** Into a folder in the machine's own first, where the VMM may write, and from there to its place. */
   async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
-    const { directory: own } = this.record;
     await using undo = new AsyncDisposableStack();
-    const work = await mkdtemp(join(own, 'snapshot-'));
-    undo.defer(() => rm(work, { recursive: true, force: true }));
-    const { uid, gid } = await stat(own);
+    const work = await mkdtemp(join(this.record.directory, 'snapshot-'));
+    undo.defer(() => removeFolder(work));
+    const { uid, gid } = vmmUser(this.record.socketDirectory);
     await chown(work, uid, gid);
     await this.#control(signal, async (api) => {
       const running = (await api.info(signal)).state === 'Running';
@@ -55,7 +55,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     });
     const files = Object.values(snapshotFiles);
     for (const file of files) await rename(join(work, file), join(directory, file));
-    await sealSnapshotFiles(directory, Object.fromEntries(files.map((file) => [file, 0o440])));
+    sealSnapshotFiles(directory, Object.fromEntries(files.map((file) => [file, 0o440])));
     return { directory };
   }
 
@@ -86,8 +86,8 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     const name = `hot${randomBytes(4).toString('hex')}`;
     return this.#control(signal, async (api) => {
       const { config } = await api.info(signal);
-      const { uid, gid } = await stat(this.record.directory);
-      if (!drive.readOnly && !drive.foreign) await chown(drive.path, uid, gid);
+      const { uid, gid } = vmmUser(this.record.socketDirectory);
+      if (!drive.readOnly && !drive.foreign) giveFile(drive.path, uid, gid);
       await using undo = new AsyncDisposableStack();
       const path = config.landlock_enable ? await this.#within(undo, name, drive.path) : drive.path;
       // The guest finds the drive by its serial number.

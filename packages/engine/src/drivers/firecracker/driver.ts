@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
@@ -11,7 +10,7 @@ import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
 import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
-import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
+import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
@@ -61,8 +60,6 @@ const own = {
 };
 /** The jailer ends once Firecracker runs, within milliseconds where nothing is wrong. */
 const jailerMs = 30_000;
-/** Logs may grow by as much beyond the largest disk. */
-const logBytes = 64 << 20;
 
 let knownModel: string | undefined;
 /** Asked once: it takes the host a millisecond to tell. */
@@ -169,6 +166,8 @@ async function start(
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
+  const maxFileBytes = largestFile(spec) + logBytes;
+  await makeLog(join(spec.directory, consoleLog), maxFileBytes);
   const jail = await makeJail(undo, {
     spec,
     binary: host.binary,
@@ -179,9 +178,9 @@ async function start(
       ...options.files,
       ...spec.drives.map(({ path, readOnly }, index) => ({ name: driveFile(index), path, readOnly })),
     ],
-    maxFileBytes: largestFile(spec) + logBytes,
+    maxFileBytes,
   });
-  if (uid !== null) await giveTo(uid, spec, []);
+  if (uid !== null) giveTo(uid, spec);
 
   undo.defer(() => endAll(spec));
   const start = { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog };
@@ -227,7 +226,7 @@ async function jailed(
 ): Promise<ProcessIdentity> {
   if (jailer !== null) await waitForEnd(jailer, jailerMs);
   throwIfAborted(signal, 'while the VMM was starting');
-  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+  const pid = Number(await fileTail(pidFile, 32));
   const identity = pid > 0 ? identify(pid) : null;
   if (identity !== null) return identity;
   const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();

@@ -1,10 +1,11 @@
 import { chmod, chown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { socketPath } from '../../layout.ts';
+import { socketPath, vmmFolder } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { confine, confinedTo, enclose } from '../../vmm/confine.ts';
-import { vmmLog } from '../../vmm/logs.ts';
+import { makeLog, vmmLog } from '../../vmm/logs.ts';
+import { giveFile, letThrough } from '../../vmm/ownership.ts';
 import { makeFolderAnew } from '../../vmm/spawn.ts';
 import { apiSocket } from './api.ts';
 
@@ -39,35 +40,30 @@ export interface Jail {
 
 /** Folder in a machine's own that holds its jail. */
 export const jailFolder = 'jail';
-/** Link in the machine's socket folder to what Firecracker has as its root, or as its working directory. */
-export const rootLink = 'root';
-/** Folder in there that it may write snapshots to. */
+/** Folder in a machine's own that Firecracker writes snapshots to, under the same name in what it has as its root or working directory. */
 export const outFolder = 'out';
 
 /**
  * Makes the folder in which Firecracker finds its files under the same names wherever it runs: its root in the jailer's chroot, or its working directory
  * without. In the jail they are mounted where only that process sees it, so that they need not be on one file system, and nothing stays mounted
- * when it ends, however it ends.
+ * when it ends, however it ends. The root is Firecracker's own in a jail, which the jailer sees to: nothing of ours goes by a name in it afterwards.
  */
 export async function makeJail(undo: AsyncDisposableStack, options: JailOptions): Promise<Jail> {
   const { spec, jailer } = options;
   const folder = join(spec.directory, jailFolder);
   const log = join(spec.directory, vmmLog);
-  await allOf([makeFolderAnew(undo, folder, 0o711), writeFile(log, '', { mode: 0o600 })]);
+  const out = join(spec.directory, outFolder);
+  await allOf([makeFolderAnew(undo, folder, 0o711), makeFolderAnew(undo, out, 0o700), makeLog(log)]);
   const root = jailer === null ? folder : join(folder, basename(options.binary), spec.id, 'root');
   if (jailer !== null) await makeFolder(folder, root);
   const { uid } = options;
-  const give = async (path: string): Promise<void> => {
-    if (uid !== null) await chown(path, uid, uid);
-  };
-  await allOf([
-    mkdir(join(root, outFolder), { mode: 0o700 }).then(() => give(join(root, outFolder))),
-    symlink(root, join(spec.socketDirectory, rootLink)),
-    give(spec.socketDirectory),
-    link(log, join(root, vmmLog)),
-    give(log),
-    ...(jailer === null ? [give(root), give(spec.directory), ...options.files.map(linkTo(root))] : []),
-  ]);
+  if (uid !== null) {
+    letThrough(folder, uid);
+    await chown(out, uid, uid);
+    giveFile(log, uid, uid);
+  }
+  const files = [...options.files, { name: outFolder, path: out }];
+  await allOf([link(log, join(root, vmmLog)), ...(jailer === null ? files.map(linkTo(root)) : [])]);
   return jailer === null
     ? { script: plainCommand(options), cwd: root, pidFile: null }
     : {
@@ -79,7 +75,7 @@ export async function makeJail(undo: AsyncDisposableStack, options: JailOptions)
 
 const linkTo =
   (folder: string) =>
-  ({ name, path }: JailedFile): Promise<void> =>
+  ({ name, path }: Pick<JailedFile, 'name' | 'path'>): Promise<void> =>
     symlink(resolve(path), join(folder, name));
 
 function plainCommand(options: JailOptions): string {
@@ -99,13 +95,16 @@ async function jailedCommand(
   root: string,
 ): Promise<string> {
   const { spec, uid, groups, maxFileBytes } = options;
-  const sockets = join(root, resolve(spec.socketDirectory));
-  await makeFolder(root, sockets);
+  const folders = [
+    { path: join(spec.directory, outFolder), at: join(root, outFolder) },
+    { path: vmmFolder(spec.socketDirectory), at: join(root, resolve(vmmFolder(spec.socketDirectory))) },
+  ];
+  for (const { at } of folders) await makeFolder(root, at);
   for (const { name } of options.files) await writeFile(join(root, name), '', { mode: 0o600 });
   const mountTable = join(folder, 'fstab');
   const mounts = [
     ...options.files.map(({ name, path, readOnly }) => ({ path: resolve(path), at: join(root, name), readOnly })),
-    { path: resolve(spec.socketDirectory), at: sockets, readOnly: false },
+    ...folders.map(({ path, at }) => ({ path: resolve(path), at, readOnly: false })),
   ];
   await writeFile(
     mountTable,

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
@@ -6,10 +5,11 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
+import { removeFolder } from '../../vmm/remove-folder.ts';
 import { isAtLeast } from '../../vmm/verdict.ts';
 import { openApi, type ApiRequest, type FirecrackerApi } from './api.ts';
 import { balloonRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
-import { jailFolder } from './jail.ts';
+import { jailFolder, outFolder } from './jail.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 interface Cancellable {
@@ -56,7 +56,7 @@ export class FirecrackerMachine extends MachineProcess implements Machine {
   /** At once: Firecracker has nothing to write when it ends, and as the first process of its namespace it takes no SIGTERM. */
   override async stop(): Promise<void> {
     await super.stop();
-    await rm(join(this.record.directory, jailFolder), { recursive: true, force: true });
+    for (const folder of [jailFolder, outFolder]) await removeFolder(join(this.record.directory, folder));
   }
 
   async #send(request: ApiRequest, signal?: AbortSignal): Promise<void> {

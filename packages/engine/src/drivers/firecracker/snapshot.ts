@@ -1,12 +1,12 @@
-import { chmod, chown, copyFile, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, open, readFile, rename, rm } from 'node:fs/promises';
 import { constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { MachineRecord } from '../../ports/vmm-driver.ts';
-import { sealSnapshotFiles } from '../../vmm/ownership.ts';
+import { giveFile, sealSnapshotFiles, vmmUser } from '../../vmm/ownership.ts';
 import type { FirecrackerApi } from './api.ts';
 import { memoryFile, snapshotRequest, stateFile } from './config.ts';
-import { outFolder, rootLink } from './jail.ts';
+import { outFolder } from './jail.ts';
 
 /**
  * Snapshots a paused machine into `directory`. Firecracker sees nothing but its own folder, so it writes there, and the files are moved. A diff is written
@@ -14,17 +14,17 @@ import { outFolder, rootLink } from './jail.ts';
  */
 export async function takeSnapshot(
   api: FirecrackerApi,
-  record: Pick<MachineRecord, 'socketDirectory'>,
+  record: Pick<MachineRecord, 'directory' | 'socketDirectory'>,
   directory: string,
   kind: 'full' | 'diff',
   signal?: AbortSignal,
 ): Promise<void> {
-  const out = join(await realpath(join(record.socketDirectory, rootLink)), outFolder);
+  const out = join(record.directory, outFolder);
   const [memory, state] = [join(out, memoryFile), join(out, stateFile)];
   const base = join(directory, memoryFile);
   const diff = kind === 'diff' && !(await swaps());
   try {
-    if (diff) await lend(base, memory, out);
+    if (diff) await lend(base, memory, record);
     await api.send([snapshotRequest(outFolder, diff ? 'diff' : 'full')], signal);
     await move(memory, base);
     await move(state, join(directory, stateFile));
@@ -34,7 +34,7 @@ export async function takeSnapshot(
     if (isNovaError(error, 'cancelled')) throw error;
     throw new NovaError('snapshot_failed', `The snapshot could not be taken: ${String(error)}`, { cause: error });
   }
-  await sealSnapshotFiles(directory, { [memoryFile]: 0o440, [stateFile]: 0o440 });
+  sealSnapshotFiles(directory, { [memoryFile]: 0o440, [stateFile]: 0o440 });
 }
 
 /**
@@ -47,19 +47,25 @@ async function swaps(): Promise<boolean> {
 }
 
 /** Firecracker gets the memory of the snapshot before to write over. */
-async function lend(base: string, memory: string, out: string): Promise<void> {
+async function lend(
+  base: string,
+  memory: string,
+  { socketDirectory }: Pick<MachineRecord, 'socketDirectory'>,
+): Promise<void> {
+  const { uid, gid } = vmmUser(socketDirectory);
   await move(base, memory);
-  const { uid, gid } = await stat(out);
-  await chown(memory, uid, gid);
-  await chmod(memory, 0o600);
+  giveFile(memory, uid, gid, 0o600);
 }
 
+/** Between a folder of ours and Firecracker's, in which anything may be by that name: no link is followed. */
 async function move(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    await rm(to, { force: true });
+    await copyFile(`/proc/self/fd/${file.fd}`, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     await rm(from);
   }
 }

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { driverFeatures } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { quoted, type Launcher } from '../../vmm/launcher.ts';
+import { makeLog, vmmLog } from '../../vmm/logs.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
@@ -47,6 +49,7 @@ async function start(launcher: Launcher, spec: MachineSpec, binary: string, sign
   throwIfAborted(signal, 'before the agent was started');
   await using undo = new AsyncDisposableStack();
   await makeSocketDirectory(undo, spec);
+  await makeLog(join(spec.directory, vmmLog));
   const socket = socketPath(spec.socketDirectory, agentSocket);
   const identity = await spawnVmm(undo, {
     launcher,

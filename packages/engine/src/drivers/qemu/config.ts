@@ -3,7 +3,6 @@ import { arch } from 'node:os';
 import { architectures, type Architecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
-import { consoleLog } from '../../vmm/logs.ts';
 import { dialectOf } from './dialect.ts';
 
 /** How QEMU runs guest code on this host. */
@@ -70,7 +69,8 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     `socket,id=qmp,path=${at(qmpSocket)},server=on,wait=off`,
     ...dialect.monitor,
     '-chardev',
-    `file,id=console,path=${escape(`${spec.directory}/${consoleLog}`)},append=on`,
+    // The standard output it was started with, which is the log.
+    'stdio,id=console,signal=off',
     '-serial',
     'chardev:console',
   ];

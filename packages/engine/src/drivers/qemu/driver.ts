@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { architectures, guestArchitecture } from '../../architecture.ts';
@@ -14,9 +15,9 @@ import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
 import { kvmUser } from '../../vmm/kvm.ts';
-import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
-import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
+import { giveTo, largestFile, letThrough, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
@@ -53,8 +54,6 @@ const own = {
   /** Threads of QEMU besides its vCPUs: main loop, RCU, workers of the disks. */
   threads: 128,
 };
-/** Logs may grow by as much beyond the largest disk. */
-const logBytes = 64 << 20;
 
 export function createQemuDriver(options: DriverOptions): VmmDriver {
   const known = new Map<ArchitectureName, Promise<QemuProbe>>();
@@ -147,15 +146,20 @@ async function start(
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
-  if (uid !== null)
-    await giveTo(uid, spec, [spec.socketDirectory, spec.directory, ...(snapshotTo === undefined ? [] : [snapshotTo])]);
+  if (memory.kind === 'template') await writeFile(memory.file, '', { flag: 'wx', mode: 0o600 });
+  if (uid !== null) {
+    giveTo(uid, spec, memory.kind === 'template' ? [memory.file] : []);
+    if (snapshotTo !== undefined) letThrough(snapshotTo, uid);
+  }
+  const maxFileBytes = largestFile(spec) + logBytes;
+  for (const log of [consoleLog, vmmLog]) await makeLog(join(spec.directory, log), maxFileBytes);
 
   const script = confine(
     {
       uid,
       groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: confinedTo(spec.network),
-      maxFileBytes: largestFile(spec) + logBytes,
+      maxFileBytes,
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
   );
@@ -163,6 +167,7 @@ async function start(
     launcher,
     spec,
     script,
+    stdout: consoleLog,
     // In the order of their descriptors, of which the first is that of the state.
     files: [
       { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },

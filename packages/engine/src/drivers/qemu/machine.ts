@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import { socketPath } from '../../layout.ts';
+import { bindable, socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
@@ -43,10 +43,11 @@ export class QemuMachine extends MachineProcess implements Machine {
   async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
     if (this.#snapshot?.directory !== directory)
       throw new NovaError('snapshot_failed', 'The machine was not launched to be snapshotted into that folder.');
-    const socket = socketPath(this.record.socketDirectory, 'state');
+    // Not where the VMM makes its sockets: this one is ours.
+    const socket = bindable(join(this.record.socketDirectory, 'state'));
     await this.#control((qmp) => writeSnapshot(qmp, socket, join(directory, stateFile)), signal);
     await this.stop();
-    await sealSnapshot(directory, this.#snapshot.readOnlyMemory);
+    sealSnapshot(directory, this.#snapshot.readOnlyMemory);
     return { directory };
   }
 

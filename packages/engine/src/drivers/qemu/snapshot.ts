@@ -17,8 +17,11 @@ export const ignoreSharedMemory = { capabilities: [{ capability: 'x-ignore-share
  * Before 8.2 QEMU insists on opening the memory it maps privately for writing too; whoever uses a snapshot therefore checks that it is as it was
  * made.
  */
-export const sealSnapshot = (directory: string, readOnlyMemory: boolean): Promise<void> =>
+export const sealSnapshot = (directory: string, readOnlyMemory: boolean): void =>
   sealSnapshotFiles(directory, { [memoryFile]: readOnlyMemory ? 0o440 : 0o660, [stateFile]: 0o400 });
+
+/** Device state takes some 100 kB; a VMM that its guest has taken over may write until the disk is full. */
+const maxStateBytes = 64 << 20;
 
 interface MigrationStatus {
   readonly status: string;
@@ -34,20 +37,33 @@ export async function writeSnapshot(qmp: QmpClient, socket: string, file: string
     capabilities: [...ignoreSharedMemory.capabilities, { capability: 'events', state: true }],
   });
   const arrived = Promise.withResolvers<void>();
+  // Heard of where it is awaited.
+  arrived.promise.catch(() => undefined);
   const server = createServer((connection) => {
     server.close();
-    pipeline(connection, createWriteStream(file, { mode: 0o600 })).then(arrived.resolve, arrived.reject);
+    pipeline(connection, bounded, createWriteStream(file, { flags: 'wx', mode: 0o600 })).then(
+      arrived.resolve,
+      arrived.reject,
+    );
   });
   try {
     await once(server.listen(socket), 'listening');
-    // The folder is the VMM's alone; within it, it may connect whoever it runs as.
+    // The folder lets through the VMM alone, which may connect whoever it runs as.
     await chmod(socket, 0o666);
     await qmp.execute('migrate', { uri: `unix:${socket}` });
-    await migrationEnd(qmp);
-    await arrived.promise;
+    await Promise.all([migrationEnd(qmp), arrived.promise]);
   } finally {
     server.close();
     await rm(socket, { force: true });
+  }
+}
+
+async function* bounded(state: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const part of state) {
+    bytes += part.length;
+    if (bytes > maxStateBytes) throw new NovaError('snapshot_failed', "QEMU's device state has no end.");
+    yield part;
   }
 }
 
