@@ -6,6 +6,7 @@ import {
   createLauncher,
   hostArchitecture,
   layoutAt,
+  openVmmUsers,
   type MachineSpec,
   type VmmDriver,
 } from '@novasandbox/engine';
@@ -60,8 +61,10 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
   try {
     const layout = layoutAt(home);
     await using launcher = createLauncher();
+    using users = openVmmUsers(layout);
     const measured = make({
       launcher,
+      users,
       probeDirectory: join(home, `stand-in-probes-${vmm}`),
       vmmDirectory: layout.vmmDirectory,
       // Nothing runs in the stand-in but the agent.

@@ -10,6 +10,7 @@ import {
   hostArchitecture,
   hostKernelArguments,
   loadTemplate,
+  openVmmUsers,
   type AppleVzOptions,
   type CloudHypervisorOptions,
   type FirecrackerOptions,
@@ -51,6 +52,7 @@ export async function driversOf(
   };
   const options = {
     launcher,
+    users: openVmmUsers(layout),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),

@@ -22,17 +22,23 @@ import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { openUidRegistry } from './store/uid-registry.ts';
 import { runInGuest } from './template/run-in-guest.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
+import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
 export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
   return createNetwork({ home, registryFile, probeDirectory, launcher, keep, openRegistry: openSlotRegistry });
 }
+
+/** The users that VMMs of this host run as. */
+export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
+  createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
@@ -41,8 +47,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const store = openSqliteStore(layout.storeFile);
   const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
   const launcher = createLauncher();
+  const users = openVmmUsers(layout);
   const vmm: DriverOptions = {
     launcher,
+    users,
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
@@ -76,6 +84,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
+    using _users = users;
     await using _launcher = launcher;
     await using _network = network;
     await links.closeAll();

@@ -4,7 +4,7 @@ export type * from './ports/network.ts';
 export type * from './ports/vmm-driver.ts';
 export { architectures, guestArchitectures, hostArchitecture, type Architecture } from './architecture.ts';
 export { withTrace, type Trace } from './ports/trace.ts';
-export { createEngine, openNetwork } from './engine.ts';
+export { createEngine, openNetwork, openVmmUsers } from './engine.ts';
 export { layoutAt, prepareLayout, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for those who build on them one by one: the conformance suite, the benchmark, the lab.

@@ -26,6 +26,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       work/                   half-made things; emptied by whoever made them
  *     <run>/<id>/               Unix sockets of one sandbox (short paths)
  *     /run/novasandbox/slots.sqlite   network slots of the host
+ *     /run/novasandbox/uids.sqlite    user ids of the host's VMMs
  */
 export interface Layout {
   readonly home: string;
@@ -43,6 +44,8 @@ export interface Layout {
   };
   /** What is remembered of this host's network slots: one file a host, whatever the state folder, gone after a reboot as the slots are. */
   readonly slotRegistryFile: string;
+  /** What is remembered of the users of this host's VMMs, likewise. */
+  readonly uidRegistryFile: string;
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
@@ -98,6 +101,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       configFile: join(root, 'config.yaml'),
     },
     slotRegistryFile: join(hostRun, 'slots.sqlite'),
+    uidRegistryFile: join(hostRun, 'uids.sqlite'),
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),

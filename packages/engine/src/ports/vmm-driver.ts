@@ -34,7 +34,7 @@ export interface Drive {
 export interface MachineSpec {
   /** Sandbox id: names processes, cgroups and sockets. */
   readonly id: string;
-  /** Running number of the sandbox on this host: the VMM's user id is derived from it. */
+  /** Running number of the sandbox in its state folder. */
   readonly sequence: number;
   /** Exists, is empty but for the drives, belongs to this machine alone. The driver writes its logs here (vmm/logs.ts). */
   readonly directory: string;

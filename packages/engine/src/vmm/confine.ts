@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { NetworkSpec } from '../ports/vmm-driver.ts';
 import { quoted } from './launcher.ts';
@@ -66,32 +66,8 @@ export function confine(confinement: Confinement, command: readonly string[]): s
   return enclose({ ...confinement, mountTable: null }, [...unprivileged, ...command]);
 }
 
-const lowestUid = 700_000;
-const uidCount = 50_000;
-
-/**
- * User id of the VMM of the sandbox with that running number, so that no two sandboxes of a host share one: null where this process
- * may not change users. In a user namespace that maps too few ids they all run as nobody.
- */
-export function vmmUid(sequence: number): number | null {
-  if (rootsProgram('setpriv') === null) return null;
-  const uid = lowestUid + (sequence % uidCount);
-  return isMapped(uid) ? uid : isMapped(65_534) ? 65_534 : null;
-}
-
-function isMapped(uid: number): boolean {
-  try {
-    return readFileSync('/proc/self/uid_map', 'utf8')
-      .trim()
-      .split('\n')
-      .some((line) => {
-        const [inside = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
-        return uid >= inside && uid < inside + count;
-      });
-  } catch {
-    return false;
-  }
-}
+/** Whether VMMs run as users of their own here. */
+export const mayChangeUsers = (): boolean => rootsProgram('setpriv') !== null;
 
 /** Full path of a program that is of use to root alone: null where we are not root, or there is none. A shell would look for it in all of PATH at each start. */
 function rootsProgram(name: string): string | null {

@@ -2,9 +2,10 @@ import { chmod, chown } from 'node:fs/promises';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MachineSpec } from '../ports/vmm-driver.ts';
+import { vmmIds } from './vmm-ids.ts';
 
-/** The group of VMMs that may open snapshot memory; no account of the host has it. */
-export const memoryGroup = 699_999;
+/** The group of VMMs that may open snapshot memory; ours where VMMs run as we do. */
+export const memoryGroup = vmmIds?.memoryGroup ?? process.getgid?.() ?? 0;
 
 /** What the VMM has to write belongs to its user; everything else stays ours. */
 export async function giveTo(uid: number, spec: MachineSpec, besides: readonly string[]): Promise<void> {

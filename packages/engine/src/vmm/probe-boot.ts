@@ -7,6 +7,7 @@ import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts'
 import { hostKernelArguments } from './host-kernel-arguments.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
+import type { VmmUsers } from './vmm-users.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
 export type ProbeGuest = (
@@ -16,6 +17,7 @@ export type ProbeGuest = (
 /** What the driver of a VMM is made with. */
 export interface DriverOptions {
   readonly launcher: Launcher;
+  readonly users: VmmUsers;
   /** Where probe results are kept. */
   readonly probeDirectory: string;
   /** Where `nova setup` installs VMMs (binary.ts). */

@@ -6,10 +6,9 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
-import { confine, vmmUid } from '../../vmm/confine.ts';
+import { confine } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
-import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
-import type { Launcher } from '../../vmm/launcher.ts';
+import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
@@ -17,6 +16,7 @@ import { isAlive } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
+import { usersOfVmms } from '../../vmm/vmm-users.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi } from './api.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
@@ -51,7 +51,6 @@ export interface CloudHypervisorOptions extends DriverOptions {
 
 /** Cloud Hypervisor 52 and later over its REST API. */
 export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
-  const { launcher } = options;
   let known: Promise<CloudHypervisorProbe> | undefined;
   const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<CloudHypervisorProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -59,7 +58,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
         whyNoKvm,
         ...options,
         ...asked,
-        boot: (spec, host, signal) => start(launcher, spec, host, null, signal),
+        boot: (spec, host, signal) => start(options, spec, host, null, signal),
       });
       // What failed is asked again.
       running.then(
@@ -82,7 +81,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
     features,
     async probe(asked = {}) {
       const { host: found, binary, version, reason } = await probe(asked);
-      const copied = found === null ? null : whyCopied(vmmUid(0));
+      const copied = found === null ? null : whyCopied();
       return {
         available: found !== null,
         accelerator: found === null ? 'none' : 'kvm',
@@ -95,21 +94,21 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
       const { host: found, version } = await probe();
       return `cloud-hypervisor ${version} kvm ${found?.binary ?? ''} layout 1`;
     },
-    launch: async (spec, { signal }) => start(launcher, spec, await host(signal), null, signal),
-    restore: async (spec, snapshot, { signal }) => start(launcher, spec, await host(signal), snapshot, signal),
+    launch: async (spec, { signal }) => start(options, spec, await host(signal), null, signal),
+    restore: async (spec, snapshot, { signal }) => start(options, spec, await host(signal), snapshot, signal),
     attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record) : null),
   };
 }
 
 /** Why clones cannot fetch their memory as it is touched; null where they can. */
-function whyCopied(uid: number | null): string | null {
-  const access = userfaultfdAccess(uid);
+function whyCopied(): string | null {
+  const access = userfaultfdAccess(usersOfVmms()?.lowest ?? null);
   return 'reason' in access ? access.reason : null;
 }
 
 /** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  launcher: Launcher,
+  { launcher, users }: Pick<DriverOptions, 'launcher' | 'users'>,
   spec: MachineSpec,
   host: CloudHypervisorHost,
   snapshot: SnapshotFiles | null,
@@ -117,7 +116,9 @@ async function start(
 ): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const { uid, groups } = kvmUser(spec.sequence);
+  const groups = kvmGroups();
+  const user = groups === null ? null : users.take(undo);
+  const uid = user?.uid ?? null;
   for (const drive of spec.drives) requireAccess(drive, uid);
 
   undo.defer(() => removeCgroup(spec.id));
@@ -141,13 +142,18 @@ async function start(
   const script = confine(
     {
       uid,
-      groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
+      groups: [
+        ...(groups ?? []),
+        ...(faultGroup === null ? [] : [faultGroup]),
+        ...(snapshot === null ? [] : [memoryGroup]),
+      ],
       network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
       maxFileBytes: Math.max(largestFile(spec), (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024) + logBytes,
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
   const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
+  user?.handTo(identity);
   const { client, cgroup } = await reach({
     spec,
     vmm: identity,

@@ -12,8 +12,8 @@ import type {
 } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
-import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
-import { kvmUser } from '../../vmm/kvm.ts';
+import { confine, confinedTo } from '../../vmm/confine.ts';
+import { kvmGroups } from '../../vmm/kvm.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
@@ -131,7 +131,7 @@ interface StartOptions extends LaunchOptions {
 
 /** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  { launcher }: Pick<DriverOptions, 'launcher'>,
+  { launcher, users }: Pick<DriverOptions, 'launcher' | 'users'>,
   spec: MachineSpec,
   accelerator: Accelerator,
   memory: MemorySource,
@@ -140,8 +140,9 @@ async function start(
   const { signal, snapshotTo, stateFrom } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const { uid, groups } =
-    accelerator.name === 'kvm' ? kvmUser(spec.sequence) : { uid: vmmUid(spec.sequence), groups: [] };
+  const groups = accelerator.name === 'kvm' ? kvmGroups() : [];
+  const user = groups === null ? null : users.take(undo);
+  const uid = user?.uid ?? null;
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
@@ -151,7 +152,7 @@ async function start(
   const script = confine(
     {
       uid,
-      groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
+      groups: [...(groups ?? []), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: confinedTo(spec.network),
       maxFileBytes: largestFile(spec) + logBytes,
     },
@@ -167,6 +168,7 @@ async function start(
       ...spec.drives.filter(({ foreign }) => foreign),
     ],
   });
+  user?.handTo(identity);
 
   const { client, cgroup } = await reach({
     spec,
