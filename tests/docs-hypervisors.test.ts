@@ -21,7 +21,14 @@ const page = readFileSync(join(import.meta.dirname, '../docs/hypervisors.md'), '
 const notAskedFor = () => Promise.reject(new Error('only features are read'));
 const launcher = createLauncher();
 const users = openVmmUsers(layoutAt());
-const options = { launcher, users, probeDirectory: '', vmmDirectory: '', probeGuest: notAskedFor };
+const options = {
+  launcher,
+  users,
+  confiner: notAskedFor,
+  probeDirectory: '',
+  vmmDirectory: '',
+  probeGuest: notAskedFor,
+};
 const drivers: readonly VmmDriver[] = [
   createFirecrackerDriver(options),
   createCloudHypervisorDriver(options),

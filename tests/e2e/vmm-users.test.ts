@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { test } from 'node:test';
 import { processesNaming, type Layout, type MachineSpec } from '@novasandbox/engine';
+import { withoutRoot } from '../support/confinement.ts';
 import { driversOf } from '../support/drivers.ts';
 import { engineUnderTest, sandbox } from '../support/engine.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { testHome } from '../support/test-home.ts';
-
-const skip = process.getuid?.() === 0 && process.platform === 'linux' ? false : 'takes root';
 
 async function uidOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
@@ -20,7 +19,7 @@ async function uidOfSandbox(layout: Layout, id: string): Promise<number> {
   return uidOf(vmm.pid);
 }
 
-test('sandboxes of two state folders run as users of their own', { skip }, async () => {
+test('sandboxes of two state folders run as users of their own', { skip: withoutRoot }, async () => {
   await using one = await engineUnderTest();
   await using other = await engineUnderTest();
   await using first = await sandbox(one.engine);
@@ -37,7 +36,7 @@ test('sandboxes of two state folders run as users of their own', { skip }, async
 
 test(
   'machines that belong to no sandbox, as of probes and snapshots, run as users of their own',
-  { skip },
+  { skip: withoutRoot },
   async () => {
     await using home = await testHome();
     const { layout } = home;

@@ -51,6 +51,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const vmm: DriverOptions = {
     launcher,
     users,
+    confiner: (options) => images.confiner(options),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {

@@ -28,7 +28,7 @@ export { loadTemplate } from './template/load.ts';
 export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';
 export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.ts';
 export { binaryVariables, findBinary } from './vmm/binary.ts';
-export { findProgram } from './vmm/confine.ts';
+export { findProgram, type Confiner, type VisibleFile } from './vmm/confine.ts';
 export { hostKernelArguments } from './vmm/host-kernel-arguments.ts';
 export { problemsOf, versionFacts, type VersionedVmm } from './vmm/versions.ts';
 export { removeCgroup } from './vmm/cgroup.ts';

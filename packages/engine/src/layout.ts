@@ -15,6 +15,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
  *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
+ *       confine/<digest>/       the program that shuts VMMs in
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
@@ -50,6 +51,7 @@ export interface Layout {
   readonly vmmDirectory: string;
   readonly workDirectory: string;
   agent(digest: string): string;
+  confiner(digest: string): string;
   kernel(digest: string): string;
   initramfs(digest: string): string;
   rootfs(digest: string): string;
@@ -106,6 +108,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
     agent: below('agent'),
+    confiner: below('confine'),
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),

@@ -1,4 +1,4 @@
-import { chmod, chown } from 'node:fs/promises';
+import { chmod, chown, lchown } from 'node:fs/promises';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MachineSpec } from '../ports/vmm-driver.ts';
@@ -13,7 +13,8 @@ export async function giveTo(uid: number, spec: MachineSpec, besides: readonly s
     ...besides,
     ...spec.drives.filter((drive) => !drive.readOnly && !drive.foreign).map((drive) => drive.path),
   ];
-  await Promise.all(owned.map((path) => chown(path, uid, uid)));
+  // A link that an earlier VMM has put there stays one of its own.
+  await Promise.all(owned.map((path) => lchown(path, uid, uid)));
 }
 
 /** The largest file the VMM of a machine has any business to write, bytes: its disks, or its memory. */

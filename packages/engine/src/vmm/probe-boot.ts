@@ -5,6 +5,7 @@ import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
+import type { Confiner, VisibleFile } from './confine.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 import type { VmmUsers } from './vmm-users.ts';
@@ -18,6 +19,10 @@ export type ProbeGuest = (
 export interface DriverOptions {
   readonly launcher: Launcher;
   readonly users: VmmUsers;
+  /** What shuts VMMs in, made when it is not there; asked for at the first start, and only where VMMs have users of their own. */
+  readonly confiner: (options: Pick<ProbeOptions, 'signal' | 'progress'>) => Promise<Confiner>;
+  /** What VMMs see besides; default: nothing. The tests' stand-ins are scripts of a checkout. */
+  readonly alsoVisible?: readonly VisibleFile[];
   /** Where probe results are kept. */
   readonly probeDirectory: string;
   /** Where `nova setup` installs VMMs (binary.ts). */

@@ -3,7 +3,7 @@ import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
-import { confine } from '../../vmm/confine.ts';
+import { enclose } from '../../vmm/confine.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
 import { fileTail, vmmLog } from '../../vmm/logs.ts';
 import { largestFile } from '../../vmm/ownership.ts';
@@ -72,13 +72,8 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
 async function start(launcher: Launcher, spec: MachineSpec, binary: string, signal?: AbortSignal): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const confinement = {
-    uid: null,
-    groups: [],
-    network: null,
-    maxFileBytes: largestFile(spec) + logBytes,
-  };
-  const script = confine(confinement, [binary, ...vfkitArguments(spec)]);
+  const enclosure = { network: null, mountTable: null, maxFileBytes: largestFile(spec) + logBytes };
+  const script = enclose(enclosure, [binary, ...vfkitArguments(spec)]);
   await makeSocketDirectory(undo, spec);
   const identity = await spawnVmm(undo, { launcher, spec, script });
   const rest = socketPath(spec.socketDirectory, restSocket);

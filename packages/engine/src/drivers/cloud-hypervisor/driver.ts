@@ -6,7 +6,7 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
-import { confine } from '../../vmm/confine.ts';
+import { confine, confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
@@ -15,7 +15,8 @@ import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
-import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
+import { userfaultfdAccess, userfaultfdDevice } from '../../vmm/userfaultfd.ts';
+import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import { usersOfVmms } from '../../vmm/vmm-users.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi } from './api.ts';
@@ -108,7 +109,7 @@ function whyCopied(): string | null {
 
 /** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  { launcher, users }: Pick<DriverOptions, 'launcher' | 'users'>,
+  means: DriverOptions,
   spec: MachineSpec,
   host: CloudHypervisorHost,
   snapshot: SnapshotFiles | null,
@@ -116,6 +117,8 @@ async function start(
 ): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
+  const { launcher, users } = means;
+  const confiner = await confinerFor(means, signal);
   const groups = kvmGroups();
   const user = groups === null ? null : users.take(undo);
   const uid = user?.uid ?? null;
@@ -139,8 +142,9 @@ async function start(
 
   const access = userfaultfdAccess(uid);
   const faultGroup = 'reason' in access ? null : access.group;
-  const script = confine(
+  const confined = confine(
     {
+      confiner,
       uid,
       groups: [
         ...(groups ?? []),
@@ -149,10 +153,18 @@ async function start(
       ],
       network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
       maxFileBytes: Math.max(largestFile(spec), (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024) + logBytes,
+      folder: spec.directory,
+      visible: [
+        ...machineFiles(spec, spec.drives),
+        ...(snapshot === null ? bootFiles(spec) : readable(snapshot.directory)),
+        // A network may be added later.
+        ...devices(kvmDevice, tunDevice, userfaultfdDevice),
+        ...(means.alsoVisible ?? []),
+      ],
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
-  const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
+  const identity = await spawnVmm(undo, { launcher, spec, ...confined, stdout: consoleLog });
   user?.handTo(identity);
   const { client, cgroup } = await reach({
     spec,

@@ -6,6 +6,7 @@ import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
+import { confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
 import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
@@ -131,15 +132,18 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
   };
 }
 
-function launch(means: Means, host: FirecrackerHost, spec: MachineSpec, signal?: AbortSignal): Promise<Machine> {
+function launch(
+  means: DriverOptions,
+  host: FirecrackerHost,
+  spec: MachineSpec,
+  signal?: AbortSignal,
+): Promise<Machine> {
   const files = [
     { name: kernelFile, path: spec.kernel, readOnly: true },
     { name: initramfsFile, path: spec.initramfs, readOnly: true },
   ];
   return start(means, host, spec, { files, groups: [], requests: [...bootRequests(spec), startRequest], signal });
 }
-
-type Means = Pick<DriverOptions, 'launcher' | 'users'>;
 
 interface StartOptions {
   /** Besides the drives. */
@@ -152,7 +156,7 @@ interface StartOptions {
 
 /** Starts Firecracker and has it run the guest. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  { launcher, users }: Means,
+  means: DriverOptions,
   host: FirecrackerHost,
   spec: MachineSpec,
   options: StartOptions,
@@ -160,6 +164,8 @@ async function start(
   const { signal } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
+  const { launcher, users } = means;
+  const confiner = await confinerFor(means, signal);
   // In its jail it has a /dev/kvm of its own, whoever the host's belongs to.
   const groups = host.jailer === null ? kvmGroups() : [];
   const user = groups === null ? null : users.take(undo);
@@ -179,11 +185,13 @@ async function start(
       ...spec.drives.map(({ path, readOnly }, index) => ({ name: driveFile(index), path, readOnly })),
     ],
     maxFileBytes: largestFile(spec) + logBytes,
+    confiner,
+    alsoVisible: means.alsoVisible ?? [],
   });
   if (uid !== null) await giveTo(uid, spec, []);
 
   undo.defer(() => endAll(spec));
-  const start = { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog };
+  const start = { launcher, spec, ...jail.confined, cwd: jail.cwd, stdout: consoleLog };
   const identity =
     jail.pidFile === null
       ? await spawnVmm(undo, start)

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { architectures, guestArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
@@ -12,14 +13,15 @@ import type {
 } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
-import { confine, confinedTo } from '../../vmm/confine.ts';
+import { confine, confinedTo, confinerFor, type VisibleFile } from '../../vmm/confine.ts';
 import { kvmGroups } from '../../vmm/kvm.ts';
-import { fileTail, vmmLog } from '../../vmm/logs.ts';
+import { consoleLog, fileTail, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
+import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import {
   kernelWords,
   processor,
@@ -101,7 +103,7 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
       const { version } = await probe({ architecture });
       const guest = architectures[architecture];
       const made = [version, found.name, found.binary, processor(guest, found), ...kernelWords(guest, found)];
-      return `qemu layout 2 ${made.join(' ')}`;
+      return `qemu layout 3 ${made.join(' ')}`;
     },
     async launch(spec, launch) {
       const memory: MemorySource =
@@ -131,43 +133,53 @@ interface StartOptions extends LaunchOptions {
 
 /** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  { launcher, users }: Pick<DriverOptions, 'launcher' | 'users'>,
+  means: DriverOptions,
   spec: MachineSpec,
   accelerator: Accelerator,
   memory: MemorySource,
   options: StartOptions,
 ): Promise<Machine> {
   const { signal, snapshotTo, stateFrom } = options;
+  const { launcher, users } = means;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
+  const confiner = await confinerFor(means, signal);
   const groups = accelerator.name === 'kvm' ? kvmGroups() : [];
   const user = groups === null ? null : users.take(undo);
   const uid = user?.uid ?? null;
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
-  if (uid !== null)
-    await giveTo(uid, spec, [spec.socketDirectory, spec.directory, ...(snapshotTo === undefined ? [] : [snapshotTo])]);
+  if (uid !== null) {
+    // It was that of another user where the machine has run before.
+    const log = [join(spec.directory, consoleLog)].filter((path) => existsSync(path));
+    await giveTo(uid, spec, [
+      spec.socketDirectory,
+      spec.directory,
+      ...log,
+      ...(snapshotTo === undefined ? [] : [snapshotTo]),
+    ]);
+  }
 
-  const script = confine(
+  const confined = confine(
     {
+      confiner,
       uid,
       groups: [...(groups ?? []), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: confinedTo(spec.network),
       maxFileBytes: largestFile(spec) + logBytes,
+      folder: spec.directory,
+      visible: [...visibleFiles(spec, accelerator, memory), ...(means.alsoVisible ?? [])],
+      preload: memory.kind === 'clone' && !accelerator.readOnlyMemory ? confiner?.readOnlyMemory : undefined,
+      // In the order of their descriptors, of which the first is that of the state.
+      descriptors: [
+        { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
+        ...spec.drives.filter(({ foreign }) => foreign),
+      ],
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
   );
-  const identity = await spawnVmm(undo, {
-    launcher,
-    spec,
-    script,
-    // In the order of their descriptors, of which the first is that of the state.
-    files: [
-      { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
-      ...spec.drives.filter(({ foreign }) => foreign),
-    ],
-  });
+  const identity = await spawnVmm(undo, { launcher, spec, ...confined });
   user?.handTo(identity);
 
   const { client, cgroup } = await reach({
@@ -204,6 +216,22 @@ async function start(
   const { readOnlyMemory } = accelerator;
   const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
   return new QemuMachine(record, snapshot);
+}
+
+/** What QEMU opens by its name. */
+function visibleFiles(spec: MachineSpec, { name }: Accelerator, memory: MemorySource): VisibleFile[] {
+  return [
+    ...machineFiles(
+      spec,
+      spec.drives.filter(({ foreign }) => !foreign),
+    ),
+    ...(memory.kind === 'clone' ? readable(memory.file) : bootFiles(spec)),
+    ...(memory.kind === 'template' ? [{ path: dirname(memory.file), how: 'write' } as const] : []),
+    ...(name === 'kvm' ? devices(kvmDevice) : []),
+    ...(spec.network.mode === 'tap' ? devices(tunDevice) : []),
+    // Its own resolver asks the host's.
+    ...(spec.network.mode === 'user' ? readable('/etc/resolv.conf').filter(({ path }) => existsSync(path)) : []),
+  ];
 }
 
 /** Loads the device state; the clone runs from then on. */
