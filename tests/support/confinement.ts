@@ -7,7 +7,7 @@ export const withoutRoot = process.getuid?.() === 0 && process.platform === 'lin
 
 /** A line of /proc/<pid>/status. */
 export function statusOf(pid: number, name: string): string {
-  const found = new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const found = new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   assert.ok(found !== undefined, name);
   return found.trim();
 }
@@ -28,11 +28,15 @@ export function mountsOf(pid: number): Mount[] {
 
 /**
  * Fails unless a VMM has no privileges, namespaces of its own, and a root that holds only its files, of which it may write the ones below
- * `writable`. `network`: it has a network of its own.
+ * `writable`. `network`: it has a network of its own; `root`: it may be root.
  */
 export function assertConfined(
   pid: number,
-  { writable, network = true }: { readonly writable: readonly string[]; readonly network?: boolean },
+  {
+    writable,
+    network = true,
+    root = false,
+  }: { readonly writable: readonly string[]; readonly network?: boolean; readonly root?: boolean },
 ): void {
   for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
     assert.match(statusOf(pid, set), /^0+$/, `${set} is empty`);
@@ -40,7 +44,8 @@ export function assertConfined(
   assert.equal(statusOf(pid, 'Seccomp'), '2');
   assert.equal(statusOf(pid, 'NSpid').split(/\s+/).at(-1), '1');
   const uids = statusOf(pid, 'Uid').split(/\s+/);
-  assert.ok(new Set(uids).size === 1 && uids[0] !== '0', String(uids));
+  assert.equal(new Set(uids).size, 1, String(uids));
+  if (!root) assert.notEqual(uids[0], '0');
   for (const namespace of ['mnt', 'pid', 'ipc', 'uts', ...(network ? ['net'] : [])])
     assert.notEqual(
       readlinkSync(`/proc/${pid}/ns/${namespace}`),
@@ -57,10 +62,22 @@ export function assertConfined(
 export function runAs(pid: number, script: string): { readonly status: number | null; readonly output: string } {
   const uid = statusOf(pid, 'Uid').split(/\s+/)[0] ?? '';
   const groups = statusOf(pid, 'Groups').replaceAll(/\s+/g, ',');
-  const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, `--groups=${groups}`, '--inh-caps=-all'];
+  const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, groups === '' ? '--clear-groups' : `--groups=${groups}`];
   const { status, stdout, stderr } = spawnSync(
     'nsenter',
-    [`--target=${pid}`, '--all', '--root', '--wd', '--', ...user, '--bounding-set=-all', '/bin/sh', '-c', script],
+    [
+      `--target=${pid}`,
+      '--all',
+      '--root',
+      '--wd',
+      '--',
+      ...user,
+      '--inh-caps=-all',
+      '--bounding-set=-all',
+      '/bin/sh',
+      '-c',
+      script,
+    ],
     { encoding: 'utf8', timeout: 60_000 },
   );
   return { status, output: `${stdout}${stderr}` };
