@@ -17,7 +17,7 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
-/** What is mounted for a process (proc_pid_mountinfo(5)). */
+/** The mounts that a process sees (proc_pid_mountinfo(5)). */
 export function mountsOf(pid: number): Mount[] {
   const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
   return lines.map((line) => {

@@ -8,7 +8,7 @@ export interface StandIn extends AsyncDisposable {
   readonly path: string;
 }
 
-/** What the stand-in at `path` needs to see of the host besides itself: the Node that it runs on, and where its guests are. */
+/** Files that the stand-in at `path` needs besides itself: the Node that it runs on, and the folder of its guests. */
 export const standInFiles = (path: string): VisibleFile[] => [
   { path: join(dirname(path), 'guests'), how: 'write' },
   { path: dirname(process.execPath), how: 'program' },

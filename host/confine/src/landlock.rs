@@ -1,5 +1,5 @@
-//! Landlock, where the kernel has it: what may be done with what is seen. Besides the mounts it keeps the program from making links and devices, from running what
-//! is no program, and from talking to anybody by signals or abstract sockets.
+//! Landlock, where the kernel has it: rights on the files that the program sees. It does more than the mounts: the program
+//! cannot make links and devices, run a file that is no program, or reach others by signals or abstract sockets.
 
 use std::fs::{metadata, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

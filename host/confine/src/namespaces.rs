@@ -1,4 +1,4 @@
-//! What is shared with the rest of the host by default, and no longer is.
+//! Namespaces of its own, in place of those that it shares with the rest of the host.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -25,8 +25,8 @@ pub fn leave_shared() -> Result<(), Failure> {
     check(unsafe { libc::unshare(flags) }, "making namespaces").map(drop)
 }
 
-/// Goes on as the first process of a process namespace; the one that was started says its pid and ends. The shell that started that one becomes its parent, and
-/// takes note of its end where nobody else does.
+/// Goes on as the first process of a process namespace; the one that was started says its pid and ends. The shell that
+/// started that one becomes its parent, and takes note of its end where nobody else does.
 pub fn become_first_process(pid_to: RawFd) -> Result<(), Failure> {
     let flags = libc::CLONE_NEWPID | libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: as fork(2), in a process of one thread.

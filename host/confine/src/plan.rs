@@ -35,9 +35,11 @@ pub struct Link {
 pub struct Plan {
     /// `--network empty` or `--network FILE`: a network namespace with nothing in it, or that one. Default: ours.
     pub network: Option<OsString>,
-    /// `--shared`: where we may not make namespaces it stays in ours, with the root that we have. What it sees is then a matter of Landlock alone.
+    /// `--shared`: where we may not make namespaces it stays in ours, with the root that we have. Landlock alone then
+    /// decides which files it can open.
     pub shared: bool,
-    /// `--pid-to DESCRIPTOR`: it becomes the first process of a process namespace, and its pid outside is written there.
+    /// `--pid-to DESCRIPTOR`: it becomes the first process of a process namespace, and its pid outside is written
+    /// there.
     pub pid_to: Option<RawFd>,
     /// `--open-read`, `--open-write FILE`: it gets them open, as descriptors 3, 4, ... in this order.
     pub opened: Vec<Opened>,
@@ -91,7 +93,7 @@ impl Plan {
         if plan.command.is_empty() {
             return Err(Failure::new("there is no program to run"));
         }
-        // What lies in another comes after it.
+        // A folder comes before the files that lie in it.
         plan.visible.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(plan)
     }

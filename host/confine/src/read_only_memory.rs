@@ -1,5 +1,6 @@
-//! Preloaded into QEMU before 8.2, which opens the memory of a snapshot for writing though it maps it privately. The file is not writable to it: it gets it
-//! open for reading, which is all that a private mapping takes. This grants nothing; without it QEMU only fails.
+//! Preloaded into QEMU before 8.2, which opens the memory of a snapshot for writing although it maps it privately. QEMU
+//! may not write to the file. It gets it open for reading, which is enough for a private mapping. This grants nothing:
+//! without it QEMU would only fail.
 #![no_std]
 
 use core::ffi::{c_char, c_int, c_uint};
@@ -27,7 +28,7 @@ pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -
     open64(path, flags, mode)
 }
 
-/// What `open64` without a mode is where the C library checks its arguments.
+/// `open64` without a mode, where the C library checks its arguments.
 ///
 /// # Safety
 /// As open(2).

@@ -11,7 +11,8 @@ use libc::{c_ulong, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDON
 use crate::plan::{Plan, Use, Visible};
 use crate::sys::{c_string, check, failed, Failure};
 
-/// Where the root is put together: in a mount namespace of its own, over a folder that every host has, and that nothing comes from.
+/// The root is put together here: in a mount namespace of its own, over a folder that every host has and that no file is
+/// taken from.
 const PLACE: &str = "/sys";
 
 /// Enters the root. The mounts are seen by this process alone, and end with it.

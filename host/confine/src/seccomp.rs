@@ -1,5 +1,5 @@
-//! System calls that no VMM has any business to make, refused whatever filter it has of its own, and before it has one. Calls that are of use to root alone are
-//! among them: a hole in one of these is none to a process that cannot make it.
+//! System calls that no VMM has any business to make. They are refused whatever filter the VMM has of its own, and before
+//! it has one. Many are of use to root alone: a process that cannot make a call cannot use a hole in it.
 
 use libc::{
     c_long, sock_filter, sock_fprog, BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W,

@@ -19,7 +19,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a system call has returned, unless that says it failed.
+/// Passes on the value that a system call has returned, unless it says that the call failed.
 pub fn check<T: PartialOrd + From<i8>>(returned: T, doing: &str) -> Result<T, Failure> {
     if returned < T::from(0) {
         return Err(Failure(format!("{doing}: {}", io::Error::last_os_error())));

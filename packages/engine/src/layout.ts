@@ -45,7 +45,7 @@ export interface Layout {
   };
   /** What is remembered of this host's network slots: one file a host, whatever the state folder, gone after a reboot as the slots are. */
   readonly slotRegistryFile: string;
-  /** What is remembered of the users of this host's VMMs, likewise. */
+  /** The registry of the users of this host's VMMs, likewise. */
   readonly uidRegistryFile: string;
   readonly probeDirectory: string;
   readonly vmmDirectory: string;

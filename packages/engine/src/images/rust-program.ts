@@ -34,8 +34,8 @@ export interface BuildSite {
 }
 
 /**
- * The folder of a program that was built, by `make`, from the sources of this checkout when there is none of just these. That they are unchanged is
- * judged by their sizes and times first, so that the usual call reads no source.
+ * The folder of a program. `make` builds it when there is none of just the sources of this checkout. Their sizes and times
+ * are compared first, so that the usual call reads no source.
  */
 export async function rustProgram(
   layout: Layout,
@@ -71,7 +71,7 @@ export async function rustProgram(
   });
 }
 
-/** What a program is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
+/** The files that a program is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
 function sourceFiles({ title, source }: RustProgram): string[] {
   const below = (folder: string, recursive: boolean): string[] => {
     const path = join(source, folder);

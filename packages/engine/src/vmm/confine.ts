@@ -14,7 +14,7 @@ export interface Enclosure {
   readonly maxFileBytes: number;
 }
 
-/** The program that shuts VMMs in (host/confine), and a library that has QEMU before 8.2 take memory that it may only read. */
+/** The program that shuts VMMs in (host/confine), and a library for QEMU before 8.2 (host/confine/src/read_only_memory.rs). */
 export interface Confiner {
   readonly program: string;
   readonly readOnlyMemory: string;
@@ -27,7 +27,7 @@ export interface VisibleFile {
   readonly how: 'program' | 'read' | 'write' | 'device';
 }
 
-/** Before a program of root's: it has these capabilities at most, and so has all that it becomes. Nothing where there is no setpriv. */
+/** Words before a command of root's that leave it these capabilities at most. None where there is no setpriv. */
 export function withCapabilities(names: readonly string[]): string[] {
   const setpriv = rootsProgram('setpriv');
   if (setpriv === null) return [];
@@ -56,11 +56,11 @@ export interface Confinement extends Omit<Enclosure, 'mountTable'> {
 /** Shell commands that become a program. */
 export interface ConfinedScript {
   readonly script: string;
-  /** The program is another process than the shell, in a process namespace of its own: its pid is written to descriptor 9 (launcher.ts). */
+  /** The program is another process than the shell: its pid is written to descriptor 9 (launcher.ts). */
   readonly saysPid: boolean;
 }
 
-/** What shuts VMMs in; null where that takes root, and we are not. */
+/** The program that shuts VMMs in; null where we are not root, which it takes. */
 export async function confinerFor(
   { confiner }: { readonly confiner: (options: { readonly signal?: AbortSignal | undefined }) => Promise<Confiner> },
   signal: AbortSignal | undefined,
@@ -147,7 +147,7 @@ function systemFiles(): readonly string[] {
   return knownSystemFiles;
 }
 
-/** Each once, as the most it may do with it, and without what is seen anyway: in a folder that may be written, or that the system has installed. */
+/** Each file once, with the most rights it was given, and without those that lie in a folder that is visible anyway. */
 function outermost(files: readonly VisibleFile[]): VisibleFile[] {
   const covers = (folder: VisibleFile, { path, how }: VisibleFile): boolean =>
     (folder.how === 'write' || folder.how === how) && path.startsWith(`${folder.path}/`);

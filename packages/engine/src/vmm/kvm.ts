@@ -12,8 +12,8 @@ export function whyNoKvm(): string | null {
 }
 
 /**
- * What lets a VMM open /dev/kvm: a user of its own with these groups besides. Null: where KVM is for root alone the VMM has to stay root to open it; it has no
- * privileges all the same.
+ * The groups with which a VMM that runs as a user of its own can open /dev/kvm. Null where KVM is for root alone: the VMM
+ * has to stay root to open it, and has no privileges all the same.
  */
 export function kvmGroups(): readonly number[] | null {
   const kvm = statSync('/dev/kvm', { throwIfNoEntry: false });

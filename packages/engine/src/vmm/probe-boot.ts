@@ -19,9 +19,9 @@ export type ProbeGuest = (
 export interface DriverOptions {
   readonly launcher: Launcher;
   readonly users: VmmUsers;
-  /** What shuts VMMs in, made when it is not there; asked for at the first start, and only where VMMs have users of their own. */
+  /** Builds the program that shuts VMMs in where it is missing. Called only where we are root. */
   readonly confiner: (options: Pick<ProbeOptions, 'signal' | 'progress'>) => Promise<Confiner>;
-  /** What VMMs see besides; default: nothing. The tests' stand-ins are scripts of a checkout. */
+  /** Files that VMMs see besides; default: none. The tests' stand-ins are scripts, and need what runs them. */
   readonly alsoVisible?: readonly VisibleFile[];
   /** Where probe results are kept. */
   readonly probeDirectory: string;

@@ -9,7 +9,7 @@ export const tunDevice = '/dev/net/tun';
 export const readable = (...paths: readonly string[]): VisibleFile[] =>
   paths.filter((path) => path !== '').map((path) => ({ path: resolve(path), how: 'read' }));
 
-/** The folders of a machine, those of its drives that its VMM opens by their names, and what any program expects to be there. */
+/** A machine's folders, the drives that its VMM opens by their names, and the devices that any program expects. */
 export function machineFiles(
   { directory, socketDirectory }: Pick<MachineSpec, 'directory' | 'socketDirectory'>,
   drives: readonly Pick<Drive, 'path' | 'readOnly'>[],
@@ -21,15 +21,15 @@ export function machineFiles(
   ];
 }
 
-/** What its guest boots from. */
+/** The files that its guest boots from. */
 export const bootFiles = ({ kernel, initramfs, firmware = '' }: MachineSpec): VisibleFile[] =>
   readable(kernel, initramfs, firmware);
 
-/** Those of the devices that the host has. */
+/** Devices, as far as the host has them. */
 export const devices = (...paths: readonly string[]): VisibleFile[] =>
   paths.filter((path) => existsSync(path)).map((path) => ({ path, how: 'device' }));
 
-/** What belongs to a program that was installed beside the system's: its folder, and that of its libraries and data. */
+/** The folders of a program that was installed beside the system's: its own, and those of its libraries and data. */
 export function installation(binary: string): VisibleFile[] {
   const folder = dirname(resolve(binary));
   const others = ['share', 'lib', 'lib64', 'libexec'].map((name) => join(folder, '..', name));

@@ -14,7 +14,7 @@ const usual: VmmIds = { memoryGroup: 699_999, lowest: 700_000, count: 50_000 };
 /** For user namespaces that map few: numbers below 65536 that neither distributions nor systemd use. */
 const few: VmmIds = { memoryGroup: 60_578, lowest: 60_579, count: 605 };
 
-/** Those that VMMs can have here; null where so few are mapped that they have to do with ours. */
+/** The numbers that VMMs can have here; null where too few are mapped, and VMMs run as we do. */
 export const vmmIds: VmmIds | null =
   [usual, few].find(({ memoryGroup, lowest, count }) =>
     ['uid_map', 'gid_map'].every((map) => areMapped(map, memoryGroup, lowest + count - 1)),

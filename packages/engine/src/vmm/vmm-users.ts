@@ -8,8 +8,8 @@ import { vmmIds, type VmmIds } from './vmm-ids.ts';
 /** A user of its own for each VMM of this host, whichever state folder and process it belongs to. */
 export interface VmmUsers extends Disposable {
   /**
-   * A user for a VMM that is about to start; null where VMMs run as who we are. Given back by `undo`, which ends the VMM before. Throws
-   * `host_resource_exhausted`.
+   * A user for a VMM that is about to start; null where VMMs run as who we are. `undo` gives it back, and ends the VMM before
+   * that. Throws `host_resource_exhausted`.
    */
   take(undo: AsyncDisposableStack): VmmUser | null;
 }

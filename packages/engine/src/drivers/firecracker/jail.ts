@@ -113,7 +113,7 @@ function plainCommand(options: JailOptions, root: string): ConfinedScript {
   );
 }
 
-/** What the jailer itself does; the rest it cannot pass on to the VMM, which has none of them in the end. */
+/** The jailer needs these. Firecracker itself has none of them in the end. */
 const jailersCapabilities = [
   'chown',
   'dac_override',

@@ -218,7 +218,7 @@ async function start(
   return new QemuMachine(record, snapshot);
 }
 
-/** What QEMU opens by its name. */
+/** The files that QEMU opens by their names. */
 function visibleFiles(spec: MachineSpec, { name }: Accelerator, memory: MemorySource): VisibleFile[] {
   return [
     ...machineFiles(
