@@ -94,10 +94,12 @@ async function nodeDisk(options: KeptDiskOptions): Promise<string> {
 /** A state folder in which nothing has to be built: the lab has neither a network nor compilers. */
 async function stateDisk(options: KeptDiskOptions, { guests }: Parts): Promise<string> {
   const { home } = options.layout;
-  const { agent, kernel, initramfs, root } = guests;
+  const { agent, confiner, kernel, initramfs, root } = guests;
   // Each lies where it is looked for, under a name that says what is in it; which kernel is the distribution's, the kernel itself tells here.
   const files = [
     agent.path,
+    confiner.program,
+    confiner.readOnlyMemory,
     kernel.path,
     distributionKernelRecord(options.layout, kernel.architecture),
     initramfs.path,

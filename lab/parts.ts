@@ -2,6 +2,7 @@ import {
   createImageSource,
   loadTemplate,
   repositoryRoot,
+  type Confiner,
   type GuestKernel,
   type ImageOptions,
   type Initramfs,
@@ -16,6 +17,7 @@ export interface Parts {
   readonly root: RootImage;
   readonly guests: {
     readonly agent: { readonly digest: string; readonly path: string };
+    readonly confiner: Confiner;
     readonly kernel: GuestKernel;
     readonly initramfs: Initramfs;
     readonly root: RootImage;
@@ -70,6 +72,7 @@ export async function labParts(layout: Layout, options: ImageOptions): Promise<P
     root: await images.rootImage(lab, options),
     guests: {
       agent: await images.agent(options),
+      confiner: await images.confiner(options),
       kernel: guestKernel,
       initramfs: await images.initramfs(guestKernel, options),
       root: await images.rootImage(base, options),

@@ -9,6 +9,8 @@ import {
   createLauncher,
   createProcessDriver,
   createQemuDriver,
+  layoutAt,
+  openVmmUsers,
   releases,
   versionFacts,
   type VmmDriver,
@@ -18,7 +20,15 @@ import { driverFeaturesSchema, type DriverFeatures } from '@novasandbox/protocol
 const page = readFileSync(join(import.meta.dirname, '../docs/hypervisors.md'), 'utf8');
 const notAskedFor = () => Promise.reject(new Error('only features are read'));
 const launcher = createLauncher();
-const options = { launcher, probeDirectory: '', vmmDirectory: '', probeGuest: notAskedFor };
+const users = openVmmUsers(layoutAt());
+const options = {
+  launcher,
+  users,
+  confiner: notAskedFor,
+  probeDirectory: '',
+  vmmDirectory: '',
+  probeGuest: notAskedFor,
+};
 const drivers: readonly VmmDriver[] = [
   createFirecrackerDriver(options),
   createCloudHypervisorDriver(options),

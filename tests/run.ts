@@ -66,6 +66,9 @@ async function agentTests(): Promise<void> {
   const agent = join(root, 'guest/agent');
   await checkWith('agent: format', ['cargo', 'fmt'], ['--check'], agent);
   await checkWith('agent: clippy', ['cargo', 'clippy'], ['--release', '--all-targets', '--', '-D', 'warnings'], agent);
+  const confiner = join(root, 'host/confine');
+  await checkWith('confiner: format', ['cargo', 'fmt'], ['--check'], confiner);
+  await checkWith('confiner: clippy', ['cargo', 'clippy'], ['--release', '--', '-D', 'warnings'], confiner);
   const { code, output, seconds } = await command('agent: tests', ['cargo', 'test', '--release'], agent);
   const results = [...output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)];
   const sum = (group: number): number => results.reduce((total, result) => total + Number(result[group]), 0);

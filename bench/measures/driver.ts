@@ -3,15 +3,17 @@ import { join } from 'node:path';
 import {
   createCloudHypervisorDriver,
   createFirecrackerDriver,
+  createImageSource,
   createLauncher,
   fileTail,
   hostArchitecture,
   layoutAt,
+  openVmmUsers,
   vmmLog,
   type MachineSpec,
   type VmmDriver,
 } from '@novasandbox/engine';
-import { standInFor } from '../../tests/support/stand-in.ts';
+import { standInFiles, standInFor } from '../../tests/support/stand-in.ts';
 import type { BenchContext, Measure } from '../measure.ts';
 import { summarise } from '../statistics.ts';
 
@@ -62,8 +64,13 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
   try {
     const layout = layoutAt(home);
     await using launcher = createLauncher();
+    using users = openVmmUsers(layout);
+    const images = createImageSource(layout);
     const measured = make({
       launcher,
+      users,
+      confiner: (asked) => images.confiner(asked),
+      alsoVisible: standInFiles(standIn.path),
       probeDirectory: join(home, `stand-in-probes-${vmm}`),
       vmmDirectory: layout.vmmDirectory,
       // Nothing runs in the stand-in but the agent.

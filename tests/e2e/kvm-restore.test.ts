@@ -3,12 +3,12 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { processesNaming } from '@novasandbox/engine';
-import { vmmUid } from '../../packages/engine/src/vmm/confine.ts';
 import { userfaultfdAccess } from '../../packages/engine/src/vmm/userfaultfd.ts';
+import { usersOfVmms } from '../../packages/engine/src/vmm/vmm-users.ts';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { bootTimeoutMs, whyNot } from '../support/real-vmms.ts';
 
-const access = userfaultfdAccess(vmmUid(1));
+const access = userfaultfdAccess(usersOfVmms()?.lowest ?? null);
 const skip = (await whyNot('cloud-hypervisor')) || ('reason' in access ? access.reason : false);
 
 test('cloud-hypervisor: a clone fetches its memory as it is touched', { skip }, async () => {

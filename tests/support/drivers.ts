@@ -1,5 +1,6 @@
 import type { ArchitectureName, HypervisorName } from '@novasandbox/protocol';
 import {
+  binaryVariables,
   createAppleVzDriver,
   createCloudHypervisorDriver,
   createFirecrackerDriver,
@@ -10,13 +11,16 @@ import {
   hostArchitecture,
   hostKernelArguments,
   loadTemplate,
+  openVmmUsers,
   type AppleVzOptions,
   type CloudHypervisorOptions,
   type FirecrackerOptions,
+  type ImageOptions,
   type Layout,
   type MachineSpec,
   type VmmDriver,
 } from '@novasandbox/engine';
+import { standInFiles } from './stand-in.ts';
 
 export interface DriverWithGuest {
   readonly driver: VmmDriver;
@@ -29,8 +33,9 @@ export async function driversOf(
   name: HypervisorName,
   {
     standIn = false,
+    jailed = false,
     architecture = hostArchitecture().name,
-  }: { readonly standIn?: boolean; readonly architecture?: ArchitectureName } = {},
+  }: { readonly standIn?: boolean; readonly jailed?: boolean; readonly architecture?: ArchitectureName } = {},
 ): Promise<DriverWithGuest> {
   const images = createImageSource(layout);
   // Ends with the test's process.
@@ -51,15 +56,25 @@ export async function driversOf(
   };
   const options = {
     launcher,
+    users: openVmmUsers(layout),
+    confiner: (asked: ImageOptions) => images.confiner(asked),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),
     // What stands for a VMM needs no KVM, and is a script that could not be found in a jail.
-    ...(standIn ? { whyNoKvm: () => null, whyNotHere: () => null, jailed: false } : {}),
+    ...(standIn
+      ? { whyNoKvm: () => null, whyNotHere: () => null, jailed, alsoVisible: standInFiles(standInOf(name)) }
+      : {}),
   };
   const make = vmmDrivers[name];
   if (make === undefined) throw new Error(`no driver for ${name}`);
   return { driver: make(options), guest };
+}
+
+/** Where the program that stands for a VMM is, as it is named to the driver. */
+function standInOf(name: HypervisorName): string {
+  const program = name === 'apple-vz' ? 'vfkit' : name;
+  return process.env[binaryVariables[program as keyof typeof binaryVariables]] ?? '';
 }
 
 const vmmDrivers: Partial<

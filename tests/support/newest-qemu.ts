@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { architectures, hostArchitecture, layoutAt } from '@novasandbox/engine';
+import { hostArchitecture, layoutAt } from '@novasandbox/engine';
 
 const suite = 'sid';
 /** Where the dynamic linker of Debian's packages lies, by processor. */
@@ -13,6 +13,8 @@ const linkers = {
 };
 /** Debian's folders of firmware. */
 const firmware = ['usr/share/qemu', 'usr/share/seabios'];
+/** Beside the folders of libraries and data, where VMMs find them in their private root. */
+const programFolder = 'usr/qemu';
 /** Against a network that hangs alone. */
 const unpackTimeoutMs = 600_000;
 
@@ -22,7 +24,7 @@ const unpackTimeoutMs = 600_000;
  */
 export async function useNewestQemu(): Promise<void> {
   const toolchain = join(layoutAt().home, 'toolchain');
-  const programs = join(toolchain, `qemu-${suite}`, 'programs');
+  const programs = join(toolchain, `qemu-${suite}`, programFolder);
   if (!existsSync(programs)) await unpack(toolchain);
   process.env['PATH'] = `${programs}${delimiter}${process.env['PATH'] ?? ''}`;
 }
@@ -32,9 +34,8 @@ async function unpack(toolchain: string): Promise<void> {
   await mkdir(toolchain, { recursive: true });
   const work = await mkdtemp(join(toolchain, 'unpacking-'));
   try {
-    // VMMs run as users of their own, who must be able to pass through.
-    await chmod(work, 0o755);
     const tree = join(work, 'tree');
+    const { program } = own.qemu;
     await promisify(execFile)(
       'mmdebstrap',
       [
@@ -48,21 +49,24 @@ async function unpack(toolchain: string): Promise<void> {
       ],
       { timeout: unpackTimeoutMs, maxBuffer: 1 << 26 },
     );
+    // VMMs run as users of their own, who must be able to pass through.
+    await chmod(tree, 0o755);
     // Absolute paths, as the scripts will be found there.
-    const home = join(toolchain, `qemu-${suite}`, 'tree');
-    const programs = join(work, 'programs');
+    const home = join(toolchain, `qemu-${suite}`);
+    const programs = join(tree, programFolder);
     await mkdir(programs);
+    await rename(join(tree, 'usr/bin', program), join(programs, `${program}.unpacked`));
     const libraries = join(home, linkers[own.name], '..');
     const words = [
       join(home, linkers[own.name]),
       `--library-path ${libraries}:${join(home, 'usr/lib')}`,
-      join(home, 'usr/bin', architectures[own.name].qemu.program),
+      join(home, programFolder, `${program}.unpacked`),
       ...firmware.map((folder) => `-L ${join(home, folder)}`),
       '"$@"',
     ];
-    await writeFile(join(programs, own.qemu.program), `#!/bin/sh\nexec ${words.join(' ')}\n`, { mode: 0o755 });
+    await writeFile(join(programs, program), `#!/bin/sh\nexec ${words.join(' ')}\n`, { mode: 0o755 });
     await rm(join(toolchain, `qemu-${suite}`), { recursive: true, force: true });
-    await rename(work, join(toolchain, `qemu-${suite}`));
+    await rename(tree, join(toolchain, `qemu-${suite}`));
   } finally {
     await rm(work, { recursive: true, force: true });
   }

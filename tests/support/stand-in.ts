@@ -1,11 +1,18 @@
 import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { VisibleFile } from '@novasandbox/engine';
 
 /** A program that stands for a VMM, to be named by its environment variable. */
 export interface StandIn extends AsyncDisposable {
   readonly path: string;
 }
+
+/** Files that the stand-in at `path` needs besides itself: the Node that it runs on, and the folder of its guests. */
+export const standInFiles = (path: string): VisibleFile[] => [
+  { path: join(dirname(path), 'guests'), how: 'write' },
+  { path: dirname(process.execPath), how: 'program' },
+];
 
 /**
  * A VMM's stand-in as an executable, with the agent that plays its guests. In a folder of its own that VMMs of any user can read: the checkout may

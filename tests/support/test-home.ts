@@ -4,7 +4,18 @@ import { join } from 'node:path';
 import { layoutAt, prepareLayout, type Layout } from '@novasandbox/engine';
 
 /** What is content-addressed and dear to make: shared with the machine's own state folder. */
-const shared = ['agent', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes', 'work', 'toolchain', 'lab'];
+const shared = [
+  'agent',
+  'confine',
+  'kernels',
+  'initramfs',
+  'rootfs',
+  'snapshots',
+  'probes',
+  'work',
+  'toolchain',
+  'lab',
+];
 
 export interface TestHome extends AsyncDisposable {
   readonly home: string;

@@ -9,13 +9,15 @@ import { createImageSource, layoutAt, type Machine, type MachineSpec, socketPath
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { z } from 'zod';
 import { identify } from '../../packages/engine/src/vmm/process-identity.ts';
+import { kvmGroups } from '../../packages/engine/src/vmm/kvm.ts';
 import { connectWhenOpen } from '../../packages/engine/src/vmm/server-socket.ts';
 import { unixHttpClient } from '../../packages/engine/src/vmm/unix-http.ts';
 import { connectUnixSocket } from '../../packages/engine/src/vmm/unix-socket.ts';
 import { driverSuite } from '../conformance/driver-suite.ts';
+import { assertConfined, runAs, withoutRoot } from '../support/confinement.ts';
 import { driversOf } from '../support/drivers.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
-import { standInFor } from '../support/stand-in.ts';
+import { standInFiles, standInFor } from '../support/stand-in.ts';
 import { testHome } from '../support/test-home.ts';
 
 /** The conformance suite over the wire. What stands for the VMM is no VMM: nothing here counts as a result of Cloud Hypervisor. */
@@ -122,6 +124,32 @@ test('firmware boots in place of a kernel', async () => {
   const firmware = await image('CLOUDHV.fd', 0o644);
   await using one = await launched({ kernel: '', initramfs: '', firmware });
   assert.deepEqual((await told(one.spec))['payload'], { firmware });
+});
+
+test('the VMM has no privileges, and sees nothing of the host but its own files', { skip: withoutRoot }, async () => {
+  const drive = await image('seen.raw', 0o666);
+  await using one = await launched({ drives: [{ path: drive, readOnly: true, foreign: true }] });
+  const { pid } = one.machine.record;
+  const { directory, socketDirectory } = one.spec;
+  const devices = ['/dev/kvm', '/dev/net/tun', '/dev/userfaultfd', '/dev/null', '/dev/urandom'];
+  assertConfined(pid, {
+    writable: [
+      directory,
+      socketDirectory,
+      ...standInFiles(standIn.path)
+        .slice(0, 1)
+        .map(({ path }) => path),
+    ],
+    root: kvmGroups() === null,
+  });
+  assert.equal(runAs(pid, `[ -r ${drive} ] || ls -la ${drive}`).output, '');
+  for (const path of ['/etc/passwd', home.layout.storeFile, home.layout.probeDirectory, '/sys/kernel'])
+    assert.notEqual(runAs(pid, `[ -e ${path} ]`).status, 0, path);
+  const seen = runAs(pid, 'find /dev ! -type d').output.trim().split('\n');
+  assert.deepEqual(
+    seen.filter((path) => !devices.includes(path)),
+    [],
+  );
 });
 
 test('user-mode networks are refused', async () => {

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readlinkSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createImageSource, layoutAt, openSession, socketPath, type MachineSpec } from '@novasandbox/engine';
 import { isNovaError } from '@novasandbox/protocol';
+import { kvmGroups } from '../../packages/engine/src/vmm/kvm.ts';
 import { connectWhenOpen } from '../../packages/engine/src/vmm/server-socket.ts';
 import { identify } from '../../packages/engine/src/vmm/process-identity.ts';
 import { unixHttpClient, type UnixHttpClient } from '../../packages/engine/src/vmm/unix-http.ts';
 import { connectUnixSocket } from '../../packages/engine/src/vmm/unix-socket.ts';
 import { driverSuite } from '../conformance/driver-suite.ts';
+import { assertConfined, runAs, withoutRoot } from '../support/confinement.ts';
 import { driversOf } from '../support/drivers.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
-import { standInFor } from '../support/stand-in.ts';
+import { standInFiles, standInFor } from '../support/stand-in.ts';
 import { testHome } from '../support/test-home.ts';
 
 /**
@@ -199,6 +201,63 @@ test('versions before 1.17 get a reset of vsock before they go on', async () => 
     process.env['NOVA_FIRECRACKER'] = standIn.path;
   }
 });
+
+test(
+  'without its jailer too it has no privileges, and sees nothing of the host but its own files',
+  { skip: withoutRoot },
+  async () => {
+    const spec = await specOf();
+    {
+      await using machine = await driver.launch(spec, {});
+      const { pid } = machine.record;
+      const guests = standInFiles(standIn.path)
+        .slice(0, 1)
+        .map(({ path }) => path);
+      assertConfined(pid, { writable: [spec.directory, spec.socketDirectory, ...guests], root: kvmGroups() === null });
+      assert.equal(runAs(pid, `[ -r ${guest.kernel} ] || ls -la ${guest.kernel}`).output, '');
+      for (const path of ['/etc/passwd', home.layout.storeFile, home.layout.probeDirectory, '/dev/net/tun'])
+        assert.notEqual(runAs(pid, `[ -e ${path} ]`).status, 0, path);
+    }
+    await rm(spec.directory, { recursive: true });
+    await assertNoLeaks(home.layout);
+  },
+);
+
+test(
+  'the jailer and what it becomes have no more capabilities than it takes to jail',
+  { skip: withoutRoot },
+  async () => {
+    await using other = await standInFor('firecracker', agent, '1.17.0');
+    const jailer = join(home.home, 'jailer');
+    const seen = join(home.home, 'seen');
+    await writeFile(
+      jailer,
+      `#!/bin/sh\n{ cat /proc/self/status; readlink /proc/self/ns/ipc /proc/self/ns/uts; } >${seen}\nexit 1\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    process.env['NOVA_JAILER'] = jailer;
+    process.env['NOVA_FIRECRACKER'] = other.path;
+    try {
+      const { driver: jailed } = await driversOf(home.layout, 'firecracker', { standIn: true, jailed: true });
+      const { available } = await jailed.probe();
+      assert.ok(!available);
+    } finally {
+      delete process.env['NOVA_JAILER'];
+      process.env['NOVA_FIRECRACKER'] = standIn.path;
+    }
+    const said = await readFile(seen, 'utf8');
+    for (const set of ['CapBnd', 'CapPrm', 'CapEff']) {
+      const held = BigInt(`0x${new RegExp(`^${set}:\\s*(\\w+)$`, 'm').exec(said)?.[1] ?? ''}`);
+      // Of capabilities(7): to change owners, pass by modes, make devices, change users, change roots and mounts, raise limits.
+      const allowed = [0, 1, 3, 6, 7, 18, 21, 24, 27].reduce((sum, number) => sum | (1n << BigInt(number)), 0n);
+      assert.equal(held & ~allowed, 0n, `${set} ${held.toString(16)}`);
+    }
+    for (const namespace of ['ipc', 'uts'])
+      assert.ok(!said.includes(readlinkSync(`/proc/self/ns/${namespace}`)), namespace);
+  },
+);
 
 test('a version that is too old is refused with what is needed', async () => {
   await using other = await standInFor('firecracker', agent, '1.16.0');

@@ -23,17 +23,23 @@ import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { openUidRegistry } from './store/uid-registry.ts';
 import { runInGuest } from './template/run-in-guest.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
+import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
 export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
   return createNetwork({ home, registryFile, probeDirectory, launcher, keep, openRegistry: openSlotRegistry });
 }
+
+/** The users that VMMs of this host run as. */
+export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
+  createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
@@ -42,8 +48,11 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const store = openSqliteStore(layout.storeFile);
   const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
   const launcher = createLauncher();
+  const users = openVmmUsers(layout);
   const vmm: DriverOptions = {
     launcher,
+    users,
+    confiner: (options) => images.confiner(options),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
@@ -77,6 +86,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
+    using _users = users;
     await using _launcher = launcher;
     await using _network = network;
     await links.closeAll();

@@ -13,6 +13,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
  *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
+ *       confine/<digest>/       the program that shuts VMMs in
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
@@ -25,6 +26,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       work/                   half-made things; emptied by whoever made them
  *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder is its VMM's, all others are ours
  *     /run/novasandbox/slots.sqlite   network slots of the host
+ *     /run/novasandbox/uids.sqlite    user ids of the host's VMMs
  */
 export interface Layout {
   readonly home: string;
@@ -42,10 +44,13 @@ export interface Layout {
   };
   /** What is remembered of this host's network slots: one file a host, whatever the state folder, gone after a reboot as the slots are. */
   readonly slotRegistryFile: string;
+  /** The registry of the users of this host's VMMs, likewise. */
+  readonly uidRegistryFile: string;
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
   agent(digest: string): string;
+  confiner(digest: string): string;
   kernel(digest: string): string;
   initramfs(digest: string): string;
   rootfs(digest: string): string;
@@ -101,10 +106,12 @@ export function layoutAt(home: string = defaultHome()): Layout {
       configFile: join(root, 'config.yaml'),
     },
     slotRegistryFile: join(hostRun, 'slots.sqlite'),
+    uidRegistryFile: join(hostRun, 'uids.sqlite'),
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
     agent: below('agent'),
+    confiner: below('confine'),
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),

@@ -2,7 +2,9 @@ import { NovaError } from '@novasandbox/protocol';
 import { architectures, hostArchitecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { ImageSource, RunInGuest } from '../ports/image-source.ts';
+import type { Confiner } from '../vmm/confine.ts';
 import { guestAgent } from './agent.ts';
+import { hostConfiner } from './confiner.ts';
 import { guestInitramfs } from './initramfs.ts';
 import { guestKernel } from './kernel.ts';
 import { builtRootImage, removeRootImage, rootImage } from './root-image.ts';
@@ -12,6 +14,7 @@ export { copyExtents, copySparse, dataExtents, type Extent } from './sparse.ts';
 
 /** What guests are made of, kept below `layout.home`, made with the tools of this host when it is missing; `runInGuest` where these do not suffice. */
 export function createImageSource(layout: Layout, runInGuest: RunInGuest = cannotRun): ImageSource {
+  let confiner: Confiner | undefined;
   return {
     kernel: (template, options) => guestKernel(layout, template, options),
     initramfs: async (kernel, options) =>
@@ -19,6 +22,7 @@ export function createImageSource(layout: Layout, runInGuest: RunInGuest = canno
     rootImage: (template, options) => rootImage(layout, template, runInGuest, options),
     builtRootImage: async (template) => builtRootImage(layout, template),
     agent: (options) => guestAgent(layout, hostArchitecture(), options),
+    confiner: async (options) => (confiner ??= await hostConfiner(layout, options)),
     removeRootImage: (template) => removeRootImage(layout, template),
   };
 }

@@ -71,6 +71,8 @@ export interface ImageSource {
   builtRootImage(template: LoadedTemplate): Promise<RootImage | null>;
   /** The agent's binary for this host, built when it is not there (the process driver runs it as it is). */
   agent(options: ImageOptions): Promise<{ readonly digest: string; readonly path: string }>;
+  /** The program that shuts VMMs in on this host (vmm/confine.ts), built when it is not there. */
+  confiner(options: ImageOptions): Promise<{ readonly program: string; readonly readOnlyMemory: string }>;
   /** Removes the root image. */
   removeRootImage(template: LoadedTemplate): Promise<void>;
 }

@@ -34,7 +34,7 @@ export interface Drive {
 export interface MachineSpec {
   /** Sandbox id: names processes, cgroups and sockets. */
   readonly id: string;
-  /** Running number of the sandbox on this host: the VMM's user id is derived from it. */
+  /** Running number of the sandbox in its state folder. */
   readonly sequence: number;
   /**
    * Exists, is empty but for the drives, is for this machine alone. The driver makes its logs here (vmm/logs.ts). It stays ours: what the VMM writes is given to

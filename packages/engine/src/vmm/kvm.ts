@@ -1,5 +1,4 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { vmmUid } from './confine.ts';
 
 /** Why this process cannot even try KVM, or null where /dev/kvm opens: that alone proves nothing, a probe boot does. */
 export function whyNoKvm(): string | null {
@@ -13,13 +12,13 @@ export function whyNoKvm(): string | null {
 }
 
 /**
- * Who the VMM of the sandbox with that running number runs as, and the group that lets it open /dev/kvm, where it takes one. Where KVM is for root
- * alone the VMM has to stay root to open it (uid null); it has no privileges all the same.
+ * The groups with which a VMM that runs as a user of its own can open /dev/kvm. Null where KVM is for root alone: the VMM
+ * has to stay root to open it, and has no privileges all the same.
  */
-export function kvmUser(sequence: number): { readonly uid: number | null; readonly groups: readonly number[] } {
+export function kvmGroups(): readonly number[] | null {
   const kvm = statSync('/dev/kvm', { throwIfNoEntry: false });
-  if (kvm === undefined || mayUse(kvm.mode)) return { uid: vmmUid(sequence), groups: [] };
-  return mayUse(kvm.mode >> 3) ? { uid: vmmUid(sequence), groups: [kvm.gid] } : { uid: null, groups: [] };
+  if (kvm === undefined || mayUse(kvm.mode)) return [];
+  return mayUse(kvm.mode >> 3) ? [kvm.gid] : null;
 }
 
 /** Whether the lowest three bits of a mode are those of somebody who may read and write. */

@@ -41,6 +41,17 @@ test('what is started is that very process, nobody’s child, and outlives the l
   await terminate(identity, 0);
 });
 
+test('a program that says the pid of another is believed, and one that fails before has none', { skip }, async () => {
+  await using launcher = createLauncher();
+  const says = `exec >/dev/null 2>&1\nexec /bin/sh -c 'sleep 1000 9>&- & echo $! >&9'`;
+  const pid = await launcher.start(says, { saysPid: true });
+  const identity = identify(pid);
+  assert.ok(identity !== null);
+  await becomes(pid, 'sleep\0');
+  await terminate(identity, 0);
+  assert.equal(await launcher.start('exec >/dev/null 2>&1\nexit 3', { saysPid: true }), 0);
+});
+
 test('words reach a program as they are', { skip }, async () => {
   await using launcher = createLauncher();
   using within = folder();

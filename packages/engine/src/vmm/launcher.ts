@@ -11,9 +11,10 @@ import type { Readable, Writable } from 'node:stream';
 export interface Launcher extends AsyncDisposable {
   /**
    * Starts `script`, which ends in `exec`, in the background and gives its pid. It is nobody's child here: it outlives this process, and its end has to be
-   * looked for (watch-for-end.ts). What it says must be sent somewhere by the script itself. Rejects with LaunchFailure.
+   * looked for (watch-for-end.ts). What it says must be sent somewhere by the script itself. With `saysPid` the script ends in a program that starts another, which
+   * is the one that is meant, writes its pid to descriptor 9, and ends; 0 where it fails before that. Rejects with LaunchFailure.
    */
-  start(script: string): Promise<number>;
+  start(script: string, how?: { readonly saysPid?: boolean }): Promise<number>;
   /**
    * Runs `script` to its end, or to the first command that fails. It ends with this process, whatever becomes of that. Rejects with LaunchFailure.
    */
@@ -49,13 +50,14 @@ export function createLauncher(): Launcher {
     return shell;
   };
   return {
-    start: (script) =>
-      running().ask((answer) =>
-        isInit
-          ? `( ${script}\n) </dev/null &\n${answer('$!')}\n${reap}`
-          : // The inner shell becomes the program; the outer one ends, and leaves it to init.
-            `( ( ${script}\n) & ${answer('$!')} )`,
-      ),
+    start: (script, { saysPid = false } = {}) =>
+      running().ask((answer) => {
+        // Its end is that of the program that says the pid; a script that fails says none.
+        const said = `pid=$(exec 9>&1\n${script}\n)\n${answer('${pid:-0}')}`;
+        if (isInit) return saysPid ? `${said}\n${reap}` : `( ${script}\n) </dev/null &\n${answer('$!')}\n${reap}`;
+        // The inner shell becomes the program; the outer one ends, and leaves it to init.
+        return saysPid ? `( ( ${said} ) & )` : `( ( ${script}\n) & ${answer('$!')} )`;
+      }),
     async run(script) {
       const shell = running();
       const code = await shell.ask((answer) => {

@@ -14,9 +14,10 @@ import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { vmmFolder } from '../layout.ts';
 import type { MachineSpec } from '../ports/vmm-driver.ts';
+import { vmmIds } from './vmm-ids.ts';
 
-/** The group of VMMs that may open snapshot memory; no account of the host has it. */
-export const memoryGroup = 699_999;
+/** The group of VMMs that may open snapshot memory; ours where VMMs run as we do. */
+export const memoryGroup = vmmIds?.memoryGroup ?? process.getgid?.() ?? 0;
 
 const ownUid = (): number => process.getuid?.() ?? 0;
 

@@ -15,6 +15,8 @@ async function probe(act: (spec: MachineSpec) => Promise<void>, cpuUs = 0): Prom
   try {
     const options = {
       launcher,
+      users: { take: () => null, [Symbol.dispose]: () => undefined },
+      confiner: () => Promise.reject(new Error('nothing is confined here')),
       probeDirectory,
       vmmDirectory: '',
       probeGuest: () => Promise.resolve({ kernel: 'vmlinux', initramfs: 'initramfs' }),

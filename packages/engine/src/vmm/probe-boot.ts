@@ -6,9 +6,11 @@ import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
+import type { Confiner, VisibleFile } from './confine.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 import { removeFolder } from './remove-folder.ts';
+import type { VmmUsers } from './vmm-users.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
 export type ProbeGuest = (
@@ -18,6 +20,11 @@ export type ProbeGuest = (
 /** What the driver of a VMM is made with. */
 export interface DriverOptions {
   readonly launcher: Launcher;
+  readonly users: VmmUsers;
+  /** Builds the program that shuts VMMs in where it is missing. Called only where we are root. */
+  readonly confiner: (options: Pick<ProbeOptions, 'signal' | 'progress'>) => Promise<Confiner>;
+  /** Files that VMMs see besides; default: none. The tests' stand-ins are scripts, and need what runs them. */
+  readonly alsoVisible?: readonly VisibleFile[];
   /** Where probe results are kept. */
   readonly probeDirectory: string;
   /** Where `nova setup` installs VMMs (binary.ts). */

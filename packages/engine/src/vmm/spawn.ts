@@ -15,12 +15,11 @@ export interface SpawnOptions {
   /** The machine's: its directory is where the process logs, and runs unless `cwd` says otherwise. */
   readonly spec: Pick<MachineSpec, 'directory'>;
   readonly cwd?: string;
-  /** Shell commands that become the VMM (confine.ts). */
+  /** Shell commands that become the VMM, and whether that is another process than the shell (confine.ts). */
   readonly script: string;
+  readonly saysPid?: boolean;
   /** Name of the log of its standard output; default: that of its errors. Logs are made before (logs.ts). */
   readonly stdout?: string;
-  /** Files that are opened while it is still privileged; it gets them as descriptors 3, 4, ... */
-  readonly files?: readonly { readonly path: string; readonly readOnly: boolean }[];
   /** How long the process may take to end by itself when it has to be undone, ms. */
   readonly graceMs?: number;
 }
@@ -55,7 +54,7 @@ export async function spawnVmm(undo: AsyncDisposableStack, options: SpawnOptions
 
 /** As spawnVmm(), for a process that may end when it has done what it is for: null when it has ended already. */
 export async function spawnProcess(undo: AsyncDisposableStack, options: SpawnOptions): Promise<ProcessIdentity | null> {
-  const { launcher, spec, script, stdout = vmmLog, files = [] } = options;
+  const { launcher, spec, script, saysPid = false, stdout = vmmLog } = options;
   const steps = [
     'set -e',
     // What the VMM makes is nobody else's to read.
@@ -63,13 +62,12 @@ export async function spawnProcess(undo: AsyncDisposableStack, options: SpawnOpt
     // For appending, so that logs can be cut short meanwhile.
     `exec </dev/null 2>>${quote(join(spec.directory, vmmLog))}`,
     `exec >>${quote(join(spec.directory, stdout))}`,
-    ...files.map(({ path, readOnly }, index) => `exec ${index + 3}${readOnly ? '<' : '<>'}${quote(path)}`),
     `cd ${quote(options.cwd ?? spec.directory)}`,
     script,
   ];
   let pid: number;
   try {
-    pid = await launcher.start(steps.join('\n'));
+    pid = await launcher.start(steps.join('\n'), { saysPid });
   } catch (error) {
     throw await failed(options, error);
   }

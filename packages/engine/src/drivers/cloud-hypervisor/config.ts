@@ -6,12 +6,11 @@ import { hostArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { Drive, MachineSpec, RateLimit, TapNetwork } from '../../ports/vmm-driver.ts';
 import { userfaultfdDevice } from '../../vmm/userfaultfd.ts';
+import { tunDevice } from '../../vmm/visible-files.ts';
 import { agentPort } from '../../vmm/vsock-channel.ts';
 import type { DiskConfig, NetConfig, VmConfig } from './api.ts';
 
 export const vsockSocket = 'vsock';
-/** Where taps are opened. */
-const tunDevice = '/dev/net/tun';
 /** Of every guest; a VMM's vsock is its own. 0 to 2 are taken (vsock(7)). */
 const guestCid = 3;
 

@@ -6,10 +6,9 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
-import { confine, vmmUid } from '../../vmm/confine.ts';
+import { confine, confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
-import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
-import type { Launcher } from '../../vmm/launcher.ts';
+import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
@@ -17,7 +16,9 @@ import { isAlive } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
-import { userfaultfdAccess } from '../../vmm/userfaultfd.ts';
+import { userfaultfdAccess, userfaultfdDevice } from '../../vmm/userfaultfd.ts';
+import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
+import { usersOfVmms } from '../../vmm/vmm-users.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi } from './api.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
@@ -49,7 +50,6 @@ export interface CloudHypervisorOptions extends DriverOptions {
 
 /** Cloud Hypervisor 52 and later over its REST API. */
 export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
-  const { launcher } = options;
   let known: Promise<CloudHypervisorProbe> | undefined;
   const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<CloudHypervisorProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -57,7 +57,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
         whyNoKvm,
         ...options,
         ...asked,
-        boot: (spec, host, signal) => start(launcher, spec, host, null, signal),
+        boot: (spec, host, signal) => start(options, spec, host, null, signal),
       });
       // What failed is asked again.
       running.then(
@@ -80,7 +80,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
     features,
     async probe(asked = {}) {
       const { host: found, binary, version, reason } = await probe(asked);
-      const copied = found === null ? null : whyCopied(vmmUid(0));
+      const copied = found === null ? null : whyCopied();
       return {
         available: found !== null,
         accelerator: found === null ? 'none' : 'kvm',
@@ -93,21 +93,21 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
       const { host: found, version } = await probe();
       return `cloud-hypervisor ${version} kvm ${found?.binary ?? ''} layout 1`;
     },
-    launch: async (spec, { signal }) => start(launcher, spec, await host(signal), null, signal),
-    restore: async (spec, snapshot, { signal }) => start(launcher, spec, await host(signal), snapshot, signal),
+    launch: async (spec, { signal }) => start(options, spec, await host(signal), null, signal),
+    restore: async (spec, snapshot, { signal }) => start(options, spec, await host(signal), snapshot, signal),
     attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record) : null),
   };
 }
 
 /** Why clones cannot fetch their memory as it is touched; null where they can. */
-function whyCopied(uid: number | null): string | null {
-  const access = userfaultfdAccess(uid);
+function whyCopied(): string | null {
+  const access = userfaultfdAccess(usersOfVmms()?.lowest ?? null);
   return 'reason' in access ? access.reason : null;
 }
 
 /** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  launcher: Launcher,
+  means: DriverOptions,
   spec: MachineSpec,
   host: CloudHypervisorHost,
   snapshot: SnapshotFiles | null,
@@ -115,7 +115,11 @@ async function start(
 ): Promise<Machine> {
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const { uid, groups } = kvmUser(spec.sequence);
+  const { launcher, users } = means;
+  const confiner = await confinerFor(means, signal);
+  const groups = kvmGroups();
+  const user = groups === null ? null : users.take(undo);
+  const uid = user?.uid ?? null;
   for (const drive of spec.drives) requireAccess(drive, uid);
 
   undo.defer(() => removeCgroup(spec.id));
@@ -139,16 +143,30 @@ async function start(
 
   const access = userfaultfdAccess(uid);
   const faultGroup = 'reason' in access ? null : access.group;
-  const script = confine(
+  const confined = confine(
     {
+      confiner,
       uid,
-      groups: [...groups, ...(faultGroup === null ? [] : [faultGroup]), ...(snapshot === null ? [] : [memoryGroup])],
+      groups: [
+        ...(groups ?? []),
+        ...(faultGroup === null ? [] : [faultGroup]),
+        ...(snapshot === null ? [] : [memoryGroup]),
+      ],
       network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
       maxFileBytes,
+      folder: spec.directory,
+      visible: [
+        ...machineFiles(spec, spec.drives),
+        ...(snapshot === null ? bootFiles(spec) : readable(snapshot.directory)),
+        // A network may be added later.
+        ...devices(kvmDevice, tunDevice, userfaultfdDevice),
+        ...(means.alsoVisible ?? []),
+      ],
     },
     [host.binary, '--api-socket', `path=${socketPath(spec.socketDirectory, apiSocket)}`, '--seccomp', 'true'],
   );
-  const identity = await spawnVmm(undo, { launcher, spec, script, stdout: consoleLog });
+  const identity = await spawnVmm(undo, { launcher, spec, ...confined, stdout: consoleLog });
+  user?.handTo(identity);
   const { client, cgroup } = await reach({
     spec,
     vmm: identity,

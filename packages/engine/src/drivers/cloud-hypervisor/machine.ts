@@ -6,6 +6,7 @@ import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
 import type { Drive, Machine, SnapshotFiles, TapNetwork } from '../../ports/vmm-driver.ts';
 import { limitCgroup } from '../../vmm/cgroup.ts';
+import { seesItsFilesAlone } from '../../vmm/confine.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { giveFile, sealSnapshotFiles, vmmUser } from '../../vmm/ownership.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
@@ -89,7 +90,10 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
       const { uid, gid } = vmmUser(this.record.socketDirectory);
       if (!drive.readOnly && !drive.foreign) giveFile(drive.path, uid, gid);
       await using undo = new AsyncDisposableStack();
-      const path = config.landlock_enable ? await this.#within(undo, name, drive.path) : drive.path;
+      const path =
+        config.landlock_enable || seesItsFilesAlone(this.record.pid)
+          ? await this.#within(undo, name, drive.path)
+          : drive.path;
       // The guest finds the drive by its serial number.
       await api.addDisk({ ...diskConfig(name, { ...drive, path }), serial: name }, signal);
       return name;
@@ -116,7 +120,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, (api) => api.removeDevice(name, signal));
   }
 
-  /** A name for a file in the machine's folder, which is all that a VMM behind Landlock can open. */
+  /** A name for a file in the machine's folder, which is all that a VMM in a root of its own, or behind Landlock, can open. */
   async #within(undo: AsyncDisposableStack, name: string, path: string): Promise<string> {
     if (path.startsWith(`${this.record.directory}/`)) return path;
     const linked = join(this.record.directory, name);

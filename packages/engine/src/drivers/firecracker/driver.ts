@@ -5,11 +5,10 @@ import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
 import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
-import { vmmUid } from '../../vmm/confine.ts';
+import { confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
-import { kvmUser, whyNoKvm } from '../../vmm/kvm.ts';
-import type { Launcher } from '../../vmm/launcher.ts';
+import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
@@ -74,7 +73,6 @@ export interface FirecrackerOptions extends DriverOptions {
 
 /** Firecracker 1.16.1 and later over its API. */
 export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver {
-  const { launcher } = options;
   let known: Promise<FirecrackerProbe> | undefined;
   const probe = (asked: ProbeOptions): Promise<FirecrackerProbe> => {
     if (asked.fresh === true || known === undefined) {
@@ -83,7 +81,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
         jailed: true,
         ...options,
         ...asked,
-        boot: (spec, host, signal) => launch(launcher, host, spec, signal),
+        boot: (spec, host, signal) => launch(options, host, spec, signal),
       });
       // What failed is asked again.
       running.then(
@@ -115,12 +113,12 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
     },
     launch: async (spec, { signal }) => {
       checkSpec(spec);
-      return launch(launcher, await proven(signal), spec, signal);
+      return launch(options, await proven(signal), spec, signal);
     },
     restore: async (spec, { directory }, { signal }) => {
       checkSpec(spec);
       const files = [memoryFile, stateFile].map((name) => ({ name, path: join(directory, name), readOnly: true }));
-      return start(launcher, await proven(signal), spec, {
+      return start(options, await proven(signal), spec, {
         files,
         groups: [memoryGroup],
         requests: restoreRequests(spec),
@@ -131,12 +129,17 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
   };
 }
 
-function launch(launcher: Launcher, host: FirecrackerHost, spec: MachineSpec, signal?: AbortSignal): Promise<Machine> {
+function launch(
+  means: DriverOptions,
+  host: FirecrackerHost,
+  spec: MachineSpec,
+  signal?: AbortSignal,
+): Promise<Machine> {
   const files = [
     { name: kernelFile, path: spec.kernel, readOnly: true },
     { name: initramfsFile, path: spec.initramfs, readOnly: true },
   ];
-  return start(launcher, host, spec, { files, groups: [], requests: [...bootRequests(spec), startRequest], signal });
+  return start(means, host, spec, { files, groups: [], requests: [...bootRequests(spec), startRequest], signal });
 }
 
 interface StartOptions {
@@ -150,7 +153,7 @@ interface StartOptions {
 
 /** Starts Firecracker and has it run the guest. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  launcher: Launcher,
+  means: DriverOptions,
   host: FirecrackerHost,
   spec: MachineSpec,
   options: StartOptions,
@@ -158,10 +161,12 @@ async function start(
   const { signal } = options;
   throwIfAborted(signal, 'before the VMM was started');
   await using undo = new AsyncDisposableStack();
-  const kvm = kvmUser(spec.sequence);
+  const { launcher, users } = means;
+  const confiner = await confinerFor(means, signal);
   // In its jail it has a /dev/kvm of its own, whoever the host's belongs to.
-  const jailUid = host.jailer === null ? null : vmmUid(spec.sequence);
-  const uid = jailUid ?? kvm.uid;
+  const groups = host.jailer === null ? kvmGroups() : [];
+  const user = groups === null ? null : users.take(undo);
+  const uid = user?.uid ?? null;
   for (const drive of spec.drives) requireAccess(drive, uid);
 
   undo.defer(() => removeCgroup(spec.id));
@@ -171,23 +176,26 @@ async function start(
   const jail = await makeJail(undo, {
     spec,
     binary: host.binary,
-    jailer: jailUid === null ? null : host.jailer,
+    jailer: uid === null ? null : host.jailer,
     uid,
-    groups: jailUid === null ? [...kvm.groups, ...options.groups] : options.groups,
+    groups: [...(groups ?? []), ...options.groups],
     files: [
       ...options.files,
       ...spec.drives.map(({ path, readOnly }, index) => ({ name: driveFile(index), path, readOnly })),
     ],
     maxFileBytes,
+    confiner,
+    alsoVisible: means.alsoVisible ?? [],
   });
   if (uid !== null) giveTo(uid, spec);
 
   undo.defer(() => endAll(spec));
-  const start = { launcher, spec, cwd: jail.cwd, script: jail.script, stdout: consoleLog };
+  const start = { launcher, spec, ...jail.confined, cwd: jail.cwd, stdout: consoleLog };
   const identity =
     jail.pidFile === null
       ? await spawnVmm(undo, start)
       : await jailed(await spawnProcess(undo, start), jail.pidFile, spec, signal);
+  user?.handTo(identity);
   const { client, cgroup } = await reach({
     spec,
     vmm: identity,

@@ -3,10 +3,19 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { socketPath, vmmFolder } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
-import { confine, confinedTo, enclose } from '../../vmm/confine.ts';
+import {
+  confine,
+  confinedTo,
+  enclose,
+  withCapabilities,
+  type ConfinedScript,
+  type Confiner,
+  type VisibleFile,
+} from '../../vmm/confine.ts';
 import { makeLog, vmmLog } from '../../vmm/logs.ts';
 import { giveFile, letThrough } from '../../vmm/ownership.ts';
 import { makeFolderAnew } from '../../vmm/spawn.ts';
+import { devices, kvmDevice, machineFiles, tunDevice } from '../../vmm/visible-files.ts';
 import { apiSocket } from './api.ts';
 
 /** A file of the host that Firecracker shall find under `name`. */
@@ -28,11 +37,13 @@ export interface JailOptions {
   readonly files: readonly JailedFile[];
   /** Largest file it may write, bytes. */
   readonly maxFileBytes: number;
+  /** As in vmm/confine.ts; of no use to the jailer. */
+  readonly confiner: Confiner | null;
+  readonly alsoVisible: readonly VisibleFile[];
 }
 
 export interface Jail {
-  /** Shell commands that become it. */
-  readonly script: string;
+  readonly confined: ConfinedScript;
   readonly cwd: string;
   /** File that holds the pid of the jailed Firecracker once the jailer has ended; null: it is the command itself. */
   readonly pidFile: string | null;
@@ -65,9 +76,9 @@ export async function makeJail(undo: AsyncDisposableStack, options: JailOptions)
   const files = [...options.files, { name: outFolder, path: out }];
   await allOf([link(log, join(root, vmmLog)), ...(jailer === null ? files.map(linkTo(root)) : [])]);
   return jailer === null
-    ? { script: plainCommand(options), cwd: root, pidFile: null }
+    ? { confined: plainCommand(options, root), cwd: root, pidFile: null }
     : {
-        script: await jailedCommand({ ...options, jailer }, folder, root),
+        confined: { script: await jailedCommand({ ...options, jailer }, folder, root), saysPid: false },
         cwd: spec.directory,
         pidFile: join(root, `${basename(options.binary)}.pid`),
       };
@@ -78,15 +89,38 @@ const linkTo =
   ({ name, path }: Pick<JailedFile, 'name' | 'path'>): Promise<void> =>
     symlink(resolve(path), join(folder, name));
 
-function plainCommand(options: JailOptions): string {
-  const { spec, uid, groups, maxFileBytes } = options;
-  return confine({ uid, groups, network: confinedTo(spec.network), maxFileBytes }, [
-    options.binary,
-    '--id',
-    spec.id,
-    ...ownArguments(spec),
-  ]);
+function plainCommand(options: JailOptions, root: string): ConfinedScript {
+  const { spec, binary, confiner, uid, groups, maxFileBytes } = options;
+  return confine(
+    {
+      confiner,
+      uid,
+      groups,
+      network: confinedTo(spec.network),
+      maxFileBytes,
+      folder: root,
+      visible: [
+        ...machineFiles(spec, options.files),
+        ...devices(kvmDevice, ...(spec.network.mode === 'tap' ? [tunDevice] : [])),
+        ...options.alsoVisible,
+      ],
+    },
+    [binary, '--id', spec.id, ...ownArguments(spec)],
+  );
 }
+
+/** The jailer needs these. Firecracker itself has none of them in the end. */
+const jailersCapabilities = [
+  'chown',
+  'dac_override',
+  'fowner',
+  'mknod',
+  'setgid',
+  'setuid',
+  'sys_admin',
+  'sys_chroot',
+  'sys_resource',
+];
 
 /** The jailer comes after our own limits and mounts, which it passes on; it makes the devices, the process namespace and the user. */
 async function jailedCommand(
@@ -115,6 +149,7 @@ async function jailedCommand(
   );
   const { network } = spec;
   return enclose({ network: network.mode === 'tap' ? null : 'empty', mountTable, maxFileBytes }, [
+    ...withCapabilities(jailersCapabilities),
     options.jailer,
     '--id',
     spec.id,

@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { architectures, guestArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
@@ -13,14 +14,15 @@ import type {
 } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
-import { confine, confinedTo, vmmUid } from '../../vmm/confine.ts';
-import { kvmUser } from '../../vmm/kvm.ts';
+import { confine, confinedTo, confinerFor, type VisibleFile } from '../../vmm/confine.ts';
+import { kvmGroups } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, letThrough, memoryGroup } from '../../vmm/ownership.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
+import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import {
   kernelWords,
   processor,
@@ -131,18 +133,21 @@ interface StartOptions extends LaunchOptions {
 
 /** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
 async function start(
-  { launcher }: Pick<DriverOptions, 'launcher'>,
+  means: DriverOptions,
   spec: MachineSpec,
   accelerator: Accelerator,
   memory: MemorySource,
   options: StartOptions,
 ): Promise<Machine> {
   const { signal, snapshotTo, stateFrom } = options;
+  const { launcher, users } = means;
   throwIfAborted(signal, 'before the VMM was started');
   const dialect = dialectOf(accelerator.version);
   await using undo = new AsyncDisposableStack();
-  const { uid, groups } =
-    accelerator.name === 'kvm' ? kvmUser(spec.sequence) : { uid: vmmUid(spec.sequence), groups: [] };
+  const confiner = await confinerFor(means, signal);
+  const groups = accelerator.name === 'kvm' ? kvmGroups() : [];
+  const user = groups === null ? null : users.take(undo);
+  const uid = user?.uid ?? null;
 
   undo.defer(() => removeCgroup(spec.id));
   await makeSocketDirectory(undo, spec);
@@ -154,26 +159,26 @@ async function start(
   const maxFileBytes = largestFile(spec) + logBytes;
   for (const log of [consoleLog, vmmLog]) await makeLog(join(spec.directory, log), maxFileBytes);
 
-  const script = confine(
+  const confined = confine(
     {
+      confiner,
       uid,
-      groups: [...groups, ...(memory.kind === 'clone' ? [memoryGroup] : [])],
+      groups: [...(groups ?? []), ...(memory.kind === 'clone' ? [memoryGroup] : [])],
       network: confinedTo(spec.network),
       maxFileBytes,
+      folder: spec.directory,
+      visible: [...visibleFiles(spec, accelerator, memory), ...(means.alsoVisible ?? [])],
+      preload: memory.kind === 'clone' && !dialect.readOnlyMemory ? confiner?.readOnlyMemory : undefined,
+      // In the order of their descriptors, of which the first is that of the state.
+      descriptors: [
+        { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
+        ...spec.drives.filter(({ foreign }) => foreign),
+      ],
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
   );
-  const identity = await spawnVmm(undo, {
-    launcher,
-    spec,
-    script,
-    stdout: consoleLog,
-    // In the order of their descriptors, of which the first is that of the state.
-    files: [
-      { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
-      ...spec.drives.filter(({ foreign }) => foreign),
-    ],
-  });
+  const identity = await spawnVmm(undo, { launcher, spec, ...confined, stdout: consoleLog });
+  user?.handTo(identity);
 
   const { client, cgroup } = await reach({
     spec,
@@ -214,6 +219,22 @@ async function start(
   const { readOnlyMemory } = dialect;
   const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
   return new QemuMachine(record, snapshot);
+}
+
+/** The files that QEMU opens by their names. */
+function visibleFiles(spec: MachineSpec, { name }: Accelerator, memory: MemorySource): VisibleFile[] {
+  return [
+    ...machineFiles(
+      spec,
+      spec.drives.filter(({ foreign }) => !foreign),
+    ),
+    ...(memory.kind === 'clone' ? readable(memory.file) : bootFiles(spec)),
+    ...(memory.kind === 'template' ? [{ path: dirname(memory.file), how: 'write' } as const] : []),
+    ...(name === 'kvm' ? devices(kvmDevice) : []),
+    ...(spec.network.mode === 'tap' ? devices(tunDevice) : []),
+    // Its own resolver asks the host's.
+    ...(spec.network.mode === 'user' ? readable('/etc/resolv.conf').filter(({ path }) => existsSync(path)) : []),
+  ];
 }
 
 /** Loads the device state; the clone runs from then on. */

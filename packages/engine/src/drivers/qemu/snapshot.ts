@@ -4,6 +4,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { NovaError } from '@novasandbox/protocol';
+import { mayChangeUsers } from '../../vmm/confine.ts';
 import { sealSnapshotFiles } from '../../vmm/ownership.ts';
 import type { QmpClient } from './qmp.ts';
 
@@ -14,11 +15,14 @@ export const stateFile = 'state';
 export const ignoreSharedMemory = { capabilities: [{ capability: 'x-ignore-shared', state: true }] } as const;
 
 /**
- * Before 8.2 QEMU insists on opening the memory it maps privately for writing too; whoever uses a snapshot therefore checks that it is as it was
- * made.
+ * Nobody may write to the memory that clones map. Before 8.2 QEMU insists on opening it for writing too, and is given it for reading all the same
+ * (`preload` of vmm/confine.ts); only where clones run as who we are, who could write to it anyway, it has its way.
  */
 export const sealSnapshot = (directory: string, readOnlyMemory: boolean): void =>
-  sealSnapshotFiles(directory, { [memoryFile]: readOnlyMemory ? 0o440 : 0o660, [stateFile]: 0o400 });
+  sealSnapshotFiles(directory, {
+    [memoryFile]: readOnlyMemory || mayChangeUsers() ? 0o440 : 0o660,
+    [stateFile]: 0o400,
+  });
 
 /** Device state takes some 100 kB; a VMM that its guest has taken over may write until the disk is full. */
 const maxStateBytes = 64 << 20;

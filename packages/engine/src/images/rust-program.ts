@@ -1,0 +1,172 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { NovaError } from '@novasandbox/protocol';
+import type { Architecture } from '../architecture.ts';
+import type { Layout } from '../layout.ts';
+import type { ImageOptions } from '../ports/image-source.ts';
+import { CommandFailure, runCommand } from './command.ts';
+import { withLock } from './lock.ts';
+import { publish } from './publish.ts';
+import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
+import { step, type StepUpdate } from './step.ts';
+
+/** A program of this checkout that is written in Rust. */
+export interface RustProgram {
+  /** For messages, such as "guest agent". */
+  readonly title: string;
+  /** Name of the step that tells its progress. */
+  readonly step: string;
+  /** The folder of its crate. */
+  readonly source: string;
+  /** Where what was built of sources with that digest is kept. */
+  readonly folder: (digest: string) => string;
+  /** The files that are kept. */
+  readonly files: readonly string[];
+}
+
+export interface BuildSite {
+  /** Where the files belong. */
+  readonly work: string;
+  /** The sources, in a fixed order. */
+  readonly sources: readonly string[];
+  readonly update: StepUpdate;
+}
+
+/**
+ * The folder of a program. `make` builds it when there is none of just the sources of this checkout. Their sizes and times
+ * are compared first, so that the usual call reads no source.
+ */
+export async function rustProgram(
+  layout: Layout,
+  program: RustProgram,
+  architecture: Architecture,
+  options: ImageOptions,
+  make: (site: BuildSite) => Promise<void>,
+): Promise<{ readonly digest: string; readonly directory: string }> {
+  const { title, source, folder } = program;
+  const sources = sourceFiles(program);
+  const isThere = (digest: string): boolean => program.files.every((file) => existsSync(join(folder(digest), file)));
+  const mark = sha256([architecture.name, ...sources.map((file) => `${file} ${fileMark(file)}`)].join('\n'));
+  const stamp = folder(`of${sha256(`${architecture.name} ${source}`).slice(0, 32)}`);
+  const known = readStamp(stamp, mark);
+  if (known !== null && isThere(known)) return { digest: known, directory: folder(known) };
+
+  return withLock(folder('lock'), options, async () => {
+    const digest = await contentDigest(architecture, source, sources);
+    if (!isThere(digest)) {
+      const label = `${title.slice(0, 1).toUpperCase()}${title.slice(1)}`;
+      await step(options.progress, program.step, label, (update) =>
+        publish(layout, program.step, async (work) => {
+          await make({ work, sources, update });
+          if ((await contentDigest(architecture, source, sources)) !== digest) {
+            throw new NovaError('set_up_failed', `The sources in ${source} changed while the ${title} was built.`);
+          }
+          return folder(digest);
+        }),
+      );
+    }
+    await writeStamp(stamp, mark, digest);
+    return { digest, directory: folder(digest) };
+  });
+}
+
+/** The files that a program is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
+function sourceFiles({ title, source }: RustProgram): string[] {
+  const below = (folder: string, recursive: boolean): string[] => {
+    const path = join(source, folder);
+    if (!existsSync(path)) return [];
+    return readdirSync(path, { recursive, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
+  };
+  const top = below('.', false).filter((file) =>
+    /^(build\.rs|Cargo\.(toml|lock)|rust-toolchain.*)$/.test(basename(file)),
+  );
+  const files = [...top, ...below('src', true), ...below('.cargo', true)].toSorted();
+  if (files.length === 0) {
+    throw new NovaError('set_up_failed', `The sources of the ${title} are missing in ${source}.`, {
+      hint: 'Run NovaSandbox from a complete checkout.',
+    });
+  }
+  return files;
+}
+
+async function contentDigest(architecture: Architecture, source: string, files: readonly string[]): Promise<string> {
+  const parts = await Promise.all(
+    files.map(async (file) => `${relative(source, file)} ${sha256(await readFile(file))}`),
+  );
+  return sha256([architecture.name, ...parts].join('\n'));
+}
+
+/** Builds a program for this host with its cargo, and gives the paths of its files. */
+export async function cargoBuild(
+  program: RustProgram,
+  update: (detail: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const { title, source, folder, files } = program;
+  await requireRust(program, signal);
+  const locked = existsSync(join(source, 'Cargo.lock')) ? ['--locked'] : [];
+  const built = new Map<string, string>();
+  const complaints: string[] = [];
+  const log = folder('buildlog');
+  await rm(log, { force: true });
+  try {
+    await runCommand('cargo', ['build', '--release', ...locked, '--message-format=json-render-diagnostics'], {
+      cwd: source,
+      // Kept, so that the next change builds only what it touches.
+      env: { CARGO_TARGET_DIR: folder('target'), CARGO_TERM_COLOR: 'never' },
+      signal,
+      log,
+      onLine: (line) => {
+        if (line.startsWith('error')) complaints.push(line);
+        if (line.startsWith('{')) for (const path of filesIn(line)) built.set(basename(path), path);
+        else if (/^\s*(Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    const reason = complaints.slice(0, 3).join(' | ') || error.tail;
+    throw new NovaError('set_up_failed', `The ${title} could not be built: ${reason}. Log: ${log}`, {
+      cause: error,
+    });
+  }
+  return files.map((file) => {
+    const path = built.get(file);
+    if (path === undefined) throw new NovaError('set_up_failed', `cargo built no ${file}.`);
+    return path;
+  });
+}
+
+/** The paths in cargo's message about a finished program or library; none in its other messages. */
+function filesIn(line: string): string[] {
+  const message: unknown = JSON.parse(line);
+  if (typeof message !== 'object' || message === null) return [];
+  const found = 'executable' in message ? [message.executable] : [];
+  if ('filenames' in message && Array.isArray(message.filenames)) found.push(...(message.filenames as unknown[]));
+  return found.filter((path) => typeof path === 'string');
+}
+
+export async function requireRust({ title, source }: RustProgram, signal: AbortSignal | undefined): Promise<void> {
+  const manifest = await readFile(join(source, 'Cargo.toml'), 'utf8');
+  const needed = /^rust-version\s*=\s*"(\d+)\.(\d+)/m.exec(manifest);
+  const hint =
+    'Install it with ./nova, or by hand: `apt-get install cargo-web rustc-web` on Debian 12, rustup elsewhere.';
+  const version = await runCommand('cargo', ['--version'], { cwd: source, signal }).catch((error: unknown) => {
+    if (signal?.aborted === true) throw error;
+    throw new NovaError('set_up_failed', `The ${title} needs Rust, and cargo does not run.`, { cause: error, hint });
+  });
+  const found = /^cargo (\d+)\.(\d+)/.exec(version);
+  if (needed === null || found === null) return;
+  const [wantMajor, wantMinor, major, minor] = [needed[1], needed[2], found[1], found[2]].map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (major > wantMajor || (major === wantMajor && minor >= wantMinor)) return;
+  throw new NovaError('set_up_failed', `The ${title} needs Rust ${needed[1]}.${needed[2]} or newer, not ${version}.`, {
+    hint,
+  });
+}
