@@ -1,5 +1,12 @@
 import type { SandboxService } from '@novasandbox/engine';
-import { isNovaError, parse, resizeSchema, sandboxConfigSchema, type SandboxConfig } from '@novasandbox/protocol';
+import {
+  givenLabels,
+  isNovaError,
+  parse,
+  resizeSchema,
+  sandboxConfigSchema,
+  type SandboxConfig,
+} from '@novasandbox/protocol';
 import { configOfVmConfig, infoOfVm, statsOfMetrics, type Vm } from '@novasandbox/protocol/api';
 import { createVmOf } from './create-vm.ts';
 import { untilExited } from './exited.ts';
@@ -103,6 +110,15 @@ function configOfInfo(vm: Vm): SandboxConfig {
   const { guestPort, labels, ephemeral, hypervisor } = rest;
   const named = { ...(name === null ? {} : { name }), ...(hostPort === null ? {} : { hostPort }) };
   const sizes = { memoryMb, vcpus, diskSizeMb };
-  const config = { ...named, ...sizes, templateId, enableNetwork, guestPort, labels, ephemeral, hypervisor };
+  const config = {
+    ...named,
+    ...sizes,
+    templateId,
+    enableNetwork,
+    guestPort,
+    labels: givenLabels(labels),
+    ephemeral,
+    hypervisor,
+  };
   return parse(sandboxConfigSchema, config, 'config');
 }
