@@ -7,7 +7,10 @@ import { eventually } from '../support/eventually.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 import { registeredRoutes, tenant, type Tenant } from '../support/tenants.ts';
 
-/** What the parameters of routes name. One that is not here fails a test: a new kind of thing needs an owner, and has to be asked for here. */
+/**
+ * The kinds of things that parameters of routes name. A new one fails a test until its ownership is said and asked for
+ * here.
+ */
 const kinds: Readonly<Record<string, 'sandbox' | 'in a sandbox' | 'of the host' | 'of the admin' | 'to come'>> = {
   id: 'sandbox',
   process_id: 'in a sandbox',
@@ -28,7 +31,7 @@ const kinds: Readonly<Record<string, 'sandbox' | 'in a sandbox' | 'of the host' 
 const nobodys = 'zzzzzzzzzzzzzzzzzzzz';
 const strangers = ['readonly', 'user', 'power_user'] as const satisfies readonly Role[];
 
-/** What a request must say to get past the checks of its form. */
+/** Bodies that get a request past the checks of its form. */
 const bodies: Partial<Record<Operation, unknown>> = {
   execute: { command: 'true' },
   guestExecute: { command: 'true' },
@@ -84,7 +87,7 @@ test('every parameter of every route names a kind of thing that has an owner', (
   }
 });
 
-/** What is true of the sandbox that no call of a stranger may change. */
+/** Facts of the sandbox that no call of a stranger may change. */
 async function factsOf(id: string): Promise<unknown> {
   const vm = await server.ok('GET', `/vms/${id}`);
   const { processes } = await server.ok('GET', `/vms/${id}/processes`);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { Sandbox } from 'novasandbox';
 import { eventually } from '../support/eventually.ts';
+import { finished, novaCommand } from '../support/nova-cli.ts';
 import { listen, serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 import { tenant, type Tenant } from '../support/tenants.ts';
 
@@ -113,6 +116,39 @@ test("a user's keys are the user; a removed user's are good for nothing, and the
   assert.equal((await server.call('POST', '/security/api-keys', { body: { name: 'x', username: 'no' } })).status, 404);
 });
 
+test('nova ls, the SDK and an admin over a daemon: everybody sees their own, an admin all or those of one owner', async () => {
+  const [anns, bobs] = [await ann.vm({ name: 'cli' }), await bob.vm({ name: 'cli' })];
+  const { id: hosts } = await server.vm();
+  const ls = async (key: string, ...more: string[]): Promise<string> => {
+    const env = { ...server.home.env, NOVA_API_URL: server.url, NOVA_API_KEY: key };
+    const child = spawn(process.execPath, [...novaCommand.slice(1), 'ls', ...more], { env });
+    const { code, stdout, stderr } = await finished(child);
+    assert.equal(code, 0, stderr);
+    return stdout.trim();
+  };
+  assert.equal(await ls(ann.key, '-q'), anns);
+  assert.match(await ls(ann.key), new RegExp(`OWNER +TEAM\\n${anns} .* ${ann.owner} +${ann.owner}$`));
+  assert.deepEqual((await ls(server.key, '-q')).split('\n').toSorted(), [anns, bobs, hosts].toSorted());
+  assert.equal(await ls(server.key, '-q', '--owner', bob.owner), bobs);
+  assert.equal(await ls(ann.key, '-q', '--owner', bob.owner), '');
+
+  const way = { apiUrl: server.url, apiKey: ann.key };
+  const [info] = await Sandbox.list(way);
+  assert.deepEqual([info?.id, info?.owner, info?.team], [anns, ann.owner, ann.owner]);
+  assert.deepEqual(await Sandbox.list({ ...way, owner: bob.owner }), []);
+  await assert.rejects(Sandbox.connect(bobs, way), { code: 'sandbox_not_found' });
+  await using byName = await Sandbox.connect('cli', way);
+  assert.equal(byName.id, anns);
+  // Its labels are told as they were given, also where the daemon has some of its own beside them.
+  const e2b = await server.call('POST', '//sandboxes', {
+    key: ann.key,
+    body: { templateID: 'base', metadata: { a: 'b' } },
+  });
+  await using made = await Sandbox.connect(e2b.body.sandboxID, way);
+  assert.deepEqual(made.config.labels, { a: 'b' });
+  await remove(anns, bobs, hosts, e2b.body.sandboxID);
+});
+
 test('events: a stranger hears nothing of a sandbox, its owner and an admin do, also later', async () => {
   const as = (key: string, since = '') => listen(server.socket(`/system/events${since}`, key));
   const [anns, bobs, admins] = [as(ann.key), as(bob.key), as(server.key)];
@@ -167,7 +203,7 @@ test('a port and the agent API of a sandbox are let to its owner, and to nobody 
       headers: { 'e2b-sandbox-id': sandbox, 'e2b-sandbox-port': String(port), ...headers },
     });
   const with_ = (key: string) => ({ 'x-api-key': key });
-  await eventually('the port is open', async () => (await at(id, 3000, '', with_(ann.key))).status === 200);
+  await eventually('the port is open', async () => (await at(id, 3000, '', with_(ann.key))).status === 200, 60_000);
   assert.equal((await at(id, 3000, '', with_(server.key))).bytes.toString(), 'ok');
   const anonymous = await at(id, 3000, '', {});
   assert.equal(anonymous.status, 403);

@@ -40,7 +40,7 @@ export interface BuildContext extends CallContext {
   readonly progress?: ProgressSink | undefined;
 }
 
-/** What whoever offers the engine to others says of a new sandbox, which its maker cannot say. */
+/** Facts of a new sandbox that are not its maker's to choose: a daemon that offers the engine to others sets them. */
 export interface CreateContext extends BuildContext {
   /** Default: it belongs to the host itself. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
@@ -57,6 +57,7 @@ export interface SandboxFilter {
   /** Stopped and failed ones too; default: only running and paused. */
   readonly all?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
+  /** As the daemon names them, such as `user:ann`. */
   readonly owner?: string | undefined;
   readonly team?: string | undefined;
 }
@@ -64,7 +65,9 @@ export interface SandboxFilter {
 export interface SandboxService {
   /** Resolves when the sandbox answers. On any error or abort nothing is left. */
   create(config: SandboxConfigInput, context?: CreateContext): Promise<SandboxInfo>;
-  /** Names and prefixes are looked up within `scope`, default: all there are. Throws `conflict` for a name that several in it have. */
+  /**
+   * Looks names and prefixes up within `scope`; default: all there are. Throws `conflict` for a name that several have.
+   */
   get(ref: string, scope?: Scope): Promise<SandboxInfo>;
   /** The config it was made with. */
   config(ref: string): Promise<SandboxConfig>;

@@ -1,4 +1,6 @@
-/** Whom a sandbox, or anything else that is kept, belongs to. Both are opaque to the engine; null: to the host itself. */
+/**
+ * The owner and the team of a sandbox, or of anything else that is kept. Opaque to the engine; null: the host itself.
+ */
 export interface Ownership {
   readonly owner: string | null;
   readonly team: string | null;
@@ -13,7 +15,7 @@ export type Scope =
   /** One thing by its id, whosever it is. */
   | { readonly of: 'one'; readonly id: string };
 
-/** What the host's own owner looks at. */
+/** All there is, as the owner of the host sees it. */
 export const everything: Scope = { of: 'all', owner: null };
 
 /** Whether a thing lies within a scope; the one place that says so. */

@@ -160,11 +160,11 @@ export type SandboxState = z.infer<typeof sandboxStateSchema>;
 
 export const bootKindSchema = z.enum(['cold', 'snapshot', 'process']);
 
-/** A sandbox as all who may see it do. */
+/** A sandbox as its record tells of it. */
 export const sandboxInfoSchema = z.object({
   id: sandboxIdSchema,
   name: nameSchema.nullable(),
-  /** Whom it belongs to; null: to the host itself. */
+  /** null: it belongs to the host itself. */
   owner: z.string().nullable(),
   team: z.string().nullable(),
   state: sandboxStateSchema,

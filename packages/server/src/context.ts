@@ -8,11 +8,10 @@ import type { Tracing } from './trace/tracing.ts';
 
 /** On whose behalf the engine is called. */
 export interface Caller {
-  /** To whom belongs what it makes. */
+  /** The owner and team of everything that it makes. */
   readonly ownership: Ownership;
-  /** Whose things it may act on. */
+  /** The things that it may act on. */
   readonly scope: Scope;
-  /** What it may do with them. */
   readonly permissions: ReadonlySet<Permission>;
 }
 
@@ -25,7 +24,7 @@ export interface Principal extends Caller {
   readonly role: Role;
 }
 
-/** What the engine offers to callers. */
+/** The services that the engine offers to callers. */
 export type Services = Pick<Engine, 'sandboxes' | 'exec' | 'files' | 'templates'>;
 
 /** The daemon as one caller may see it: the only way that requests have to sandboxes and what happens to them. */
@@ -39,7 +38,7 @@ export interface View {
   ) => AsyncIterable<NovaEvent>;
 }
 
-/** What an event is about. */
+/** The subject of an event. */
 export interface Subject extends Ownership {
   /** null: a sandbox that never came to be. */
   readonly id: string | null;
@@ -62,8 +61,8 @@ export interface Events {
   /** `about` null: the daemon itself, which everybody may hear of. */
   emit(type: NovaEvent['type'], about: Subject | null, data?: Readonly<Record<string, unknown>>): void;
   /**
-   * Events within the scope, from now on, or from the one after `since` as far as they are kept. A slow reader loses the oldest, never blocks
-   * others.
+   * Events within the scope, from now on, or from the one after `since` as far as they are kept. A slow reader loses
+   * the oldest and never blocks others.
    */
   subscribe(
     filter: { readonly scope: Scope; readonly vmId?: string; readonly since?: number | undefined },
@@ -77,7 +76,10 @@ export interface Activity {
   busy(sandboxId: string): Disposable;
 }
 
-/** What every way in works with, put together once (compose.ts). It holds no engine: that is each caller's own. */
+/**
+ * The parts that every way in works with, put together once (compose.ts). No engine is among them: each caller has a
+ * view.
+ */
 export interface ServerContext {
   readonly viewOf: (caller: Caller) => View;
   readonly config: ServerConfig;
@@ -87,7 +89,7 @@ export interface ServerContext {
   readonly tracing: Tracing;
 }
 
-/** What a request works with: the daemon as its caller may see it. */
+/** The parts that one request works with: the daemon as its caller may see it. */
 export interface CallerContext extends ServerContext, View {}
 
 export const seenBy = (context: ServerContext, caller: Caller): CallerContext => ({

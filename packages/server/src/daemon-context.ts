@@ -12,7 +12,7 @@ import type { Limits } from './observe/limits.ts';
 import type { Roster } from './observe/roster.ts';
 import type { ServerStore } from './store/server-store.ts';
 
-/** What the daemon is made of. */
+/** All parts of the daemon. */
 export interface DaemonContext extends ServerContext {
   /** The engine with limits and events, for what the daemon does of its own accord. */
   readonly engine: Services;
@@ -34,8 +34,8 @@ export interface DaemonContext extends ServerContext {
   readonly startedAtMs: number;
 }
 
-/** What routes work with: sandboxes, and what happens to them, are reached through the caller's view alone. */
+/** The parts that routes work with: sandboxes and their events are reached through the caller's view alone. */
 export interface RouteContext extends Omit<DaemonContext, 'engine' | 'quietEngine' | 'events' | 'roster'> {
-  /** What of the engine is the host's, and there for all. */
+  /** The part of the engine that is the host's, and there for all. */
   readonly quietEngine: Pick<Engine, 'hypervisors' | 'templates'>;
 }

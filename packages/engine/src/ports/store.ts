@@ -53,7 +53,10 @@ export type SandboxChange = Partial<
 export interface Store extends Disposable {
   /** Throws `sandbox_exists` when its owner has one of that name. */
   addSandbox(sandbox: NewSandbox): SandboxRecord;
-  /** By id, by name, or by a prefix of an id that only one has, within `scope` alone. Throws `conflict` for a name that several have. */
+  /**
+   * Finds one by its id, its name, or a prefix of an id that only one has, within `scope` alone. Throws `conflict` for
+   * a name that several have.
+   */
   findSandbox(ref: string, scope?: Scope): SandboxRecord | null;
   listSandboxes(states?: readonly SandboxState[]): SandboxRecord[];
   /**

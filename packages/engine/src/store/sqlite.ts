@@ -23,7 +23,8 @@ const steps = [
     PRIMARY KEY (thing, number)
   ) STRICT, WITHOUT ROWID;
 `,
-  // Sandboxes have owners, and names are unique among those of one owner. What was there before belongs to the host; running numbers go on.
+  // Sandboxes have owners, and names are unique among those of one owner. Existing ones belong to the host; running
+  // numbers go on.
   `
   CREATE TABLE owned_sandboxes (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -124,7 +124,7 @@ const username = z
   .min(1)
   .max(64)
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.@-]*$/);
-/** Teams that are named hold no colon: the team that everybody has alone is named after its owner, such as `user:ann`. */
+/** A named team holds no colon: a team of one's own is named after its owner, such as `user:ann`. */
 const team = nameSchema.describe('Default: a team of its own');
 const password = z.string().min(12).max(256);
 export const loginSchema = z.strictObject({ username, password: z.string().min(1).max(256) });
@@ -141,7 +141,7 @@ export const whoAmISchema = z.object({
   kind: z.enum(['key', 'user', 'local']),
   name: z.string(),
   role: roleSchema,
-  owner: z.string().nullable().describe('To whom belongs what is made with these credentials; null: the host'),
+  owner: z.string().nullable().describe('The owner of VMs that are made with these credentials; null: the host'),
   team: z.string().nullable(),
   permissions: z.array(permissionSchema),
 });
@@ -162,9 +162,9 @@ export const userListSchema = z.object({ users: z.array(userSchema) });
 export const createKeySchema = z.strictObject({
   name: z.string().min(1).max(64),
   role: roleSchema.default('user'),
-  /** Whose key it is; default: nobody's, and what is made with it belongs to the key itself. */
+  /** The user whose key it is; default: nobody's, and VMs that are made with it belong to the key itself. */
   username: username.optional(),
-  /** Of a key that is nobody's; a user's key has the user's team. */
+  /** The team of a key that is nobody's; a user's key has the user's team. */
   team: team.optional(),
   /** Narrows the role; empty: all of it. */
   scopes: z.array(permissionSchema).max(50).default([]),

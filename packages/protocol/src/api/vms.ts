@@ -83,7 +83,7 @@ export function configOfCreateVm(body: CreateVm, defaultTimeoutSeconds: number):
 export const vmSchema = z.object({
   id: z.string(),
   name: z.string().nullable(),
-  owner: z.string().nullable().describe('Whom it belongs to: `user:<name>` or `key:<id>`; null: the host'),
+  owner: z.string().nullable().describe('`user:<name>` or `key:<id>`; null: it belongs to the host'),
   team: z.string().nullable(),
   status: sandboxStateSchema,
   template: z.string(),

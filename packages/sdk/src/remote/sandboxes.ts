@@ -41,9 +41,9 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
         return configOfInfo(await http.call('getVm', { id: ref }));
       }
     },
-    async list({ all = false, labels = {} } = {}) {
+    async list({ all = false, labels = {}, owner, team } = {}) {
       const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-      const query = { label, limit: pageSize, ...(all ? { status: 'all' } : {}) };
+      const query = { label, owner, team, limit: pageSize, ...(all ? { status: 'all' } : {}) };
       const vms: Vm[] = [];
       for (let cursor: string | null | undefined; cursor !== null;) {
         const page = await http.call('listVms', {}, { query: { ...query, cursor } });

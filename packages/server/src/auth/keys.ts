@@ -13,7 +13,7 @@ export interface NewKey {
   readonly role: Role;
   readonly scopes: readonly Permission[];
   readonly expiresAtMs: number | null;
-  /** Whose key it is; default: nobody's, and what is made with it is the key's own. */
+  /** The user whose key it is; default: nobody's, and sandboxes that are made with it belong to the key itself. */
   readonly username?: string | undefined;
   /** Default: a team of its own. */
   readonly team?: string | undefined;
@@ -35,7 +35,7 @@ export interface Keys {
   list(): KeyRow[];
   make(key: NewKey): MadeKey;
   revoke(id: string): void;
-  /** Those of a user, who has gone; returns their ids. */
+  /** Revokes the keys of a user who has gone; returns their ids. */
   revokeOf(username: string): string[];
   /** Makes `key` the admin key, in place of the one before. */
   setAdmin(key: string): void;
@@ -57,7 +57,7 @@ function hashOf(key: string): string | null {
   return digits === undefined ? null : sha256(digits);
 }
 
-/** What is made with the admin key belongs to the host, as what its owner makes without the daemon does. */
+/** Sandboxes of the admin key belong to the host, like those that are made without the daemon. */
 function ownershipOf({ id, username, team }: KeyRow): Ownership {
   if (id === adminKeyId) return { owner: null, team: null };
   return { owner: username === null ? keyPrincipalName(id) : userPrincipalName(username), team };

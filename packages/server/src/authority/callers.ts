@@ -24,7 +24,7 @@ function scopeOf(role: Role, { owner, team }: Ownership): Scope {
   return roleReach[role] === 'team' && team !== null ? { of: 'team', owner, team } : { of: 'owner', owner };
 }
 
-// A request wakes a sandbox that was made so.
+// A request wakes a sandbox whose maker chose that.
 const looks = ['vm:read', 'vm:start', 'vm:update'] as const;
 const doors = {
   agent: new Set<Permission>([...looks, 'guest:execute', 'guest:file_transfer']),
@@ -38,5 +38,5 @@ export const visitorOf = (sandboxId: string, door: keyof typeof doors): Caller =
   permissions: doors[door],
 });
 
-/** Who shows no credentials: may act on nothing. */
+/** A caller without credentials, who may act on nothing. */
 export const nobody: Caller = { ownership: hostOwnership, scope: { of: 'one', id: '' }, permissions: new Set() };

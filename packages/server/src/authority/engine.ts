@@ -8,8 +8,8 @@ type Arguments = readonly unknown[];
 type Call = (...args: Arguments) => Promise<unknown>;
 
 /**
- * The engine as one caller may use it, the one place that says so: what is not within the caller's scope is not there, and what is made belongs to the
- * caller. `known` is a sandbox that the daemon has seen, by its whole id.
+ * The engine as one caller may use it; the one place that decides it. Sandboxes outside of the caller's scope do not
+ * exist here, and new ones belong to the caller. `known` finds a sandbox that the daemon has seen, by its whole id.
  */
 export function authorised(engine: Services, caller: Caller, known: (id: string) => SandboxInfo | undefined): Services {
   const idOf = async (ref: string): Promise<string> => {
@@ -18,7 +18,7 @@ export function authorised(engine: Services, caller: Caller, known: (id: string)
     if (seen !== undefined && within(caller.scope, seen)) return seen.id;
     return (await engine.sandboxes.get(ref, caller.scope)).id;
   };
-  /** The arguments that a call goes on with. */
+  /** How each call goes on: the arguments that it is passed on with. */
   const targets: Readonly<Record<Target, (args: Arguments) => Arguments | Promise<Arguments>>> = {
     async sandbox([ref, ...rest]) {
       return [await idOf(String(ref)), ...rest];

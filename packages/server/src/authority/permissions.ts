@@ -8,7 +8,7 @@ export function requirePermission({ permissions }: Pick<Caller, 'permissions'>, 
     throw new NovaError('forbidden', `This needs the permission ${permission}.`, { details: { permission } });
 }
 
-/** What a config asks for beyond `vm:create`: it must not give what another call would have refused. */
+/** Permissions that a config needs beside `vm:create`: a create must give nothing that another call would refuse. */
 export function neededFor(config: SandboxConfigInput): Permission[] {
   const { hostPort, hypervisor, rootfsPath, firmwarePath, extraDrives = [] } = config;
   const needed: Permission[] = [];

@@ -1,7 +1,7 @@
 import type { Permission } from '@novasandbox/protocol/api';
 import type { Services } from '../context.ts';
 
-/** What a call of the engine acts on; authority/engine.ts says what each of them means. */
+/** The thing that a call of the engine acts on; authority/engine.ts says how each is guarded. */
 export type Target =
   /** A sandbox: its first argument. */
   | 'sandbox'
@@ -9,19 +9,19 @@ export type Target =
   | 'new sandbox'
   /** All sandboxes that the caller may see. */
   | 'sandboxes'
-  /** What belongs to the host and is there for all. */
+  /** Something of the host's, which is there for all. */
   | 'host';
 
 export interface Rule {
   readonly on: Target;
-  /** null: whoever may act on the thing at all; the route asks for more. */
+  /** null: being allowed to act on the thing at all is enough; its routes ask for more. */
   readonly needs: Permission | null;
 }
 
 const sandbox = (needs: Permission | null): Rule => ({ on: 'sandbox', needs });
 const host = (needs: Permission): Rule => ({ on: 'host', needs });
 
-/** What each call of the engine acts on and asks for. A service or a call without a rule does not compile. */
+/** The rule of each call of the engine. A service or a call without one does not compile. */
 export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Services[S]]-?: Rule } } = {
   sandboxes: {
     create: { on: 'new sandbox', needs: 'vm:create' },

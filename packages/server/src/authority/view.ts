@@ -4,7 +4,7 @@ import type { Roster } from '../observe/roster.ts';
 import { authorised } from './engine.ts';
 
 export interface ViewParts {
-  /** The observed one: authority is asked first, then limits, then events are told. */
+  /** The observed engine: authority is asked first, then limits, then events are told. */
   readonly engine: Services;
   readonly roster: Pick<Roster, 'find' | 'list'>;
   readonly events: Events;

@@ -40,7 +40,10 @@ export async function createSandbox(
   }
 }
 
-/** What the client chose, provided that it may do itself what it opens to all. Ports are open unless it says otherwise, where it may open them. */
+/**
+ * The client's choices, provided that it may do itself whatever it opens to all. Ports are open unless it says
+ * otherwise or may not open them.
+ */
 function traitsFor(caller: Caller, body: CreateBody): Traits {
   const { permissions } = caller;
   const secure = body.secure !== false;

@@ -2,8 +2,8 @@ import { reservedLabelPrefix } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 
 /**
- * What E2B's clients give a sandbox beside its config is kept in its labels: their metadata as it is, and what they chose under a prefix that no
- * caller's own labels may have, so that nothing has to be stored twice and a restarted daemon knows it.
+ * Metadata and choices of E2B's clients are kept in the sandbox's labels: the metadata as it is, the choices under a
+ * prefix that no caller's own labels may have. So nothing is stored twice, and a restarted daemon knows them.
  */
 const prefix = `${reservedLabelPrefix}e2b/`;
 
@@ -20,7 +20,9 @@ export interface Traits {
 
 export const defaultTraits: Traits = { secure: true, publicTraffic: false, autoPause: false, autoResume: false };
 
-/** What a caller needs to open a sandbox by a trait, or to hold the token that opens one: what it opens is as good as these permissions. */
+/**
+ * Permissions that a caller needs to open a sandbox by a trait, or to hold its token: an open door is as good as these.
+ */
 export const toOpen: Readonly<Record<'secure' | 'publicTraffic' | 'autoResume', readonly Permission[]>> = {
   secure: ['guest:execute', 'guest:file_transfer'],
   publicTraffic: ['guest:connect'],

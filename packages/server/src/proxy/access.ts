@@ -20,7 +20,10 @@ export async function reachableSandbox(context: ServerContext, id: string): Prom
   }
 }
 
-/** May the request speak with a port: opened by who made the sandbox, by the traffic token, or with a key of somebody whose it is and who may connect. */
+/**
+ * May the request speak with a port: one that the sandbox's maker opened to all, by the traffic token, or with a key of
+ * somebody whose sandbox it is and who may connect.
+ */
 export async function mayUsePort(
   context: ServerContext,
   info: SandboxInfo,

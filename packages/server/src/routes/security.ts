@@ -121,16 +121,16 @@ export function securityHandlers({
   };
 }
 
-/** What belonged to a user who was removed must not become another one's of that name. */
+/** Sandboxes of a user who was removed must not become those of another user of the same name. */
 async function requireUnused({ sandboxes }: Services, username: string): Promise<void> {
   const left = await sandboxes.list({ all: true, owner: userPrincipalName(username) });
   if (left.length === 0) return;
   throw new NovaError('conflict', `There are VMs of a user "${username}".`, {
-    hint: `Remove them first, \`nova ls --all --owner ${userPrincipalName(username)}\` lists them, or choose another name.`,
+    hint: `Remove them (\`nova ls --all --owner ${userPrincipalName(username)}\`), or choose another name.`,
   });
 }
 
-/** Whose a new key is: a user's, with the user's team, or its own. */
+/** The owner of a new key: a user, whose team it has, or itself. */
 function belonging(
   users: Users,
   { username, team }: z.output<typeof createKeySchema>,

@@ -9,7 +9,7 @@ export interface KeyRow {
   /** SHA-256 of the key's hexadecimal part. */
   readonly hash: string;
   readonly role: Role;
-  /** Whose key it is; null: nobody's. */
+  /** The user whose key it is; null: nobody's. */
   readonly username: string | null;
   readonly team: string | null;
   readonly scopes: readonly Permission[];
@@ -29,7 +29,7 @@ export interface UserRow {
 }
 
 export interface StoredAnswer {
-  /** Whom it was given to. */
+  /** The principal that it was given to. */
   readonly principal: string;
   readonly bodyHash: string;
   readonly status: number;
@@ -66,7 +66,7 @@ export interface ServerStore extends Disposable {
   clearLoginFailures(name: string): void;
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
-  /** Of a principal that has gone: another one of that name must not be answered with them. */
+  /** Forgets the answers of a principal that has gone: they are not for another one of the same name. */
   forgetAnswers(principal: string): void;
   /** Idle limits of VMs that have one of their own. */
   idleTimeouts(): ReadonlyMap<string, number>;
@@ -104,7 +104,7 @@ const steps = [
   `
   CREATE TABLE forwards (id TEXT PRIMARY KEY, vm_id TEXT NOT NULL, host_port INTEGER NOT NULL, guest_port INTEGER NOT NULL) STRICT;
 `,
-  // Users have teams, and keys belong to users or to themselves. Answers are forgotten with whom they were given to.
+  // Users have teams, and keys belong to users or to themselves. Answers are forgotten with their principals.
   `
   UPDATE users SET row = json_set(row, '$.team', 'user:' || username);
   UPDATE keys SET row = json_set(row, '$.username', NULL, '$.team', CASE id WHEN 'admin' THEN NULL ELSE 'key:' || id END);
