@@ -159,9 +159,12 @@ test('so does every WebSocket, with a key as with a ticket', async () => {
       if (route.responseType !== 'websocket' || !route.path.includes('{id}')) continue;
       const talk = async (ref: string, ticket: string | null): Promise<string> => {
         const query = new URLSearchParams({ path: '/tmp', ...(ticket === null ? {} : { ticket }) });
-        const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/v1${named(route, ref)}?${query}`, {
-          headers: ticket === null ? { 'x-api-key': others[role].key } : {},
-        });
+        const socket = new WebSocket(
+          `${server.url.replace('http', 'ws')}/api/v1${named(route, ref)}?${query.toString()}`,
+          {
+            headers: ticket === null ? { 'x-api-key': others[role].key } : {},
+          },
+        );
         const said: string[] = [];
         socket.on('message', (data: Buffer) => said.push(data.toString()));
         socket.on('open', () => socket.send(JSON.stringify({ type: 'start', command: 'true' })));
@@ -170,7 +173,7 @@ test('so does every WebSocket, with a key as with a ticket', async () => {
           said.push(String(response.statusCode));
           socket.terminate();
         });
-        const code = await new Promise((resolve) => socket.on('close', resolve));
+        const code = await new Promise<number>((resolve) => socket.on('close', resolve));
         return `${said.join()} ${code}`.replaceAll(ref, 'REF');
       };
       for (const withTicket of [false, true]) {
