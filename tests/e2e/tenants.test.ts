@@ -243,14 +243,20 @@ test('a port and the agent API of a sandbox are let to its owner, and to nobody 
   await remove(id, other);
 });
 
-test('a create gives nothing that another call would refuse: no label, port, process or door by vm:create alone', async () => {
+const refused = async (who: Tenant, path: string, body: unknown): Promise<string> => {
+  const answer = await server.call('POST', path, { key: who.key, body });
+  assert.equal(answer.status, 403, `${path} ${JSON.stringify(body)}`);
+  return answer.body.error?.details.permission ?? answer.body.message;
+};
+
+test('labels that mean something are refused on every way in, whoever sends them', async () => {
   const maker = await tenant(server, { role: 'user', scopes: ['vm:create', 'vm:read'] });
   const reserved = { 'novasandbox.e2b/secure': 'false', 'novasandbox.e2b/publicTraffic': 'true', 'novasandbox.x': '' };
   for (const key of [maker.key, ann.key, server.key]) {
     for (const [name, value] of Object.entries(reserved)) {
       for (const path of ['/vms', '/vms/linux', '/vms/validate']) {
         const { status, body } = await server.call('POST', path, { key, body: { metadata: { [name]: value } } });
-        assert.deepEqual([status, body.error.code], [422, 'invalid_argument'], `${path} ${name}`);
+        assert.deepEqual([status, body.error?.code], [422, 'invalid_argument'], `${path} ${name}`);
       }
       for (const path of ['//sandboxes', '//v2/sandboxes']) {
         const body = { templateID: 'base', metadata: { [name]: value } };
@@ -258,24 +264,21 @@ test('a create gives nothing that another call would refuse: no label, port, pro
       }
     }
   }
-  const refused = async (who: Tenant, path: string, body: unknown): Promise<string> => {
-    const answer = await server.call('POST', path, { key: who.key, body });
-    assert.equal(answer.status, 403, `${path} ${JSON.stringify(body)}`);
-    return answer.body.error?.details.permission ?? answer.body.message;
-  };
+  const env = { ...server.home.env, NOVA_EMBEDDED: '1' };
+  const embedded = spawn(process.execPath, [...novaCommand.slice(1), 'create', '--label', 'novasandbox.x=y'], { env });
+  assert.match((await finished(embedded)).stderr, /reserved/);
+  assert.deepEqual([await ann.list(), await maker.list()], [[], []]);
+});
+
+test('a sandbox is opened to all only by whoever holds the permissions that this hands out', async () => {
+  const maker = await tenant(server, { role: 'user', scopes: ['vm:create', 'vm:read'] });
   for (const path of ['//sandboxes', '//v2/sandboxes']) {
     assert.match(await refused(maker, path, { templateID: 'base', secure: false }), /guest:execute/);
     const open = { templateID: 'base', network: { allowPublicTraffic: true } };
     assert.match(await refused(maker, path, open), /guest:connect/);
     assert.match(await refused(maker, path, { templateID: 'base', autoResume: { enabled: true } }), /vm:start/);
   }
-  for (const path of ['/vms', '/vms/linux', '/vms/validate']) {
-    assert.equal(await refused(ann, path, { host_port: 18_080, guest_port: 80 }), 'network:write');
-    assert.equal(await refused(ann, path, { hypervisor: 'process' }), 'system:admin');
-  }
-  assert.deepEqual([await ann.list(), await maker.list()], [[], []]);
-
-  // What it makes is closed, to itself too; whoever may enter may leave the door open.
+  // A sandbox of such a key is closed, to the key as well.
   const closed = await server.call('POST', '//sandboxes', { key: maker.key, body: { templateID: 'base' } });
   assert.deepEqual([closed.status, closed.body.envdAccessToken], [201, undefined]);
   const open = await server.call('POST', '//sandboxes', { key: ann.key, body: { templateID: 'base', secure: false } });
@@ -288,4 +291,12 @@ test('a create gives nothing that another call would refuse: no label, port, pro
   assert.equal((await port(closed.body.sandboxID)).status, 403);
   assert.equal((await port(open.body.sandboxID)).status, 502);
   await remove(closed.body.sandboxID, open.body.sandboxID);
+});
+
+test('host_port at a create needs network:write like the route for forwards, and a process of the host system:admin', async () => {
+  for (const path of ['/vms', '/vms/linux', '/vms/validate']) {
+    assert.equal(await refused(ann, path, { host_port: 18_080, guest_port: 80 }), 'network:write');
+    assert.equal(await refused(ann, path, { hypervisor: 'process' }), 'system:admin');
+  }
+  assert.deepEqual(await ann.list(), []);
 });
