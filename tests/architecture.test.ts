@@ -87,8 +87,13 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/auth`,
-    may: ['@novasandbox/protocol', 'jose', `${server}/context.ts`, `${server}/store`],
+    may: ['@novasandbox/protocol', 'jose', `${server}/context.ts`, `${server}/authority`, `${server}/store`],
     because: 'who may come in depends on no route',
+  },
+  {
+    from: `${server}/authority`,
+    may: ['@novasandbox/protocol', '@novasandbox/engine', `${server}/context.ts`, `${server}/observe/roster.ts`],
+    because: 'who may act on what is said in one place, whichever way in is taken',
   },
   {
     from: `${server}/observe`,
@@ -107,7 +112,14 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/vms`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod', `${server}/daemon-context.ts`],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'zod',
+      `${server}/authority`,
+      `${server}/context.ts`,
+      `${server}/daemon-context.ts`,
+    ],
     because: 'what a route does knows no HTTP',
   },
   {

@@ -107,7 +107,7 @@ test('networks of the host and a VM, what VMs were given and use', async () => {
 
   const { allocations } = await server.ok('GET', '/resources/allocations');
   assert.deepEqual(allocations, [
-    { vm_id: id, name: 'box', status: 'running', vcpus: 1, memory_mb: 512, disk_mb: 1024 },
+    { vm_id: id, name: 'box', owner: null, team: null, status: 'running', vcpus: 1, memory_mb: 512, disk_mb: 1024 },
   ]);
   const usage = await server.ok('GET', '/resources/usage');
   assert.deepEqual(usage.allocated, { vms: 1, vcpus: 1, memory_mb: 512, disk_mb: 1024 });

@@ -6,12 +6,14 @@ import type {
   Entry,
   ExtraDriveInput,
   HypervisorName,
+  Ownership,
   ProgressSink,
   Resize,
   SandboxConfig,
   SandboxConfigInput,
   SandboxInfo,
   SandboxStats,
+  Scope,
   TemplateInfo,
 } from '@novasandbox/protocol';
 import type {
@@ -38,6 +40,14 @@ export interface BuildContext extends CallContext {
   readonly progress?: ProgressSink | undefined;
 }
 
+/** Facts of a new sandbox that are not its maker's to choose: a daemon that offers the engine to others sets them. */
+export interface CreateContext extends BuildContext {
+  /** Default: it belongs to the host itself. Names are unique among the sandboxes of one owner. */
+  readonly ownership?: Ownership | undefined;
+  /** Labels that begin with `reservedLabelPrefix`. */
+  readonly reservedLabels?: Readonly<Record<string, string>> | undefined;
+}
+
 export interface StartContext extends BuildContext {
   /** Another hypervisor than the one it last ran on, or the best there is. The disk moves, memory does not. */
   readonly hypervisor?: HypervisorName | 'auto' | undefined;
@@ -47,15 +57,21 @@ export interface SandboxFilter {
   /** Stopped and failed ones too; default: only running and paused. */
   readonly all?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
+  /** As the daemon names them, such as `user:ann`. */
+  readonly owner?: string | undefined;
+  readonly team?: string | undefined;
 }
 
 export interface SandboxService {
   /** Resolves when the sandbox answers. On any error or abort nothing is left. */
-  create(config: SandboxConfigInput, context?: BuildContext): Promise<SandboxInfo>;
-  get(ref: string): Promise<SandboxInfo>;
+  create(config: SandboxConfigInput, context?: CreateContext): Promise<SandboxInfo>;
+  /**
+   * Looks names and prefixes up within `scope`; default: all there are. Throws `conflict` for a name that several have.
+   */
+  get(ref: string, scope?: Scope): Promise<SandboxInfo>;
   /** The config it was made with. */
   config(ref: string): Promise<SandboxConfig>;
-  list(filter?: SandboxFilter): Promise<SandboxInfo[]>;
+  list(filter?: SandboxFilter, scope?: Scope): Promise<SandboxInfo[]>;
   /**
    * Boots a stopped sandbox again from its own disk. A running one is left alone, and refused (`invalid_state`) where another hypervisor is
    * named.

@@ -2,6 +2,7 @@ export * from './commands.ts';
 export * from './driver-features.ts';
 export * from './errors.ts';
 export * from './files.ts';
+export * from './ownership.ts';
 export * from './parse.ts';
 export * from './progress.ts';
 export * from './sandbox.ts';

@@ -80,11 +80,18 @@ export const limits = {
   maxDiskMb: 16_777_216,
 } as const;
 
+/** Labels that begin so are the daemon's own: they say how a sandbox is guarded, and nobody else may set them. */
+export const reservedLabelPrefix = 'novasandbox.';
+
+/** The labels that a caller gave. */
+export const givenLabels = (labels: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels).filter(([key]) => !key.startsWith(reservedLabelPrefix)));
+
 /** What a sandbox is made of. Everything has a default; sizes default to the template's. */
 export const sandboxConfigSchema = z.strictObject({
   /** The template to clone. */
   templateId: nameSchema.default('base'),
-  /** A name of one's own, unique among the sandboxes of this host. */
+  /** A name of one's own, unique among the sandboxes of its owner. */
   name: nameSchema.optional(),
   /** RAM of the guest in MiB. */
   memoryMb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).optional(),
@@ -124,6 +131,10 @@ export const sandboxConfigSchema = z.strictObject({
   labels: z
     .record(z.string().min(1).max(128), z.string().max(1024))
     .refine((l) => Object.keys(l).length <= 64, 'at most 64 labels')
+    .refine(
+      (l) => !Object.keys(l).some((key) => key.startsWith(reservedLabelPrefix)),
+      `names that begin with "${reservedLabelPrefix}" are reserved`,
+    )
     .default({}),
   /** Environment of every command in the sandbox. */
   env: environmentSchema.default({}),
@@ -149,10 +160,13 @@ export type SandboxState = z.infer<typeof sandboxStateSchema>;
 
 export const bootKindSchema = z.enum(['cold', 'snapshot', 'process']);
 
-/** A sandbox as everyone sees it. */
+/** A sandbox as its record tells of it. */
 export const sandboxInfoSchema = z.object({
   id: sandboxIdSchema,
   name: nameSchema.nullable(),
+  /** null: it belongs to the host itself. */
+  owner: z.string().nullable(),
+  team: z.string().nullable(),
   state: sandboxStateSchema,
   templateId: z.string(),
   hypervisor: hypervisorNameSchema,

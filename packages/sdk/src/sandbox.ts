@@ -68,7 +68,7 @@ export class Sandbox implements AsyncDisposable {
     return Sandbox.#open(lease, false, () => lease.engine.sandboxes.get(ref));
   }
 
-  /** The sandboxes of this host: running and paused ones, or `all`. */
+  /** The sandboxes of this host, over a daemon those that its key may see: running and paused ones, or `all`. */
   static list(options: SandboxFilter & ConnectionOptions = {}): Promise<SandboxInfo[]> {
     const [connection, filter] = splitConnection(options);
     return withEngine(connection, (opened) => opened.sandboxes.list(filter));

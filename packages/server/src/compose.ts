@@ -7,6 +7,7 @@ import { createLockout } from './auth/lockout.ts';
 import { newSecret, secretFile, writeSecret } from './auth/secrets.ts';
 import { createTickets } from './auth/tickets.ts';
 import { createUsers } from './auth/users.ts';
+import { createViews } from './authority/view.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createForwards, type Forwards } from './forwards/forwards.ts';
@@ -86,6 +87,7 @@ export function createDaemonContext({
   const forwards = createForwards({ engine, roster, store, log });
   parts.forwards = forwards;
   return {
+    viewOf: createViews({ engine, roster, events }),
     engine,
     quietEngine,
     config,

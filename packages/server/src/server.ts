@@ -66,16 +66,16 @@ export async function createServer(context: DaemonContext): Promise<Server> {
   bindRoutes(app, context, {
     json: {
       ...vmHandlers(context),
-      ...guestHandlers(context),
+      ...guestHandlers(),
       ...fileHandlers(context),
-      ...templateHandlers(context),
+      ...templateHandlers(),
       ...systemHandlers(context, look),
       ...securityHandlers(context),
       ...networkHandlers(context),
       ...resourceHandlers(context, look),
     },
-    streams: { ...guestStreams(context), ...fileStreams(context) },
-    sockets: socketHandlers(context),
+    streams: { ...guestStreams(), ...fileStreams() },
+    sockets: socketHandlers(),
   });
   const { idempotency, measurements } = context;
   await app.register(e2bControlPlane, { context, idempotency, measurements });

@@ -1,9 +1,9 @@
-import type { HypervisorName, SandboxConfig, SandboxState } from '@novasandbox/protocol';
+import type { HypervisorName, Ownership, SandboxConfig, SandboxState, Scope } from '@novasandbox/protocol';
 import type { ProcessIdentity } from '../vmm/process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
 
 /** What is remembered of a sandbox. Process facts in it are checked against the host before they are believed. */
-export interface SandboxRecord {
+export interface SandboxRecord extends Ownership {
   /** Running number on this host, given by the store. */
   readonly sequence: number;
   readonly id: string;
@@ -42,17 +42,22 @@ export type NewSandbox = Omit<
   | 'machine'
   | 'reason'
 >;
-export type SandboxChange = Partial<Omit<SandboxRecord, 'sequence' | 'id' | 'config' | 'createdAtMs'>>;
+export type SandboxChange = Partial<
+  Omit<SandboxRecord, 'sequence' | 'id' | 'config' | 'createdAtMs' | keyof Ownership>
+>;
 
 /**
  * The seam to what survives a process. Several processes of a host use one store at once; each call is one transaction, durable
  * against the end of the process.
  */
 export interface Store extends Disposable {
-  /** Throws `sandbox_exists` when the name is taken. */
+  /** Throws `sandbox_exists` when its owner has one of that name. */
   addSandbox(sandbox: NewSandbox): SandboxRecord;
-  /** By id, by name, or by a prefix of an id that only one has. */
-  findSandbox(ref: string): SandboxRecord | null;
+  /**
+   * Finds one by its id, its name, or a prefix of an id that only one has, within `scope` alone. Throws `conflict` for
+   * a name that several have.
+   */
+  findSandbox(ref: string, scope?: Scope): SandboxRecord | null;
   listSandboxes(states?: readonly SandboxState[]): SandboxRecord[];
   /**
    * Applies the change if the state is (still) one of `from` and, where `machine` is given, that is still its machine; returns the record as it

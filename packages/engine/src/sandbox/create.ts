@@ -10,7 +10,7 @@ import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
-import type { BuildContext, StartContext } from '../services.ts';
+import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
 import { bootAgain, bootNew, type Booted } from './boot.ts';
@@ -25,10 +25,11 @@ import { sweep, settle } from './reconcile.ts';
 export async function createSandbox(
   context: EngineContext,
   input: SandboxConfigInput,
-  options: BuildContext = {},
+  options: CreateContext = {},
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
   const config = parse(sandboxConfigSchema, input, 'sandbox config');
+  const labels = { ...config.labels, ...options.reservedLabels };
   throwIfAborted(options.signal, 'before anything was made');
   await sweep(context);
   const plan = await planSandbox(context, config, options);
@@ -37,7 +38,9 @@ export async function createSandbox(
   const record = context.store.addSandbox({
     id: newSandboxId(),
     name: config.name ?? null,
-    config: { ...config, architecture: plan.template.architecture },
+    owner: options.ownership?.owner ?? null,
+    team: options.ownership?.team ?? null,
+    config: { ...config, labels, architecture: plan.template.architecture },
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,

@@ -1,4 +1,4 @@
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, type Scope } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
@@ -6,8 +6,8 @@ import type { Link } from './links.ts';
 import { settle } from './reconcile.ts';
 
 /** The sandbox meant by an id, a prefix or a name, as it is now. */
-export async function found(context: EngineContext, ref: string): Promise<SandboxRecord> {
-  const record = context.store.findSandbox(ref);
+export async function found(context: EngineContext, ref: string, scope?: Scope): Promise<SandboxRecord> {
+  const record = context.store.findSandbox(ref, scope);
   const current = record === null ? null : await settle(context, record);
   if (current === null) throw new NovaError('sandbox_not_found', `There is no sandbox "${ref}".`);
   return current;

@@ -10,6 +10,8 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
   return {
     id: record.id,
     name: record.name,
+    owner: record.owner,
+    team: record.team,
     state: record.state,
     templateId: config.templateId,
     hypervisor: record.hypervisor,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
+import { everything, within, type SandboxInfo, type SandboxStats, type Scope } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { CallContext, SandboxFilter } from '../services.ts';
@@ -13,16 +13,20 @@ const round = (value: number): number => Math.round(value * 100) / 100;
 
 export async function listSandboxes(
   context: EngineContext,
-  { all = false, labels = {} }: SandboxFilter = {},
+  { all = false, labels = {}, owner, team }: SandboxFilter = {},
+  scope: Scope = everything,
 ): Promise<SandboxInfo[]> {
   const current: SandboxInfo[] = [];
   for (const record of context.store.listSandboxes()) {
+    if (!within(scope, record)) continue;
     const settled = await settle(context, record);
     if (settled !== null) current.push(toInfo(settled));
   }
   return current.filter(
     (info) =>
       (all || info.state === 'running' || info.state === 'paused') &&
+      (owner === undefined || info.owner === owner) &&
+      (team === undefined || info.team === team) &&
       Object.entries(labels).every(([key, value]) => info.labels[key] === value),
   );
 }

@@ -14,9 +14,9 @@ import { removeSandbox, stopSandbox } from './stop.ts';
 export function createSandboxService(context: EngineContext): SandboxService {
   return {
     create: (config, call) => createSandbox(context, config, call),
-    get: async (ref) => toInfo(await found(context, ref)),
+    get: async (ref, scope) => toInfo(await found(context, ref, scope)),
     config: async (ref) => (await found(context, ref)).config,
-    list: (filter) => listSandboxes(context, filter),
+    list: (filter, scope) => listSandboxes(context, filter, scope),
     start: async (ref, call) => startSandbox(context, await found(context, ref), call),
     stop: (ref, options) => stopSandbox(context, ref, options),
     pause: (ref) => pauseSandbox(context, ref),

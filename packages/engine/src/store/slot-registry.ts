@@ -68,11 +68,10 @@ export function openSlotRegistry(file: string, count: number): SlotRegistry {
   };
   const forward = (number: number, forwards: readonly PortForward[]): void => {
     for (const { hostPort, guestPort } of forwards) {
-      const taken = db
-        .prepare('SELECT sandbox FROM forwards JOIN slots ON slot = number WHERE host_port = ?')
-        .get(hostPort)?.['sandbox'];
+      const taken = db.prepare('SELECT 1 FROM forwards WHERE host_port = ?').get(hostPort);
+      // Which one is not told: it may be somebody else's.
       if (taken !== undefined)
-        throw new NovaError('port_in_use', `hostPort: ${hostPort} leads to the sandbox ${String(taken)} already.`);
+        throw new NovaError('port_in_use', `hostPort: ${hostPort} leads to another sandbox already.`);
       db.prepare('INSERT INTO forwards VALUES (?, ?, ?)').run(hostPort, guestPort, number);
     }
   };

@@ -1,12 +1,13 @@
 import type { StatementSync } from 'node:sqlite';
-import { NovaError, type SandboxState } from '@novasandbox/protocol';
+import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
 import { transactionsOf } from './transaction.ts';
 
-const schemaVersion = 1;
-const schema = `
+/** What each version of the schema adds to the one before; written once and never changed. */
+const steps = [
+  `
   CREATE TABLE sandboxes (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -22,7 +23,28 @@ const schema = `
     start_time TEXT NOT NULL,
     PRIMARY KEY (thing, number)
   ) STRICT, WITHOUT ROWID;
-`;
+`,
+  // Sandboxes have owners, and names are unique among those of one owner. Existing ones belong to the host; running
+  // numbers go on.
+  `
+  CREATE TABLE owned_sandboxes (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT,
+    name TEXT,
+    state TEXT NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO owned_sandboxes (sequence, id, name, state, record)
+    SELECT sequence, id, name, state, json_set(record, '$.owner', NULL, '$.team', NULL) FROM sandboxes;
+  DELETE FROM sqlite_sequence WHERE name = 'owned_sandboxes';
+  INSERT INTO sqlite_sequence (name, seq) SELECT 'owned_sandboxes', seq FROM sqlite_sequence WHERE name = 'sandboxes';
+  DROP TABLE sandboxes;
+  ALTER TABLE owned_sandboxes RENAME TO sandboxes;
+  CREATE INDEX sandboxes_by_state ON sandboxes (state);
+  CREATE UNIQUE INDEX sandboxes_by_name ON sandboxes (name, ifnull(owner, ''));
+`,
+];
 
 interface Row {
   readonly sequence: number;
@@ -42,13 +64,14 @@ export function openSqliteStore(file: string): Store {
   };
   const transaction = transactionsOf(db);
   const version = (): number => Number(prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version() === 0) {
+  if (version() < steps.length) {
     transaction(() => {
-      // Another process may have made it meanwhile.
-      if (version() === 0) db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
+      // Another process may have done it meanwhile.
+      const missing = steps.slice(version());
+      if (missing.length > 0) db.exec(`${missing.join('')} PRAGMA user_version = ${steps.length};`);
     });
   }
-  if (version() !== schemaVersion) {
+  if (version() !== steps.length) {
     throw new NovaError(
       'set_up_failed',
       `${file} was written by another version of NovaSandbox (schema ${version()}).`,
@@ -76,7 +99,8 @@ export function openSqliteStore(file: string): Store {
   return {
     addSandbox(sandbox: NewSandbox) {
       return transaction(() => {
-        if (sandbox.name !== null && select('name = ?', sandbox.name).length > 0) {
+        const namesakes = sandbox.name === null ? [] : select('name = ?', sandbox.name);
+        if (namesakes.some(({ owner }) => owner === sandbox.owner)) {
           throw new NovaError('sandbox_exists', `A sandbox named "${sandbox.name}" exists already.`);
         }
         const row: Omit<SandboxRecord, 'sequence'> = {
@@ -92,22 +116,21 @@ export function openSqliteStore(file: string): Store {
           machine: null,
           reason: null,
         };
-        const { lastInsertRowid } = prepare('INSERT INTO sandboxes (id, name, state, record) VALUES (?, ?, ?, ?)').run(
-          row.id,
-          row.name,
-          row.state,
-          '{}',
-        );
+        const { lastInsertRowid } = prepare(
+          'INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)',
+        ).run(row.id, row.owner, row.name, row.state, '{}');
         const record = { ...row, sequence: Number(lastInsertRowid) };
         write(record);
         return record;
       });
     },
-    findSandbox(ref) {
-      const exact = select('id = ?', ref)[0] ?? select('name = ?', ref)[0];
+    findSandbox(ref, scope = everything) {
+      const seen = (where: string, ...values: string[]): SandboxRecord[] =>
+        select(where, ...values).filter((record) => within(scope, record));
+      const exact = seen('id = ?', ref)[0] ?? ofName(ref, seen('name = ?', ref), scope);
       if (exact !== undefined) return exact;
       if (!/^[a-z0-9]{4,}$/.test(ref)) return null;
-      const [first, second] = select('id >= ? AND id < ?', ref, `${ref}~`);
+      const [first, second] = seen('id >= ? AND id < ?', ref, `${ref}~`);
       return second === undefined ? (first ?? null) : null;
     },
     listSandboxes(states?: readonly SandboxState[]) {
@@ -165,6 +188,16 @@ export function openSqliteStore(file: string): Store {
       db.close();
     },
   };
+}
+
+/** The one of that name that is meant: the caller's own comes first. */
+function ofName(name: string, namesakes: readonly SandboxRecord[], scope: Scope): SandboxRecord | undefined {
+  const own = scope.of === 'one' ? undefined : namesakes.find(({ owner }) => owner === scope.owner);
+  if (own === undefined && namesakes.length > 1)
+    throw new NovaError('conflict', `"${name}" is the name of ${namesakes.length} sandboxes.`, {
+      hint: 'Name the one that is meant by its id.',
+    });
+  return own ?? namesakes[0];
 }
 
 function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {

@@ -31,6 +31,14 @@ export type Permission = z.infer<typeof permissionSchema>;
 export const roleSchema = z.enum(['admin', 'power_user', 'user', 'readonly']);
 export type Role = z.infer<typeof roleSchema>;
 
+/** Whose sandboxes each role acts on, with its permissions: one's own, those of everybody in the team too, or all. */
+export const roleReach: Readonly<Record<Role, 'own' | 'team' | 'all'>> = {
+  admin: 'all',
+  power_user: 'team',
+  user: 'own',
+  readonly: 'own',
+};
+
 const reading = ['vm:read', 'snapshot:read', 'template:read', 'resource:read', 'network:read', 'system:read'] as const;
 const user = [
   'vm:read',

@@ -3,7 +3,7 @@ import { sandboxStateSchema } from '../sandbox.ts';
 
 const shares = { vcpus: z.int(), memory_mb: z.number(), disk_mb: z.number() };
 
-/** What VMs were given and use, beside what there is. */
+/** What the caller's VMs were given and use, beside what there is. */
 export const resourceUsageSchema = z.object({
   host: z.object({
     cpus: z.int(),
@@ -27,9 +27,16 @@ export const resourceUsageSchema = z.object({
   }),
 });
 
-/** Each VM that runs or is paused, with what it was given. */
+/** Each VM of the caller's that runs or is paused, with what it was given. */
 export const allocationListSchema = z.object({
   allocations: z.array(
-    z.object({ vm_id: z.string(), name: z.string().nullable(), status: sandboxStateSchema, ...shares }),
+    z.object({
+      vm_id: z.string(),
+      name: z.string().nullable(),
+      owner: z.string().nullable(),
+      team: z.string().nullable(),
+      status: sandboxStateSchema,
+      ...shares,
+    }),
   ),
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TemplateInfo } from '../template.ts';
 import { driverFeaturesSchema } from '../driver-features.ts';
-import { architectureSchema } from '../sandbox.ts';
+import { architectureSchema, nameSchema } from '../sandbox.ts';
 import { permissionSchema, roleSchema } from './permissions.ts';
 
 export const healthSchema = z.object({ status: z.literal('ok') });
@@ -124,6 +124,8 @@ const username = z
   .min(1)
   .max(64)
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.@-]*$/);
+/** A named team holds no colon: a team of one's own is named after its owner, such as `user:ann`. */
+const team = nameSchema.describe('Default: a team of its own');
 const password = z.string().min(12).max(256);
 export const loginSchema = z.strictObject({ username, password: z.string().min(1).max(256) });
 export const loggedInSchema = z.object({
@@ -139,12 +141,20 @@ export const whoAmISchema = z.object({
   kind: z.enum(['key', 'user', 'local']),
   name: z.string(),
   role: roleSchema,
+  owner: z.string().nullable().describe('The owner of VMs that are made with these credentials; null: the host'),
+  team: z.string().nullable(),
   permissions: z.array(permissionSchema),
 });
-export const createUserSchema = z.strictObject({ username, password, role: roleSchema.default('user') });
+export const createUserSchema = z.strictObject({
+  username,
+  password,
+  role: roleSchema.default('user'),
+  team: team.optional(),
+});
 export const userSchema = z.object({
   username: z.string(),
   role: roleSchema,
+  team: z.string(),
   created_at: z.iso.datetime(),
   locked_until: z.iso.datetime().nullable(),
 });
@@ -152,6 +162,10 @@ export const userListSchema = z.object({ users: z.array(userSchema) });
 export const createKeySchema = z.strictObject({
   name: z.string().min(1).max(64),
   role: roleSchema.default('user'),
+  /** The user whose key it is; default: nobody's, and VMs that are made with it belong to the key itself. */
+  username: username.optional(),
+  /** The team of a key that is nobody's; a user's key has the user's team. */
+  team: team.optional(),
   /** Narrows the role; empty: all of it. */
   scopes: z.array(permissionSchema).max(50).default([]),
   expires_in_seconds: z
@@ -164,6 +178,8 @@ export const keySchema = z.object({
   id: z.string(),
   name: z.string(),
   role: roleSchema,
+  username: z.string().nullable(),
+  team: z.string().nullable(),
   scopes: z.array(permissionSchema),
   created_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
@@ -176,5 +192,11 @@ export const createdKeySchema = keySchema.extend({
 });
 export const keyListSchema = z.object({ keys: z.array(keySchema) });
 export const roleListSchema = z.object({
-  roles: z.array(z.object({ name: roleSchema, permissions: z.array(permissionSchema) })),
+  roles: z.array(
+    z.object({
+      name: roleSchema,
+      reach: z.enum(['own', 'team', 'all']).describe("Whose VMs it acts on: one's own, the team's, or all"),
+      permissions: z.array(permissionSchema),
+    }),
+  ),
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parse } from '../parse.ts';
 import { rateLimitsOf, rateLimitsSchema, wireRateLimits } from './rate-limits.ts';
-import { architectureSchema, sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';
+import { architectureSchema, givenLabels, sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';
 
 /** What a VM was made with, on the wire. Paths of the daemon's host are not told. */
 export const vmConfigSchema = z.object({
@@ -43,7 +43,7 @@ export function vmConfigOf(config: SandboxConfig): VmConfig {
     read_only_rootfs: config.readOnlyRootfs,
     hyperv: config.hyperv,
     rate_limits: wireRateLimits(config.rateLimits),
-    metadata: config.labels,
+    metadata: givenLabels(config.labels),
     environment: config.env,
     user: config.user ?? null,
     timeout_seconds: config.timeoutMs / 1000,

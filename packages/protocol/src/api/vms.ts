@@ -83,6 +83,8 @@ export function configOfCreateVm(body: CreateVm, defaultTimeoutSeconds: number):
 export const vmSchema = z.object({
   id: z.string(),
   name: z.string().nullable(),
+  owner: z.string().nullable().describe('`user:<name>` or `key:<id>`; null: it belongs to the host'),
+  team: z.string().nullable(),
   status: sandboxStateSchema,
   template: z.string(),
   os_type: z.enum(['linux', 'windows']),
@@ -111,6 +113,8 @@ export function vmOf(info: SandboxInfo): Vm {
   return {
     id: info.id,
     name: info.name,
+    owner: info.owner,
+    team: info.team,
     status: info.state,
     template: info.templateId,
     os_type: 'linux',
@@ -139,6 +143,8 @@ export function infoOfVm(vm: Vm): SandboxInfo {
   return {
     id: vm.id,
     name: vm.name,
+    owner: vm.owner,
+    team: vm.team,
     state: vm.status,
     templateId: vm.template,
     hypervisor: vm.hypervisor as SandboxInfo['hypervisor'],
@@ -169,6 +175,8 @@ export const listVmsQuerySchema = z.object({
   os_type: z.enum(['linux', 'windows']).optional(),
   /** `key=value`, may be repeated. */
   label: z.union([z.string(), z.array(z.string())]).optional(),
+  owner: z.string().max(128).optional().describe('Those of that owner, of all that the caller may see'),
+  team: z.string().max(128).optional().describe('Those of that team, of all that the caller may see'),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
   offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
   cursor: z.string().max(200).optional(),

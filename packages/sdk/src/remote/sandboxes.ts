@@ -1,5 +1,12 @@
 import type { SandboxService } from '@novasandbox/engine';
-import { isNovaError, parse, resizeSchema, sandboxConfigSchema, type SandboxConfig } from '@novasandbox/protocol';
+import {
+  givenLabels,
+  isNovaError,
+  parse,
+  resizeSchema,
+  sandboxConfigSchema,
+  type SandboxConfig,
+} from '@novasandbox/protocol';
 import { configOfVmConfig, infoOfVm, statsOfMetrics, type Vm } from '@novasandbox/protocol/api';
 import { createVmOf } from './create-vm.ts';
 import { untilExited } from './exited.ts';
@@ -34,9 +41,9 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
         return configOfInfo(await http.call('getVm', { id: ref }));
       }
     },
-    async list({ all = false, labels = {} } = {}) {
+    async list({ all = false, labels = {}, owner, team } = {}) {
       const label = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-      const query = { label, limit: pageSize, ...(all ? { status: 'all' } : {}) };
+      const query = { label, owner, team, limit: pageSize, ...(all ? { status: 'all' } : {}) };
       const vms: Vm[] = [];
       for (let cursor: string | null | undefined; cursor !== null;) {
         const page = await http.call('listVms', {}, { query: { ...query, cursor } });
@@ -103,6 +110,15 @@ function configOfInfo(vm: Vm): SandboxConfig {
   const { guestPort, labels, ephemeral, hypervisor } = rest;
   const named = { ...(name === null ? {} : { name }), ...(hostPort === null ? {} : { hostPort }) };
   const sizes = { memoryMb, vcpus, diskSizeMb };
-  const config = { ...named, ...sizes, templateId, enableNetwork, guestPort, labels, ephemeral, hypervisor };
+  const config = {
+    ...named,
+    ...sizes,
+    templateId,
+    enableNetwork,
+    guestPort,
+    labels: givenLabels(labels),
+    ephemeral,
+    hypervisor,
+  };
   return parse(sandboxConfigSchema, config, 'config');
 }

@@ -102,13 +102,25 @@ test('a store of the version before is brought up to date and keeps what it has'
   const file = join(folder, 'before.sqlite');
   {
     using store = openServerStore(file);
-    store.addUser({ username: 'ann', role: 'user', createdAtMs: 1, password: 'x' });
+    store.addUser({ username: 'ann', team: 'user:ann', role: 'user', createdAtMs: 1, password: 'x' });
   }
   const db = new DatabaseSync(file);
-  db.exec('DROP TABLE forwards; DROP TABLE login_failures; PRAGMA user_version = 1;');
+  db.exec(`
+    DROP TABLE forwards; DROP TABLE login_failures; ALTER TABLE answers DROP COLUMN principal;
+    UPDATE users SET row = json_remove(row, '$.team');
+    INSERT INTO keys VALUES ('a1', 'x', '{"id":"a1","role":"user","scopes":[]}'), ('admin', 'y', '{"id":"admin","role":"admin","scopes":[]}');
+    PRAGMA user_version = 1;
+  `);
   db.close();
   using store = openServerStore(file);
-  assert.equal(store.findUser('ann')?.role, 'user');
+  assert.deepEqual([store.findUser('ann')?.role, store.findUser('ann')?.team], ['user', 'user:ann']);
+  assert.deepEqual(
+    store.keys().map(({ username, team }) => [username, team]),
+    [
+      [null, 'key:a1'],
+      [null, null],
+    ],
+  );
   store.putLoginFailures('a', { count: 1, lastMs: 1 });
   assert.equal(store.findLoginFailures('a')?.count, 1);
 });

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { NovaError } from '@novasandbox/protocol';
-import { rolePermissions } from '@novasandbox/protocol/api';
+import { callerOf } from '../authority/callers.ts';
+import { requirePermission } from '../authority/permissions.ts';
 import type { Auth, Principal } from '../context.ts';
 import type { Keys } from './keys.ts';
 import { derive, matches } from './secrets.ts';
@@ -11,7 +12,7 @@ export const localPrincipal: Principal = {
   kind: 'local',
   name: 'local',
   role: 'admin',
-  permissions: new Set(rolePermissions.admin),
+  ...callerOf('admin', { owner: null, team: null }),
 };
 
 const longestCredential = 4096;
@@ -35,11 +36,7 @@ export function createAuth(keys: Keys, users: Users, secret: string): Auth {
       if (principal === null) throw new NovaError('unauthenticated', 'No valid key or token came with the request.');
       return principal;
     },
-    authorise(principal, permission) {
-      if (!principal.permissions.has(permission)) {
-        throw new NovaError('forbidden', `This needs the permission ${permission}.`, { details: { permission } });
-      }
-    },
+    authorise: requirePermission,
     sandboxToken: (sandboxId) => derive(secret, 'agent', sandboxId),
     trafficToken: (sandboxId) => derive(secret, 'traffic', sandboxId),
     matches,

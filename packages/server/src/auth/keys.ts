@@ -1,15 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { NovaError } from '@novasandbox/protocol';
-import { rolePermissions, type Permission, type Role } from '@novasandbox/protocol/api';
+import type { Permission, Role } from '@novasandbox/protocol/api';
+import type { Ownership } from '@novasandbox/protocol';
+import { callerOf } from '../authority/callers.ts';
 import type { Principal } from '../context.ts';
 import type { KeyRow, ServerStore } from '../store/server-store.ts';
 import { sha256 } from './secrets.ts';
+import { userPrincipalName } from './users.ts';
 
 export interface NewKey {
   readonly name: string;
   readonly role: Role;
   readonly scopes: readonly Permission[];
   readonly expiresAtMs: number | null;
+  /** The user whose key it is; default: nobody's, and sandboxes that are made with it belong to the key itself. */
+  readonly username?: string | undefined;
+  /** Default: a team of its own. */
+  readonly team?: string | undefined;
 }
 
 export interface MadeKey {
@@ -28,6 +35,8 @@ export interface Keys {
   list(): KeyRow[];
   make(key: NewKey): MadeKey;
   revoke(id: string): void;
+  /** Revokes the keys of a user who has gone; returns their ids. */
+  revokeOf(username: string): string[];
   /** Makes `key` the admin key, in place of the one before. */
   setAdmin(key: string): void;
 }
@@ -48,14 +57,18 @@ function hashOf(key: string): string | null {
   return digits === undefined ? null : sha256(digits);
 }
 
+/** Sandboxes of the admin key belong to the host, like those that are made without the daemon. */
+function ownershipOf({ id, username, team }: KeyRow): Ownership {
+  if (id === adminKeyId) return { owner: null, team: null };
+  return { owner: username === null ? keyPrincipalName(id) : userPrincipalName(username), team };
+}
+
 export function createKeys(store: ServerStore): Keys {
   const byHash = new Map<string, Held>();
   const hold = (row: KeyRow): void => {
-    const allowed = rolePermissions[row.role].filter((each) => row.scopes.length === 0 || row.scopes.includes(each));
-    byHash.set(row.hash, {
-      row,
-      principal: { kind: 'key', name: keyPrincipalName(row.id), role: row.role, permissions: new Set(allowed) },
-    });
+    const { role, scopes } = row;
+    const caller = callerOf(role, ownershipOf(row), scopes);
+    byHash.set(row.hash, { row, principal: { kind: 'key', name: keyPrincipalName(row.id), role, ...caller } });
   };
   const save = (row: KeyRow): void => {
     store.putKey(row);
@@ -78,11 +91,14 @@ export function createKeys(store: ServerStore): Keys {
       return held.principal;
     },
     list: () => rows().toSorted((a, b) => a.createdAtMs - b.createdAtMs),
-    make({ name, role, scopes, expiresAtMs }) {
+    make({ name, role, scopes, expiresAtMs, username, team }) {
       const digits = randomBytes(20).toString('hex');
+      const id = randomBytes(6).toString('hex');
       const row: KeyRow = {
-        id: randomBytes(6).toString('hex'),
+        id,
         name,
+        username: username ?? null,
+        team: team ?? keyPrincipalName(id),
         hash: sha256(digits),
         role,
         scopes,
@@ -104,6 +120,11 @@ export function createKeys(store: ServerStore): Keys {
       }
       if (!row.revoked) save({ ...row, revoked: true });
     },
+    revokeOf(username) {
+      const theirs = rows().filter((row) => row.username === username && !row.revoked);
+      for (const row of theirs) save({ ...row, revoked: true });
+      return theirs.map(({ id }) => id);
+    },
     setAdmin(key) {
       const hash = hashOf(key);
       if (hash === null)
@@ -114,6 +135,8 @@ export function createKeys(store: ServerStore): Keys {
       save({
         id: adminKeyId,
         name: 'admin',
+        username: null,
+        team: null,
         hash,
         role: 'admin',
         scopes: [],

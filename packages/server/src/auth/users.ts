@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { NovaError } from '@novasandbox/protocol';
-import { rolePermissions, type Role } from '@novasandbox/protocol/api';
+import type { Role } from '@novasandbox/protocol/api';
 import { decodeJwt, jwtVerify, SignJWT } from 'jose';
+import { callerOf } from '../authority/callers.ts';
 import type { Principal } from '../context.ts';
 import type { ServerStore, UserRow } from '../store/server-store.ts';
 import type { Lockout } from './lockout.ts';
@@ -25,7 +26,8 @@ export const userPrincipalName = (username: string): string => `user:${username}
 
 export interface Users {
   list(): readonly (UserRow & { readonly lockedUntilMs: number | null })[];
-  add(username: string, password: string, role: Role): Promise<UserRow>;
+  /** Without `team` a team of its own. */
+  add(username: string, password: string, role: Role, team?: string): Promise<UserRow>;
   remove(username: string): void;
   /** A signed token. The same error for every wrong name or password. */
   logIn(username: string, password: string): Promise<{ readonly token: string; readonly seconds: number }>;
@@ -45,8 +47,8 @@ export function createUsers(store: ServerStore, secret: string, lockout: Lockout
   };
   return {
     list: () => store.users().map((user) => ({ ...user, lockedUntilMs: lockout.lockedUntilMs(user.username) })),
-    async add(username, password, role) {
-      const row = { username, role, createdAtMs: Date.now(), password: await hashPassword(password) };
+    async add(username, password, role, team = userPrincipalName(username)) {
+      const row = { username, role, team, createdAtMs: Date.now(), password: await hashPassword(password) };
       if (!store.addUser(row)) throw new NovaError('conflict', `There is a user "${username}" already.`);
       return row;
     },
@@ -87,12 +89,9 @@ export function createUsers(store: ServerStore, secret: string, lockout: Lockout
         const user = store.findUser(sub);
         // A token of a user of the same name who was removed before is not this user's.
         if (user === null || iat * 1000 < Math.floor(user.createdAtMs / 1000) * 1000) return null;
-        return {
-          kind: 'user',
-          name: userPrincipalName(user.username),
-          role: user.role,
-          permissions: new Set(rolePermissions[user.role]),
-        };
+        const name = userPrincipalName(user.username);
+        const { role, team } = user;
+        return { kind: 'user', name, role, ...callerOf(role, { owner: name, team }) };
       } catch {
         return null;
       }

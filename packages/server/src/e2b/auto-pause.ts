@@ -1,4 +1,5 @@
-import type { ServerContext } from '../context.ts';
+import { system } from '../authority/callers.ts';
+import { seenBy, type ServerContext } from '../context.ts';
 import { liveSandbox } from './find.ts';
 import { traitsOf } from './labels.ts';
 import { expire } from './life.ts';
@@ -10,7 +11,9 @@ const lookEveryMs = 1000;
  * Pauses sandboxes that asked for it when their time ends. One look a second over all of them: time limits change on many ways, and a daemon that
  * has been restarted needs no memory of its own.
  */
-export function startAutoPause(context: ServerContext): Disposable {
+export function startAutoPause(server: ServerContext): Disposable {
+  // Of its own accord, whosever they are.
+  const context = seenBy(server, system);
   const { engine, log } = context;
   let looking = false;
   const look = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 import { isNovaError, NovaError, type SandboxInfo } from '@novasandbox/protocol';
-import type { ServerContext } from '../context.ts';
-import { labelsOf } from './labels.ts';
+import { requirePermission } from '../authority/permissions.ts';
+import type { Caller, CallerContext } from '../context.ts';
+import { labelsOf, toOpen, type Traits } from './labels.ts';
 import { engineTimeoutMs } from './life-time.ts';
 import type { CreateBody } from './wire.ts';
 
@@ -10,31 +11,26 @@ const everything = '0.0.0.0/0';
 
 /** Makes a sandbox that is gone when its time ends or it is killed. */
 export async function createSandbox(
-  { engine }: ServerContext,
+  { engine }: CallerContext,
+  caller: Caller,
   body: CreateBody,
   signal: AbortSignal,
 ): Promise<SandboxInfo> {
   refuseUnsupported(body);
-  const autoPause = body.autoPause === true;
-  const traits = {
-    secure: body.secure !== false,
-    publicTraffic: body.network?.allowPublicTraffic !== false,
-    autoPause,
-    autoResume: body.autoResume?.enabled === true,
-  };
+  const traits = traitsFor(caller, body);
   // Tags choose between builds of a template; ours have one.
   const templateId = body.templateID.replace(/:(?:latest|default)$/, '');
   try {
     return await engine.sandboxes.create(
       {
         templateId,
-        labels: labelsOf(traits, body.metadata ?? {}),
+        labels: body.metadata ?? {},
         env: body.envVars ?? {},
         enableNetwork: body.allow_internet_access !== false && !deniesAll(body),
-        timeoutMs: engineTimeoutMs((body.timeout ?? defaultTimeoutSeconds) * 1000, autoPause),
+        timeoutMs: engineTimeoutMs((body.timeout ?? defaultTimeoutSeconds) * 1000, traits.autoPause),
         ephemeral: true,
       },
-      { signal },
+      { signal, reservedLabels: labelsOf(traits) },
     );
   } catch (error) {
     // A name that no template of ours can have is just as unknown.
@@ -42,6 +38,25 @@ export async function createSandbox(
     if (unknown) throw new NovaError('unknown_template', `template '${body.templateID}' not found`, { cause: error });
     throw error;
   }
+}
+
+/**
+ * The client's choices, provided that it may do itself whatever it opens to all. Ports are open unless it says
+ * otherwise or may not open them.
+ */
+function traitsFor(caller: Caller, body: CreateBody): Traits {
+  const { permissions } = caller;
+  const secure = body.secure !== false;
+  const autoResume = body.autoResume?.enabled === true;
+  const asked = body.network?.allowPublicTraffic;
+  const publicTraffic = asked ?? toOpen.publicTraffic.every((permission) => permissions.has(permission));
+  const needed = [
+    ...(secure ? [] : toOpen.secure),
+    ...(publicTraffic ? toOpen.publicTraffic : []),
+    ...(autoResume ? toOpen.autoResume : []),
+  ];
+  for (const permission of needed) requirePermission(caller, permission);
+  return { secure, publicTraffic, autoPause: body.autoPause === true, autoResume };
 }
 
 const deniesAll = ({ network }: CreateBody): boolean => network?.denyOut?.includes(everything) === true;

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
-import type { ServerContext } from '../context.ts';
-import { defaultTraits, labelsOf, metadataOf, traitsOf } from './labels.ts';
+import { givenLabels, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
+import type { CreateContext } from '@novasandbox/engine';
+import type { Permission } from '@novasandbox/protocol/api';
+import { callerOf, system } from '../authority/callers.ts';
+import type { CallerContext } from '../context.ts';
+import { defaultTraits, labelsOf, traitsOf } from './labels.ts';
 import { endsAtMs, engineTimeoutMs } from './life-time.ts';
 import { listSandboxes } from './list.ts';
 import { createSchema, listSchema } from './wire.ts';
@@ -11,20 +14,18 @@ import { metricsBody } from './usage.ts';
 
 test('what clients choose is kept beside their metadata, and cannot be written by it', () => {
   const traits = { secure: false, publicTraffic: true, autoPause: true, autoResume: true };
-  const labels = labelsOf(traits, { a: 'b' });
+  const labels = { a: 'b', ...labelsOf(traits) };
   assert.deepEqual(traitsOf(labels), traits);
-  assert.deepEqual(metadataOf(labels), { a: 'b' });
+  assert.deepEqual(givenLabels(labels), { a: 'b' });
   assert.deepEqual(traitsOf({}), defaultTraits);
-  assert.deepEqual(labelsOf(defaultTraits, {}), {});
-  assert.throws(
-    () => labelsOf(defaultTraits, { 'novasandbox.e2b/secure': 'false' }),
-    (error) => isNovaError(error, 'invalid_argument'),
-  );
+  assert.deepEqual(labelsOf(defaultTraits), {});
+  for (const name of Object.keys(labelsOf(traits)))
+    assert.equal(sandboxConfigSchema.safeParse({ labels: { [name]: 'false' } }).success, false, name);
 });
 
 test('the guest gets more time than its client sees when it shall be paused', () => {
   const expiresAt = new Date(engineTimeoutMs(5000, true)).toISOString();
-  assert.equal(endsAtMs({ expiresAt, labels: labelsOf({ ...defaultTraits, autoPause: true }, {}) }), 5000);
+  assert.equal(endsAtMs({ expiresAt, labels: labelsOf({ ...defaultTraits, autoPause: true }) }), 5000);
   assert.equal(engineTimeoutMs(5000, false), 5000);
 });
 
@@ -41,7 +42,7 @@ test('pages hold each sandbox once, also when others come between', async () => 
   const all = Array.from({ length: 7 }, (_, index) =>
     made(`box${index}`, Math.floor(index / 2), { n: `${index % 2}` }),
   );
-  const context = { engine: { sandboxes: { list: async () => all } } } as unknown as ServerContext;
+  const context = { engine: { sandboxes: { list: async () => all } } } as unknown as CallerContext;
   const read = async (query: object): Promise<string[]> => {
     const seen: string[] = [];
     let nextToken: string | undefined;
@@ -65,7 +66,7 @@ test('pages hold each sandbox once, also when others come between', async () => 
 test('what is asked for and not there is refused, never left out silently', async () => {
   const context = {
     engine: { sandboxes: { create: async () => assert.fail('it was made') } },
-  } as unknown as ServerContext;
+  } as unknown as CallerContext;
   for (const asked of [
     { mcp: { x: {} } },
     { volumeMounts: [{ name: 'a', path: '/a' }] },
@@ -76,8 +77,38 @@ test('what is asked for and not there is refused, never left out silently', asyn
     { autoPause: true, autoPauseMemory: false },
   ]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
-    await assert.rejects(createSandbox(context, body, new AbortController().signal), { code: 'not_implemented' });
+    await assert.rejects(createSandbox(context, system, body, new AbortController().signal), {
+      code: 'not_implemented',
+    });
   }
+});
+
+test('a sandbox is opened only by whoever may do what it opens to all', async () => {
+  const made: CreateContext[] = [];
+  const create = async (_config: unknown, call: CreateContext) => void made.push(call);
+  const context = { engine: { sandboxes: { create } } } as unknown as CallerContext;
+  const ownership = { owner: 'key:a', team: 'key:a' };
+  const as = (scopes: Permission[], asked: object) =>
+    createSandbox(
+      context,
+      callerOf('user', ownership, scopes),
+      createSchema.parse({ templateID: 'base', ...asked }),
+      new AbortController().signal,
+    );
+  const traits = () => traitsOf(made.at(-1)?.reservedLabels ?? {});
+  for (const [scopes, asked, permission] of [
+    [['vm:create'], { secure: false }, 'guest:execute'],
+    [['vm:create', 'guest:execute', 'guest:connect'], { secure: false }, 'guest:file_transfer'],
+    [['vm:create'], { network: { allowPublicTraffic: true } }, 'guest:connect'],
+    [['vm:create'], { autoResume: { enabled: true } }, 'vm:start'],
+  ] as const) {
+    await assert.rejects(as([...scopes], asked), { code: 'forbidden', details: { permission } });
+  }
+  assert.equal(made.length, 0);
+  await as(['vm:create'], {});
+  assert.deepEqual(traits(), defaultTraits);
+  await as([], { secure: false, autoResume: { enabled: true } });
+  assert.deepEqual(traits(), { secure: false, publicTraffic: true, autoPause: false, autoResume: true });
 });
 
 test('measurements are told by time; one that is named by its own time, rounded either way, is among them', async () => {
@@ -89,12 +120,12 @@ test('measurements are told by time; one that is named by its own time, rounded 
   const measurements = { history: () => kept } as unknown as Parameters<typeof metricsBody>[1];
   const info = { id: 'a', state: 'paused' } as unknown as SandboxInfo;
   const seconds = async (start?: number, end?: number): Promise<number[]> =>
-    (await metricsBody({} as ServerContext, measurements, info, { start, end })).map((each) => each.timestampUnix);
+    (await metricsBody({} as CallerContext, measurements, info, { start, end })).map((each) => each.timestampUnix);
   // The first has no CPU use.
   assert.deepEqual(await seconds(), [20, 35, 50]);
   assert.deepEqual(await seconds(21, 35), [20, 35]);
   assert.deepEqual(await seconds(20, 50), [20, 35, 50]);
   assert.deepEqual(await seconds(36, 49), []);
-  const [, busy] = await metricsBody({} as ServerContext, measurements, info, {});
+  const [, busy] = await metricsBody({} as CallerContext, measurements, info, {});
   assert.equal(busy?.cpuUsedPct, 100);
 });

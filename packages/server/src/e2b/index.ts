@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import type { ServerContext } from '../context.ts';
+import { seenBy, type CallerContext, type ServerContext } from '../context.ts';
 import { goneSignal } from '../http/gone.ts';
 import { jsonLimits, textWithin } from '../http/json-body.ts';
 import { principalOf } from '../http/hooks.ts';
@@ -28,7 +28,8 @@ import {
   timeoutBodySchema,
 } from './wire.ts';
 
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+/** `context` is the caller's. */
+type Handler = (context: CallerContext, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface E2bOptions {
@@ -38,31 +39,38 @@ export interface E2bOptions {
 }
 
 /** The control plane of E2B's API: what its unmodified clients call to make, find and end sandboxes. */
-export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { context, idempotency, measurements }) => {
+export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
+  app,
+  { context: server, idempotency, measurements },
+) => {
   const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
     for (const url of urls)
-      app.route({ method, url, config: { permission, operation: `e2b.${operation}` }, handler: guarded(handler) });
+      app.route({
+        method,
+        url,
+        config: { permission, operation: `e2b.${operation}` },
+        handler: guarded(server, handler),
+      });
   };
 
   app.setErrorHandler((thrown, request, reply) => {
     const error = sendE2bError(reply, thrown);
     request.failure = error.code;
-    if (error.code === 'internal')
-      context.log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
+    if (error.code === 'internal') server.log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
   });
   // Clients send an empty body with the type of JSON where they have nothing to say.
   app.removeContentTypeParser('application/json');
-  const limits = jsonLimits(context.config);
+  const limits = jsonLimits(server.config);
   app.addContentTypeParser('application/json', async (_request: FastifyRequest, body: IncomingMessage) =>
     jsonOf(await textWithin(body, limits)),
   );
 
-  route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (request, reply) => {
+  route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (context, request, reply) => {
     const gone = goneSignal(request, reply);
     const body = parse(createSchema, request.body ?? {}, 'sandbox');
     const principal = principalOf(request);
     const key = request.headers['idempotency-key'];
-    const create = (): Promise<SandboxInfo> => createSandbox(context, body, gone);
+    const create = (): Promise<SandboxInfo> => createSandbox(context, principal, body, gone);
     let info: SandboxInfo;
     if (typeof key === 'string') {
       // The sandbox is kept, not the answer: that holds its token, which is not stored.
@@ -80,7 +88,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
 
   const list =
     (states: readonly string[]): Handler =>
-    async (request, reply) => {
+    async (context, request, reply) => {
       const page = await listSandboxes(context, parse(listSchema, request.query, 'query'), states);
       if (page.nextToken !== null) void reply.header('x-next-token', page.nextToken);
       return page.items.map(listedBody);
@@ -88,11 +96,11 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
   route('GET', ['/v2/sandboxes'], 'vm:read', 'list', list(['running', 'paused']));
   route('GET', ['/sandboxes'], 'vm:read', 'list', list(['running']));
 
-  route('GET', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:read', 'get', async (request) =>
+  route('GET', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:read', 'get', async (context, request) =>
     detailBody(context, await liveSandbox(context, idOf(request)), principalOf(request)),
   );
 
-  route('DELETE', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:delete', 'kill', async (request, reply) => {
+  route('DELETE', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:delete', 'kill', async (context, request, reply) => {
     const { id } = await liveSandbox(context, idOf(request));
     await context.engine.sandboxes.remove(id, { force: true });
     void reply.code(204);
@@ -103,7 +111,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
     ['/sandboxes/:id/connect', '/v2/sandboxes/:id/connect'],
     'guest:connect',
     'connect',
-    async (request, reply) => {
+    async (context, request, reply) => {
       const { timeout } = parse(connectSchema, request.body ?? {}, 'body');
       const { info, resumed } = await connect(context, idOf(request), timeout);
       void reply.code(resumed ? 201 : 200);
@@ -111,38 +119,45 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
     },
   );
 
-  route('POST', ['/sandboxes/:id/resume'], 'vm:start', 'resume', async (request, reply) => {
+  route('POST', ['/sandboxes/:id/resume'], 'vm:start', 'resume', async (context, request, reply) => {
     const { timeout } = parse(connectSchema, request.body ?? {}, 'body');
     const info = await resumePaused(context, idOf(request), timeout);
     void reply.code(201);
     return sandboxBody(context, info, principalOf(request));
   });
 
-  route('POST', ['/sandboxes/:id/pause', '/v2/sandboxes/:id/pause'], 'vm:stop', 'pause', async (request, reply) => {
-    const { memory } = parse(pauseSchema, request.body ?? {}, 'body');
-    if (memory === false) throw new NovaError('not_implemented', 'A pause that keeps the disk alone is not there yet.');
-    await pause(context, idOf(request));
-    void reply.code(204);
-  });
+  route(
+    'POST',
+    ['/sandboxes/:id/pause', '/v2/sandboxes/:id/pause'],
+    'vm:stop',
+    'pause',
+    async (context, request, reply) => {
+      const { memory } = parse(pauseSchema, request.body ?? {}, 'body');
+      if (memory === false)
+        throw new NovaError('not_implemented', 'A pause that keeps the disk alone is not there yet.');
+      await pause(context, idOf(request));
+      void reply.code(204);
+    },
+  );
 
   route(
     'POST',
     ['/sandboxes/:id/timeout', '/v2/sandboxes/:id/timeout'],
     'vm:update',
     'timeout',
-    async (request, reply) => {
+    async (context, request, reply) => {
       const { timeout } = parse(timeoutBodySchema, request.body, 'body');
       await setTimeoutOf(context, idOf(request), timeout);
       void reply.code(204);
     },
   );
 
-  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (request) => {
+  route('GET', ['/sandboxes/:id/metrics'], 'vm:read', 'metrics', async (context, request) => {
     const span = parse(metricsSchema, request.query, 'query');
     return metricsBody(context, measurements, await liveSandbox(context, idOf(request)), span);
   });
 
-  route('GET', ['/templates/aliases/:alias'], 'template:read', 'template', async (request) => {
+  route('GET', ['/templates/aliases/:alias'], 'template:read', 'template', async (context, request) => {
     const { alias = '' } = request.params as Record<string, string | undefined>;
     const found = (await context.engine.templates.list()).find(({ id }) => id === alias);
     if (found === undefined) throw new NovaError('unknown_template', `template '${alias}' not found`);
@@ -155,7 +170,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (app, { con
     });
   }
 
-  const autoPause = startAutoPause(context);
+  const autoPause = startAutoPause(server);
   app.addHook('onClose', async () => autoPause[Symbol.dispose]());
 };
 
@@ -168,9 +183,12 @@ function jsonOf(text: string): unknown {
 }
 
 /** A handler that returns nothing has answered with its code alone. */
-function guarded(handler: Handler): Handler {
+function guarded(
+  server: ServerContext,
+  handler: Handler,
+): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
   return async (request, reply) => {
-    const body = await handler(request, reply);
+    const body = await handler(seenBy(server, principalOf(request)), request, reply);
     return body === undefined ? reply.send() : body;
   };
 }

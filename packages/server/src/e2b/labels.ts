@@ -1,10 +1,11 @@
-import { NovaError } from '@novasandbox/protocol';
+import { reservedLabelPrefix } from '@novasandbox/protocol';
+import type { Permission } from '@novasandbox/protocol/api';
 
 /**
- * What E2B's clients give a sandbox beside its config is kept in its labels: their metadata as it is, and what they chose under a prefix of ours,
- * so that nothing has to be stored twice and a restarted daemon knows it.
+ * Metadata and choices of E2B's clients are kept in the sandbox's labels: the metadata as it is, the choices under a
+ * prefix that no caller's own labels may have. So nothing is stored twice, and a restarted daemon knows them.
  */
-const prefix = 'novasandbox.e2b/';
+const prefix = `${reservedLabelPrefix}e2b/`;
 
 export interface Traits {
   /** The agent API asks for the sandbox's access token. */
@@ -19,14 +20,20 @@ export interface Traits {
 
 export const defaultTraits: Traits = { secure: true, publicTraffic: false, autoPause: false, autoResume: false };
 
+/**
+ * Permissions that a caller needs to open a sandbox by a trait, or to hold its token: an open door is as good as these.
+ */
+export const toOpen: Readonly<Record<'secure' | 'publicTraffic' | 'autoResume', readonly Permission[]>> = {
+  secure: ['guest:execute', 'guest:file_transfer'],
+  publicTraffic: ['guest:connect'],
+  autoResume: ['vm:start'],
+};
+
 const names: readonly (keyof Traits)[] = ['secure', 'publicTraffic', 'autoPause', 'autoResume'];
 
-export function labelsOf(traits: Traits, metadata: Readonly<Record<string, string>>): Record<string, string> {
-  for (const key of Object.keys(metadata)) {
-    if (key.startsWith(prefix)) throw new NovaError('invalid_argument', `metadata: "${prefix}" is reserved.`);
-  }
+export function labelsOf(traits: Traits): Record<string, string> {
   const chosen = names.filter((name) => traits[name] !== defaultTraits[name]);
-  return { ...metadata, ...Object.fromEntries(chosen.map((name) => [prefix + name, String(traits[name])])) };
+  return Object.fromEntries(chosen.map((name) => [prefix + name, String(traits[name])]));
 }
 
 export function traitsOf(labels: Readonly<Record<string, string>>): Traits {
@@ -40,8 +47,4 @@ export function traitsOf(labels: Readonly<Record<string, string>>): Traits {
     autoPause: value('autoPause'),
     autoResume: value('autoResume'),
   };
-}
-
-export function metadataOf(labels: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels).filter(([key]) => !key.startsWith(prefix)));
 }

@@ -1,5 +1,5 @@
 import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
-import type { ServerContext } from '../context.ts';
+import type { CallerContext } from '../context.ts';
 import { liveSandbox } from './find.ts';
 import { traitsOf } from './labels.ts';
 import { endsAtMs, engineTimeoutMs } from './life-time.ts';
@@ -7,19 +7,19 @@ import { endsAtMs, engineTimeoutMs } from './life-time.ts';
 const defaultTimeoutSeconds = 300;
 
 /** Sets the time to live from now; 0 ends it now. */
-export async function setTimeoutOf(context: ServerContext, id: string, seconds: number): Promise<void> {
+export async function setTimeoutOf(context: CallerContext, id: string, seconds: number): Promise<void> {
   const info = await liveSandbox(context, id);
   if (seconds === 0) await expire(context, info);
   else await give(context, info, seconds);
 }
 
 /** What the end of its time means for a sandbox. */
-export async function expire({ engine }: ServerContext, info: SandboxInfo): Promise<void> {
+export async function expire({ engine }: CallerContext, info: SandboxInfo): Promise<void> {
   if (!traitsOf(info.labels).autoPause) await engine.sandboxes.remove(info.id, { force: true });
   else if (info.state === 'running') await engine.sandboxes.pause(info.id);
 }
 
-export async function pause(context: ServerContext, id: string): Promise<void> {
+export async function pause(context: CallerContext, id: string): Promise<void> {
   const info = await liveSandbox(context, id);
   if (info.state === 'paused') throw new NovaError('conflict', `Sandbox "${id}" is already paused`);
   await context.engine.sandboxes.pause(id);
@@ -31,7 +31,7 @@ export interface Connected {
 }
 
 /** Makes sure that it runs, and that it does so for at least that long. */
-export async function connect(context: ServerContext, id: string, seconds = defaultTimeoutSeconds): Promise<Connected> {
+export async function connect(context: CallerContext, id: string, seconds = defaultTimeoutSeconds): Promise<Connected> {
   const info = await liveSandbox(context, id);
   if (info.state === 'paused') return { info: await resume(context, info, seconds), resumed: true };
   const ends = endsAtMs(info);
@@ -41,7 +41,7 @@ export async function connect(context: ServerContext, id: string, seconds = defa
 
 /** Only what is paused. */
 export async function resumePaused(
-  context: ServerContext,
+  context: CallerContext,
   id: string,
   seconds = defaultTimeoutSeconds,
 ): Promise<SandboxInfo> {
@@ -51,17 +51,17 @@ export async function resumePaused(
 }
 
 /** A request has come for a sandbox: one that is paused and was made so is resumed, for the time it was made with. */
-export async function awake(context: ServerContext, info: SandboxInfo): Promise<SandboxInfo> {
+export async function awake(context: CallerContext, info: SandboxInfo): Promise<SandboxInfo> {
   const { autoPause, autoResume } = traitsOf(info.labels);
   if (info.state !== 'paused' || !autoResume) return info;
   const { timeoutMs } = await context.engine.sandboxes.config(info.id);
   return resume(context, info, (timeoutMs - engineTimeoutMs(0, autoPause)) / 1000);
 }
 
-async function resume(context: ServerContext, info: SandboxInfo, seconds: number): Promise<SandboxInfo> {
+async function resume(context: CallerContext, info: SandboxInfo, seconds: number): Promise<SandboxInfo> {
   return give(context, await context.engine.sandboxes.resume(info.id), seconds);
 }
 
-function give({ engine }: ServerContext, info: SandboxInfo, seconds: number): Promise<SandboxInfo> {
+function give({ engine }: CallerContext, info: SandboxInfo, seconds: number): Promise<SandboxInfo> {
   return engine.sandboxes.setTimeout(info.id, engineTimeoutMs(seconds * 1000, traitsOf(info.labels).autoPause));
 }

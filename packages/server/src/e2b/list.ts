@@ -1,7 +1,6 @@
-import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { givenLabels, NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { z } from 'zod';
-import type { ServerContext } from '../context.ts';
-import { metadataOf } from './labels.ts';
+import type { CallerContext } from '../context.ts';
 import type { listSchema } from './wire.ts';
 
 export interface Page {
@@ -17,7 +16,7 @@ interface Place {
 
 /** Running and paused sandboxes that fit, the newest first unless asked otherwise. */
 export async function listSandboxes(
-  { engine }: ServerContext,
+  { engine }: CallerContext,
   query: z.output<typeof listSchema>,
   defaultStates: readonly string[],
 ): Promise<Page> {
@@ -29,7 +28,7 @@ export async function listSandboxes(
   const fitting = (await engine.sandboxes.list())
     .filter((info) => states.includes(info.state))
     .filter(({ labels }) => {
-      const own = metadataOf(labels);
+      const own = givenLabels(labels);
       return metadata.every(([key, value]) => own[key] === value);
     })
     .filter((info) => query.template === undefined || info.templateId === query.template)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
-import type { ServerContext } from '../context.ts';
+import type { CallerContext } from '../context.ts';
 import type { Measurements, VmMeasurement } from '../metrics/measurements.ts';
 
 /** One measurement of a sandbox. */
@@ -23,7 +23,7 @@ const intervalMs = 100;
 const percent = (used: number): number => Math.round(Math.min(100, Math.max(0, used)) * 100) / 100;
 const bytes = (megabytes: number): number => Math.round(megabytes * mebibyte);
 
-export async function measure({ engine }: ServerContext, id: string): Promise<Usage> {
+export async function measure({ engine }: CallerContext, id: string): Promise<Usage> {
   const before = await engine.sandboxes.stats(id);
   await delay(intervalMs);
   return usageBetween(before, await engine.sandboxes.stats(id));
@@ -55,7 +55,7 @@ export interface Span {
  * within it. A paused sandbox uses nothing that could be measured. The first measurement of a sandbox has no CPU use, and is left out.
  */
 export async function metricsBody(
-  context: ServerContext,
+  context: CallerContext,
   measurements: Pick<Measurements, 'history'>,
   info: SandboxInfo,
   { start = 0, end = Number.MAX_SAFE_INTEGER }: Span,

@@ -1,7 +1,7 @@
-import type { SandboxInfo } from '@novasandbox/protocol';
+import { givenLabels, type SandboxInfo } from '@novasandbox/protocol';
 import { z } from 'zod';
 import type { Principal, ServerContext } from '../context.ts';
-import { metadataOf, traitsOf } from './labels.ts';
+import { toOpen, traitsOf } from './labels.ts';
 import { endAt } from './life-time.ts';
 
 /** Version of the agent API that clients are told, and by which they choose what they may ask for. */
@@ -58,7 +58,7 @@ export const metricsSchema = z.object({
 
 /** What create and connect answer. The tokens only go to who may use the agent API. */
 export function sandboxBody({ auth, config }: ServerContext, info: SandboxInfo, principal: Principal) {
-  const mayEnter = principal.permissions.has('guest:execute') && principal.permissions.has('guest:file_transfer');
+  const mayEnter = toOpen.secure.every((permission) => principal.permissions.has(permission));
   return {
     templateID: info.templateId,
     sandboxID: info.id,
@@ -66,7 +66,8 @@ export function sandboxBody({ auth, config }: ServerContext, info: SandboxInfo, 
     envdVersion,
     domain: config.server.domain,
     ...(mayEnter ? { envdAccessToken: auth.sandboxToken(info.id) } : {}),
-    ...(principal.permissions.has('guest:connect') && !traitsOf(info.labels).publicTraffic
+    ...(toOpen.publicTraffic.every((permission) => principal.permissions.has(permission)) &&
+    !traitsOf(info.labels).publicTraffic
       ? { trafficAccessToken: auth.trafficToken(info.id) }
       : {}),
   };
@@ -84,7 +85,7 @@ export function listedBody(info: SandboxInfo) {
     diskSizeMB: info.diskSizeMb,
     state: info.state === 'paused' ? 'paused' : 'running',
     envdVersion,
-    metadata: metadataOf(info.labels),
+    metadata: givenLabels(info.labels),
     ...(info.name === null ? {} : { alias: info.name }),
   };
 }

@@ -45,7 +45,8 @@ export function createForwards({ engine, roster, store, log }: ForwardsParts): F
     const slot = roster.list().find((info) => info.hostPort === listener.port && info.state === 'running');
     if (slot === undefined) return listener;
     await listener[Symbol.asyncDispose]();
-    throw new NovaError('port_in_use', `host_port: ${listener.port} leads to the VM ${slot.name ?? slot.id}.`);
+    // Which one is not told: it may be somebody else's.
+    throw new NovaError('port_in_use', `host_port: ${listener.port} leads to another VM already.`);
   };
 
   const drop = async (id: string): Promise<void> => {

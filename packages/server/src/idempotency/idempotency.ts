@@ -66,7 +66,7 @@ export function createIdempotency(store: ServerStore): Idempotency {
       try {
         const answer = await done;
         const body = Buffer.byteLength(answer.body) > maxKeptBytes ? '' : answer.body;
-        store.putAnswer(scope, { bodyHash, status: answer.status, body }, Date.now());
+        store.putAnswer(scope, { principal, bodyHash, status: answer.status, body }, Date.now());
         return { ...answer, replayed: false };
       } finally {
         underWay.delete(scope);

@@ -1,19 +1,26 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Counter, Gauge } from 'prom-client';
+import type { SandboxInfo } from '@novasandbox/protocol';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { DaemonContext } from '../daemon-context.ts';
 import { checks } from '../system/checks.ts';
 import type { HostUsage } from '../system/host.ts';
+import type { Measurements } from './measurements.ts';
 import { metricName } from './metrics.ts';
 
 const mebibyte = 1024 * 1024;
 const snapshotLookMs = 60_000;
 
+export interface Gauges {
+  /** All that is counted, as Prometheus reads it, and beside it each of the VMs given: others are in the sums alone. */
+  text(seen: readonly Pick<SandboxInfo, 'id'>[]): Promise<string>;
+}
+
 /** Gauges of what is there now, filled in when they are asked for: a VM that does not run leaves them. */
 export function createGauges(
   context: Pick<DaemonContext, 'metrics' | 'roster' | 'measurements' | 'config' | 'layout' | 'store' | 'quietEngine'>,
   look: () => Promise<HostUsage>,
-): { fill(): Promise<void> } {
+): Gauges {
   const registers = [context.metrics.registry];
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: metricName(name), help, labelNames, registers });
@@ -21,10 +28,6 @@ export function createGauges(
     new Counter({ name: metricName(name), help, labelNames, registers });
 
   const current = gauge('vm_current', 'VMs by state', ['state']);
-  const cpu = gauge('vm_cpu_usage_percent', 'CPU of a VM, of all it has', ['vm']);
-  const memory = gauge('vm_memory_usage_bytes', 'Memory used in a VM', ['vm']);
-  const disk = gauge('vm_disk_usage_bytes', 'Disk used in a VM', ['vm']);
-  const network = counter('vm_network_bytes_total', 'Bytes over the network of a VM', ['vm', 'direction']);
   const snapshots = gauge('snapshot_size_bytes', 'Disk used by the snapshots that clones start from');
   const hostCpu = gauge('host_cpu_usage_percent', 'CPU of the host');
   const hostMemory = gauge('host_memory_usage_bytes', 'Memory used on the host');
@@ -45,20 +48,10 @@ export function createGauges(
   };
 
   const vms = (): void => {
-    for (const each of [current, cpu, memory, disk, network]) each.reset();
+    current.reset();
     const infos = context.roster.list();
     for (const state of ['creating', 'running', 'paused', 'stopped', 'failed'] as const) {
       current.set({ state }, infos.filter((info) => info.state === state).length);
-    }
-    for (const { id } of infos) {
-      const latest = context.measurements.latest(id);
-      if (latest === null) continue;
-      const { metrics, cpuPercent } = latest;
-      cpu.set({ vm: id }, cpuPercent ?? 0);
-      memory.set({ vm: id }, metrics.memory_usage_mb * mebibyte);
-      disk.set({ vm: id }, metrics.disk_usage_mb * mebibyte);
-      network.inc({ vm: id, direction: 'receive' }, metrics.network_rx_bytes);
-      network.inc({ vm: id, direction: 'transmit' }, metrics.network_tx_bytes);
     }
     const alive = infos.filter(({ state }) => state === 'running' || state === 'paused');
     const sum = (of: (info: (typeof alive)[number]) => number): number =>
@@ -75,7 +68,7 @@ export function createGauges(
   };
 
   return {
-    async fill() {
+    async text(seen) {
       vms();
       const [host, readiness, bytes] = await Promise.all([look(), checks(context), snapshotSize()]);
       hostCpu.set(host.cpuPercent);
@@ -86,8 +79,38 @@ export function createGauges(
       hostNetwork.inc({ direction: 'transmit' }, host.networkTxBytes);
       snapshots.set(bytes);
       for (const [check, { ok }] of Object.entries(readiness)) health.set({ check }, ok ? 1 : 0);
+      const ofEach = await eachVm(context.measurements, seen).metrics();
+      return `${await context.metrics.registry.metrics()}\n${ofEach}`;
     },
   };
+}
+
+/** A registry of its own for each reader: what one may see, another one that asks at the same time may not. */
+function eachVm(measurements: Measurements, seen: readonly Pick<SandboxInfo, 'id'>[]): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name: metricName(name), help, labelNames: ['vm'], registers });
+  const cpu = gauge('vm_cpu_usage_percent', 'CPU of a VM, of all it has');
+  const memory = gauge('vm_memory_usage_bytes', 'Memory used in a VM');
+  const disk = gauge('vm_disk_usage_bytes', 'Disk used in a VM');
+  const network = new Counter({
+    name: metricName('vm_network_bytes_total'),
+    help: 'Bytes over the network of a VM',
+    labelNames: ['vm', 'direction'],
+    registers,
+  });
+  for (const { id } of seen) {
+    const latest = measurements.latest(id);
+    if (latest === null) continue;
+    const { metrics, cpuPercent } = latest;
+    cpu.set({ vm: id }, cpuPercent ?? 0);
+    memory.set({ vm: id }, metrics.memory_usage_mb * mebibyte);
+    disk.set({ vm: id }, metrics.disk_usage_mb * mebibyte);
+    network.inc({ vm: id, direction: 'receive' }, metrics.network_rx_bytes);
+    network.inc({ vm: id, direction: 'transmit' }, metrics.network_tx_bytes);
+  }
+  return registry;
 }
 
 async function allocatedBytes(directory: string): Promise<number> {

@@ -1,4 +1,4 @@
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import { observedExec } from './exec.ts';
 import { observedFiles } from './files.ts';
 import type { Observation } from './observation.ts';
@@ -9,15 +9,11 @@ import { observedTemplates } from './templates.ts';
  * The engine as the daemon offers it: the same services, with the configured limits kept, and everything that happens told to events,
  * metrics and the idle clock. Whatever speaks to it - REST, the E2B API, the proxy - is observed alike.
  */
-export function observedEngine(observation: Observation): Engine {
-  const { engine } = observation;
+export function observedEngine(observation: Observation): Services {
   return {
     sandboxes: observedSandboxes(observation),
     exec: observedExec(observation),
     files: observedFiles(observation),
     templates: observedTemplates(observation),
-    hypervisors: (options) => engine.hypervisors(options),
-    close: () => engine.close(),
-    [Symbol.asyncDispose]: () => engine.close(),
   };
 }

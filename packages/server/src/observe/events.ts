@@ -1,5 +1,6 @@
+import { within } from '@novasandbox/protocol';
 import type { NovaEvent } from '@novasandbox/protocol/api';
-import type { Events } from '../context.ts';
+import type { Events, Subject } from '../context.ts';
 
 const kept = 2000;
 /** What one slow reader may have waiting before it loses the oldest. */
@@ -10,28 +11,37 @@ export interface EventsOptions {
   readonly onEvent?: (event: NovaEvent) => void;
 }
 
+interface Told {
+  readonly event: NovaEvent;
+  readonly about: Subject | null;
+}
+
 export function createEvents({ onEvent }: EventsOptions = {}): Events {
   // Ids grow across restarts too, so that `since` means the same to a client that comes back.
   let nextId = Date.now() * 1000;
-  const recent: NovaEvent[] = [];
-  const readers = new Set<(event: NovaEvent) => void>();
+  const recent: Told[] = [];
+  const readers = new Set<(told: Told) => void>();
 
   return {
-    emit(type, vmId, data = {}) {
-      const event: NovaEvent = { id: nextId++, time: new Date().toISOString(), type, vm_id: vmId, data: { ...data } };
-      recent.push(event);
+    emit(type, about, data = {}) {
+      const vm_id = about?.id ?? null;
+      const event: NovaEvent = { id: nextId++, time: new Date().toISOString(), type, vm_id, data: { ...data } };
+      const told = { event, about };
+      recent.push(told);
       if (recent.length > kept) recent.shift();
       onEvent?.(event);
-      for (const reader of readers) reader(event);
+      for (const reader of readers) reader(told);
     },
-    subscribe({ vmId, since }, signal) {
-      const wanted = (event: NovaEvent): boolean =>
-        (vmId === undefined || event.vm_id === vmId) && (since === undefined || event.id > since);
+    subscribe({ scope, vmId, since }, signal) {
+      const wanted = ({ event, about }: Told): boolean =>
+        (about === null || within(scope, about)) &&
+        (vmId === undefined || event.vm_id === vmId) &&
+        (since === undefined || event.id > since);
       const queue = since === undefined ? [] : recent.filter(wanted);
       let wake: (() => void) | undefined;
-      const reader = (event: NovaEvent): void => {
-        if (!wanted(event)) return;
-        queue.push(event);
+      const reader = (told: Told): void => {
+        if (!wanted(told)) return;
+        queue.push(told);
         if (queue.length > waiting) queue.shift();
         wake?.();
       };
@@ -46,8 +56,8 @@ export function createEvents({ onEvent }: EventsOptions = {}): Events {
       return (async function* () {
         try {
           while (!signal.aborted) {
-            const event = queue.shift();
-            if (event !== undefined) yield event;
+            const told = queue.shift();
+            if (told !== undefined) yield told.event;
             else
               await new Promise<void>((resolve) => {
                 wake = resolve;

@@ -1,5 +1,6 @@
 import type { AttachedProcess, ExecService } from '@novasandbox/engine';
 import type { Exit } from '@novasandbox/protocol';
+import type { Subject } from '../context.ts';
 import { timed, type Observation } from './observation.ts';
 
 export function observedExec(observation: Observation): ExecService {
@@ -7,10 +8,10 @@ export function observedExec(observation: Observation): ExecService {
   const { exec } = engine;
 
   // What a command is told as is its ids alone: arguments and environments hold secrets.
-  const started = (vmId: string, { execId, pid }: { readonly execId: number; readonly pid: number }): void =>
-    events.emit('command.started', vmId, { process_id: execId, pid });
-  const ended = (vmId: string, execId: number, { exitCode, signal, timedOut, oomKilled }: Exit): void =>
-    events.emit('command.ended', vmId, {
+  const started = (about: Subject, { execId, pid }: { readonly execId: number; readonly pid: number }): void =>
+    events.emit('command.started', about, { process_id: execId, pid });
+  const ended = (about: Subject, execId: number, { exitCode, signal, timedOut, oomKilled }: Exit): void =>
+    events.emit('command.ended', about, {
       process_id: execId,
       exit_code: exitCode,
       signal,
@@ -23,13 +24,13 @@ export function observedExec(observation: Observation): ExecService {
     work: () => Promise<AttachedProcess>,
     isNew: boolean,
   ): Promise<AttachedProcess> => {
-    const vmId = await roster.idOf(ref);
-    const busy = activity.busy(vmId);
+    const vm = await roster.infoOf(ref);
+    const busy = activity.busy(vm.id);
     try {
       const process = await timed(observation, 'guest', isNew ? 'execute' : 'attach', work);
-      if (isNew) started(vmId, process);
+      if (isNew) started(vm, process);
       process.exit
-        .then((exit) => ended(vmId, process.execId, exit))
+        .then((exit) => ended(vm, process.execId, exit))
         .catch(() => undefined)
         .finally(() => busy[Symbol.dispose]());
       return process;
@@ -43,10 +44,10 @@ export function observedExec(observation: Observation): ExecService {
     start: (ref, request, call) => attached(ref, () => exec.start(ref, request, call), true),
     attach: (ref, execId, from, call) => attached(ref, () => exec.attach(ref, execId, from, call), false),
     async startDetached(ref, request, call) {
-      const vmId = await roster.idOf(ref);
-      using _busy = activity.busy(vmId);
+      const vm = await roster.infoOf(ref);
+      using _busy = activity.busy(vm.id);
       const ids = await timed(observation, 'guest', 'execute', () => exec.startDetached(ref, request, call));
-      started(vmId, ids);
+      started(vm, ids);
       return ids;
     },
     async signal(ref, execId, signal, call) {

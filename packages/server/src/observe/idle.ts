@@ -1,6 +1,7 @@
 import type { Engine } from '@novasandbox/engine';
 import { isNovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
+import type { Services } from '../context.ts';
 import type { ServerStore } from '../store/server-store.ts';
 import type { ActivityRecord } from './activity.ts';
 import type { Roster } from './roster.ts';
@@ -20,7 +21,7 @@ export interface IdleParts {
   /** Asked what runs; that is no activity. */
   readonly quietEngine: Engine;
   /** The observed one: a stop is told like any other. */
-  readonly engine: Engine;
+  readonly engine: Pick<Services, 'sandboxes'>;
   readonly store: ServerStore;
   readonly activity: ActivityRecord;
   readonly roster: Roster;

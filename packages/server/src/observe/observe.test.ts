@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Engine } from '@novasandbox/engine';
-import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { everything, isNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { NovaEvent } from '@novasandbox/protocol/api';
 import { serverConfigSchema } from '../config/schema.ts';
 import { createActivity } from './activity.ts';
@@ -13,6 +13,8 @@ import { observedSandboxes } from './sandboxes.ts';
 
 const info = (id: string, state: SandboxInfo['state'], startedAt: string | null = 'then'): SandboxInfo =>
   ({ id, state, startedAt, name: null, templateId: 'base', reason: null }) as SandboxInfo;
+
+const about = (id: string) => ({ id, owner: null, team: null });
 
 /** A roster over a list that the test changes. */
 function rosterOf(list: () => SandboxInfo[] | Promise<SandboxInfo[]>) {
@@ -58,12 +60,12 @@ test('a list that was begun before an operation ended does not undo what that to
 test('events are read from one on, by VM; a slow reader loses the oldest and ends with its signal', async () => {
   const events = createEvents();
   const over = new AbortController();
-  const all = events.subscribe({ vmId: 'a' }, over.signal)[Symbol.asyncIterator]();
-  events.emit('vm.started', 'b');
-  for (let index = 0; index < 1500; index++) events.emit('vm.started', 'a', { index });
+  const all = events.subscribe({ scope: everything, vmId: 'a' }, over.signal)[Symbol.asyncIterator]();
+  events.emit('vm.started', about('b'));
+  for (let index = 0; index < 1500; index++) events.emit('vm.started', about('a'), { index });
   const first = (await all.next()).value as NovaEvent;
   assert.equal(first.data['index'], 500);
-  const later = events.subscribe({ since: first.id }, over.signal)[Symbol.asyncIterator]();
+  const later = events.subscribe({ scope: everything, since: first.id }, over.signal)[Symbol.asyncIterator]();
   assert.equal(((await later.next()).value as NovaEvent).data['index'], 501);
   over.abort();
   assert.equal((await all.next()).done ?? false, true);

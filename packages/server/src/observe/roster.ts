@@ -25,7 +25,11 @@ export interface Roster {
   /** Looks at all of them; at the start, events are left out. */
   refresh(): Promise<void>;
   list(): readonly SandboxInfo[];
-  /** The id behind an id, a prefix or a name. Throws `sandbox_not_found`. */
+  /** The sandbox of that whole id, as it was last seen. */
+  find(id: string): SandboxInfo | undefined;
+  /** The sandbox behind an id, a prefix or a name. Throws `sandbox_not_found`. */
+  infoOf(ref: string): Promise<SandboxInfo>;
+  /** Its id. */
   idOf(ref: string): Promise<string>;
 }
 
@@ -46,14 +50,14 @@ export function createRoster(engine: Engine, events: Events, onGone: (id: string
     known.set(info.id, info);
     if (!begun || before?.state === info.state) return;
     if (before === undefined) {
-      events.emit(info.state === 'creating' ? 'vm.creating' : 'vm.created', info.id, data(info));
+      events.emit(info.state === 'creating' ? 'vm.creating' : 'vm.created', info, data(info));
       return;
     }
     if (before.state === 'creating' && info.state === 'running' && before.startedAt === null) {
-      events.emit('vm.created', info.id, data(info));
+      events.emit('vm.created', info, data(info));
     }
     const type = changes[before.state][info.state];
-    if (type !== undefined) events.emit(type, info.id, data(info));
+    if (type !== undefined) events.emit(type, info, data(info));
   };
   const drop = (id: string): void => {
     const before = known.get(id);
@@ -63,9 +67,11 @@ export function createRoster(engine: Engine, events: Events, onGone: (id: string
     if (!begun) return;
     // One that never came to be is told of by whoever made it.
     if (before.state === 'creating' && before.startedAt === null) return;
-    if (before.state === 'running' || before.state === 'paused') events.emit('vm.stopped', id, data(before));
-    events.emit('vm.removed', id, data(before));
+    if (before.state === 'running' || before.state === 'paused') events.emit('vm.stopped', before, data(before));
+    events.emit('vm.removed', before, data(before));
   };
+
+  const infoOf = async (ref: string): Promise<SandboxInfo> => known.get(ref) ?? (await engine.sandboxes.get(ref));
 
   return {
     saw(info) {
@@ -87,8 +93,8 @@ export function createRoster(engine: Engine, events: Events, onGone: (id: string
       begun = true;
     },
     list: () => [...known.values()],
-    async idOf(ref) {
-      return known.has(ref) ? ref : (await engine.sandboxes.get(ref)).id;
-    },
+    find: (id) => known.get(id),
+    infoOf,
+    idOf: async (ref) => (await infoOf(ref)).id,
   };
 }

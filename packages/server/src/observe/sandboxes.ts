@@ -32,7 +32,8 @@ export function observedSandboxes(observation: Observation): SandboxService {
         throw new NovaError('cancelled', 'The client has gone; what it asked for was undone.');
       } catch (error) {
         const { code, message } = toNovaError(error);
-        events.emit('vm.failed', null, { name: config.name ?? null, code, message });
+        const about = { id: null, ...(context?.ownership ?? { owner: null, team: null }) };
+        events.emit('vm.failed', about, { name: config.name ?? null, code, message });
         throw error;
       }
     },
@@ -64,7 +65,7 @@ export function observedSandboxes(observation: Observation): SandboxService {
     async setTimeout(ref, timeoutMs) {
       const info = await sandboxes.setTimeout(ref, timeoutMs);
       roster.saw(info);
-      events.emit('vm.timeout_changed', info.id, { expires_at: info.expiresAt });
+      events.emit('vm.timeout_changed', info, { expires_at: info.expiresAt });
       return info;
     },
   };

@@ -14,7 +14,7 @@ import type { ServerContext } from '../context.ts';
 import { openServerStore } from '../store/server-store.ts';
 import { mayUsePort } from './access.ts';
 
-test('a port that is not open to all asks for a key or a login of somebody who may connect, wherever it stands', async (t) => {
+test('a port that is not open to all asks for a key or a login of somebody whose it is and who may connect, wherever it stands', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'nova-access-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   using store = openServerStore(join(folder, 'store.sqlite'));
@@ -22,11 +22,14 @@ test('a port that is not open to all asks for a key or a login of somebody who m
   const keys = createKeys(store);
   const users = createUsers(store, secret, createLockout(store, 3, 1000), 60);
   const auth = createAuth(keys, users, secret);
-  const { key } = keys.make({ name: 'a', role: 'power_user', scopes: [], expiresAtMs: null });
-  const weak = keys.make({ name: 'b', role: 'readonly', scopes: [], expiresAtMs: null }).key;
-  await users.add('ann', 'a long password', 'power_user');
+  const team = 'crew';
+  const { key } = keys.make({ name: 'a', role: 'power_user', scopes: [], expiresAtMs: null, team });
+  const weak = keys.make({ name: 'b', role: 'readonly', scopes: [], expiresAtMs: null, team }).key;
+  const stranger = keys.make({ name: 'c', role: 'power_user', scopes: [], expiresAtMs: null }).key;
+  const mate = keys.make({ name: 'd', role: 'user', scopes: [], expiresAtMs: null, team }).key;
+  await users.add('ann', 'a long password', 'power_user', team);
   const { token } = await users.logIn('ann', 'a long password');
-  const info = { id: 'abcd1234', labels: {} } as unknown as SandboxInfo;
+  const info = { id: 'abcd1234', labels: {}, owner: 'key:of-a-mate', team } as unknown as SandboxInfo;
   const may = (headers: IncomingHttpHeaders): Promise<boolean> =>
     mayUsePort({ auth } as ServerContext, info, { headers } as IncomingMessage);
 
@@ -44,6 +47,8 @@ test('a port that is not open to all asks for a key or a login of somebody who m
   for (const headers of [
     {},
     { 'x-api-key': weak },
+    { 'x-api-key': stranger },
+    { 'x-api-key': mate },
     { authorization: `Bearer ${token}x` },
     { authorization: 'Bearer of-the-application' },
     { 'e2b-traffic-access-token': auth.trafficToken('efgh5678') },

@@ -1,15 +1,16 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { isNovaError, within, type SandboxInfo } from '@novasandbox/protocol';
+import { system } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
 import { isLoginToken } from '../auth/users.ts';
 import { traitsOf } from '../e2b/labels.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
-/** A sandbox that runs, or would be resumed by a request, by its whole id; null when there is none. */
+/** A sandbox that runs, or would be resumed by a request, by its whole id, whosever it is; null when there is none. */
 export async function reachableSandbox(context: ServerContext, id: string): Promise<SandboxInfo | null> {
   try {
-    const info = await context.engine.sandboxes.get(id);
+    const info = await context.viewOf(system).engine.sandboxes.get(id);
     // Names and prefixes are for people: a host name always says the whole id.
     if (info.id !== id) return null;
     return info.state === 'running' || (info.state === 'paused' && traitsOf(info.labels).autoResume) ? info : null;
@@ -19,7 +20,10 @@ export async function reachableSandbox(context: ServerContext, id: string): Prom
   }
 }
 
-/** May the request speak with a port: opened by who made the sandbox, by the traffic token, or with a key that may connect. */
+/**
+ * May the request speak with a port: one that the sandbox's maker opened to all, by the traffic token, or with a key of
+ * somebody whose sandbox it is and who may connect.
+ */
 export async function mayUsePort(
   context: ServerContext,
   info: SandboxInfo,
@@ -28,7 +32,7 @@ export async function mayUsePort(
   const { auth } = context;
   if (traitsOf(info.labels).publicTraffic) return true;
   if (auth.matches(one(request.headers['e2b-traffic-access-token']), auth.trafficToken(info.id))) return true;
-  return mayConnect(context, request.headers);
+  return mayConnect(context, info, request.headers);
 }
 
 /** May the request use the agent API: the sandbox's own token, or a sandbox made without. */
@@ -37,13 +41,14 @@ export function mayUseAgent({ auth }: ServerContext, info: SandboxInfo, headers:
   return auth.matches(one(headers['x-access-token']), auth.sandboxToken(info.id));
 }
 
-async function mayConnect({ auth }: ServerContext, headers: IncomingHttpHeaders): Promise<boolean> {
+async function mayConnect({ auth }: ServerContext, info: SandboxInfo, headers: IncomingHttpHeaders): Promise<boolean> {
   // The other header may be for the application in the guest.
   const ours = [one(headers['x-api-key']), bearer(headers.authorization)].find(looksLikeOurs);
   if (ours === undefined) return false;
   try {
-    auth.authorise(await auth.authenticate({ 'x-api-key': ours }), 'guest:connect');
-    return true;
+    const principal = await auth.authenticate({ 'x-api-key': ours });
+    auth.authorise(principal, 'guest:connect');
+    return within(principal.scope, info);
   } catch (error) {
     if (isNovaError(error)) return false;
     throw error;

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { visitorOf } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
 
 /** Client connections by sandbox: when a sandbox ends they are cut off, so that nobody waits for it or takes a part for the whole. */
@@ -17,7 +18,7 @@ interface Watched {
   linger: NodeJS.Timeout | undefined;
 }
 
-export function createConnections({ engine, activity, log }: ServerContext): Connections {
+export function createConnections({ viewOf, activity, log }: ServerContext): Connections {
   const live = new Map<string, Watched>();
 
   const watch = (id: string): Watched => {
@@ -27,6 +28,7 @@ export function createConnections({ engine, activity, log }: ServerContext): Con
       clearTimeout(watched.linger);
       if (live.get(id) === watched) live.delete(id);
     };
+    const { engine } = viewOf(visitorOf(id, 'ports'));
     engine.sandboxes.exited(id, { signal: watched.stop.signal }).then(
       () => {
         over();

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ServerContext } from '../context.ts';
+import { visitorOf } from '../authority/callers.ts';
+import { seenBy, type ServerContext } from '../context.ts';
 import { awake } from '../e2b/life.ts';
 import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
@@ -44,10 +45,12 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     // Asking whether it runs must not make it run.
     if (info.state === 'paused' && forAgent && request.url === '/health')
       return answer(response, sandboxGone(sandboxId));
-    const running = await awake(context, info);
+    // From here on the request reaches this sandbox alone.
+    const visit = seenBy(context, visitorOf(info.id, forAgent ? 'agent' : 'ports'));
+    const running = await awake(visit, info);
     using _held = connections.hold(sandboxId, request.socket);
-    if (isGuestPort(target)) return proxyRequest(context, target, limits, request, response);
-    return agent.request(running, request, response);
+    if (isGuestPort(target)) return proxyRequest(visit, target, limits, request, response);
+    return agent.request(visit, running, request, response);
   };
 
   const serveUpgrade = async (
@@ -63,9 +66,10 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
     if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API knows no upgrades'));
     if (!(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
-    await awake(context, info);
+    const visit = seenBy(context, visitorOf(info.id, 'ports'));
+    await awake(visit, info);
     using _held = connections.hold(info.id, socket);
-    return proxyUpgrade(context, target, limits, request, socket, head);
+    return proxyUpgrade(visit, target, limits, request, socket, head);
   };
 
   return {

@@ -1,7 +1,7 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline, type Duplex } from 'node:stream';
 import { isNovaError, type NovaError } from '@novasandbox/protocol';
-import type { ServerContext } from '../context.ts';
+import type { CallerContext } from '../context.ts';
 import { isOurCredential } from './access.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
@@ -14,7 +14,7 @@ export interface PortTarget {
 
 /** HTTP/1.1 to a port of the guest, one connection a request: nothing a guest answers can reach another request. */
 export async function proxyRequest(
-  context: ServerContext,
+  context: CallerContext,
   target: PortTarget,
   limits: ProxyLimits,
   request: IncomingMessage,
@@ -67,7 +67,7 @@ export async function proxyRequest(
 
 /** WebSockets and other protocols that begin as HTTP. */
 export async function proxyUpgrade(
-  context: ServerContext,
+  context: CallerContext,
   target: PortTarget,
   limits: ProxyLimits,
   request: IncomingMessage,
@@ -113,7 +113,7 @@ export async function proxyUpgrade(
 }
 
 async function connect(
-  { engine, log }: ServerContext,
+  { engine, log }: CallerContext,
   { sandboxId, port }: PortTarget,
   { connectMs }: ProxyLimits,
 ): Promise<Duplex | Answer> {
@@ -135,7 +135,7 @@ async function connect(
 }
 
 function forward(
-  context: ServerContext,
+  context: CallerContext,
   { sandboxId }: PortTarget,
   { headerBytes }: ProxyLimits,
   request: IncomingMessage,

@@ -2,7 +2,8 @@ import { NovaError, parse } from '@novasandbox/protocol';
 import { routes, type Operation, type Route } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
+import { nobody } from '../authority/callers.ts';
 import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import { acceptSocket } from '../sockets/accept.ts';
@@ -30,7 +31,7 @@ export const apiPrefix = '/api/v1';
 export const fastifyPath = (path: string): string => `${apiPrefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
 
 /** Registers every route of the table. Which handler answers it follows from its kind; the types see to it that there is one. */
-export function bindRoutes(app: FastifyInstance, context: DaemonContext, handlers: Handlers): void {
+export function bindRoutes(app: FastifyInstance, context: RouteContext, handlers: Handlers): void {
   const json = handlers.json as unknown as Readonly<Record<string, Handle>>;
   const streams = handlers.streams as unknown as Readonly<Record<string, (call: AnyCall) => Promise<StreamAnswer>>>;
   const sockets = handlers.sockets as unknown as Readonly<Record<string, SocketHandlers['shell']>>;
@@ -68,24 +69,24 @@ export function bindRoutes(app: FastifyInstance, context: DaemonContext, handler
     const handle = json[operation];
     if (handle !== undefined) return (request, reply) => answerJson(context, operation, route, handle, request, reply);
     const stream = streams[operation];
-    if (stream !== undefined) return (request, reply) => answerStream(route, stream, request, reply);
+    if (stream !== undefined) return (request, reply) => answerStream(context, route, stream, request, reply);
     const socket = sockets[operation];
     if (socket !== undefined) {
-      return async (request, reply) => acceptSocket(callOf(route, request, reply), request, reply, socket);
+      return async (request, reply) => acceptSocket(callOf(context, route, request, reply), request, reply, socket);
     }
     throw new Error(`${operation} has no handler`);
   }
 }
 
 async function answerJson(
-  context: DaemonContext,
+  context: RouteContext,
   operation: string,
   route: Route,
   handle: Handle,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const call = callOf(route, request, reply);
+  const call = callOf(context, route, request, reply);
   const status = route.status ?? 200;
   const work = async (): Promise<{ status: number; body: string }> => {
     const result = await handle(call);
@@ -107,19 +108,20 @@ async function answerJson(
 }
 
 async function answerStream(
+  context: RouteContext,
   route: Route,
   handle: (call: AnyCall) => Promise<StreamAnswer>,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<unknown> {
-  const { status = 200, headers, body } = await handle(callOf(route, request, reply));
+  const { status = 200, headers, body } = await handle(callOf(context, route, request, reply));
   return reply
     .code(status)
     .headers({ 'cache-control': 'no-store', ...headers })
     .send(body);
 }
 
-function callOf(route: Route, request: FastifyRequest, reply: FastifyReply): AnyCall {
+function callOf(context: RouteContext, route: Route, request: FastifyRequest, reply: FastifyReply): AnyCall {
   const params = Object.fromEntries(
     Object.entries(request.params as Record<string, string>).map(([name, value]) => [
       name,
@@ -131,6 +133,8 @@ function callOf(route: Route, request: FastifyRequest, reply: FastifyReply): Any
   const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
   let signal: AbortSignal | undefined;
   return {
+    // Routes that anybody may call are about no sandbox.
+    ...context.viewOf(request.principal ?? nobody),
     params,
     query,
     body,

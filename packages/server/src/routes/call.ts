@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { routes, Operation } from '@novasandbox/protocol/api';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Principal } from '../context.ts';
+import type { Principal, View } from '../context.ts';
 import type { MessageSocket } from '../sockets/message-socket.ts';
 
 export type RouteOf<O extends Operation> = (typeof routes)[O];
@@ -18,8 +18,8 @@ type ParamNames<P extends string> = P extends `${string}{${infer N}}${infer Rest
 type ParamValue<N> = N extends 'process_id' | 'port' ? number : string;
 type Parsed<R, F extends string> = R extends Readonly<Record<F, infer S extends z.ZodType>> ? z.output<S> : undefined;
 
-/** A request that has been authorised and checked. */
-export interface Call<O extends Operation> {
+/** A request that has been authorised and checked, with the daemon as its caller may see it. */
+export interface Call<O extends Operation> extends View {
   readonly params: { readonly [N in ParamNames<RouteOf<O>['path']>]: ParamValue<N> };
   readonly query: Parsed<RouteOf<O>, 'query'>;
   readonly body: Parsed<RouteOf<O>, 'body'>;

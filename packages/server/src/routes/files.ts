@@ -1,5 +1,5 @@
 import { entryWireOf } from '@novasandbox/protocol/api';
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { patiently } from '../http/body-time.ts';
 import { archiveAnswer, fileAnswer } from '../streams/download.ts';
 import { receiveUpload } from '../streams/upload.ts';
@@ -10,9 +10,8 @@ const modeOf = (permissions: string | undefined): number | undefined =>
 
 /** Files travel in requests and answers; nothing here is ever a path on the host. */
 export function fileHandlers({
-  engine,
   config,
-}: DaemonContext): Pick<
+}: RouteContext): Pick<
   JsonHandlers,
   | 'uploadFile'
   | 'writeFile'
@@ -24,30 +23,29 @@ export function fileHandlers({
   | 'setFileAttributes'
   | 'uploadArchive'
 > {
-  const { files } = engine;
   const silenceMs = config.server.body_timeout_seconds * 1000;
   const bodyOf = ({ request }: Pick<Call<'writeFile'>, 'request'>) => patiently(request.raw, silenceMs);
   return {
-    uploadFile: ({ params, signal, request }) =>
+    uploadFile: ({ engine: { files }, params, signal, request }) =>
       receiveUpload(request.raw, silenceMs, async ({ path, permissions, user, bytes }) =>
         entryWireOf(await files.write(params.id, path, bytes, { mode: modeOf(permissions), user }, { signal })),
       ),
-    async writeFile({ params, query, signal, request }) {
+    async writeFile({ engine: { files }, params, query, signal, request }) {
       const { path, user, append, exclusive } = query;
       const how = { mode: modeOf(query.permissions), user, append, exclusive };
       return entryWireOf(await files.write(params.id, path, bodyOf({ request }), how, { signal }));
     },
-    async listFiles({ params, query, signal }) {
+    async listFiles({ engine: { files }, params, query, signal }) {
       const depth = query.depth ?? (query.recursive ? 64 : 1);
       const entries = await files.list(params.id, query.path, { depth, user: query.user }, { signal });
       return { entries: entries.map(entryWireOf) };
     },
-    statFile: async ({ params, query, signal }) =>
+    statFile: async ({ engine: { files }, params, query, signal }) =>
       entryWireOf(await files.stat(params.id, query.path, query.user, { signal })),
-    removeFile: async ({ params, query, signal }) => ({
+    removeFile: async ({ engine: { files }, params, query, signal }) => ({
       existed: await files.remove(params.id, query.path, query.user, { signal }),
     }),
-    makeDirectory: async ({ params, body, signal }) => ({
+    makeDirectory: async ({ engine: { files }, params, body, signal }) => ({
       created: await files.makeDirectory(
         params.id,
         body.path,
@@ -55,9 +53,9 @@ export function fileHandlers({
         { signal },
       ),
     }),
-    moveFile: async ({ params, body, signal }) =>
+    moveFile: async ({ engine: { files }, params, body, signal }) =>
       entryWireOf(await files.move(params.id, body.source, body.destination, body.user, { signal })),
-    async setFileAttributes({ params, body, signal }) {
+    async setFileAttributes({ engine: { files }, params, body, signal }) {
       const mode = modeOf(body.permissions);
       const attributes = {
         ...(mode === undefined ? {} : { mode }),
@@ -66,15 +64,15 @@ export function fileHandlers({
       };
       return entryWireOf(await files.setAttributes(params.id, body.path, attributes, { signal }));
     },
-    uploadArchive: ({ params, query, signal, request }) =>
+    uploadArchive: ({ engine: { files }, params, query, signal, request }) =>
       files.tarIn(params.id, query.path, bodyOf({ request }), query.user, { signal }),
   };
 }
 
-export function fileStreams({ engine }: DaemonContext): Pick<StreamHandlers, 'downloadFile' | 'downloadArchive'> {
+export function fileStreams(): Pick<StreamHandlers, 'downloadFile' | 'downloadArchive'> {
   return {
-    downloadFile: ({ params, query, signal, request }) =>
+    downloadFile: ({ engine, params, query, signal, request }) =>
       fileAnswer(engine, params.id, query, request.headers.range, signal),
-    downloadArchive: ({ params, query, signal }) => archiveAnswer(engine, params.id, query, signal),
+    downloadArchive: ({ engine, params, query, signal }) => archiveAnswer(engine, params.id, query, signal),
   };
 }

@@ -1,4 +1,3 @@
-import type { DaemonContext } from '../daemon-context.ts';
 import { agentStatus, executeToEnd, guestFacts, health, ping, processesOf, requestOf } from '../vms/guest.ts';
 import { signalNumber } from '../vms/signals.ts';
 import { vmOf } from '@novasandbox/protocol/api';
@@ -6,9 +5,7 @@ import { executionAnswer } from '../streams/execution.ts';
 import type { JsonHandlers, StreamHandlers } from './call.ts';
 
 /** Commands, and the guest as such. */
-export function guestHandlers(
-  context: DaemonContext,
-): Pick<
+export function guestHandlers(): Pick<
   JsonHandlers,
   | 'execute'
   | 'guestExecute'
@@ -22,38 +19,40 @@ export function guestHandlers(
   | 'shutdownGuest'
   | 'getAgentStatus'
 > {
-  const { engine } = context;
   return {
-    execute: ({ params, body, signal, request }) =>
+    execute: ({ engine, params, body, signal, request }) =>
       executeToEnd(engine, params.id, body, request.headers['idempotency-key'] === undefined ? signal : undefined),
-    guestExecute: ({ params, body, signal, request }) =>
+    guestExecute: ({ engine, params, body, signal, request }) =>
       executeToEnd(engine, params.id, body, request.headers['idempotency-key'] === undefined ? signal : undefined),
-    async executeDetached({ params, body }) {
+    async executeDetached({ engine, params, body }) {
       const { execId, pid } = await engine.exec.startDetached(params.id, requestOf(body));
       return { process_id: execId, pid };
     },
-    listProcesses: ({ params, signal }) => processesOf(engine, params.id, signal),
-    guestProcesses: ({ params, signal }) => processesOf(engine, params.id, signal),
-    signalProcess: ({ params, body, signal }) =>
+    listProcesses: ({ engine, params, signal }) => processesOf(engine, params.id, signal),
+    guestProcesses: ({ engine, params, signal }) => processesOf(engine, params.id, signal),
+    signalProcess: ({ engine, params, body, signal }) =>
       engine.exec.signal(params.id, params.process_id, signalNumber(body.signal), { signal }),
-    pingGuest: async ({ params, signal }) => ({ ok: true, round_trip_ms: await ping(engine, params.id, signal) }),
-    guestInfo: ({ params, signal }) => guestFacts(engine, params.id, signal),
-    guestHealth: ({ params, signal }) => health(engine, params.id, signal),
-    shutdownGuest: async ({ params }) => vmOf(await engine.sandboxes.stop(params.id)),
-    getAgentStatus: ({ params, signal }) => agentStatus(engine, params.id, signal),
+    pingGuest: async ({ engine, params, signal }) => ({
+      ok: true,
+      round_trip_ms: await ping(engine, params.id, signal),
+    }),
+    guestInfo: ({ engine, params, signal }) => guestFacts(engine, params.id, signal),
+    guestHealth: ({ engine, params, signal }) => health(engine, params.id, signal),
+    shutdownGuest: async ({ engine, params }) => vmOf(await engine.sandboxes.stop(params.id)),
+    getAgentStatus: ({ engine, params, signal }) => agentStatus(engine, params.id, signal),
   };
 }
 
-export function guestStreams({ engine }: DaemonContext): Pick<StreamHandlers, 'executeStream' | 'processOutput'> {
+export function guestStreams(): Pick<StreamHandlers, 'executeStream' | 'processOutput'> {
   return {
-    executeStream: async ({ params, body, signal, request }) =>
+    executeStream: async ({ engine, params, body, signal, request }) =>
       executionAnswer(
         await engine.exec.start(params.id, requestOf(body), { signal }),
         request.headers.accept,
         signal,
         body.stdin,
       ),
-    processOutput: async ({ params, query, signal, request }) =>
+    processOutput: async ({ engine, params, query, signal, request }) =>
       executionAnswer(
         await engine.exec.attach(
           params.id,

@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { NovaError } from '@novasandbox/protocol';
 import type { Forward } from '@novasandbox/protocol/api';
-import type { DaemonContext } from '../daemon-context.ts';
+import type { Services } from '../context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { forwardAddress, type ForwardState } from '../forwards/forwards.ts';
 import type { JsonHandlers } from './call.ts';
 
@@ -10,15 +11,14 @@ const ofConfig = 'config';
 
 /** Networks of the host and of VMs. */
 export function networkHandlers({
-  engine,
   forwards,
   limits,
   measurements,
-}: DaemonContext): Pick<
+}: RouteContext): Pick<
   JsonHandlers,
   'listInterfaces' | 'getVmNetwork' | 'listPortForwards' | 'createPortForward' | 'deletePortForward'
 > {
-  const forwardsOf = async (ref: string): Promise<Forward[]> => {
+  const forwardsOf = async (engine: Services, ref: string): Promise<Forward[]> => {
     const { id, state, hostPort, guestPort } = await engine.sandboxes.get(ref);
     const runs = state === 'running' || state === 'paused';
     const own = hostPort === null ? [] : [{ id: ofConfig, hostPort, guestPort, listening: runs }];
@@ -26,24 +26,24 @@ export function networkHandlers({
   };
   return {
     listInterfaces: async () => ({ interfaces: interfaces() }),
-    async getVmNetwork({ params }) {
+    async getVmNetwork({ engine, params }) {
       const { id, enableNetwork } = await engine.sandboxes.get(params.id);
       const { metrics } = measurements.latest(id) ?? {};
       return {
         enabled: enableNetwork,
         rx_bytes: metrics?.network_rx_bytes ?? null,
         tx_bytes: metrics?.network_tx_bytes ?? null,
-        forwards: await forwardsOf(id),
+        forwards: await forwardsOf(engine, id),
       };
     },
-    listPortForwards: async ({ params }) => ({ forwards: await forwardsOf(params.id) }),
-    async createPortForward({ params, body }) {
+    listPortForwards: async ({ engine, params }) => ({ forwards: await forwardsOf(engine, params.id) }),
+    async createPortForward({ engine, params, body }) {
       if (body.protocol === 'udp') throw new NovaError('not_implemented', 'Forwards of UDP ports are not there yet.');
       const { id } = await engine.sandboxes.get(params.id);
       limits.checkHostPort();
       return wire(await forwards.add(id, { guestPort: body.guest_port, hostPort: body.host_port }), false);
     },
-    async deletePortForward({ params }) {
+    async deletePortForward({ engine, params }) {
       const { id } = await engine.sandboxes.get(params.id);
       if (params.forward === ofConfig) {
         throw new NovaError('conflict', 'The port that a VM was made with lasts as long as the VM runs.', {

@@ -1,14 +1,14 @@
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { allocations, resourceUsage } from '../system/resources.ts';
 import type { HostUsage } from '../system/host.ts';
 import type { JsonHandlers } from './call.ts';
 
 export function resourceHandlers(
-  context: DaemonContext,
+  context: RouteContext,
   look: () => Promise<HostUsage>,
 ): Pick<JsonHandlers, 'resourceUsage' | 'resourceAllocations'> {
   return {
-    resourceUsage: () => resourceUsage(context, look),
-    resourceAllocations: async () => allocations(context),
+    resourceUsage: ({ vms }) => resourceUsage(context, vms(), look),
+    resourceAllocations: async ({ vms }) => allocations(vms()),
   };
 }

@@ -1,11 +1,14 @@
 import { healthSchema, readySchema, statusSchema } from '@novasandbox/protocol/api';
 import type { FastifyInstance } from 'fastify';
-import type { DaemonContext } from '../daemon-context.ts';
+import { nobody } from '../authority/callers.ts';
+import type { RouteContext } from '../daemon-context.ts';
+import type { Gauges } from '../metrics/gauges.ts';
+import { principalOf } from '../http/hooks.ts';
 import { checks } from '../system/checks.ts';
 import { statusOf } from '../system/status.ts';
 
 /** What lies beside the API: whether the daemon lives, what it counts, and its description. */
-export function addRootRoutes(app: FastifyInstance, context: DaemonContext, gauges: { fill(): Promise<void> }): void {
+export function addRootRoutes(app: FastifyInstance, context: RouteContext, gauges: Gauges): void {
   const { config, metrics } = context;
   // Liveness depends on nothing: a daemon that can answer is alive.
   app.get('/health', { config: { permission: 'public', operation: 'health' }, exposeHeadRoute: true }, async () =>
@@ -16,12 +19,12 @@ export function addRootRoutes(app: FastifyInstance, context: DaemonContext, gaug
     const ready = Object.values(found).every(({ ok }) => ok);
     return reply.code(ready ? 200 : 503).send(readySchema.parse({ ready, checks: found }));
   });
-  app.get('/status', { config: { permission: 'system:read', operation: 'status' } }, async () =>
-    statusSchema.parse(await statusOf(context)),
+  app.get('/status', { config: { permission: 'system:read', operation: 'status' } }, async (request) =>
+    statusSchema.parse(await statusOf(context, context.viewOf(principalOf(request)).vms())),
   );
   const metricsPermission = config.monitoring.public_metrics ? 'public' : 'system:read';
-  app.get('/metrics', { config: { permission: metricsPermission, operation: 'metrics' } }, async (_request, reply) => {
-    await gauges.fill();
-    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  app.get('/metrics', { config: { permission: metricsPermission, operation: 'metrics' } }, async (request, reply) => {
+    const text = await gauges.text(context.viewOf(request.principal ?? nobody).vms());
+    return reply.type(metrics.registry.contentType).send(text);
   });
 }

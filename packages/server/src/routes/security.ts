@@ -1,28 +1,45 @@
-import { rolePermissions, roleSchema } from '@novasandbox/protocol/api';
+import { NovaError } from '@novasandbox/protocol';
+import { rolePermissions, roleReach, roleSchema, type createKeySchema } from '@novasandbox/protocol/api';
 import { credentialOf } from '../auth/auth.ts';
-import { keyPrincipalName } from '../auth/keys.ts';
-import { userPrincipalName } from '../auth/users.ts';
-import type { DaemonContext } from '../daemon-context.ts';
+import { keyPrincipalName, type NewKey } from '../auth/keys.ts';
+import { userPrincipalName, type Users } from '../auth/users.ts';
+import type { Services } from '../context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { KeyRow, UserRow } from '../store/server-store.ts';
 import { closeSocketsOf } from '../sockets/accept.ts';
+import type { z } from 'zod';
 import type { JsonHandlers } from './call.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-const keyOf = ({ id, name, role, scopes, createdAtMs, expiresAtMs, lastUsedAtMs, revoked }: KeyRow) => ({
+const keyOf = ({
   id,
   name,
   role,
+  username,
+  team,
+  scopes,
+  createdAtMs,
+  expiresAtMs,
+  lastUsedAtMs,
+  revoked,
+}: KeyRow) => ({
+  id,
+  name,
+  role,
+  username,
+  team,
   scopes: [...scopes],
   created_at: new Date(createdAtMs).toISOString(),
   expires_at: iso(expiresAtMs),
   last_used_at: iso(lastUsedAtMs),
   revoked,
 });
-const userOf = ({ username, role, createdAtMs }: UserRow, lockedUntilMs: number | null) => ({
+const userOf = ({ username, role, team, createdAtMs }: UserRow, lockedUntilMs: number | null) => ({
   username,
   role,
+  team,
   created_at: new Date(createdAtMs).toISOString(),
   locked_until: iso(lockedUntilMs),
 });
@@ -31,9 +48,10 @@ const userOf = ({ username, role, createdAtMs }: UserRow, lockedUntilMs: number 
 export function securityHandlers({
   users,
   keys,
+  store,
   tickets,
   auth,
-}: DaemonContext): Pick<
+}: RouteContext): Pick<
   JsonHandlers,
   | 'login'
   | 'logout'
@@ -58,8 +76,8 @@ export function securityHandlers({
       return { ok: true };
     },
     async validateAuth({ request }) {
-      const { kind, name, role, permissions } = principalOf(request);
-      return { kind, name, role, permissions: [...permissions] };
+      const { kind, name, role, ownership, permissions } = principalOf(request);
+      return { kind, name, role, ...ownership, permissions: [...permissions] };
     },
     async createSocketTicket({ request }) {
       const asking = principalOf(request);
@@ -71,18 +89,29 @@ export function securityHandlers({
       return { ticket, expires_in: seconds };
     },
     listUsers: async () => ({ users: users.list().map((user) => userOf(user, user.lockedUntilMs)) }),
-    createUser: async ({ body }) => userOf(await users.add(body.username, body.password, body.role), null),
+    async createUser({ engine, body: { username, password, role, team } }) {
+      await requireUnused(engine, username);
+      return userOf(await users.add(username, password, role, team), null);
+    },
     async deleteUser({ params }) {
+      const name = userPrincipalName(params.username);
       users.remove(params.username);
-      closeSocketsOf(userPrincipalName(params.username));
+      const revoked = keys.revokeOf(params.username).map(keyPrincipalName);
+      for (const principal of [name, ...revoked]) closeSocketsOf(principal);
+      store.forgetAnswers(name);
     },
     listRoles: async () => ({
-      roles: roleSchema.options.map((name) => ({ name, permissions: [...rolePermissions[name]] })),
+      roles: roleSchema.options.map((name) => ({
+        name,
+        reach: roleReach[name],
+        permissions: [...rolePermissions[name]],
+      })),
     }),
     listKeys: async () => ({ keys: keys.list().map(keyOf) }),
     async createKey({ body }) {
       const expiresAtMs = body.expires_in_seconds === undefined ? null : Date.now() + body.expires_in_seconds * 1000;
-      const { row, key, e2bKey } = keys.make({ name: body.name, role: body.role, scopes: body.scopes, expiresAtMs });
+      const { name, role, scopes } = body;
+      const { row, key, e2bKey } = keys.make({ name, role, scopes, expiresAtMs, ...belonging(users, body) });
       return { ...keyOf(row), key, e2b_key: e2bKey };
     },
     async revokeKey({ params }) {
@@ -90,4 +119,25 @@ export function securityHandlers({
       closeSocketsOf(keyPrincipalName(params.key_id));
     },
   };
+}
+
+/** Sandboxes of a user who was removed must not become those of another user of the same name. */
+async function requireUnused({ sandboxes }: Services, username: string): Promise<void> {
+  const left = await sandboxes.list({ all: true, owner: userPrincipalName(username) });
+  if (left.length === 0) return;
+  throw new NovaError('conflict', `There are VMs of a user "${username}".`, {
+    hint: `Remove them (\`nova ls --all --owner ${userPrincipalName(username)}\`), or choose another name.`,
+  });
+}
+
+/** The owner of a new key: a user, whose team it has, or itself. */
+function belonging(
+  users: Users,
+  { username, team }: z.output<typeof createKeySchema>,
+): Pick<NewKey, 'username' | 'team'> {
+  if (username === undefined) return { team };
+  if (team !== undefined) throw new NovaError('invalid_argument', "team: a user's key has the user's team.");
+  const user = users.list().find((each) => each.username === username);
+  if (user === undefined) throw new NovaError('not_found', `There is no user "${username}".`);
+  return { username, team: user.team };
 }

@@ -1,4 +1,3 @@
-import type { DaemonContext } from '../daemon-context.ts';
 import { eventsSocket } from '../sockets/events.ts';
 import { execSocket } from '../sockets/exec.ts';
 import { shellSocket } from '../sockets/shell.ts';
@@ -6,16 +5,16 @@ import { tunnelSocket } from '../sockets/tunnel.ts';
 import { watchSocket } from '../sockets/watch.ts';
 import type { SocketHandlers } from './call.ts';
 
-export function socketHandlers({ engine, events }: DaemonContext): SocketHandlers {
+export function socketHandlers(): SocketHandlers {
   return {
-    exec: ({ params }, socket) => execSocket(engine, params.id, socket),
-    shell: ({ params, query }, socket) => shellSocket(engine, params.id, query, socket),
-    tunnel: ({ params }, socket) => tunnelSocket(engine, params.id, params.port, socket),
-    watchFiles: ({ params, query }, socket) => watchSocket(engine, params.id, query, socket),
-    vmEvents: async ({ params, query }, socket) => {
+    exec: ({ engine, params }, socket) => execSocket(engine, params.id, socket),
+    shell: ({ engine, params, query }, socket) => shellSocket(engine, params.id, query, socket),
+    tunnel: ({ engine, params }, socket) => tunnelSocket(engine, params.id, params.port, socket),
+    watchFiles: ({ engine, params, query }, socket) => watchSocket(engine, params.id, query, socket),
+    vmEvents: async ({ engine, events, params, query }, socket) => {
       const { id } = await engine.sandboxes.get(params.id);
       await eventsSocket(events, { vmId: id, ...query }, socket);
     },
-    systemEvents: ({ query }, socket) => eventsSocket(events, query, socket),
+    systemEvents: ({ events, query }, socket) => eventsSocket(events, query, socket),
   };
 }

@@ -1,16 +1,16 @@
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { diagnostics, emergencyStop, systemInfo, systemMetrics } from '../system/facts.ts';
 import type { HostUsage } from '../system/host.ts';
 import type { JsonHandlers } from './call.ts';
 
 export function systemHandlers(
-  context: DaemonContext,
+  context: RouteContext,
   look: () => Promise<HostUsage>,
 ): Pick<JsonHandlers, 'systemInfo' | 'systemMetrics' | 'systemDiagnostics' | 'emergencyStop'> {
   return {
     systemInfo: () => systemInfo(context),
-    systemMetrics: () => systemMetrics(context, look),
+    systemMetrics: ({ vms }) => systemMetrics(vms(), look),
     systemDiagnostics: () => diagnostics(context),
-    emergencyStop: () => emergencyStop(context),
+    emergencyStop: ({ engine }) => emergencyStop(context, engine),
   };
 }

@@ -1,16 +1,15 @@
-import type { Events } from '../context.ts';
+import type { View } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
 /** One event a message, until the client leaves. */
 export async function eventsSocket(
-  events: Events,
-  { vmId, since }: { readonly vmId?: string; readonly since?: number | undefined },
+  events: View['events'],
+  filter: { readonly vmId?: string; readonly since?: number | undefined },
   socket: MessageSocket,
 ): Promise<void> {
   // What the client sends is read, so that its leaving is seen, and means nothing.
   void (async () => {
     for await (const _ of socket.messages);
   })();
-  const filter = { ...(vmId === undefined ? {} : { vmId }), ...(since === undefined ? {} : { since }) };
-  for await (const event of events.subscribe(filter, socket.signal)) await socket.sendText(event);
+  for await (const event of events(filter, socket.signal)) await socket.sendText(event);
 }

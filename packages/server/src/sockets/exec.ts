@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AttachedProcess, Engine } from '@novasandbox/engine';
+import type { AttachedProcess } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import { NovaError, parse } from '@novasandbox/protocol';
 import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
 import type { z } from 'zod';
@@ -12,7 +13,7 @@ const lastWordsMs = 5000;
 type ClientMessage = z.output<typeof execClientMessageSchema>;
 
 /** A command with input and output both ways. A client that leaves is detached; the command goes on. */
-export async function execSocket(engine: Engine, ref: string, socket: MessageSocket): Promise<void> {
+export async function execSocket(engine: Services, ref: string, socket: MessageSocket): Promise<void> {
   const messages = socket.messages[Symbol.asyncIterator]();
   const first = await messages.next();
   if (first.done === true) return;
@@ -21,7 +22,7 @@ export async function execSocket(engine: Engine, ref: string, socket: MessageSoc
 }
 
 async function open(
-  engine: Engine,
+  engine: Services,
   ref: string,
   message: ClientMessage,
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import { clientMessage } from './exec.ts';
 import type { MessageSocket } from './message-socket.ts';
 
@@ -8,7 +8,7 @@ const hangUp = 1;
 
 /** A terminal. It ends with its client, as a terminal does that is hung up. */
 export async function shellSocket(
-  engine: Engine,
+  engine: Services,
   ref: string,
   { cols, rows, user }: { readonly cols: number; readonly rows: number; readonly user?: string | undefined },
   socket: MessageSocket,

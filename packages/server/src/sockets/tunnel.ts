@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
 /** Bytes both ways. A text message `{"type":"end"}` from the client ends its direction alone. */
-export async function tunnelSocket(engine: Engine, ref: string, port: number, socket: MessageSocket): Promise<void> {
+export async function tunnelSocket(engine: Services, ref: string, port: number, socket: MessageSocket): Promise<void> {
   const stream: Duplex = await engine.files.tunnel(ref, port, { signal: socket.signal });
   stream.on('error', () => undefined);
   const leave = (): void => void stream.destroy();

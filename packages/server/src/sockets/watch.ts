@@ -1,9 +1,9 @@
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
 /** Changes below a directory, until the client leaves. */
 export async function watchSocket(
-  engine: Engine,
+  engine: Services,
   ref: string,
   { path, recursive, user }: { readonly path: string; readonly recursive: boolean; readonly user?: string | undefined },
   socket: MessageSocket,

@@ -8,6 +8,9 @@ export interface KeyRow {
   /** SHA-256 of the key's hexadecimal part. */
   readonly hash: string;
   readonly role: Role;
+  /** The user whose key it is; null: nobody's. */
+  readonly username: string | null;
+  readonly team: string | null;
   readonly scopes: readonly Permission[];
   readonly createdAtMs: number;
   readonly expiresAtMs: number | null;
@@ -18,12 +21,15 @@ export interface KeyRow {
 export interface UserRow {
   readonly username: string;
   readonly role: Role;
+  readonly team: string;
   readonly createdAtMs: number;
   /** scrypt, with its salt and costs (auth/passwords.ts). */
   readonly password: string;
 }
 
 export interface StoredAnswer {
+  /** The principal that it was given to. */
+  readonly principal: string;
   readonly bodyHash: string;
   readonly status: number;
   readonly body: string;
@@ -59,6 +65,8 @@ export interface ServerStore extends Disposable {
   clearLoginFailures(name: string): void;
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
+  /** Forgets the answers of a principal that has gone: they are not for another one of the same name. */
+  forgetAnswers(principal: string): void;
   /** Idle limits of VMs that have one of their own. */
   idleTimeouts(): ReadonlyMap<string, number>;
   setIdleTimeout(vmId: string, ms: number | null): void;
@@ -94,6 +102,12 @@ const steps = [
 `,
   `
   CREATE TABLE forwards (id TEXT PRIMARY KEY, vm_id TEXT NOT NULL, host_port INTEGER NOT NULL, guest_port INTEGER NOT NULL) STRICT;
+`,
+  // Users have teams, and keys belong to users or to themselves. Answers are forgotten with their principals.
+  `
+  UPDATE users SET row = json_set(row, '$.team', 'user:' || username);
+  UPDATE keys SET row = json_set(row, '$.username', NULL, '$.team', CASE id WHEN 'admin' THEN NULL ELSE 'key:' || id END);
+  ALTER TABLE answers ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 `,
 ];
 
@@ -138,9 +152,11 @@ export function openServerStore(file: string): ServerStore {
   const putKey = db.prepare('INSERT OR REPLACE INTO keys (id, hash, row) VALUES (?, ?, ?)');
   const revoked = db.prepare('SELECT 1 FROM revoked_tokens WHERE id = ?');
   const findUser = db.prepare('SELECT row FROM users WHERE username = ?');
-  const findAnswer = db.prepare('SELECT body_hash, status, body FROM answers WHERE scope = ? AND made_at >= ?');
+  const findAnswer = db.prepare(
+    'SELECT principal, body_hash, status, body FROM answers WHERE scope = ? AND made_at >= ?',
+  );
   const putAnswer = db.prepare(
-    'INSERT OR REPLACE INTO answers (scope, body_hash, status, body, made_at) VALUES (?, ?, ?, ?, ?)',
+    'INSERT OR REPLACE INTO answers (scope, principal, body_hash, status, body, made_at) VALUES (?, ?, ?, ?, ?, ?)',
   );
 
   const findFailures = db.prepare('SELECT count, last_at FROM login_failures WHERE name = ?');
@@ -170,9 +186,16 @@ export function openServerStore(file: string): ServerStore {
     findAnswer(scope, sinceMs) {
       const row = findAnswer.get(scope, sinceMs);
       if (row === undefined) return null;
-      return { bodyHash: String(row['body_hash']), status: Number(row['status']), body: String(row['body']) };
+      return {
+        principal: String(row['principal']),
+        bodyHash: String(row['body_hash']),
+        status: Number(row['status']),
+        body: String(row['body']),
+      };
     },
-    putAnswer: (scope, answer, nowMs) => void putAnswer.run(scope, answer.bodyHash, answer.status, answer.body, nowMs),
+    putAnswer: (scope, { principal, bodyHash, status, body }, nowMs) =>
+      void putAnswer.run(scope, principal, bodyHash, status, body, nowMs),
+    forgetAnswers: (principal) => void db.prepare('DELETE FROM answers WHERE principal = ?').run(principal),
     idleTimeouts: () =>
       new Map(
         db

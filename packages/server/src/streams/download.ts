@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import type { StreamAnswer } from '../routes/call.ts';
 import { sizeOfFile } from './file-size.ts';
 import { parseRange } from './range.ts';
@@ -11,7 +11,7 @@ interface Wanted {
 
 /** A file, or the range of it that is asked for. The client's reading is the guest's pace. */
 export async function fileAnswer(
-  engine: Engine,
+  engine: Services,
   ref: string,
   { path, user }: Wanted,
   range: string | undefined,
@@ -42,7 +42,7 @@ export async function fileAnswer(
 }
 
 export async function archiveAnswer(
-  engine: Engine,
+  engine: Services,
   ref: string,
   { path, user }: Wanted,
   signal: AbortSignal,

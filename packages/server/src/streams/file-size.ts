@@ -1,12 +1,12 @@
 import { posix } from 'node:path';
-import type { Engine } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 
 /** Linux follows no more. */
 const maxLinks = 40;
 
 /** The size of a file, or of what a link leads to: a link's own is the length of its target's name. */
 export async function sizeOfFile(
-  engine: Engine,
+  engine: Services,
   ref: string,
   path: string,
   user: string | undefined,

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 
 export interface Check {
   readonly ok: boolean;
@@ -11,12 +11,12 @@ const probeMs = 2000;
 
 /** What has to be well for VMs to be made. */
 export async function checks(
-  context: Pick<DaemonContext, 'store' | 'quietEngine' | 'layout'>,
+  context: Pick<RouteContext, 'store' | 'quietEngine' | 'layout'>,
 ): Promise<Record<'store' | 'disk' | 'hypervisor', Check>> {
   return { store: store(context), disk: await disk(context), hypervisor: await hypervisor(context) };
 }
 
-function store({ store }: Pick<DaemonContext, 'store'>): Check {
+function store({ store }: Pick<RouteContext, 'store'>): Check {
   try {
     store.check();
     return { ok: true, detail: 'answers' };
@@ -25,13 +25,13 @@ function store({ store }: Pick<DaemonContext, 'store'>): Check {
   }
 }
 
-async function disk({ layout }: Pick<DaemonContext, 'layout'>): Promise<Check> {
+async function disk({ layout }: Pick<RouteContext, 'layout'>): Promise<Check> {
   const { bavail, bsize } = await statfs(layout.home);
   const freeMb = Math.floor((bavail * bsize) / (1024 * 1024));
   return { ok: freeMb >= leastFreeMb, detail: `${freeMb} MB free` };
 }
 
-async function hypervisor({ quietEngine }: Pick<DaemonContext, 'quietEngine'>): Promise<Check> {
+async function hypervisor({ quietEngine }: Pick<RouteContext, 'quietEngine'>): Promise<Check> {
   try {
     // The first probe boots a guest and takes longer; whoever asks is not kept waiting for it.
     const reports = await quietEngine.hypervisors({ signal: AbortSignal.timeout(probeMs) });

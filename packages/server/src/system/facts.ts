@@ -1,13 +1,14 @@
 import { arch, availableParallelism, platform, release, totalmem } from 'node:os';
-import { toNovaError } from '@novasandbox/protocol';
-import type { DaemonContext } from '../daemon-context.ts';
+import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import type { Services } from '../context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import { version } from '../version.ts';
 import { checks } from './checks.ts';
 import type { HostUsage } from './host.ts';
 
 const mebibyte = 1024 * 1024;
 
-export async function systemInfo({ quietEngine }: DaemonContext) {
+export async function systemInfo({ quietEngine }: RouteContext) {
   const reports = await quietEngine.hypervisors();
   return {
     version,
@@ -28,9 +29,9 @@ export async function systemInfo({ quietEngine }: DaemonContext) {
   };
 }
 
-export async function systemMetrics({ roster }: DaemonContext, look: () => Promise<HostUsage>) {
+export async function systemMetrics(vms: readonly SandboxInfo[], look: () => Promise<HostUsage>) {
   const host = await look();
-  const count = (state: string): number => roster.list().filter((info) => info.state === state).length;
+  const count = (state: string): number => vms.filter((info) => info.state === state).length;
   return {
     timestamp: new Date().toISOString(),
     cpu_usage_percent: host.cpuPercent,
@@ -45,7 +46,7 @@ export async function systemMetrics({ roster }: DaemonContext, look: () => Promi
   };
 }
 
-export async function diagnostics(context: DaemonContext) {
+export async function diagnostics(context: RouteContext) {
   const ready = await checks(context);
   const remedies = {
     store: 'Look at the log of the daemon; the state folder must be writable.',
@@ -67,8 +68,8 @@ export async function diagnostics(context: DaemonContext) {
   return { checks: [...found, ...templates] };
 }
 
-/** Every VM at once, without asking the guests. One that resists does not keep the others. */
-export async function emergencyStop({ engine, metrics, log }: DaemonContext) {
+/** Every VM of the caller's at once, without asking the guests. One that resists does not keep the others. */
+export async function emergencyStop({ metrics, log }: RouteContext, engine: Services) {
   log.warn({ operation: 'emergencyStop' }, 'emergency stop');
   metrics.security('emergency_stop');
   const stopped: string[] = [];

@@ -1,19 +1,21 @@
 import { availableParallelism } from 'node:os';
 import type { SandboxInfo } from '@novasandbox/protocol';
-import type { DaemonContext } from '../daemon-context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 import type { HostUsage } from './host.ts';
 
-type Parts = Pick<DaemonContext, 'roster' | 'measurements' | 'config'>;
+type Parts = Pick<RouteContext, 'measurements' | 'config'>;
 
 /** VMs that hold what they were given: a paused one has its memory too. */
-const holding = ({ roster }: Parts): SandboxInfo[] =>
-  roster.list().filter(({ state }) => state === 'running' || state === 'paused');
+const holding = (vms: readonly SandboxInfo[]): SandboxInfo[] =>
+  vms.filter(({ state }) => state === 'running' || state === 'paused');
 
-export function allocations(parts: Parts) {
+export function allocations(vms: readonly SandboxInfo[]) {
   return {
-    allocations: holding(parts).map(({ id, name, state, vcpus, memoryMb, diskSizeMb }) => ({
+    allocations: holding(vms).map(({ id, name, owner, team, state, vcpus, memoryMb, diskSizeMb }) => ({
       vm_id: id,
       name,
+      owner,
+      team,
       status: state,
       vcpus,
       memory_mb: memoryMb,
@@ -22,9 +24,9 @@ export function allocations(parts: Parts) {
   };
 }
 
-export async function resourceUsage(parts: Parts, look: () => Promise<HostUsage>) {
+export async function resourceUsage(parts: Parts, seen: readonly SandboxInfo[], look: () => Promise<HostUsage>) {
   const host = await look();
-  const vms = holding(parts);
+  const vms = holding(seen);
   const measured = vms.map(({ id }) => parts.measurements.latest(id)?.metrics).filter((each) => each !== undefined);
   const { max_vms, max_memory_mb, max_vcpus } = parts.config.resources;
   return {

@@ -1,9 +1,11 @@
-import { sandboxStateSchema } from '@novasandbox/protocol';
-import type { DaemonContext } from '../daemon-context.ts';
+import { sandboxStateSchema, type SandboxInfo } from '@novasandbox/protocol';
+import type { RouteContext } from '../daemon-context.ts';
 import { version } from '../version.ts';
 
-export async function statusOf({ quietEngine, roster, startedAtMs }: DaemonContext) {
-  const infos = roster.list();
+export async function statusOf(
+  { quietEngine, startedAtMs }: Pick<RouteContext, 'quietEngine' | 'startedAtMs'>,
+  infos: readonly SandboxInfo[],
+) {
   const reports = await quietEngine.hypervisors();
   const usable = reports.find(({ features, probe }) => features.virtualMachine && probe.available);
   return {

@@ -1,4 +1,5 @@
-import type { Engine, ExecRequest, GuestProcess } from '@novasandbox/engine';
+import type { ExecRequest, GuestProcess } from '@novasandbox/engine';
+import type { Services } from '../context.ts';
 import { NovaError, toNovaError } from '@novasandbox/protocol';
 import { maxCollectedOutputBytes, type Execute } from '@novasandbox/protocol/api';
 
@@ -18,7 +19,7 @@ export function requestOf(
 }
 
 /** Runs a command to its end. Output beyond the bound is read and dropped, so that the command does not wait for us. */
-export async function executeToEnd(engine: Engine, ref: string, body: Execute, signal?: AbortSignal) {
+export async function executeToEnd(engine: Services, ref: string, body: Execute, signal?: AbortSignal) {
   const startedAt = performance.now();
   await using process = await engine.exec.start(ref, requestOf(body), { signal });
   const leave = (): void => void process.detach().catch(() => undefined);
@@ -59,7 +60,7 @@ export async function executeToEnd(engine: Engine, ref: string, body: Execute, s
   }
 }
 
-export async function processesOf(engine: Engine, ref: string, signal: AbortSignal) {
+export async function processesOf(engine: Services, ref: string, signal: AbortSignal) {
   return { processes: (await engine.exec.list(ref, { signal })).map(processOf) };
 }
 
@@ -84,13 +85,13 @@ function dateOf(ns: bigint): string {
   return new Date(Math.abs(ms) <= 8.64e15 && ms >= 0 && ms < 253_402_300_800_000 ? ms : 0).toISOString();
 }
 
-export async function ping(engine: Engine, ref: string, signal: AbortSignal): Promise<number> {
+export async function ping(engine: Services, ref: string, signal: AbortSignal): Promise<number> {
   const startedAt = performance.now();
   await engine.exec.ping(ref, { signal });
   return Math.round((performance.now() - startedAt) * 100) / 100;
 }
 
-export async function guestFacts(engine: Engine, ref: string, signal: AbortSignal) {
+export async function guestFacts(engine: Services, ref: string, signal: AbortSignal) {
   const info = await engine.sandboxes.guestInfo(ref, { signal });
   return {
     agent_version: info.agentVersion,
@@ -109,7 +110,7 @@ export async function guestFacts(engine: Engine, ref: string, signal: AbortSigna
 const healthMs = 5000;
 
 /** Whether the guest answers in time; a VM that is not there is an error all the same. */
-export async function health(engine: Engine, ref: string, signal: AbortSignal) {
+export async function health(engine: Services, ref: string, signal: AbortSignal) {
   const { id, state } = await engine.sandboxes.get(ref);
   if (state !== 'running') return { healthy: false, detail: `it is ${state}` };
   try {
@@ -120,7 +121,7 @@ export async function health(engine: Engine, ref: string, signal: AbortSignal) {
   }
 }
 
-export async function agentStatus(engine: Engine, ref: string, signal: AbortSignal) {
+export async function agentStatus(engine: Services, ref: string, signal: AbortSignal) {
   const { id, state } = await engine.sandboxes.get(ref);
   const unreachable = { reachable: false, version: null, round_trip_ms: null };
   if (state !== 'running') return unreachable;

@@ -1,11 +1,18 @@
 import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { configOfCreateVm, vmOf, type CreateVm, type Vm } from '@novasandbox/protocol/api';
-import type { DaemonContext } from '../daemon-context.ts';
+import { neededFor } from '../authority/permissions.ts';
+import type { Principal, Services } from '../context.ts';
+import type { RouteContext } from '../daemon-context.ts';
 
 /** Makes a VM with the server's defaults. A client that has gone meanwhile gets none: it could not know of it. */
-export async function createVm(context: DaemonContext, body: CreateVm, signal: AbortSignal): Promise<Vm> {
+export async function createVm(
+  context: RouteContext,
+  engine: Services,
+  body: CreateVm,
+  signal: AbortSignal,
+): Promise<Vm> {
   const config = checkedConfig(context, body);
-  const info = await context.engine.sandboxes.create(config, { signal });
+  const info = await engine.sandboxes.create(config, { signal });
   if (body.idle_timeout_seconds !== undefined) {
     context.idle.setTimeoutMs(info.id, Math.round(body.idle_timeout_seconds * 1000));
   }
@@ -13,20 +20,25 @@ export async function createVm(context: DaemonContext, body: CreateVm, signal: A
   return vmOf(info);
 }
 
-export async function validateVm(context: DaemonContext, body: CreateVm): Promise<{ valid: true }> {
+export async function validateVm(
+  context: RouteContext,
+  principal: Principal,
+  body: CreateVm,
+): Promise<{ valid: true }> {
   const config = checkedConfig(context, body);
+  for (const permission of neededFor(config)) context.auth.authorise(principal, permission);
   await context.limits.check(config);
-  await context.engine.templates.inspect(config.templateId ?? 'base');
+  await context.quietEngine.templates.inspect(config.templateId ?? 'base');
   return { valid: true };
 }
 
-function checkedConfig(context: DaemonContext, body: CreateVm) {
+function checkedConfig(context: RouteContext, body: CreateVm) {
   if (body.os_type === 'windows') throw new NovaError('not_implemented', 'Windows guests are not there yet.');
   return configOfCreateVm(body, context.config.resources.default_timeout_seconds);
 }
 
 export async function restartVm(
-  { engine }: DaemonContext,
+  engine: Services,
   ref: string,
   how: { readonly force: boolean; readonly timeout_seconds: number },
   signal: AbortSignal,
@@ -48,7 +60,7 @@ export const resourcesOf = ({ vcpus, memoryMb, diskSizeMb }: SandboxInfo) => ({
   disk_mb: diskSizeMb,
 });
 
-export async function limitsOf({ engine, idle }: DaemonContext, ref: string) {
+export async function limitsOf({ idle }: RouteContext, engine: Services, ref: string) {
   const info = await engine.sandboxes.get(ref);
   const config = await engine.sandboxes.config(info.id);
   return {
@@ -63,7 +75,8 @@ export async function limitsOf({ engine, idle }: DaemonContext, ref: string) {
 
 /** All that is known; environments of commands may hold secrets and are told by name only. */
 export async function debugVm(
-  { engine, measurements, idle }: DaemonContext,
+  { measurements, idle }: RouteContext,
+  engine: Services,
   ref: string,
 ): Promise<Record<string, unknown>> {
   const info = await engine.sandboxes.get(ref);

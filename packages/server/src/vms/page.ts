@@ -29,6 +29,8 @@ export function pageOfVms(infos: readonly SandboxInfo[], query: Query): Page {
     (info) =>
       states.includes(info.state) &&
       query.os_type !== 'windows' &&
+      (query.owner === undefined || info.owner === query.owner) &&
+      (query.team === undefined || info.team === query.team) &&
       labels.every(([key, value]) => info.labels[key] === value),
   );
   const keyOf = (info: SandboxInfo): string =>

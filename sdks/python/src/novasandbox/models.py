@@ -28,6 +28,9 @@ class SandboxInfo(_Answer):
 
     id: str
     name: Optional[str]
+    #: To whom it belongs, such as `user:ann` or `key:1f2e`; None: to the host.
+    owner: Optional[str]
+    team: Optional[str]
     status: SandboxState
     template: str
     os_type: str

@@ -34,6 +34,8 @@ def test_life_of_a_sandbox() -> None:
         with Sandbox.connect("py-life") as same:
             assert same.id == sandbox.id
         assert [found.id for found in Sandbox.list(metadata={"k": "v=w"})] == [sandbox.id]
+        # Made with the admin key: it is the host's.
+        assert sandbox.info().owner is None and Sandbox.list(owner="user:nobody") == []
         with pytest.raises(ConflictError) as taken:
             Sandbox.create(name="py-life")
         assert taken.value.code == "sandbox_exists" and taken.value.status_code == 409

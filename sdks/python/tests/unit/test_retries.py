@@ -11,7 +11,7 @@ from novasandbox import CommandExitException, GuestError, NetworkError, NovaErro
 from novasandbox.microvm_client import SyncMicroVMClient
 
 VM: Dict[str, Any] = {
-    "id": "abcd", "name": None, "status": "running", "template": "base", "os_type": "linux", "hypervisor": "qemu", "architecture": "amd64",
+    "id": "abcd", "name": None, "owner": None, "team": None, "status": "running", "template": "base", "os_type": "linux", "hypervisor": "qemu", "architecture": "amd64",
     "accelerator": None, "vcpus": 1, "memory_mb": 1, "disk_mb": 1, "network": True, "host_port": None, "guest_port": 1,
     "metadata": {}, "ephemeral": False, "created_at": "2026-01-02T03:04:05Z", "started_at": None, "stopped_at": None,
     "expires_at": None, "boot_time_ms": None, "boot_kind": None, "reason": None,
@@ -173,7 +173,9 @@ def test_lists_are_read_to_their_end() -> None:
         return httpx.Response(200, json={"vms": [VM], "total": 2, "next_cursor": cursor})
 
     daemon = Daemon(page("next"), page(None))
-    assert len(Sandbox.list(states=["running", "stopped"], metadata={"a": "b=c"}, **daemon.options)) == 2
-    assert dict(daemon.requests[1].url.params) == {"limit": "1000", "cursor": "next", "status": "running,stopped", "label": "a=b=c"}
+    which: Any = {"states": ["running", "stopped"], "metadata": {"a": "b=c"}, "owner": "user:ann", "team": "crew"}
+    assert len(Sandbox.list(**which, **daemon.options)) == 2
+    asked = {"limit": "1000", "cursor": "next", "status": "running,stopped", "label": "a=b=c", "owner": "user:ann", "team": "crew"}
+    assert dict(daemon.requests[1].url.params) == asked
     client = SyncMicroVMClient("http://d")
     client.close()

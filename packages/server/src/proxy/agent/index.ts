@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createContextValues } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import type { SandboxInfo } from '@novasandbox/protocol';
-import type { ServerContext } from '../../context.ts';
+import { system } from '../../authority/callers.ts';
+import type { CallerContext, ServerContext } from '../../context.ts';
 import { mayUseAgent } from '../access.ts';
 import { answer, failure, type Answer } from '../answer.ts';
 import { filesystemService } from './filesystem/service.ts';
@@ -20,7 +21,7 @@ export interface AgentApi {
   /** Why the request may not use the agent API; null: it may. */
   refuses(info: SandboxInfo, request: IncomingMessage): Answer | null;
   /** Serves a request that is not refused, of a sandbox that runs. */
-  request(info: SandboxInfo, request: IncomingMessage, response: ServerResponse): Promise<void>;
+  request(context: CallerContext, info: SandboxInfo, request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** The sandbox whose token a signed URL was made with, when it does not name one; null: none. */
   signedFor(request: IncomingMessage): Promise<string | null>;
 }
@@ -45,9 +46,9 @@ export function createAgentApi(context: ServerContext): AgentApi {
 
   return {
     refuses: (info, request) => refusal(context, info, request),
-    async request(info, request, response) {
+    async request(visit, info, request, response) {
       const { path, query } = split(request.url ?? '/');
-      const scope: Scope = { context, info, user: userOf(request.headers), response };
+      const scope: Scope = { context: visit, info, user: userOf(request.headers), response };
       const { method = 'GET' } = request;
       if (path === '/health' && method === 'GET') return void response.writeHead(204).end();
       if (path === '/files' && (method === 'GET' || method === 'POST')) {
@@ -70,7 +71,8 @@ export function createAgentApi(context: ServerContext): AgentApi {
     async signedFor(request) {
       const signed = signedRequest(split(request.url ?? '/').query, operationOf(request));
       if (signed === null) return null;
-      const running = await context.engine.sandboxes.list();
+      // By their tokens, whosever they are: nobody else can have made the signature.
+      const running = await context.viewOf(system).engine.sandboxes.list();
       const made = running.find(({ id }) =>
         context.auth.matches(signed.signature, signatureOf(signed, context.auth.sandboxToken(id))),
       );

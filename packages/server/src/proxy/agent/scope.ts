@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { SandboxInfo } from '@novasandbox/protocol';
-import type { ServerContext } from '../../context.ts';
+import type { CallerContext } from '../../context.ts';
 
 /** One request of the agent API: which sandbox, as which user, and the connection it came on. */
 export interface Scope {
-  readonly context: ServerContext;
+  readonly context: CallerContext;
   readonly info: SandboxInfo;
   /** undefined: the sandbox's default user. */
   readonly user: string | undefined;

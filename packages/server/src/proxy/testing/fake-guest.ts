@@ -5,7 +5,7 @@ import { duplexPair, type Duplex } from 'node:stream';
 import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
-import type { ServerContext } from '../../context.ts';
+import type { ServerContext, Services } from '../../context.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -71,6 +71,8 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
   const info: SandboxInfo = {
     id: sandboxId,
     name: null,
+    owner: null,
+    team: null,
     state: 'running',
     templateId: 'base',
     hypervisor: 'qemu',
@@ -81,7 +83,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
     enableNetwork: true,
     hostPort: null,
     guestPort: 8080,
-    labels: labelsOf({ secure: true, publicTraffic: true, autoPause: false, autoResume: false }, {}),
+    labels: labelsOf({ secure: true, publicTraffic: true, autoPause: false, autoResume: false }),
     createdAt: now,
     startedAt: now,
     stoppedAt: null,
@@ -113,7 +115,11 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
   };
   return {
     // Only what the proxy uses of it.
-    engine: engine as unknown as ServerContext['engine'],
+    viewOf: () => ({
+      engine: engine as unknown as Services,
+      vms: () => [info],
+      events: () => (async function* () {})(),
+    }),
     config: serverConfigSchema.parse({}),
     auth: {
       authenticate: () => Promise.reject(new NovaError('unauthenticated', 'no')),
@@ -122,7 +128,6 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
       trafficToken: (id) => `traffic-${id}`,
       matches: (given, expected) => given === expected,
     },
-    events: { emit: () => undefined, subscribe: () => (async function* () {})() },
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
     tracing: untraced,

@@ -63,11 +63,13 @@ def page(
     *,
     states: Optional[Iterable[SandboxState | str]] = None,
     metadata: Optional[Mapping[str, str]] = None,
+    owner: Optional[str] = None,
+    team: Optional[str] = None,
     limit: int = 100,
     cursor: Optional[str] = None,
 ) -> Request[SandboxPage]:
     """One page of those that run or are paused, or of those in `states`."""
-    params: dict[str, Any] = given(limit=limit, cursor=cursor)
+    params: dict[str, Any] = given(limit=limit, cursor=cursor, owner=owner, team=team)
     if isinstance(states, str):
         params["status"] = states
     elif states is not None:

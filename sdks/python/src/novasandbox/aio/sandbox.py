@@ -61,15 +61,23 @@ class AsyncSandbox:
         *,
         states: Optional[Iterable[Union[SandboxState, str]]] = None,
         metadata: Optional[Mapping[str, str]] = None,
+        owner: Optional[str] = None,
+        team: Optional[str] = None,
         **options: Unpack[ConnectionOptions],
     ) -> List[SandboxInfo]:
-        """Sandboxes that run or are paused, or those in `states` ("all" for any), with all of these labels."""
+        """Sandboxes that run or are paused, or those in `states` ("all" for any), with all of these labels.
+
+        They are those that the key may see, or of these the ones of an `owner` such as "user:ann", or of a `team`.
+        """
         transport = AsyncTransport(options)
         try:
             found: List[SandboxInfo] = []
             cursor: Optional[str] = None
             while True:
-                page = await transport.send(vms.page(states=states, metadata=metadata, limit=1000, cursor=cursor))
+                which = vms.page(
+                    states=states, metadata=metadata, owner=owner, team=team, limit=1000, cursor=cursor
+                )
+                page = await transport.send(which)
                 found += page.vms
                 cursor = page.next_cursor
                 if cursor is None:
