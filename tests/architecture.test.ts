@@ -91,6 +91,11 @@ const serverRules: readonly Rule[] = [
     because: 'who may come in depends on no route',
   },
   {
+    from: `${server}/bodies`,
+    may: ['@novasandbox/protocol', `${server}/context.ts`],
+    because: 'what a message may be holds for every way in',
+  },
+  {
     from: `${server}/observe`,
     may: [
       '@novasandbox/protocol',
@@ -118,6 +123,7 @@ const serverRules: readonly Rule[] = [
       'ws',
       'zod',
       'fastify',
+      `${server}/bodies`,
       `${server}/context.ts`,
       `${server}/vms`,
     ],

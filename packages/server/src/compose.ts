@@ -10,6 +10,7 @@ import { createUsers } from './auth/users.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createForwards, type Forwards } from './forwards/forwards.ts';
+import { createByteBudget } from './bodies/byte-budget.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
 import { createMeasurements } from './metrics/measurements.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -30,6 +31,9 @@ export interface Parts {
   readonly log: Logger;
   readonly tracing: Tracing;
 }
+
+/** So many of the largest bodies may be held at once. */
+const bodyShares = 4;
 
 /** Puts the daemon's parts together, once. */
 export function createDaemonContext({
@@ -99,6 +103,7 @@ export function createDaemonContext({
     auth: createAuth(keys, users, secret),
     events,
     activity,
+    bodies: createByteBudget(bodyShares * config.server.body_limit_mb * 1024 * 1024),
     roster,
     limits,
     idle,

@@ -40,6 +40,17 @@ export interface Activity {
   busy(sandboxId: string): Disposable;
 }
 
+/** What bodies that are held in memory may take up together, and those of one owner of it. */
+export interface ByteBudget {
+  /** Opens an account for one body, until disposed. `owner`: a principal, a sandbox or an address. */
+  hold(owner: string): HeldBytes;
+}
+
+export interface HeldBytes extends Disposable {
+  /** Throws `rate_limited` where there is no room for so many more. After the end nothing counts. */
+  add(bytes: number): void;
+}
+
 /** What every route works with, put together once (serve.ts). */
 export interface ServerContext {
   readonly engine: Engine;
@@ -47,6 +58,8 @@ export interface ServerContext {
   readonly auth: Auth;
   readonly events: Events;
   readonly activity: Activity;
+  /** Bodies that are held in memory, of all ways in. */
+  readonly bodies: ByteBudget;
   readonly log: Logger;
   readonly tracing: Tracing;
 }

@@ -6,6 +6,7 @@ import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext } from '../../context.ts';
+import { createByteBudget } from '../../bodies/byte-budget.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -123,6 +124,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
       matches: (given, expected) => given === expected,
     },
     events: { emit: () => undefined, subscribe: () => (async function* () {})() },
+    bodies: createByteBudget(64 * 1024 * 1024),
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
     tracing: untraced,
