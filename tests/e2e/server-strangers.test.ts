@@ -16,8 +16,14 @@ after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** Sends the bytes over so many connections again and again, each as often as it is closed, and throws away what comes back. */
-async function load(bytes: Buffer, { clients, repeat = 1 }: { readonly clients: number; readonly repeat?: number }) {
+interface Load {
+  readonly clients: number;
+  /** How often the bytes are sent at once; then again with each answer. */
+  readonly burst?: number;
+}
+
+/** Sends the bytes again and again over so many connections, each opened anew as often as it is closed. */
+async function load(bytes: Buffer, { clients, burst = 1 }: Load): Promise<void> {
   const { port } = new URL(server.url);
   const end = performance.now() + loadMs;
   const client = async (): Promise<void> => {
@@ -25,9 +31,9 @@ async function load(bytes: Buffer, { clients, repeat = 1 }: { readonly clients: 
       const socket: Socket = connect(Number(port), '127.0.0.1');
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       socket.on('error', () => undefined);
-      socket.resume();
       const timer = setTimeout(() => socket.destroy(), Math.max(1, end - performance.now()));
-      for (let count = 0; count < repeat; count++) socket.write(bytes);
+      for (let count = 0; count < burst; count++) socket.write(bytes);
+      socket.on('data', () => socket.write(bytes));
       await closed;
       clearTimeout(timer);
     }
@@ -41,58 +47,40 @@ const login = (body: string): Buffer =>
   request('POST /api/v1/security/auth/login HTTP/1.1', ['Content-Type: application/json'], body);
 const get = (path: string, ...headers: string[]): Buffer => request(`GET ${path} HTTP/1.1`, headers);
 const keys = (count: number): string => Array.from({ length: count }, (_, index) => `"k${index}":0`).join(',');
+const headers = Array.from({ length: 90 }, (_, index) => `X-${index}: ${'y'.repeat(120)}`);
 const jwt = [
   'eyJhbGciOiJIUzI1NiJ9',
   Buffer.from('{"iss":"novasandbox"}'.padEnd(2900)).toString('base64url'),
   'x'.repeat(43),
 ];
 
+const upgrade = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  `Sec-WebSocket-Key: ${'A'.repeat(22)}==`,
+];
+const stream = (one: Buffer): Buffer => Buffer.concat(Array<Buffer>(2000).fill(one));
+
 const loads: Readonly<Record<string, () => Promise<void>>> = {
-  'brackets, eight million deep': () => load(login('['.repeat(8_000_000)), { clients: 2 }),
-  'whole brackets, eight million': () =>
+  'eight million brackets': () => load(login('['.repeat(8_000_000)), { clients: 2 }),
+  'eight million brackets that close': () =>
     load(login(`${'['.repeat(4_000_000)}${']'.repeat(4_000_000)}`), { clients: 2 }),
   'a million keys': () => load(login(`{${keys(1_000_000)}}`), { clients: 2 }),
-  'as many keys as fit': () => load(login(`{${keys(300)}}`), { clients: 16 }),
+  'as many keys as a login may have': () => load(login(`{${keys(300)}}`), { clients: 16 }),
   'wrong passwords': () => load(login('{"username":"ann","password":"wrong"}'), { clients: 64 }),
-  'requests in one stream without an end': () =>
-    load(Buffer.concat(Array<Buffer>(2000).fill(get('/health'))), { clients: 4, repeat: 10 }),
-  'refused requests in one stream without an end': () =>
-    load(Buffer.concat(Array<Buffer>(2000).fill(get('/api/v1/vms'))), { clients: 4, repeat: 10 }),
-  'long addresses': () =>
-    load(Buffer.concat(Array<Buffer>(8).fill(get(`/health?${'a=b&'.repeat(3500)}`))), { clients: 8 }),
-  'addresses that do not decode': () =>
-    load(Buffer.concat(Array<Buffer>(8).fill(get(`/api/v1/vms/${'%e2%28'.repeat(2300)}`))), { clients: 8 }),
-  'many headers': () =>
-    load(
-      Buffer.concat(
-        Array<Buffer>(8).fill(
-          get('/health', ...Array.from({ length: 96 }, (_, index) => `X-${index}: ${'y'.repeat(120)}`)),
-        ),
-      ),
-      { clients: 8 },
-    ),
-  'long tokens': () =>
-    load(Buffer.concat(Array<Buffer>(8).fill(get('/api/v1/vms', `Authorization: Bearer ${jwt.join('.')}`))), {
-      clients: 8,
-    }),
-  'signed addresses of nobody': () =>
-    load(Buffer.concat(Array<Buffer>(8).fill(get(`/files?signature=v1_x&path=${'a'.repeat(8000)}`))), { clients: 8 }),
-  'upgrades without credentials': () =>
-    load(
-      get(
-        '/api/v1/system/events',
-        'Connection: Upgrade',
-        'Upgrade: websocket',
-        'Sec-WebSocket-Version: 13',
-        'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
-      ),
-      { clients: 32 },
-    ),
-  'connections that say nothing': () => load(Buffer.alloc(0), { clients: 1000 }),
-  'ports of sandboxes that are not there': () =>
-    load(Buffer.concat(Array<Buffer>(8).fill(Buffer.from('GET / HTTP/1.1\r\nHost: 3000-abcd1234.localhost\r\n\r\n'))), {
-      clients: 16,
-    }),
+  'requests in a row without waiting': () => load(stream(get('/health')), { clients: 4, burst: 10 }),
+  'refused requests in a row without waiting': () => load(stream(get('/api/v1/vms')), { clients: 4, burst: 10 }),
+  'requests one at a time on many connections': () => load(get('/health'), { clients: 200 }),
+  'long addresses': () => load(get(`/health?${'a=b&'.repeat(3500)}`), { clients: 16 }),
+  'addresses that do not decode': () => load(get(`/api/v1/vms/${'%e2%28'.repeat(2300)}`), { clients: 16 }),
+  'many headers': () => load(get('/health', ...headers), { clients: 16 }),
+  'long tokens': () => load(get('/api/v1/vms', `Authorization: Bearer ${jwt.join('.')}`), { clients: 16 }),
+  'signed addresses of nobody': () => load(get(`/files?signature=v1_x&path=${'a'.repeat(8000)}`), { clients: 16 }),
+  'upgrades without credentials': () => load(get('/api/v1/system/events', ...upgrade), { clients: 32 }),
+  'connections that say nothing': () => load(Buffer.alloc(0), { clients: 500 }),
+  'requests for sandboxes that are not there': () =>
+    load(Buffer.from('GET / HTTP/1.1\r\nHost: 3000-abcd1234.localhost\r\n\r\n'), { clients: 16 }),
 };
 
 for (const [name, loaded] of Object.entries(loads)) {

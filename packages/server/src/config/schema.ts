@@ -33,6 +33,12 @@ const serverSchema = z.strictObject({
     .describe('Time for a JSON body to arrive, and the longest silence within a streamed one'),
   header_timeout_seconds: seconds(600).default(10).describe('Time for the headers of a request to arrive'),
   max_connections: z.int().min(1).max(1_000_000).default(4096).describe('Connections at once'),
+  max_connections_per_address: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(1024)
+    .describe('Of them from one address, an IPv6 /64 being one; 0 for no limit, such as behind a proxy'),
   shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
   drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
 });
