@@ -9,6 +9,7 @@ import type { RequestTrace } from '../trace/tracing.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
 import { createRateLimit, type RateLimitState } from './rate-limit.ts';
+import { sourceOf } from './source.ts';
 
 /** What a route allows: a permission, `authenticated` for any valid credentials, `public` for none, `own` where the route checks itself. */
 export type RoutePermission = Permission | 'public' | 'authenticated' | 'own';
@@ -84,8 +85,6 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   const authenticate = async (request: FastifyRequest): Promise<Principal> => {
     const none = credentialOf(request.headers) === null;
     if (none && listeners.isLocal(request.raw)) return localPrincipal;
-    const from = failures.peek(request.ip);
-    if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
     try {
       const ticket = none ? ticketOf(request) : null;
       const principal =
@@ -93,8 +92,11 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       metrics.authenticated(principal.kind, true);
       return principal;
     } catch (error) {
-      failures.take(request.ip);
       metrics.authenticated('unknown', false);
+      // Only failures are throttled: others at the same address, such as a page in a browser of this host, keep nobody with valid credentials out.
+      // Keys and tokens are long and random, so that nothing is given away by asking more often.
+      const from = failures.take(sourceOf(request.ip));
+      if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
       throw error;
     }
   };
@@ -113,7 +115,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (permission !== 'public') request.principal = await authenticate(request);
     // Whoever watches over the daemon, and reads what is public, is not counted; tries to log in are.
     const uncounted = request.principal?.kind === 'local' || (permission === 'public' && request.method === 'GET');
-    const state = uncounted ? null : limit.take(request.principal?.name ?? request.ip);
+    const state = uncounted ? null : limit.take(request.principal?.name ?? sourceOf(request.ip));
     if (state !== null && state.limit > 0) {
       void reply.headers({
         'x-ratelimit-limit': state.limit,

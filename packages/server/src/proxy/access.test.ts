@@ -25,7 +25,7 @@ test('a port that is not open to all asks for a key or a login of somebody who m
   const { key } = keys.make({ name: 'a', role: 'power_user', scopes: [], expiresAtMs: null });
   const weak = keys.make({ name: 'b', role: 'readonly', scopes: [], expiresAtMs: null }).key;
   await users.add('ann', 'a long password', 'power_user');
-  const { token } = await users.logIn('ann', 'a long password');
+  const { token } = await users.logIn('ann', 'a long password', 'here');
   const info = { id: 'abcd1234', labels: {} } as unknown as SandboxInfo;
   const may = (headers: IncomingHttpHeaders): Promise<boolean> =>
     mayUsePort({ auth } as ServerContext, info, { headers } as IncomingMessage);
