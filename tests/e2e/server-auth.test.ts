@@ -234,6 +234,30 @@ test('a ticket opens one WebSocket, as whoever asked for it, and nothing else', 
   for (const used of [ticket, weak]) assert.ok(!server.said().includes(used));
 });
 
+test('a ticket opens no WebSocket of a page whose origin is not named, and is used up by the try', async () => {
+  await using named = await serverUnderTest({ NOVA_SECURITY_CORS_ORIGINS: '[https://app.example]' });
+  const open = async (ticket: string, headers: Record<string, string>): Promise<number> => {
+    const socket = new WebSocket(`${named.url.replace('http', 'ws')}/api/v1/system/events?ticket=${ticket}`, {
+      headers,
+    });
+    socket.on('error', () => undefined);
+    const refused = once(socket, 'unexpected-response').then(([, response]) => response.statusCode as number);
+    const status = await Promise.race([once(socket, 'open').then(() => 101), refused]);
+    socket.terminate();
+    return status;
+  };
+  const ticket = async (): Promise<string> => (await named.ok('POST', '/auth/ws-ticket')).ticket;
+  for (const origin of ['https://evil.example', 'null', 'https://app.example.evil', 'http://app.example', named.url]) {
+    const foreign = await ticket();
+    assert.equal(await open(foreign, { origin }), 403, origin);
+    assert.equal(await open(foreign, { origin: 'https://app.example' }), 401, origin);
+  }
+  assert.equal(await open(await ticket(), { origin: 'https://app.example' }), 101);
+  assert.equal(await open(await ticket(), {}), 101);
+  // Clients that can send a key are no pages.
+  assert.equal(await open('', { 'x-api-key': named.key, origin: 'https://evil.example' }), 101);
+});
+
 test('what is revoked ends at once: tickets not yet used, and WebSockets that are open', async () => {
   const { id, key } = await server.ok('POST', '/security/api-keys', { name: 'brief', role: 'readonly' });
   const { ticket } = (await server.call('POST', '/auth/ws-ticket', { key })).body;

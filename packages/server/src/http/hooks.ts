@@ -87,8 +87,9 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (none && listeners.isLocal(request.raw)) return localPrincipal;
     try {
       const ticket = none ? ticketOf(request) : null;
-      const principal =
-        (ticket === null ? null : await tickets.redeem(ticket)) ?? (await auth.authenticate(request.headers));
+      const redeemed = ticket === null ? null : await tickets.redeem(ticket);
+      if (redeemed !== null) refuseForeignPage(request.headers.origin, config.security.cors_origins);
+      const principal = redeemed ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
       return principal;
     } catch (error) {
@@ -147,6 +148,14 @@ function ticketOf({ headers, query }: FastifyRequest): string | null {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return null;
   const { ticket } = query as Record<string, unknown>;
   return typeof ticket === 'string' ? ticket : null;
+}
+
+/** Browsers let any page open a WebSocket anywhere, and say which it is; a ticket that got into the wrong one is worth nothing, and used up. */
+function refuseForeignPage(origin: string | undefined, origins: readonly string[]): void {
+  if (origin === undefined || origins.includes(origin)) return;
+  throw new NovaError('forbidden', 'The page that opens this WebSocket may not use tickets.', {
+    hint: 'Name its origin in security.cors_origins.',
+  });
 }
 
 function limited(state: RateLimitState, message: string): NovaError {

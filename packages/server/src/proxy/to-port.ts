@@ -43,7 +43,7 @@ export async function proxyRequest(
   upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
   upstream.on('response', (incoming) => {
     clearTimeout(timer);
-    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    const headers = answerHeaders(incoming);
     if (headers === null || response.headersSent) {
       upstream.destroy();
       return fail(failure(502, 'The sandbox has not answered as a web server does'));
@@ -94,7 +94,7 @@ export async function proxyUpgrade(
   upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
   upstream.on('upgrade', (incoming: IncomingMessage, guest: Duplex, first: Buffer) => {
     clearTimeout(timer);
-    const headers = responseHeaders(incoming.rawHeaders) ?? [];
+    const headers = responseHeaders(incoming.rawHeaders, 101) ?? [];
     const protocol = ['Connection', 'Upgrade', 'Upgrade', incoming.headers.upgrade ?? ''];
     socket.write(headOf('101 Switching Protocols', [...headers, ...protocol]));
     if (first.length > 0) socket.write(first);
@@ -103,7 +103,7 @@ export async function proxyUpgrade(
   });
   upstream.on('response', (incoming) => {
     clearTimeout(timer);
-    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    const headers = answerHeaders(incoming);
     if (headers === null) return fail(failure(502, 'The sandbox has not answered as a web server does'));
     socket.write(headOf(`${incoming.statusCode} `, [...headers, 'Connection', 'close']));
     pipeline(incoming, socket, () => done.resolve());
@@ -158,8 +158,8 @@ function forward(
 }
 
 /** Node answers with any three digits; what is none of HTTP's is no answer. */
-function answerable({ statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 200 && statusCode <= 599;
+function answerHeaders({ statusCode = 0, rawHeaders }: IncomingMessage): string[] | null {
+  return statusCode >= 200 && statusCode <= 599 ? responseHeaders(rawHeaders, statusCode) : null;
 }
 
 function headOf(status: string, headers: readonly string[]): string {
