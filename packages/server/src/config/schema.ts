@@ -51,6 +51,12 @@ const networkingSchema = z.strictObject({
     .max(256)
     .default(2)
     .describe('Network slots kept ready for the next VMs; as root on Linux, see docs/networking.md'),
+  max_visits_per_address: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(128)
+    .describe('Connections from one address to the ports of one VM; 0 for no limit, such as behind a proxy'),
   allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
 });
 

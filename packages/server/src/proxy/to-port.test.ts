@@ -296,6 +296,21 @@ test('upgrades: bytes both ways after 101, refusals passed on, hostile answers s
   await serves(proxy);
 });
 
+test('visitors of a sandbox are counted, by address and together; idle ones are closed and make room', async () => {
+  await using proxy = await proxyUnderTest({ perSandbox: 3, perVisitor: 2, idleMs: 400 });
+  proxy.guest = (connection) => void connection.resume();
+  const upgrade = request.replace('Connection: close', 'Connection: Upgrade\r\nUpgrade: websocket');
+  const visits = [proxy.exchange(request), proxy.exchange(upgrade)];
+  // Both have come as far as the guest, which says nothing.
+  while (proxy.opened < 2) await new Promise((resolve) => setImmediate(resolve));
+  for (const third of [request, upgrade]) assert.equal(statusOf(await proxy.exchange(third)), 429);
+  const other = proxy.exchange(request, { from: '127.0.0.2' });
+  while (proxy.opened < 3) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(statusOf(await proxy.exchange(request, { from: '127.0.0.3' })), 429);
+  assert.deepEqual(await Promise.all([...visits, other]), ['', '', '']);
+  await serves(proxy);
+});
+
 test('closed ports and unknown sandboxes answer as documented', async () => {
   await using proxy = await proxyUnderTest();
   const closed = await proxy.exchange(request.replace('3000-', '3001-'));

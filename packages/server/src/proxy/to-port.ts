@@ -3,6 +3,7 @@ import { pipeline, type Duplex } from 'node:stream';
 import { isNovaError, type NovaError } from '@novasandbox/protocol';
 import type { ServerContext } from '../context.ts';
 import { isOurCredential } from './access.ts';
+import { hangUp } from '../http/linger.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { ProxyLimits } from './limits.ts';
@@ -30,6 +31,7 @@ export async function proxyRequest(
   // The client may have left meanwhile.
   if (response.destroyed || response.closed) return void tunnel.destroy();
   const upstream = forward(context, target, limits, request, tunnel, []);
+  response.setTimeout(limits.idleMs, () => response.destroy());
   const timer = setTimeout(() => {
     upstream.destroy();
     fail(failure(504, 'The sandbox has not answered in time'));
@@ -74,6 +76,8 @@ export async function proxyUpgrade(
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
+  const { socket: connection } = request;
+  connection.setTimeout(limits.idleMs, () => connection.destroy());
   const tunnel = await connect(context, target, limits);
   if (!('pipe' in tunnel)) return answerSocket(socket, tunnel);
   if (socket.destroyed) return void tunnel.destroy();
@@ -106,7 +110,11 @@ export async function proxyUpgrade(
     const headers = answerHeaders(incoming);
     if (headers === null) return fail(failure(502, 'The sandbox has not answered as a web server does'));
     socket.write(headOf(`${incoming.statusCode} `, [...headers, 'Connection', 'close']));
-    pipeline(incoming, socket, () => done.resolve());
+    incoming.pipe(socket, { end: false });
+    incoming.once('close', () => {
+      if (incoming.complete) hangUp(socket);
+      else socket.destroy();
+    });
   });
   upstream.end();
   return done.promise;
@@ -124,6 +132,7 @@ async function connect(
     return tunnel;
   } catch (error) {
     if (limit.signal.aborted) return failure(504, 'The sandbox has not answered in time');
+    if (isNovaError(error, 'channel_busy')) return failure(429, 'Too many connections to this sandbox');
     if (isNovaError(error, 'connection_refused')) return portClosed(sandboxId, port);
     if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'guest_unreachable'))
       return sandboxGone(sandboxId);

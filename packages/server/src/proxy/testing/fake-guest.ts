@@ -19,17 +19,23 @@ export interface ProxyUnderTest extends AsyncDisposable {
   readonly port: number;
   /** What the guest does with its next connections. */
   guest: (connection: Duplex) => void;
-  /** Sends bytes as they are and returns all that comes back until the connection ends. */
-  exchange(bytes: string, options?: { readonly withinMs?: number }): Promise<string>;
+  /** How many connections the guest has had. */
+  readonly opened: number;
+  /** Sends bytes as they are, `from` an address of this host, and returns all that comes back until the connection ends. */
+  exchange(bytes: string, options?: { readonly withinMs?: number; readonly from?: string }): Promise<string>;
 }
 
 /** The data plane before a guest that is a function: its connections are what a tunnel would be. */
 export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise<ProxyUnderTest> {
-  const state: { guest: (connection: Duplex) => void } = { guest: (connection) => void connection.destroy() };
-  const plane = dataPlane(
-    contextWith(() => state.guest),
-    limits,
-  );
+  const state: { guest: (connection: Duplex) => void; opened: number } = {
+    guest: (connection) => void connection.destroy(),
+    opened: 0,
+  };
+  const reached = (connection: Duplex): void => {
+    state.opened += 1;
+    state.guest(connection);
+  };
+  const plane = dataPlane(contextWith(reached), limits);
   const server = createServer((request, response) => {
     if (plane.handles(request)) plane.request(request, response);
     else response.writeHead(404).end('not for a sandbox');
@@ -46,7 +52,10 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
     set guest(guest) {
       state.guest = guest;
     },
-    exchange: (bytes, { withinMs = 4000 } = {}) => exchanged(port, bytes, withinMs),
+    get opened() {
+      return state.opened;
+    },
+    exchange: (bytes, { withinMs = 4000, from = '127.0.0.1' } = {}) => exchanged(port, bytes, withinMs, from),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();
@@ -55,8 +64,8 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
   };
 }
 
-async function exchanged(port: number, bytes: string, withinMs: number): Promise<string> {
-  const socket: Socket = connect(port, '127.0.0.1');
+async function exchanged(port: number, bytes: string, withinMs: number, localAddress: string): Promise<string> {
+  const socket: Socket = connect({ port, host: '127.0.0.1', localAddress });
   let text = '';
   socket.on('data', (chunk) => (text += chunk.toString('latin1')));
   socket.on('error', () => undefined);
@@ -67,7 +76,7 @@ async function exchanged(port: number, bytes: string, withinMs: number): Promise
   return text;
 }
 
-function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
+function contextWith(guest: (connection: Duplex) => void): ServerContext {
   const now = new Date().toISOString();
   const info: SandboxInfo = {
     id: sandboxId,
@@ -107,7 +116,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
         // As a tunnel does: the end of one side is the end of the other.
         ours.on('close', () => theirs.destroy());
         theirs.on('close', () => setImmediate(() => ours.destroy()));
-        guest()(theirs);
+        guest(theirs);
         return ours;
       },
     },
