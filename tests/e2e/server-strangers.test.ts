@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../support/eventually.ts';
 import { watchHealth } from '../support/health-watch.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 /** Far above what is bearable, which the diagnostics show: a busy machine must not fail the test. */
 const hangMs = 1000;
 const loadMs = 1500;
+/** A guest whose processor is emulated on a busy machine. */
+const patienceMs = 60_000;
 let server: ServerUnderTest;
 
 before(async () => {
@@ -63,6 +68,7 @@ const upgrade = [
 const stream = (one: Buffer): Buffer => Buffer.concat(Array<Buffer>(2000).fill(one));
 
 const loads: Readonly<Record<string, () => Promise<void>>> = {
+  nothing: () => delay(loadMs),
   'eight million brackets': () => load(login('['.repeat(8_000_000)), { clients: 2 }),
   'eight million brackets that close': () =>
     load(login(`${'['.repeat(4_000_000)}${']'.repeat(4_000_000)}`), { clients: 2 }),
@@ -92,3 +98,41 @@ for (const [name, loaded] of Object.entries(loads)) {
     assert.ok(slowestMs < hangMs, `the slowest answer took ${slowestMs} ms`);
   });
 }
+
+/** Takes every connection and says nothing. */
+const silent = `import socket
+s = socket.create_server(('127.0.0.1', 3000), backlog=1024)
+held = []
+while True: held.append(s.accept())`;
+
+test('a thousand idle visitors of a public port leave the sandbox to its owner', { timeout: 240_000 }, async () => {
+  const { sandboxID: id } = await server.ok('POST', '//sandboxes', { templateID: 'base' });
+  await server.ok('POST', `/vms/${id}/processes`, { command: ['python3', '-c', silent] });
+  const listens = { command: 'grep -q :0BB8 /proc/net/tcp' };
+  const listening = async (): Promise<boolean> =>
+    (await server.ok('POST', `/vms/${id}/execute`, listens)).exit_code === 0;
+  await eventually('the guest listens', listening, patienceMs);
+  const lines = [`Host: 3000-${id}.localhost`, 'Connection: Upgrade', 'Upgrade: websocket'];
+  let refused = 0;
+  const visitors = Array.from({ length: 1030 }, (_, index) => {
+    const localAddress = `127.0.0.${10 + (index % 11)}`;
+    const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1', localAddress });
+    socket.on('error', () => undefined);
+    socket.once('data', (answer: Buffer) => (refused += answer.toString().startsWith('HTTP/1.1 429 ') ? 1 : 0));
+    socket.write(['GET / HTTP/1.1', ...lines, '', ''].join('\r\n'));
+    return socket;
+  });
+  try {
+    await eventually('all but 384 are turned away', () => refused === 1030 - 384, patienceMs);
+    const { stdout } = await server.ok('POST', `/vms/${id}/execute`, { command: 'echo mine' });
+    assert.equal(stdout, 'mine\n');
+    // Its owner still reaches its ports by way of a tunnel.
+    const tunnel = server.socket(`/vms/${id}/tunnel/3000`);
+    const [text] = (await once(tunnel, 'message')) as [Buffer];
+    assert.deepEqual(JSON.parse(text.toString()), { type: 'open' });
+    tunnel.terminate();
+  } finally {
+    for (const visitor of visitors) visitor.destroy();
+  }
+  assert.equal((await server.call('DELETE', `/vms/${id}`)).status, 204);
+});
