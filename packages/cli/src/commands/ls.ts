@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { parseLabel } from '../args/key-value.ts';
 import { openEngine } from '../open-engine.ts';
@@ -34,7 +35,7 @@ async function ls({ all = false, quiet = false, json = false, label }: Options):
   await using engine = await openEngine();
   const sandboxes = await engine.sandboxes.list({ all, ...(label === undefined ? {} : { labels: label }) });
   if (json) printJson(sandboxes);
-  else if (quiet) process.stdout.write(sandboxes.map(({ id }) => `${id}\n`).join(''));
+  else if (quiet) process.stdout.write(sandboxes.map(({ id }) => `${printable(id)}\n`).join(''));
   else process.stdout.write(renderTable(header, sandboxes.map(toRow)));
 }
 
