@@ -20,7 +20,7 @@ export interface Listeners {
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 const maxHeaderBytes = 16 * 1024;
-const maxHeaders = 100;
+export const maxHeaders = 100;
 
 /** Servers that do not wait for slow clients, and take no more of them than configured. */
 export function createListeners(

@@ -226,10 +226,12 @@ test('a request that two parsers could read differently does not reach the guest
     `${head}A: b\rC: d\r\n\r\n`,
     `${head} folded: yes\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nHost: other\r\n\r\n`,
+    // Beyond the headers that are taken, where the coding must not be overlooked.
+    `GET / HTTP/1.1\r\nHost: ${host}\r\n${'A: b\r\n'.repeat(120)}Transfer-Encoding: chunked\r\n\r\n${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nE2b-Sandbox-Id: a\0b\r\n\r\n`,
   ]) {
     const answer = await proxy.exchange(bad, { withinMs: 1500 });
-    assert.ok([0, 400].includes(statusOf(answer)), `${JSON.stringify(bad)}: ${answer.slice(0, 100)}`);
+    assert.ok([0, 400, 431].includes(statusOf(answer)), `${JSON.stringify(bad)}: ${answer.slice(0, 100)}`);
   }
   assert.equal(connections, 0);
   await serves(proxy);

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext } from '../../context.ts';
 import { createByteBudget } from '../../bodies/byte-budget.ts';
+import { maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -40,6 +41,7 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
     if (plane.handles(request)) plane.request(request, response);
     else response.writeHead(404).end('not for a sandbox');
   });
+  server.maxHeadersCount = maxHeaders;
   server.on('upgrade', (request, socket, head) => plane.upgrade(request, socket, head));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
