@@ -141,6 +141,29 @@ function logInFrom(localAddress: string, username: string, password: string): Pr
   });
 }
 
+test('under a foreign name, as a page that rebinds its own would ask, there is no more than what is public', async () => {
+  const { sandboxID: id } = await server.ok('POST', '//sandboxes', { templateID: 'base' });
+  const ask = (path: string, headers: Record<string, string>): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      request(`${server.url}${path}`, { headers: { host: 'evil.example', ...headers } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+  const named = { 'e2b-sandbox-id': id, 'e2b-sandbox-port': '3000' };
+  assert.equal(await ask('/health', {}), 200);
+  // Names a sandbox, and is not led to it.
+  assert.equal(await ask('/', named), 401);
+  assert.equal(await ask('/health', { 'e2b-sandbox-id': id }), 200);
+  assert.equal(await ask('/files?path=x&signature=v1_x', {}), 401);
+  assert.equal(await ask('/api/v1/vms', {}), 401);
+  // Under a name of this host it is led there, where nobody listens.
+  assert.equal(await ask('/', { ...named, host: 'localhost' }), 502);
+  assert.equal((await server.call('DELETE', `/vms/${id}`)).status, 204);
+});
+
 test('neither requests without credentials nor wrong logins keep out who has the right ones', async () => {
   await using attacked = await serverUnderTest({ NOVA_SECURITY_FAILED_AUTH_PER_MINUTE: '20' });
   const password = 'correct horse battery';
