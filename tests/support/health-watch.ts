@@ -11,7 +11,10 @@ export interface HealthWatch {
   end(): Promise<{ readonly asked: number; readonly medianMs: number; readonly slowestMs: number }>;
 }
 
-/** Asks for `/health` again and again on one connection, in a thread of its own: the load that a test makes does not slow it. */
+/**
+ * Asks for `/health` again and again on one connection, in a thread of its own: the load that a test makes does not
+ * slow it.
+ */
 export async function watchHealth(url: string): Promise<HealthWatch> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { healthOf: url } });
   await once(worker, 'message');

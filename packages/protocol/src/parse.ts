@@ -5,7 +5,10 @@ import { NovaError } from './errors.ts';
 const maxIssues = 20;
 const maxTextLength = 200;
 
-/** Parses what comes over a boundary; what does not fit is an `invalid_argument` that names the field. Tells of the first 20 faults alone. */
+/**
+ * Parses what comes over a boundary; what does not fit is an `invalid_argument` that names the field. Tells of the
+ * first 20 faults alone.
+ */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;

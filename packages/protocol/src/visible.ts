@@ -1,6 +1,7 @@
 /**
- * What acts on a terminal instead of standing there: control characters of both kinds (C0 and C1), with which a guest could move the cursor, set the
- * title or type for the reader, and marks that turn the direction of writing, so that a text reads as another.
+ * Characters that act on a terminal instead of standing there: control characters of both kinds (C0 and C1), with which
+ * a guest could move the cursor, set the title or type for the reader, and marks that turn the direction of writing, so
+ * that a text reads as another.
  */
 // eslint-disable-next-line no-control-regex -- they are what is looked for
 const acting = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;

@@ -40,7 +40,7 @@ export interface Activity {
   busy(sandboxId: string): Disposable;
 }
 
-/** What bodies that are held in memory may take up together, and those of one owner of it. */
+/** The memory that bodies may take up together, and those of one owner. */
 export interface ByteBudget {
   /** Opens an account for one body, until disposed. `owner`: a principal, a sandbox or an address. */
   hold(owner: string): HeldBytes;

@@ -7,7 +7,10 @@ import { Outbox } from './outbox.ts';
 import { Fields, type RecordWriter } from './record.ts';
 import { Stream, type LateListener, type StreamHandler, type StreamHost } from './stream.ts';
 
-/** Of its streams, tunnels may take up so many: visitors of a port leave the rest for commands, files and the end of both. */
+/**
+ * Of its streams, tunnels may take up so many: visitors of a port leave the rest for commands, files and the end of
+ * both.
+ */
 const MAX_TUNNELS = MAX_STREAMS / 2;
 const MAX_STREAM_ID = 0xffff_ffff;
 /** How long `close` waits for the guest to read what is still to be sent, ms. */

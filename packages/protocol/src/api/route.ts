@@ -12,7 +12,9 @@ export interface Route {
   readonly permission: Permission | 'public' | 'authenticated';
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** Largest JSON body, KiB; 64 where nothing is said. The daemon's own limit (`server.body_limit_mb`) holds besides. */
+  /**
+   * Largest JSON body, KiB; 64 where nothing is said. The daemon's own limit (`server.body_limit_mb`) holds besides.
+   */
   readonly bodyKb?: number;
   /** The body is not JSON: `multipart`, or `raw` bytes. */
   readonly bodyType?: 'multipart' | 'raw';

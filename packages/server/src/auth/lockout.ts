@@ -2,9 +2,9 @@ import type { LoginFailures, ServerStore } from '../store/server-store.ts';
 import { sha256 } from './secrets.ts';
 
 /**
- * Counts wrong passwords by name and source, also of names that do not exist: the answer must not tell which do. A source locks a name for itself
- * alone, so that nobody is kept out by strangers; many sources together lock it for all. The store keeps the counts, so that a daemon
- * that is started anew does not begin to count anew.
+ * Counts wrong passwords by name and source, also of names that do not exist: the answer must not tell which do. A
+ * source locks a name for itself alone, so that nobody is kept out by strangers; many sources together lock it for all.
+ * The store keeps the counts, so that a daemon that is started anew does not begin to count anew.
  */
 export interface Lockout {
   /** When the name is free again for the source, for all where none is named; null when it is free. */

@@ -1,6 +1,9 @@
 import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
 
-/** 16 MiB and about 50 ms a try: OWASP's first choice of scrypt costs that a daemon of 150 MiB can afford. One at a time: turns.ts. */
+/**
+ * 16 MiB and about 50 ms a try: OWASP's first choice of scrypt costs that a daemon of 150 MiB can afford. One at a
+ * time: turns.ts.
+ */
 const costs = { N: 1 << 14, r: 8, p: 5 } as const;
 const bytes = 32;
 

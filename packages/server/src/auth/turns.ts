@@ -12,7 +12,9 @@ interface Waiting {
 
 const retrySeconds = 2;
 
-/** Sources take turns, so that one that sends much waits for itself: `perSource` of each may wait, and `total` of all. */
+/**
+ * Sources take turns, so that one that sends much waits for itself: `perSource` of each may wait, and `total` of all.
+ */
 export function createTurns({ perSource, total }: { readonly perSource: number; readonly total: number }): Turns {
   /** In the order in which they come to their turns. */
   const bySource = new Map<string, Waiting[]>();

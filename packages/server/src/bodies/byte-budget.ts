@@ -1,7 +1,10 @@
 import { NovaError } from '@novasandbox/protocol';
 import type { ByteBudget } from '../context.ts';
 
-/** Nobody takes up more than this part of the whole: there is room for others beside whoever sends the largest bodies slowly. */
+/**
+ * Nobody takes up more than this part of the whole: there is room for others beside whoever sends the largest bodies
+ * slowly.
+ */
 const shares = 2;
 const retrySeconds = 1;
 

@@ -9,8 +9,9 @@ export interface BodyLimits {
 }
 
 /**
- * A JSON body as text, which has to be there as a whole within the time. What is left unread stays unread: the answer goes over the same connection.
- * Its size and shape are judged as it comes, so that one that is too much is never put together, let alone parsed.
+ * A JSON body as text, which has to be there as a whole within the time. What is left unread stays unread: the answer
+ * goes over the same connection. Its size and shape are judged as it comes, so that one that is too much is never put
+ * together, let alone parsed.
  */
 export function textWithin(body: IncomingMessage, { bytes, ms }: BodyLimits, held: HeldBytes): Promise<string> {
   const tooLarge = (): NovaError => new NovaError('payload_too_large', `A body has at most ${bytes} bytes here.`);

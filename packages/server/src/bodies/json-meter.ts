@@ -10,7 +10,10 @@ const backslash = 0x5c;
 const comma = 0x2c;
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 
-/** Looks at the bytes of a JSON text as they arrive; throws `malformed_request` at the first bracket that is too deep, or value too many. */
+/**
+ * Looks at the bytes of a JSON text as they arrive; throws `malformed_request` at the first bracket that is too deep,
+ * or value too many.
+ */
 export type JsonMeter = (bytes: Uint8Array) => void;
 
 export function createJsonMeter(): JsonMeter {

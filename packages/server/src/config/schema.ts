@@ -27,7 +27,12 @@ const serverSchema = z.strictObject({
     .regex(/^[a-z0-9.-]+(:\d+)?$/)
     .default('localhost')
     .describe('Sandboxes answer at <port>-<id>.<domain>'),
-  body_limit_mb: z.number().min(0.01).max(1024).default(16).describe('Largest JSON body; streamed files have no limit'),
+  body_limit_mb: z
+    .number()
+    .min(0.01)
+    .max(1024)
+    .default(16)
+    .describe('Largest JSON body of any route; streamed files have no limit'),
   body_timeout_seconds: seconds(3600)
     .default(30)
     .describe('Time for a JSON body to arrive, and the longest silence within a streamed one'),

@@ -15,7 +15,7 @@ import { requestIdOf } from './request-id.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What its JSON body takes up, until it has been answered. */
+    /** The account of its JSON body, until it has been answered. */
     held: HeldBytes | null;
   }
 }

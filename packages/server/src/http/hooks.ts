@@ -94,8 +94,9 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       return principal;
     } catch (error) {
       metrics.authenticated('unknown', false);
-      // Only failures are throttled: others at the same address, such as a page in a browser of this host, keep nobody with valid credentials out.
-      // Keys and tokens are long and random, so that nothing is given away by asking more often.
+      // Only failures are throttled: others at the same address, such as a page in a browser of this host, keep nobody
+      // with valid credentials out. Keys and tokens are long and random, so that nothing is given away by asking more
+      // often.
       const from = failures.take(sourceOf(request.ip));
       if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
       throw error;
@@ -150,7 +151,10 @@ function ticketOf({ headers, query }: FastifyRequest): string | null {
   return typeof ticket === 'string' ? ticket : null;
 }
 
-/** Browsers let any page open a WebSocket anywhere, and say which it is; a ticket that got into the wrong one is worth nothing, and used up. */
+/**
+ * Browsers let any page open a WebSocket anywhere, and say which it is; a ticket that got into the wrong one is worth
+ * nothing, and used up.
+ */
 function refuseForeignPage(origin: string | undefined, origins: readonly string[]): void {
   if (origin === undefined || origins.includes(origin)) return;
   throw new NovaError('forbidden', 'The page that opens this WebSocket may not use tickets.', {

@@ -26,8 +26,8 @@ export function linger(response: ServerResponse): void {
 }
 
 /**
- * Says the last on a connection that no HTTP server looks after any more. One whose other side never closes it would stay half open for ever, and count as
- * one of the connections that there may be.
+ * Says the last on a connection that no HTTP server looks after any more. One whose other side never closes it would
+ * stay half open for ever, and count as one of the connections that there may be.
  */
 export function hangUp(socket: Duplex, text = ''): void {
   if (socket.destroyed || socket.writableEnded) return;

@@ -1,12 +1,15 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Requests that wait on one connection for the answer to the one before; browsers send none, and libraries that do a handful. */
+/**
+ * Requests that wait on one connection for the answer to the one before; browsers send none, and libraries that do a
+ * handful.
+ */
 const maxWaiting = 8;
 
 /**
- * Ends a connection on which too many requests wait. Node hands over all that one read of the connection holds in one turn: two thousand requests in 64 KiB
- * would keep everybody else waiting until each of them has been begun.
+ * Ends a connection on which too many requests wait. Node hands over all that one read of the connection holds in one
+ * turn: two thousand requests in 64 KiB would keep everybody else waiting until each of them has been begun.
  */
 export function boundPipelining(handle: RequestListener): RequestListener {
   const waiting = new WeakMap<Socket, number>();

@@ -1,4 +1,7 @@
-/** Whom an address counts as where strangers are limited: an IPv4 address is one, and of IPv6 the /64 that one customer has to himself. */
+/**
+ * The source that an address counts as where strangers are limited: an IPv4 address, or the /64 of an IPv6 address, all
+ * of which one customer has.
+ */
 export function sourceOf(address: string | undefined): string {
   if (address === undefined) return 'local';
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

@@ -16,7 +16,10 @@ const hopByHop = new Set([
 ]);
 /** A Connection header cannot declare these its own: without them the message would be another. */
 const notToBeNamed = new Set(['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization']);
-/** What reaches beyond the host that says it: `cookies` are cleared for the whole site, and who else answers for this host is not for a guest to say. */
+/**
+ * Headers that reach beyond the host that sends them: one clears the cookies of the whole site, one names other servers
+ * for this address.
+ */
 const siteWide = new Set(['clear-site-data', 'alt-svc']);
 /** What tells us where a request goes and who it comes from. */
 const routing = new Set(['e2b-sandbox-id', 'e2b-sandbox-port', 'e2b-traffic-access-token']);
@@ -46,13 +49,14 @@ export function requestHeaders(raw: RawHeaders, isOurs: (name: string, value: st
 }
 
 /**
- * What the client is told of a guest's response; null where that cannot be told. Its framing is ours again, except for a length the parser has
- * enforced, and it says nothing about other sandboxes, which to a browser are of one site.
+ * The headers of a guest's response for its client; null where that cannot be told. Its framing is ours again, except
+ * for a length the parser has enforced, and it says nothing about other sandboxes, which to a browser are of one site.
  */
 export function responseHeaders(raw: RawHeaders, status: number): string[] | null {
   const lengths = valuesOf(raw, 'content-length');
   if (lengths.length > 1 || (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] ?? ''))) return null;
-  // A response of these kinds has no body, whatever it says (RFC 9110, 8.6): with a length, the next one would be taken for it.
+  // A response of these kinds has no body, whatever it says (RFC 9110, 8.6): with a length, the next one would be taken
+  // for it.
   const bodiless = status < 200 || status === 204;
   const unmeasured = bodiless || valuesOf(raw, 'transfer-encoding').length > 0;
   const own = connectionNames(raw);

@@ -1,4 +1,4 @@
-/** What a guest and its visitors may cost the daemon, and the guest. */
+/** Bounds on the cost of a guest to the daemon, and of visitors to both. */
 export interface ProxyLimits {
   /** From the request's end of headers to the first byte of an answer, ms. */
   readonly firstByteMs: number;

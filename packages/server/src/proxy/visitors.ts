@@ -1,7 +1,7 @@
 import { sourceOf } from '../http/source.ts';
 import type { ProxyLimits } from './limits.ts';
 
-/** Connections to the ports of sandboxes: what visitors of one take up, and each of them, has a bound. */
+/** Connections to the ports of sandboxes: those to one have a bound, and those of one visitor. */
 export interface Visitors {
   /** Counts one until disposed; null when there are too many. */
   enter(sandboxId: string, address: string | undefined): Disposable | null;

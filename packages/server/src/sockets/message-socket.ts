@@ -13,7 +13,7 @@ export interface MessageSocket {
 }
 
 const inboxBytes = 256 * 1024;
-/** What a message takes up beside its bytes. */
+/** Memory that a message takes up beside its bytes. */
 const messageBytes = 128;
 const outboxBytes = 1024 * 1024;
 const pingMs = 5000;

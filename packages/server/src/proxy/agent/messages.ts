@@ -11,8 +11,9 @@ const maxBinaryBytes = 1024 * 1024;
 const envelopeBytes = 5;
 
 /**
- * The body of a Connect call, judged as it arrives like any other JSON, and counted in `held`, which the caller ends with the call; the one message that
- * opens a long stream of answers counts until it has been read. Throws a ConnectError.
+ * The body of a Connect call, judged as it arrives like any other JSON, and counted in `held`, which the caller ends
+ * with the call; the one message that opens a long stream of answers counts until it has been read. Throws a
+ * ConnectError.
  */
 export async function* judgedMessages(
   body: AsyncIterable<Uint8Array>,

@@ -22,7 +22,9 @@ export interface ProxyUnderTest extends AsyncDisposable {
   guest: (connection: Duplex) => void;
   /** How many connections the guest has had. */
   readonly opened: number;
-  /** Sends bytes as they are, `from` an address of this host, and returns all that comes back until the connection ends. */
+  /**
+   * Sends bytes as they are, `from` an address of this host, and returns all that comes back until the connection ends.
+   */
   exchange(bytes: string, options?: { readonly withinMs?: number; readonly from?: string }): Promise<string>;
 }
 
