@@ -7,8 +7,11 @@ import { eventually } from '../support/eventually.ts';
 import { watchHealth } from '../support/health-watch.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
-/** Far above what is bearable, which the diagnostics show: a busy machine must not fail the test. */
-const hangMs = 1000;
+/**
+ * Work of the daemon that an answer may have to wait for, ms: far above what is bearable, which the diagnostics show. It is the time on a processor, so
+ * that a busy machine does not fail the test.
+ */
+const hangMs = 500;
 const loadMs = 1500;
 /** A guest whose processor is emulated on a busy machine. */
 const patienceMs = 60_000;
@@ -91,11 +94,12 @@ const loads: Readonly<Record<string, () => Promise<void>>> = {
 
 for (const [name, loaded] of Object.entries(loads)) {
   test(`/health answers while a stranger sends ${name}`, { timeout: 60_000 }, async (t) => {
-    const health = await watchHealth(server.url);
+    const health = await watchHealth(server.url, server.child.pid ?? 0);
     await loaded();
-    const { asked, medianMs, slowestMs } = await health.end();
-    t.diagnostic(`${name}: ${asked} asked, median ${medianMs.toFixed(1)} ms, slowest ${slowestMs.toFixed(1)} ms`);
-    assert.ok(slowestMs < hangMs, `the slowest answer took ${slowestMs} ms`);
+    const { asked, median, slowest } = await health.end();
+    const said = ({ ms, workedMs }: typeof median): string => `${ms.toFixed(1)} ms (${workedMs.toFixed(1)} of work)`;
+    t.diagnostic(`${name}: ${asked} asked, median ${said(median)}, slowest ${said(slowest)}`);
+    assert.ok(slowest.workedMs < hangMs, `an answer waited for ${slowest.workedMs} ms of work`);
   });
 }
 
