@@ -87,7 +87,8 @@ const loads: Readonly<Record<string, () => Promise<void>>> = {
   'long tokens': () => load(get('/api/v1/vms', `Authorization: Bearer ${jwt.join('.')}`), { clients: 16 }),
   'signed addresses of nobody': () => load(get(`/files?signature=v1_x&path=${'a'.repeat(8000)}`), { clients: 16 }),
   'upgrades without credentials': () => load(get('/api/v1/system/events', ...upgrade), { clients: 32 }),
-  'connections that say nothing': () => load(Buffer.alloc(0), { clients: 500 }),
+  'connections that say nothing': () => load(Buffer.alloc(0), { clients: 250 }),
+  'more connections than one address may have': () => load(Buffer.alloc(0), { clients: 300 }),
   'requests for sandboxes that are not there': () =>
     load(Buffer.from('GET / HTTP/1.1\r\nHost: 3000-abcd1234.localhost\r\n\r\n'), { clients: 16 }),
 };

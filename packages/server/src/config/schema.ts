@@ -42,8 +42,10 @@ const serverSchema = z.strictObject({
     .int()
     .min(0)
     .max(1_000_000)
-    .default(1024)
-    .describe('Of them from one address, an IPv6 /64 being one; 0 for no limit, such as behind a proxy'),
+    .default(256)
+    .describe(
+      'Of them from one address without valid credentials, an IPv6 /64 being one; 0 for no limit, such as behind a proxy',
+    ),
   shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
   drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
 });

@@ -6,6 +6,7 @@ import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import type { RequestTrace } from '../trace/tracing.ts';
+import { vouchFor } from './connection-limit.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
 import { createRateLimit, type RateLimitState } from './rate-limit.ts';
@@ -91,6 +92,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       if (redeemed !== null) refuseForeignPage(request.headers.origin, config.security.cors_origins);
       const principal = redeemed ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
+      vouchFor(request.raw.socket);
       return principal;
     } catch (error) {
       metrics.authenticated('unknown', false);

@@ -22,6 +22,11 @@ export function boundPipelining(handle: RequestListener): RequestListener {
       if (count > maxWaiting) return void socket.destroy();
       waiting.set(socket, count);
       response.once('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+      // Begun once it is known how many there are.
+      setImmediate(() => {
+        if (!socket.destroyed) handle(request, response);
+      });
+      return;
     }
     handle(request, response);
   };

@@ -28,7 +28,7 @@ test('a port that is not open to all asks for a key or a login of somebody who m
   const { token } = await users.logIn('ann', 'a long password', 'here');
   const info = { id: 'abcd1234', labels: {} } as unknown as SandboxInfo;
   const may = (headers: IncomingHttpHeaders): Promise<boolean> =>
-    mayUsePort({ auth } as ServerContext, info, { headers } as IncomingMessage);
+    mayUsePort({ auth } as ServerContext, info, { headers, socket: {} } as IncomingMessage);
 
   for (const headers of [
     { 'x-api-key': key },

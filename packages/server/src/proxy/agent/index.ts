@@ -100,7 +100,7 @@ const operationOf = ({ method }: IncomingMessage): Operation => (method === 'GET
 /** Only whether it lives can be asked without the token; files also with a signature made with it. */
 function refusal(context: ServerContext, info: SandboxInfo, request: IncomingMessage): Answer | null {
   const { path, query } = split(request.url ?? '/');
-  if (path === '/health' || mayUseAgent(context, info, request.headers)) return null;
+  if (path === '/health' || mayUseAgent(context, info, request)) return null;
   const signed = path === '/files' ? signedRequest(query, operationOf(request)) : null;
   if (signed === null) {
     const message = 'unauthorized access, please provide a valid access token or method signing if applicable';
