@@ -48,9 +48,11 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
   const ms = config.server.body_timeout_seconds * 1000;
   app.decorateRequest('held', null);
   app.addHook('preParsing', (request, reply, _body, done) => {
-    const held = bodies.hold(request.principal?.name ?? request.ip);
-    request.held = held;
-    reply.raw.once('close', () => held[Symbol.dispose]());
+    if (request.headers['content-type'] !== undefined) {
+      const held = bodies.hold(request.principal?.name ?? request.ip);
+      request.held = held;
+      reply.raw.once('close', () => held[Symbol.dispose]());
+    }
     done();
   });
   app.addContentTypeParser('application/json', async (request: FastifyRequest, body: IncomingMessage) => {
