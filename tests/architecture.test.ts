@@ -96,6 +96,11 @@ const serverRules: readonly Rule[] = [
     because: 'who may act on what is said in one place, whichever way in is taken',
   },
   {
+    from: `${server}/bodies`,
+    may: ['@novasandbox/protocol', `${server}/context.ts`],
+    because: 'what a message may be holds for every way in',
+  },
+  {
     from: `${server}/observe`,
     may: [
       '@novasandbox/protocol',
@@ -130,6 +135,7 @@ const serverRules: readonly Rule[] = [
       'ws',
       'zod',
       'fastify',
+      `${server}/bodies`,
       `${server}/context.ts`,
       `${server}/vms`,
     ],

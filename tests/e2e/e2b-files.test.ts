@@ -168,6 +168,14 @@ for (const { version, e2b } of clients) {
       );
       assert.equal((await fetch(url.replace('signed.txt', 'other.txt'))).status, 401);
       assert.equal((await fetch(url.replace(/signature=v1_..../, 'signature=v1_AAAA'))).status, 401);
+      // It is good until it expires, for one path, one user and one direction; a second path counts for nothing.
+      assert.equal(await (await fetch(`${url}&path=other.txt`)).text(), '0123456789');
+      assert.equal((await fetch(url, { method: 'POST', body: 'written' })).status, 401);
+      assert.equal((await fetch(`${url.replace(/&?signature_expiration=\d+/, '')}`)).status, 401);
+      const asRoot = new URL(url);
+      asRoot.searchParams.set('username', 'root');
+      assert.equal((await fetch(asRoot)).status, 401);
+      assert.equal(await box.files.read('signed.txt'), '0123456789');
       const expired = await box.downloadUrl('signed.txt', { useSignatureExpiration: -10 });
       const refused = await fetch(expired);
       assert.deepEqual(

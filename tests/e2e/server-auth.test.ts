@@ -101,12 +101,17 @@ test('users log in and out; wrong passwords lock; a removed user is out at once'
 
   const other = (await logIn('ann', password)).body.access_token;
   const [head = '', , signature = ''] = (other as string).split('.');
-  const forged = [
-    head,
-    Buffer.from(JSON.stringify({ sub: 'ann', iss: 'novasandbox', exp: 9e9 })).toString('base64url'),
-    signature,
-  ];
-  assert.equal((await server.call('GET', '/vms', { key: forged.join('.') })).status, 401);
+  const encoded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = encoded({ sub: 'ann', iss: 'novasandbox', exp: 9e9, iat: Math.floor(Date.now() / 1000) });
+  for (const forged of [
+    [head, claims, signature],
+    [encoded({ alg: 'none' }), claims, ''],
+    [encoded({ alg: 'none' }), claims, signature],
+    [encoded({ alg: 'HS512' }), claims, signature],
+    [head, (other as string).split('.')[1], ''],
+  ]) {
+    assert.equal((await server.call('GET', '/vms', { key: forged.join('.') })).status, 401, forged.join('.'));
+  }
   const wrong = await logIn('ann', 'no');
   const nobody = await logIn('nobody', 'no');
   assert.equal(wrong.status, 401);
@@ -115,11 +120,66 @@ test('users log in and out; wrong passwords lock; a removed user is out at once'
   const locked = await logIn('ann', password);
   assert.equal(locked.status, 429);
   assert.ok(Number(locked.headers.get('retry-after')) > 60);
-  const { users } = await server.ok('GET', '/security/users');
-  assert.ok(users.find(({ username }: { username: string }) => username === 'ann').locked_until !== null);
+  // Whoever guesses locks the name for himself; elsewhere its owner still comes in.
+  const elsewhere = await logInFrom('127.0.0.2', 'ann', password);
+  assert.equal(elsewhere, 200);
   assert.equal((await server.call('DELETE', '/security/users/ann')).status, 204);
   assert.equal((await server.call('GET', '/vms', { key: other })).status, 401);
   assert.equal((await server.ok('GET', '/security/roles')).roles.length, 4);
+});
+
+/** The status of a login that comes from another address of this host. */
+function logInFrom(localAddress: string, username: string, password: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    request(`${server.url}/api/v1/security/auth/login`, { method: 'POST', headers, localAddress }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end(JSON.stringify({ username, password }));
+  });
+}
+
+test('under a foreign name, as a page that rebinds its own would ask, there is no more than what is public', async () => {
+  const { sandboxID: id } = await server.ok('POST', '//sandboxes', { templateID: 'base' });
+  const ask = (path: string, headers: Record<string, string>): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      request(`${server.url}${path}`, { headers: { host: 'evil.example', ...headers } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+  const named = { 'e2b-sandbox-id': id, 'e2b-sandbox-port': '3000' };
+  assert.equal(await ask('/health', {}), 200);
+  // Names a sandbox, and is not led to it.
+  assert.equal(await ask('/', named), 401);
+  assert.equal(await ask('/health', { 'e2b-sandbox-id': id }), 200);
+  assert.equal(await ask('/files?path=x&signature=v1_x', {}), 401);
+  assert.equal(await ask('/api/v1/vms', {}), 401);
+  // Under a name of this host it is led there, where nobody listens.
+  assert.equal(await ask('/', { ...named, host: 'localhost' }), 502);
+  assert.equal((await server.call('DELETE', `/vms/${id}`)).status, 204);
+});
+
+test('neither requests without credentials nor wrong logins keep out who has the right ones', async () => {
+  await using attacked = await serverUnderTest({ NOVA_SECURITY_FAILED_AUTH_PER_MINUTE: '20' });
+  const password = 'correct horse battery';
+  await attacked.ok('POST', '/security/users', { username: 'ann', password, role: 'user' });
+  const statuses = new Set<number>();
+  for (let count = 0; count < 30; count++) statuses.add((await attacked.call('GET', '/vms', { key: null })).status);
+  assert.deepEqual([...statuses], [401, 429]);
+  assert.equal((await attacked.call('GET', '/vms')).status, 200);
+  const logIn = (username: string, given: string) =>
+    attacked.call('POST', '/security/auth/login', { body: { username, password: given }, key: null });
+  const wrong = await Promise.all(Array.from({ length: 150 }, (_, index) => logIn(`nobody${index}`, 'wrong')));
+  const refusedAtOnce = wrong.filter(({ status }) => status === 429);
+  // What is checked takes its turn; the rest of a flood does not wait for it.
+  assert.ok(refusedAtOnce.length > 100, `${refusedAtOnce.length} of 150 were refused at once`);
+  assert.ok(refusedAtOnce.every(({ headers }) => Number(headers.get('retry-after')) > 0));
+  assert.equal((await logIn('ann', password)).status, 200);
 });
 
 test('the local socket is its owner alone, and lets the owner in without a key', async () => {
@@ -195,6 +255,30 @@ test('a ticket opens one WebSocket, as whoever asked for it, and nothing else', 
   assert.equal(await open(`/vms/nobody/shell?ticket=${weak}`), 403);
   assert.equal(await open(`/system/events?ticket=${weak}`), 401);
   for (const used of [ticket, weak]) assert.ok(!server.said().includes(used));
+});
+
+test('a ticket opens no WebSocket of a page whose origin is not named, and is used up by the try', async () => {
+  await using named = await serverUnderTest({ NOVA_SECURITY_CORS_ORIGINS: '[https://app.example]' });
+  const open = async (ticket: string, headers: Record<string, string>): Promise<number> => {
+    const socket = new WebSocket(`${named.url.replace('http', 'ws')}/api/v1/system/events?ticket=${ticket}`, {
+      headers,
+    });
+    socket.on('error', () => undefined);
+    const refused = once(socket, 'unexpected-response').then(([, response]) => response.statusCode as number);
+    const status = await Promise.race([once(socket, 'open').then(() => 101), refused]);
+    socket.terminate();
+    return status;
+  };
+  const ticket = async (): Promise<string> => (await named.ok('POST', '/auth/ws-ticket')).ticket;
+  for (const origin of ['https://evil.example', 'null', 'https://app.example.evil', 'http://app.example', named.url]) {
+    const foreign = await ticket();
+    assert.equal(await open(foreign, { origin }), 403, origin);
+    assert.equal(await open(foreign, { origin: 'https://app.example' }), 401, origin);
+  }
+  assert.equal(await open(await ticket(), { origin: 'https://app.example' }), 101);
+  assert.equal(await open(await ticket(), {}), 101);
+  // Clients that can send a key are no pages.
+  assert.equal(await open('', { 'x-api-key': named.key, origin: 'https://evil.example' }), 101);
 });
 
 test('what is revoked ends at once: tickets not yet used, and WebSockets that are open', async () => {

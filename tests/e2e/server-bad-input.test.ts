@@ -63,6 +63,30 @@ test('bodies that are too large, not JSON, of another type', async () => {
   await alive();
 });
 
+test('JSON is bounded on every way in: by its route, its depth, its values; and so is the answer', async () => {
+  const json = { 'content-type': 'application/json' };
+  const post = (path: string, text: string, headers: Record<string, string> = {}) =>
+    server.call('POST', path, { raw: Buffer.from(text), headers: { ...json, ...headers } });
+  const deep = `{"metadata":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}`;
+  const many = (count: number): string => Array.from({ length: count }, (_, index) => `"k${index}":1`).join(',');
+  const once = { 'idempotency-key': 'deep' };
+  for (const [path, text, status, headers] of [
+    ['/security/auth/login', JSON.stringify({ username: 'a', password: 'x'.repeat(5000) }), 413, {}],
+    [`/vms/${id}/timeout`, JSON.stringify({ x: 'x'.repeat(70_000) }), 413, {}],
+    ['/vms', deep, 400, once],
+    ['//sandboxes', deep, 400, once],
+    [`/vms/${id}/execute`, deep, 400, once],
+    ['/vms', `{"metadata":{${many(20_000)}}}`, 400, {}],
+    ['/vms', `{${many(10_000)}}`, 422, {}],
+    ['//sandboxes', `{"templateID":"base","metadata":{${many(10_000)}}}`, 400, {}],
+  ] as const) {
+    const answer = await post(path, text, headers);
+    assert.equal(answer.status, status, `${path}: ${answer.bytes.toString().slice(0, 200)}`);
+    assert.ok(answer.bytes.length < 20_000, `${path}: an answer of ${answer.bytes.length} bytes`);
+  }
+  await alive();
+});
+
 test('slow and truncated requests are given up on', async () => {
   const startedAt = performance.now();
   const slow = head('POST /api/v1/vms HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 100');

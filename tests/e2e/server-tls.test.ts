@@ -6,6 +6,7 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { connect as connectPlain } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { eventually } from '../support/eventually.ts';
@@ -105,6 +106,7 @@ before(async () => {
   issue('second');
   install('first', 'first');
   server = await serverUnderTest({
+    NOVA_SERVER_HEADER_TIMEOUT_SECONDS: '2',
     NOVA_SERVER_TLS: `{ cert_file: "${file('live.pem')}", key_file: "${file('live.key')}" }`,
   });
 });
@@ -129,6 +131,15 @@ test('HTTPS and WebSockets are answered; plain HTTP and unknown authorities are 
   await once(socket, 'open');
   socket.close();
   await talk.closed;
+});
+
+test('a handshake that is not gone on with is given up', { timeout: 60_000 }, async () => {
+  const socket = connectPlain({ host: '127.0.0.1', port: Number(new URL(server.url).port) });
+  await once(socket, 'connect');
+  socket.resume();
+  // The beginning of a record that never comes.
+  socket.write(Buffer.from([0x16, 0x03, 0x01]));
+  await once(socket, 'close');
 });
 
 test('the CLI and the SDK below it, told of the authority', () => {
@@ -165,6 +176,7 @@ test('a pair that does not fit is refused at the start, with its field', () => {
       env: {
         ...process.env,
         NOVA_HOME: file('home'),
+        NOVA_SERVER_HEADER_TIMEOUT_SECONDS: '2',
         NOVA_SERVER_TLS: `{ cert_file: "${file(cert)}", key_file: "${file(key)}" }`,
       },
       encoding: 'utf8',

@@ -1,3 +1,4 @@
+import { printable } from '@novasandbox/protocol/visible';
 import type { Engine } from '@novasandbox/engine';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { openEngine } from './open-engine.ts';
@@ -18,7 +19,7 @@ export async function eachSandbox(
   );
   const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   if (json) printJson(done.map(({ ref, info }) => info ?? { ref }));
-  else process.stdout.write(done.map(({ ref }) => `${ref}\n`).join(''));
+  else process.stdout.write(done.map(({ ref }) => `${printable(ref)}\n`).join(''));
   for (const result of results) {
     if (result.status === 'rejected') process.exitCode = await reportError(result.reason, { json, exitCode: 1 });
   }

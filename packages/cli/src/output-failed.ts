@@ -1,3 +1,4 @@
+import { printable } from '@novasandbox/protocol/visible';
 import { brokenPipeExitCode } from './exit-codes.ts';
 
 let told = false;
@@ -8,7 +9,7 @@ export function outputFailed(error: Error): number {
   // EIO: the terminal has gone.
   if (code === 'EPIPE' || code === 'EIO') return brokenPipeExitCode;
   if (!told && !process.stderr.destroyed)
-    process.stderr.write(`nova: the output cannot be written: ${error.message}\n`);
+    process.stderr.write(`nova: the output cannot be written: ${printable(error.message)}\n`);
   told = true;
   return 1;
 }

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import { addConnectionOptions, verbOf, type ConnectionFlags } from './args/connection-options.ts';
 import { connectAs } from './open-engine.ts';
 import { verbs } from './verbs.ts';
@@ -66,7 +67,7 @@ Examples:
     command
       .exitOverride()
       .helpOption('-h, --help', 'print help')
-      .configureOutput({ outputError: (text, write) => write(`nova: ${text.replace(/^error: /, '')}`) });
+      .configureOutput({ outputError: (text, write) => write(`nova: ${printable(text.replace(/^error: /, ''))}`) });
     if (command !== program) command.showHelpAfterError(`("nova ${pathOf(command)} --help" tells more)`);
   }
   return program;

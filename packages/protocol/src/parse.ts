@@ -1,11 +1,27 @@
 import type { z } from 'zod';
 import { NovaError } from './errors.ts';
 
-/** Parses what comes over a boundary; what does not fit is an `invalid_argument` that names the field. */
+/** An answer that tells what is wrong stays small, however much is wrong. */
+const maxIssues = 20;
+const maxTextLength = 200;
+
+/**
+ * Parses what comes over a boundary; what does not fit is an `invalid_argument` that names the field. Tells of the
+ * first 20 faults alone.
+ */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message }));
-  const text = issues.map(({ field, problem }) => (field === '' ? problem : `${field}: ${problem}`)).join('; ');
-  throw new NovaError('invalid_argument', `${what}: ${text}`, { details: { issues } });
+  const found = result.error.issues;
+  const issues = found.slice(0, maxIssues).map((issue) => ({
+    field: short(issue.path.join('.')),
+    problem: short(issue.message),
+  }));
+  const texts = issues.map(({ field, problem }) => (field === '' ? problem : `${field}: ${problem}`));
+  if (found.length > maxIssues) texts.push(`and ${found.length - maxIssues} more`);
+  throw new NovaError('invalid_argument', `${what}: ${texts.join('; ')}`, { details: { issues } });
+}
+
+function short(text: string): string {
+  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength).toWellFormed()}...`;
 }

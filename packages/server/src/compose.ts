@@ -11,6 +11,7 @@ import { createViews } from './authority/view.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createForwards, type Forwards } from './forwards/forwards.ts';
+import { createByteBudget } from './bodies/byte-budget.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
 import { createMeasurements } from './metrics/measurements.ts';
 import { createMetrics } from './metrics/metrics.ts';
@@ -31,6 +32,9 @@ export interface Parts {
   readonly log: Logger;
   readonly tracing: Tracing;
 }
+
+/** So many of the largest bodies may be held at once. */
+const bodyShares = 4;
 
 /** Puts the daemon's parts together, once. */
 export function createDaemonContext({
@@ -101,6 +105,7 @@ export function createDaemonContext({
     auth: createAuth(keys, users, secret),
     events,
     activity,
+    bodies: createByteBudget(bodyShares * config.server.body_limit_mb * 1024 * 1024),
     roster,
     limits,
     idle,

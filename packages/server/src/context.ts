@@ -76,6 +76,17 @@ export interface Activity {
   busy(sandboxId: string): Disposable;
 }
 
+/** The memory that bodies may take up together, and those of one owner. */
+export interface ByteBudget {
+  /** Opens an account for one body, until disposed. `owner`: a principal, a sandbox or an address. */
+  hold(owner: string): HeldBytes;
+}
+
+export interface HeldBytes extends Disposable {
+  /** Throws `rate_limited` where there is no room for so many more. After the end nothing counts. */
+  add(bytes: number): void;
+}
+
 /**
  * The parts that every way in works with, put together once (compose.ts). No engine is among them: each caller has a
  * view.
@@ -85,6 +96,8 @@ export interface ServerContext {
   readonly config: ServerConfig;
   readonly auth: Auth;
   readonly activity: Activity;
+  /** Bodies that are held in memory, of all ways in. */
+  readonly bodies: ByteBudget;
   readonly log: Logger;
   readonly tracing: Tracing;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { blotted } from './log.ts';
+import { blotted, safeForTerminals } from './log.ts';
 
 test('what is named like a secret is blotted out, a field and a level below; the rest of a line is as it was', () => {
   const line = { operation: 'execute', status: 200, event: { process_id: 1 } };
@@ -31,4 +31,13 @@ test('an error that carries a secret is logged as an error, without it', () => {
   assert.deepEqual([err['message'], err['code'], err['password']], ['it failed', 'EX', '[redacted]']);
   assert.match(err['stack'] ?? '', /log\.test/);
   assert.ok(!said.includes('secret-4'));
+});
+
+test('a line does not act on the terminal where it is read', () => {
+  const out = new PassThrough();
+  const log = pino({}, safeForTerminals(out));
+  log.warn({ err: new Error('a guest says \x9b2J \u202etxt') }, 'a\x1b[2J\x9d');
+  const said = String(out.read());
+  assert.doesNotMatch(said, /[\x7f-\x9f\u202e]/);
+  assert.equal((JSON.parse(said) as { err: { message: string } }).err.message, 'a guest says \x9b2J \u202etxt');
 });

@@ -1,3 +1,4 @@
+import { printableJson } from '@novasandbox/protocol/visible';
 import { pino, type Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
 
@@ -11,8 +12,13 @@ export function createLog({ monitoring }: ServerConfig): Logger {
       formatters: { level: (level) => ({ level }), log: blotted },
     },
     // Gathered for a moment: one write for many lines, and none that a request waits for.
-    pino.destination({ fd: 2, sync: false }),
+    safeForTerminals(pino.destination({ fd: 2, sync: false })),
   );
+}
+
+/** Lines have words of guests in them, and may be read where they act on a terminal. */
+export function safeForTerminals(destination: { write(line: string): unknown }): { write(line: string): void } {
+  return { write: (line) => void destination.write(printableJson(line)) };
 }
 
 const secrets: ReadonlySet<string> = new Set([

@@ -6,6 +6,7 @@ import type { DaemonContext } from './daemon-context.ts';
 import { e2bControlPlane } from './e2b/index.ts';
 import { createApp, type Handler } from './http/app.ts';
 import { addHooks, type Registered } from './http/hooks.ts';
+import { hangUp } from './http/linger.ts';
 import { createListeners, type Listeners } from './http/listeners.ts';
 import { createGauges } from './metrics/gauges.ts';
 import { addDescription } from './openapi/serve.ts';
@@ -49,7 +50,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket as Socket);
-    response.on('finish', () => socket.end());
+    response.on('finish', () => hangUp(socket));
     rememberUpgrade(request, socket, head);
     routed?.(request, response);
   };

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import { completionCandidates } from '../completion/candidates.ts';
 import { openEngine } from '../open-engine.ts';
 
@@ -14,6 +15,6 @@ export function define(command: Command): void {
         return (await engine.templates.list()).map(({ id }) => id);
       },
     });
-    process.stdout.write(candidates.map((candidate) => `${candidate}\n`).join(''));
+    process.stdout.write(candidates.map((candidate) => `${printable(candidate).replaceAll('\n', ' ')}\n`).join(''));
   });
 }

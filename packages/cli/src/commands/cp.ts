@@ -4,8 +4,8 @@ import { parseMemorySize } from '../args/memory-size.ts';
 import type { CopyOptions, CopyResult } from '../copy/copy-options.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
-import { printJson } from '../render/json.ts';
-import { printableName } from '../render/printable.ts';
+import { printJson, toJson } from '../render/json.ts';
+import { printableName } from '@novasandbox/protocol/visible';
 import { showProgress } from '../render/progress.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -94,5 +94,5 @@ async function cp(from: string, to: string, options: Options): Promise<void> {
 
 /** Stdout holds what was copied. */
 function toStderr(result: CopyResult): void {
-  process.stderr.write(`${JSON.stringify(result)}\n`);
+  process.stderr.write(`${toJson(result)}\n`);
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import { addSandboxOptions, toSandboxConfig, type SandboxOptions } from '../args/sandbox-options.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
@@ -37,7 +38,7 @@ async function create(options: Options): Promise<void> {
     const config = { ...toSandboxConfig(options), ephemeral: options.rm ?? false };
     const info = await engine.sandboxes.create(config, { signal: interrupts.signal, progress: progress.sink });
     if (options.json === true) printJson(info);
-    else process.stdout.write(`${info.id}\n`);
+    else process.stdout.write(`${printable(info.id)}\n`);
   } catch (error) {
     if (!interrupts.signal.aborted) throw error;
     process.exitCode = interrupts.exitCode;

@@ -4,7 +4,7 @@ import { examineEngine } from '../doctor/examine-engine.ts';
 import { examineNetwork } from '../doctor/examine-network.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { printJson } from '../render/json.ts';
-import { printable } from '../render/printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 
 export function define(command: Command): void {
   command

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import { commandWords } from '../args/command-options.ts';
 import { parseMemorySize } from '../args/memory-size.ts';
 import { parseWholeNumber } from '../args/whole-number.ts';
@@ -78,7 +79,7 @@ async function run(
       words.length > 0
         ? await inOne(words)
         : await runParts(kvmSuite, inOne, {
-            onLost: (reason) => process.stderr.write(`nova: ${reason}\nnova: it is run again\n`),
+            onLost: (reason) => process.stderr.write(`nova: ${printable(reason)}\nnova: it is run again\n`),
             isOver: () => interrupts.asked,
           });
   } catch (error) {

@@ -5,7 +5,7 @@ import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { newText } from '../render/new-text.ts';
 import { printJson } from '../render/json.ts';
-import { printable } from '../render/printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 
 interface Options {
   readonly vmm?: boolean;

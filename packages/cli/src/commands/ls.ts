@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { parseLabel } from '../args/key-value.ts';
 import { openEngine } from '../open-engine.ts';
@@ -42,7 +43,7 @@ async function ls({ all = false, quiet = false, json = false, label, owner, team
   const filter = { all, owner, team, ...(label === undefined ? {} : { labels: label }) };
   const sandboxes = await engine.sandboxes.list(filter);
   if (json) printJson(sandboxes);
-  else if (quiet) process.stdout.write(sandboxes.map(({ id }) => `${id}\n`).join(''));
+  else if (quiet) process.stdout.write(sandboxes.map(({ id }) => `${printable(id)}\n`).join(''));
   else {
     // On a host that is one's own nothing has an owner.
     const owners = sandboxes.some((each) => each.owner !== null);

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import type { Engine } from '@novasandbox/engine';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { addCommandOptions, commandWords, type CommandOptions } from '../args/command-options.ts';
@@ -90,7 +91,7 @@ async function runDetached(
     const context = { signal: interrupts.signal };
     const started = argv.length === 0 ? undefined : await engine.exec.startDetached(sandbox.id, request, context);
     if (options.json === true) printJson({ ...sandbox, process: started ?? null });
-    else process.stdout.write(`${sandbox.id}\n`);
+    else process.stdout.write(`${printable(sandbox.id)}\n`);
     return 0;
   } catch (error) {
     await engine.sandboxes.remove(sandbox.id, { force: true }).catch(ignoreMissing);

@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander';
 import type { ReleaseName } from '@novasandbox/engine';
 import { Interrupts } from '../process/interrupts.ts';
 import { printJson } from '../render/json.ts';
-import { printable } from '../render/printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 import { showProgress } from '../render/progress.ts';
 
 interface Options {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { printable } from '@novasandbox/protocol/visible';
 import type { ArchitectureName, TemplateInfo } from '@novasandbox/protocol';
 import { architectureOption } from '../args/sandbox-options.ts';
 import { openEngine } from '../open-engine.ts';
@@ -86,7 +87,7 @@ async function build(id: string, { force = false, quiet = false, json = false, a
     const context = { signal: interrupts.signal, progress: progress.sink };
     const built = await engine.templates.build(id, { force, architecture: arch }, context);
     if (json) printJson(built);
-    else process.stdout.write(`${built.id}\n`);
+    else process.stdout.write(`${printable(built.id)}\n`);
   } catch (error) {
     if (!interrupts.signal.aborted) throw error;
     process.exitCode = interrupts.exitCode;
@@ -102,7 +103,7 @@ async function rm(ids: readonly string[], json: boolean): Promise<void> {
   await using engine = await openEngine();
   for (const id of ids) {
     await engine.templates.remove(id);
-    if (!json) process.stdout.write(`${id}\n`);
+    if (!json) process.stdout.write(`${printable(id)}\n`);
   }
   if (json) printJson(ids.map((id) => ({ id })));
 }

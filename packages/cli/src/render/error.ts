@@ -1,7 +1,7 @@
 import type { NovaError } from '@novasandbox/protocol';
 import { UsageError } from '../usage-error.ts';
 import { toJson } from './json.ts';
-import { printable } from './printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 
 /** Tells an error on stderr, as text or JSON; resolves to the exit code. */
 export async function reportError(

@@ -1,5 +1,5 @@
 import type { ProgressEvent, ProgressSink } from '@novasandbox/protocol';
-import { printable } from './printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 
 /** Steps that are over sooner are not worth a line. */
 const patienceMs = 1000;

@@ -5,7 +5,6 @@ import { NovaError, type ProgressEvent } from '@novasandbox/protocol';
 import { renderError } from './error.ts';
 import { toJson } from './json.ts';
 import { newText } from './new-text.ts';
-import { printable } from './printable.ts';
 import { showProgress } from './progress.ts';
 import { bytesOf, spanOf } from './quantity.ts';
 import { renderTable } from './table.ts';
@@ -28,11 +27,6 @@ test('a table cannot be broken out of', () => {
   assert.equal(renderTable(['N'], [['a\nb\x1b[2J']]), 'N\na b\\x1b[2J\n');
 });
 
-test('control characters are made visible, line ends and tabs stay', () => {
-  assert.equal(printable('a\x1b]0;title\x07\tb\r\nc\x9b1m\0'), 'a\\x1b]0;title\\x07\tb\nc\\x9b1m\\x00');
-  assert.equal(printable('ünï €😀'), 'ünï €😀');
-});
-
 test('an error has its message and what to do about it', () => {
   assert.equal(
     renderError(new NovaError('sandbox_not_found', 'There is no "x\x1b[1m".', { hint: 'Look again.' })),
@@ -42,6 +36,12 @@ test('an error has its message and what to do about it', () => {
 
 test('JSON takes bigints', () => {
   assert.equal(toJson({ a: 5n, b: 2n ** 70n }), '{\n  "a": 5,\n  "b": "1180591620717411303424"\n}');
+});
+
+test('JSON does not act on a terminal, and says the same', () => {
+  const log = { console: 'a\x9b2J\x7f \u202egpj.exe\u2069\u2028' };
+  assert.doesNotMatch(toJson(log), /[\x7f-\x9f\u2028-\u202e\u2066-\u2069]/);
+  assert.deepEqual(JSON.parse(toJson(log)), log);
 });
 
 test('spans and sizes read well', () => {

@@ -1,4 +1,4 @@
-import { printable } from './printable.ts';
+import { printable } from '@novasandbox/protocol/visible';
 
 export type Row = readonly string[];
 

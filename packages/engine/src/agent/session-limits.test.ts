@@ -99,6 +99,26 @@ test('at the limit of streams calls are refused here, and accepted again when on
   assert.equal(settled.filter(({ status }) => status === 'rejected').length, MAX_STREAMS);
 });
 
+test('connections to ports leave half of the streams to calls', async () => {
+  const { agent, guest } = await openHostile();
+  const calls = [agent.ping(), agent.ping()];
+  const tunnels = Array.from({ length: MAX_STREAMS / 2 }, () => agent.tunnel({ port: 1 }));
+  await assert.rejects(agent.tunnel({ port: 1 }), withCode('channel_busy'));
+  while (calls.length < MAX_STREAMS / 2) calls.push(agent.ping());
+  await assert.rejects(agent.ping(), withCode('channel_busy'));
+  for (;;) {
+    const { stream, lead } = await guest.nextOf(frameKinds.open);
+    if (lead !== methods.tunnel) continue;
+    await guest.error(stream, 'unavailable');
+    break;
+  }
+  await assert.rejects(Promise.race(tunnels), withCode('connection_refused'));
+  tunnels.push(agent.tunnel({ port: 1 }));
+  await assert.rejects(agent.tunnel({ port: 1 }), withCode('channel_busy'));
+  await agent.close();
+  await Promise.allSettled([...calls, ...tunnels]);
+});
+
 test('a guest that does not read holds back requests, which vanish with their calls', async () => {
   const { agent, guest } = await openHostile();
   guest.duplex.pause();

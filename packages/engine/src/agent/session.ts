@@ -7,6 +7,11 @@ import { Outbox } from './outbox.ts';
 import { Fields, type RecordWriter } from './record.ts';
 import { Stream, type LateListener, type StreamHandler, type StreamHost } from './stream.ts';
 
+/**
+ * Of its streams, tunnels may take up so many: visitors of a port leave the rest for commands, files and the end of
+ * both.
+ */
+const MAX_TUNNELS = MAX_STREAMS / 2;
 const MAX_STREAM_ID = 0xffff_ffff;
 /** How long `close` waits for the guest to read what is still to be sent, ms. */
 const CLOSE_MS = 2000;
@@ -55,6 +60,11 @@ export class Session implements StreamHost {
    */
   open(method: number, args: RecordWriter, context: ErrorContext, handler: StreamHandler): Stream {
     if (this.#ended || this.#closing) throw sessionEnded(this.#reason);
+    if (context === 'tunnel' && this.#streams.size >= MAX_TUNNELS && this.#tunnels() >= MAX_TUNNELS) {
+      throw new NovaError('channel_busy', `${MAX_TUNNELS} connections to ports of the guest are open.`, {
+        hint: 'Close connections that are no longer used.',
+      });
+    }
     if (this.#streams.size >= MAX_STREAMS) {
       throw new NovaError('channel_busy', `${MAX_STREAMS} calls to the guest are under way.`, {
         hint: 'Wait for calls to end, or close streams that are no longer read.',
@@ -93,6 +103,13 @@ export class Session implements StreamHost {
       void this.closed.finally(() => clearTimeout(timer));
     }
     await this.closed;
+  }
+
+  /** Tunnels that are open; those that have closed are gone from the streams. */
+  #tunnels(): number {
+    let count = 0;
+    for (const { context } of this.#streams.values()) if (context === 'tunnel') count += 1;
+    return count;
   }
 
   #onChunk(chunk: Buffer): void {

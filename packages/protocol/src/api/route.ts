@@ -12,6 +12,10 @@ export interface Route {
   readonly permission: Permission | 'public' | 'authenticated';
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /**
+   * Largest JSON body, KiB; 64 where nothing is said. The daemon's own limit (`server.body_limit_mb`) holds besides.
+   */
+  readonly bodyKb?: number;
   /** The body is not JSON: `multipart`, or `raw` bytes. */
   readonly bodyType?: 'multipart' | 'raw';
   readonly status?: 200 | 201 | 202 | 204;
@@ -23,6 +27,9 @@ export interface Route {
   /** The engine cannot do this yet: the route answers 501 with this sentence. */
   readonly missing?: string;
 }
+
+/** `bodyKb` of a route that does not name it. */
+export const defaultBodyKb = 64;
 
 export const idParam = 'id or name of the VM';
 

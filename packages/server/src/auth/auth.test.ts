@@ -12,6 +12,7 @@ import { createLockout } from './lockout.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
 import { matches, newSecret, secretFile } from './secrets.ts';
 import { createTickets } from './tickets.ts';
+import { createTurns } from './turns.ts';
 import { createUsers } from './users.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-auth-'));
@@ -58,7 +59,7 @@ test('passwords verify, and tokens of a user who was removed do not', async () =
   using store = openServerStore(join(folder, 'users.sqlite'));
   const users = createUsers(store, newSecret(), createLockout(store, 3, 1000), 60);
   await users.add('ann', 'a long password', 'user');
-  const { token } = await users.logIn('ann', 'a long password');
+  const { token } = await users.logIn('ann', 'a long password', 'here');
   assert.equal((await users.find(token))?.role, 'user');
   assert.equal(await users.find(`${token}x`), null);
   users.remove('ann');
@@ -71,20 +72,80 @@ test('a name is locked for a while after wrong passwords, and a new start does n
   {
     using store = openServerStore(file);
     const lockout = createLockout(store, 2, 1000, () => now);
-    lockout.failed('a');
-    assert.equal(lockout.lockedUntilMs('a'), null);
-    lockout.failed('a');
-    assert.equal(lockout.lockedUntilMs('a'), 1000);
+    lockout.failed('a', 'here');
+    assert.equal(lockout.lockedUntilMs('a', 'here'), null);
+    lockout.failed('a', 'here');
+    assert.equal(lockout.lockedUntilMs('a', 'here'), 1000);
   }
   using store = openServerStore(file);
   const lockout = createLockout(store, 2, 1000, () => now);
-  assert.equal(lockout.lockedUntilMs('a'), 1000);
+  assert.equal(lockout.lockedUntilMs('a', 'here'), 1000);
   now = 1000;
-  assert.equal(lockout.lockedUntilMs('a'), null);
-  lockout.failed('a');
-  lockout.succeeded('a');
-  lockout.failed('a');
-  assert.equal(lockout.lockedUntilMs('a'), null);
+  assert.equal(lockout.lockedUntilMs('a', 'here'), null);
+  lockout.failed('a', 'here');
+  lockout.succeeded('a', 'here');
+  lockout.failed('a', 'here');
+  assert.equal(lockout.lockedUntilMs('a', 'here'), null);
+});
+
+test('a source that guesses locks a name for itself; many of them together lock it for all', () => {
+  using store = openServerStore(join(folder, 'sources.sqlite'));
+  const lockout = createLockout(store, 2, 1000, () => 0);
+  const guess = (source: string): void => {
+    for (let count = 0; count < 2; count++) lockout.failed('ann', source);
+  };
+  guess('a');
+  assert.equal(lockout.lockedUntilMs('ann', 'a'), 1000);
+  assert.equal(lockout.lockedUntilMs('ann', 'b'), null);
+  assert.equal(lockout.lockedUntilMs('bob', 'a'), null);
+  assert.equal(lockout.lockedUntilMs('ann'), null);
+  for (let source = 0; source < 8; source++) guess(`s${source}`);
+  assert.equal(lockout.lockedUntilMs('ann', 'b'), null);
+  guess('s8');
+  assert.equal(lockout.lockedUntilMs('ann', 'b'), 1000);
+  assert.equal(lockout.lockedUntilMs('ann'), 1000);
+});
+
+test('guesses that come at once are counted as those that come one by one', async () => {
+  using store = openServerStore(join(folder, 'at-once.sqlite'));
+  const users = createUsers(store, newSecret(), createLockout(store, 2, 60_000), 60);
+  await users.add('ann', 'a long password', 'user');
+  const guesses = Array.from({ length: 5 }, () =>
+    users.logIn('ann', 'wrong', 'there').catch((error: unknown) => error),
+  );
+  const codes = (await Promise.all(guesses)).map((error) => (isNovaError(error) ? error.code : 'let in'));
+  assert.deepEqual(codes.filter((code) => code === 'unauthenticated').length, 2);
+  assert.deepEqual(codes.filter((code) => code === 'rate_limited').length, 3);
+  await users.logIn('ann', 'a long password', 'here');
+});
+
+test('passwords are checked one at a time, sources in turn; too many that wait are refused at once', async () => {
+  const turns = createTurns({ perSource: 3, total: 5 });
+  const order: string[] = [];
+  const busy = Promise.withResolvers<void>();
+  let running = 0;
+  const take = (source: string, name: string): Promise<void> =>
+    turns.take(source, async () => {
+      running += 1;
+      assert.equal(running, 1);
+      order.push(name);
+      await (order.length === 1 ? busy.promise : Promise.resolve());
+      running -= 1;
+    });
+  const taken = [take('eve', 'e0'), take('eve', 'e1'), take('eve', 'e2'), take('eve', 'e3')];
+  const refused = (source: string): Promise<void> =>
+    assert.rejects(take(source, 'never'), (error) => isNovaError(error, 'rate_limited'));
+  await refused('eve');
+  taken.push(take('ann', 'a1'), take('bob', 'b1'));
+  await refused('joe');
+  busy.resolve();
+  await Promise.all(taken);
+  assert.deepEqual(order, ['e0', 'e1', 'a1', 'b1', 'e2', 'e3']);
+  await assert.rejects(
+    turns.take('ann', () => Promise.reject(new Error('failed'))),
+    /failed/,
+  );
+  await turns.take('ann', async () => undefined);
 });
 
 test('names that were tried are forgotten after a day, and the oldest beyond a bound', () => {
@@ -156,7 +217,7 @@ test('a ticket is worth no more than the credentials that asked for it', async (
   keys.revoke(row.id);
   assert.equal(await tickets.redeem(revoked), null);
   await users.add('ann', 'a long password', 'user');
-  const { token } = await users.logIn('ann', 'a long password');
+  const { token } = await users.logIn('ann', 'a long password', 'here');
   const ofAnn = ticketOf(token);
   await users.logOut(token);
   assert.equal(await tickets.redeem(ofAnn), null);

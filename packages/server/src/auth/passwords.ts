@@ -1,20 +1,16 @@
 import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
 
-/** 16 MiB and about 50 ms a try: OWASP's first choice of scrypt costs that a daemon of 150 MiB can afford. */
+/**
+ * 16 MiB and about 50 ms a try: OWASP's first choice of scrypt costs that a daemon of 150 MiB can afford. One at a
+ * time: turns.ts.
+ */
 const costs = { N: 1 << 14, r: 8, p: 5 } as const;
 const bytes = 32;
 
-// One at a time: logins cost memory by the megabyte, and whoever sends many at once must not be able to fill the host.
-let turn: Promise<unknown> = Promise.resolve();
-
 function derived(password: string, salt: Buffer, options: ScryptOptions): Promise<Buffer> {
-  const run = (): Promise<Buffer> =>
-    new Promise((resolve, reject) => {
-      scrypt(password, salt, bytes, options, (error, key) => (error === null ? resolve(key) : reject(error)));
-    });
-  const mine = turn.then(run, run);
-  turn = mine.catch(() => undefined);
-  return mine;
+  return new Promise((resolve, reject) => {
+    scrypt(password, salt, bytes, options, (error, key) => (error === null ? resolve(key) : reject(error)));
+  });
 }
 
 /** `scrypt$N$r$p$salt$hash`: the costs stand with each password, so that they can be raised later. */

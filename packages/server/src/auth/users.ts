@@ -7,6 +7,7 @@ import type { Principal } from '../context.ts';
 import type { ServerStore, UserRow } from '../store/server-store.ts';
 import type { Lockout } from './lockout.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
+import { createTurns } from './turns.ts';
 
 const issuer = 'novasandbox';
 
@@ -29,48 +30,67 @@ export interface Users {
   /** Without `team` a team of its own. */
   add(username: string, password: string, role: Role, team?: string): Promise<UserRow>;
   remove(username: string): void;
-  /** A signed token. The same error for every wrong name or password. */
-  logIn(username: string, password: string): Promise<{ readonly token: string; readonly seconds: number }>;
+  /** A signed token. `source`: the address it comes from. The same error for every wrong name or password. */
+  logIn(
+    username: string,
+    password: string,
+    source: string,
+  ): Promise<{ readonly token: string; readonly seconds: number }>;
   /** Whose token it is; null when it is not ours, expired or revoked, or its user is gone. */
   find(token: string): Promise<Principal | null>;
   logOut(token: string): Promise<void>;
 }
 
+/** Passwords that wait to be checked, each for about 50 ms, where users are added among them. */
+const waiting = { perSource: 4, total: 32 } as const;
+
 /** People with passwords. A token names the user alone: the role is looked up with each request, so that a change counts at once. */
 export function createUsers(store: ServerStore, secret: string, lockout: Lockout, tokenSeconds: number): Users {
   const key = Buffer.from(secret, 'hex');
+  const turns = createTurns(waiting);
   // A name that nobody has takes as long to refuse as one that somebody has.
   let nobody: Promise<string> | undefined;
   const claims = async (token: string) => {
     const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], issuer });
     return payload;
   };
+  const refuseLocked = (username: string, source: string): void => {
+    const until = lockout.lockedUntilMs(username, source);
+    if (until === null) return;
+    const seconds = Math.ceil((until - Date.now()) / 1000);
+    throw new NovaError('rate_limited', `Too many wrong passwords: locked for ${seconds} s.`, {
+      details: { retry_after_seconds: seconds },
+    });
+  };
   return {
     list: () => store.users().map((user) => ({ ...user, lockedUntilMs: lockout.lockedUntilMs(user.username) })),
     async add(username, password, role, team = userPrincipalName(username)) {
-      const row = { username, role, team, createdAtMs: Date.now(), password: await hashPassword(password) };
+      const row = {
+        username,
+        role,
+        team,
+        createdAtMs: Date.now(),
+        password: await turns.take('added', () => hashPassword(password)),
+      };
       if (!store.addUser(row)) throw new NovaError('conflict', `There is a user "${username}" already.`);
       return row;
     },
     remove(username) {
       if (!store.removeUser(username)) throw new NovaError('not_found', `There is no user "${username}".`);
     },
-    async logIn(username, password) {
-      const until = lockout.lockedUntilMs(username);
-      if (until !== null) {
-        const seconds = Math.ceil((until - Date.now()) / 1000);
-        throw new NovaError('rate_limited', `Too many wrong passwords: locked for ${seconds} s.`, {
-          details: { retry_after_seconds: seconds },
-        });
-      }
+    async logIn(username, password, source) {
+      refuseLocked(username, source);
       const user = store.findUser(username);
-      nobody ??= hashPassword(randomUUID());
-      const right = await verifyPassword(password, user?.password ?? (await nobody));
-      if (user === null || !right) {
-        lockout.failed(username);
-        throw new NovaError('unauthenticated', 'The user name or the password is wrong.');
-      }
-      lockout.succeeded(username);
+      // Counted within its turn: of many at once none is checked beyond the attempts there are.
+      const right = await turns.take(source, async () => {
+        refuseLocked(username, source);
+        nobody ??= hashPassword(randomUUID());
+        const matched = await verifyPassword(password, user?.password ?? (await nobody));
+        if (user !== null && matched) lockout.succeeded(username, source);
+        else lockout.failed(username, source);
+        return user !== null && matched;
+      });
+      if (!right) throw new NovaError('unauthenticated', 'The user name or the password is wrong.');
       const now = Math.floor(Date.now() / 1000);
       const token = await new SignJWT()
         .setProtectedHeader({ alg: 'HS256' })

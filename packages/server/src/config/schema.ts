@@ -27,12 +27,25 @@ const serverSchema = z.strictObject({
     .regex(/^[a-z0-9.-]+(:\d+)?$/)
     .default('localhost')
     .describe('Sandboxes answer at <port>-<id>.<domain>'),
-  body_limit_mb: z.number().min(0.01).max(1024).default(16).describe('Largest JSON body; streamed files have no limit'),
+  body_limit_mb: z
+    .number()
+    .min(0.01)
+    .max(1024)
+    .default(16)
+    .describe('Largest JSON body of any route; streamed files have no limit'),
   body_timeout_seconds: seconds(3600)
     .default(30)
     .describe('Time for a JSON body to arrive, and the longest silence within a streamed one'),
   header_timeout_seconds: seconds(600).default(10).describe('Time for the headers of a request to arrive'),
   max_connections: z.int().min(1).max(1_000_000).default(4096).describe('Connections at once'),
+  max_connections_per_address: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(256)
+    .describe(
+      'Of them from one address without valid credentials, an IPv6 /64 being one; 0 for no limit, such as behind a proxy',
+    ),
   shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
   drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
 });
@@ -45,6 +58,12 @@ const networkingSchema = z.strictObject({
     .max(256)
     .default(2)
     .describe('Network slots kept ready for the next VMs; as root on Linux, see docs/networking.md'),
+  max_visits_per_address: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(128)
+    .describe('Connections from one address to the ports of one VM; 0 for no limit, such as behind a proxy'),
   allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
 });
 

@@ -1,10 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import { NovaError, parse, type SandboxInfo } from '@novasandbox/protocol';
-import type { Permission } from '@novasandbox/protocol/api';
+import { defaultBodyKb, routes, type Permission } from '@novasandbox/protocol/api';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { seenBy, type CallerContext, type ServerContext } from '../context.ts';
 import { goneSignal } from '../http/gone.ts';
-import { jsonLimits, textWithin } from '../http/json-body.ts';
 import { principalOf } from '../http/hooks.ts';
 import type { Idempotency } from '../idempotency/idempotency.ts';
 import type { Measurements } from '../metrics/measurements.ts';
@@ -44,13 +42,9 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
   { context: server, idempotency, measurements },
 ) => {
   const route = (method: Method, urls: string[], permission: Permission, operation: string, handler: Handler): void => {
-    for (const url of urls)
-      app.route({
-        method,
-        url,
-        config: { permission, operation: `e2b.${operation}` },
-        handler: guarded(server, handler),
-      });
+    const bodyLimit = (operation === 'create' ? routes.createVm.bodyKb : defaultBodyKb) * 1024;
+    const config = { permission, operation: `e2b.${operation}` };
+    for (const url of urls) app.route({ method, url, bodyLimit, config, handler: guarded(server, handler) });
   };
 
   app.setErrorHandler((thrown, request, reply) => {
@@ -58,13 +52,6 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
     request.failure = error.code;
     if (error.code === 'internal') server.log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
   });
-  // Clients send an empty body with the type of JSON where they have nothing to say.
-  app.removeContentTypeParser('application/json');
-  const limits = jsonLimits(server.config);
-  app.addContentTypeParser('application/json', async (_request: FastifyRequest, body: IncomingMessage) =>
-    jsonOf(await textWithin(body, limits)),
-  );
-
   route('POST', ['/sandboxes', '/v2/sandboxes'], 'vm:create', 'create', async (context, request, reply) => {
     const gone = goneSignal(request, reply);
     const body = parse(createSchema, request.body ?? {}, 'sandbox');
@@ -146,7 +133,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
     'vm:update',
     'timeout',
     async (context, request, reply) => {
-      const { timeout } = parse(timeoutBodySchema, request.body, 'body');
+      const { timeout } = parse(timeoutBodySchema, request.body ?? {}, 'body');
       await setTimeoutOf(context, idOf(request), timeout);
       void reply.code(204);
     },
@@ -173,14 +160,6 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
   const autoPause = startAutoPause(server);
   app.addHook('onClose', async () => autoPause[Symbol.dispose]());
 };
-
-function jsonOf(text: string): unknown {
-  try {
-    return text === '' ? {} : JSON.parse(text);
-  } catch {
-    throw new NovaError('malformed_request', 'The body is not JSON.');
-  }
-}
 
 /** A handler that returns nothing has answered with its code alone. */
 function guarded(

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NovaError } from '@novasandbox/protocol';
-import { routes, type Route } from '@novasandbox/protocol/api';
+import { defaultBodyKb, routes, type Route } from '@novasandbox/protocol/api';
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -9,13 +9,21 @@ import fastify, {
 } from 'fastify';
 import { apiPrefix } from '../routes/bind.ts';
 import type { DaemonContext } from '../daemon-context.ts';
-import { jsonLimits, textWithin } from './json-body.ts';
+import type { HeldBytes } from '../context.ts';
+import { textWithin } from '../bodies/json-body.ts';
 import { requestIdOf } from './request-id.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The account of its JSON body, until it has been answered. */
+    held: HeldBytes | null;
+  }
+}
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Fastify as this daemon wants it; requests come from `serverFactory`'s server. */
-export function createApp({ config }: DaemonContext, serverFactory: FastifyServerFactory): FastifyInstance {
+export function createApp({ config, bodies }: DaemonContext, serverFactory: FastifyServerFactory): FastifyInstance {
   const app = fastify({
     serverFactory,
     logger: false,
@@ -23,6 +31,7 @@ export function createApp({ config }: DaemonContext, serverFactory: FastifyServe
     genReqId: requestIdOf,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    bodyLimit: defaultBodyKb * 1024,
     routerOptions: { maxParamLength: 128 },
     // An address that cannot be decoded.
     frameworkErrors: (error, request, reply: FastifyReply) => {
@@ -35,9 +44,21 @@ export function createApp({ config }: DaemonContext, serverFactory: FastifyServe
   });
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  const limits = jsonLimits(config);
+  const most = config.server.body_limit_mb * 1024 * 1024;
+  const ms = config.server.body_timeout_seconds * 1000;
+  app.decorateRequest('held', null);
+  app.addHook('preParsing', (request, reply, _body, done) => {
+    if (request.headers['content-type'] !== undefined) {
+      const held = bodies.hold(request.principal?.name ?? request.ip);
+      request.held = held;
+      reply.raw.once('close', () => held[Symbol.dispose]());
+    }
+    done();
+  });
   app.addContentTypeParser('application/json', async (request: FastifyRequest, body: IncomingMessage) => {
-    const text = await textWithin(body, limits);
+    const { held, routeOptions } = request;
+    if (held === null) throw new Error('a body is parsed of which no account is kept');
+    const text = await textWithin(body, { bytes: Math.min(routeOptions.bodyLimit, most), ms }, held);
     // A body that is not there is what its defaults say.
     if (text === '') return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();

@@ -6,9 +6,11 @@ import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import type { RequestTrace } from '../trace/tracing.ts';
+import { vouchFor } from './connection-limit.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
 import { createRateLimit, type RateLimitState } from './rate-limit.ts';
+import { sourceOf } from './source.ts';
 
 /** What a route allows: a permission, `authenticated` for any valid credentials, `public` for none, `own` where the route checks itself. */
 export type RoutePermission = Permission | 'public' | 'authenticated' | 'own';
@@ -84,17 +86,21 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   const authenticate = async (request: FastifyRequest): Promise<Principal> => {
     const none = credentialOf(request.headers) === null;
     if (none && listeners.isLocal(request.raw)) return localPrincipal;
-    const from = failures.peek(request.ip);
-    if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
     try {
       const ticket = none ? ticketOf(request) : null;
-      const principal =
-        (ticket === null ? null : await tickets.redeem(ticket)) ?? (await auth.authenticate(request.headers));
+      const redeemed = ticket === null ? null : await tickets.redeem(ticket);
+      if (redeemed !== null) refuseForeignPage(request.headers.origin, config.security.cors_origins);
+      const principal = redeemed ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
+      vouchFor(request.raw.socket);
       return principal;
     } catch (error) {
-      failures.take(request.ip);
       metrics.authenticated('unknown', false);
+      // Only failures are throttled: others at the same address, such as a page in a browser of this host, keep nobody
+      // with valid credentials out. Keys and tokens are long and random, so that nothing is given away by asking more
+      // often.
+      const from = failures.take(sourceOf(request.ip));
+      if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
       throw error;
     }
   };
@@ -113,7 +119,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (permission !== 'public') request.principal = await authenticate(request);
     // Whoever watches over the daemon, and reads what is public, is not counted; tries to log in are.
     const uncounted = request.principal?.kind === 'local' || (permission === 'public' && request.method === 'GET');
-    const state = uncounted ? null : limit.take(request.principal?.name ?? request.ip);
+    const state = uncounted ? null : limit.take(request.principal?.name ?? sourceOf(request.ip));
     if (state !== null && state.limit > 0) {
       void reply.headers({
         'x-ratelimit-limit': state.limit,
@@ -145,6 +151,17 @@ function ticketOf({ headers, query }: FastifyRequest): string | null {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return null;
   const { ticket } = query as Record<string, unknown>;
   return typeof ticket === 'string' ? ticket : null;
+}
+
+/**
+ * Browsers let any page open a WebSocket anywhere, and say which it is; a ticket that got into the wrong one is worth
+ * nothing, and used up.
+ */
+function refuseForeignPage(origin: string | undefined, origins: readonly string[]): void {
+  if (origin === undefined || origins.includes(origin)) return;
+  throw new NovaError('forbidden', 'The page that opens this WebSocket may not use tickets.', {
+    hint: 'Name its origin in security.cors_origins.',
+  });
 }
 
 function limited(state: RateLimitState, message: string): NovaError {

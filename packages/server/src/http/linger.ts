@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 /** How long a client that was answered may take to stop sending, ms: until the answer is there and has been read. */
 const lingerMs = 5000;
@@ -22,4 +23,16 @@ export function linger(response: ServerResponse): void {
     request.removeAllListeners('readable');
     request.resume();
   };
+}
+
+/**
+ * Says the last on a connection that no HTTP server looks after any more. One whose other side never closes it would
+ * stay half open for ever, and count as one of the connections that there may be.
+ */
+export function hangUp(socket: Duplex, text = ''): void {
+  if (socket.destroyed || socket.writableEnded) return;
+  socket.end(text);
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer));
 }

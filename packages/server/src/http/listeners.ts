@@ -3,6 +3,9 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { ServerConfig } from '../config/schema.ts';
 import { readCertificate } from './certificate.ts';
+import { limitConnections } from './connection-limit.ts';
+import { hangUp } from './linger.ts';
+import { boundPipelining } from './pipelining.ts';
 
 export interface Listeners {
   /** Host and port, with TLS where it is configured. */
@@ -17,7 +20,7 @@ export interface Listeners {
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 const maxHeaderBytes = 16 * 1024;
-const maxHeaders = 100;
+export const maxHeaders = 100;
 
 /** Servers that do not wait for slow clients, and take no more of them than configured. */
 export function createListeners(
@@ -39,12 +42,12 @@ export function createListeners(
   const finish = <S extends Server>(server: S): S => {
     server.maxHeadersCount = maxHeaders;
     server.maxConnections = config.max_connections;
-    server.on('request', onRequest);
+    server.on('request', boundPipelining(onRequest));
     server.on('upgrade', onUpgrade);
     server.on('clientError', answerBadClient);
     // CONNECT asks for a proxy, which this is not.
     server.on('connect', (_request, socket: Duplex) =>
-      socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n'),
+      hangUp(socket, 'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n'),
     );
     return server;
   };
@@ -52,9 +55,14 @@ export function createListeners(
   const localSockets = new WeakSet<object>();
   local?.on('connection', (socket) => localSockets.add(socket));
   const { tls } = config;
-  const secure = tls === undefined ? null : https.createServer({ ...options, ...readCertificate(tls) });
+  // A handshake is a header that may take no longer.
+  const handshakeTimeout = config.header_timeout_seconds * 1000;
+  const secure =
+    tls === undefined ? null : https.createServer({ ...options, ...readCertificate(tls), handshakeTimeout });
+  const main = finish(secure ?? http.createServer(options));
+  limitConnections(main, config.max_connections_per_address);
   return {
-    main: finish(secure ?? http.createServer(options)),
+    main,
     local,
     renewCertificate() {
       if (tls !== undefined) secure?.setSecureContext(readCertificate(tls));
@@ -80,7 +88,8 @@ function answerBadClient(error: NodeJS.ErrnoException, socket: Duplex): void {
     'This is not valid HTTP.',
   ];
   const body = JSON.stringify({ error: { code, message, hint: 'Send a valid HTTP/1.1 request.', details: {} } });
-  socket.end(
+  hangUp(
+    socket,
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

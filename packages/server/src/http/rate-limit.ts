@@ -2,8 +2,6 @@
 export interface RateLimit {
   /** Counts one request. */
   take(name: string): RateLimitState;
-  /** Looks without counting. */
-  peek(name: string): RateLimitState;
 }
 
 export interface RateLimitState {
@@ -28,23 +26,22 @@ export function createRateLimit(limit: number, now: () => number = Date.now): Ra
       windows.delete(name);
     }
   };
-  const look = (name: string, add: number): RateLimitState => {
-    const at = now();
-    let window = windows.get(name);
-    if (window === undefined || window.endsMs <= at) {
-      window = { count: 0, endsMs: at + windowMs };
-      if (add > 0) {
+  return {
+    take(name) {
+      const at = now();
+      let window = windows.get(name);
+      if (window === undefined || window.endsMs <= at) {
+        window = { count: 0, endsMs: at + windowMs };
         if (windows.size >= maxNames) prune();
         windows.set(name, window);
       }
-    }
-    window.count += add;
-    return {
-      limit,
-      remaining: Math.max(0, limit - window.count),
-      resetSeconds: Math.ceil((window.endsMs - at) / 1000),
-      exceeded: limit > 0 && window.count + (add === 0 ? 1 : 0) > limit,
-    };
+      window.count += 1;
+      return {
+        limit,
+        remaining: Math.max(0, limit - window.count),
+        resetSeconds: Math.ceil((window.endsMs - at) / 1000),
+        exceeded: limit > 0 && window.count > limit,
+      };
+    },
   };
-  return { take: (name) => look(name, 1), peek: (name) => look(name, 0) };
 }

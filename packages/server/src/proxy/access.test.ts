@@ -28,10 +28,10 @@ test('a port that is not open to all asks for a key or a login of somebody whose
   const stranger = keys.make({ name: 'c', role: 'power_user', scopes: [], expiresAtMs: null }).key;
   const mate = keys.make({ name: 'd', role: 'user', scopes: [], expiresAtMs: null, team }).key;
   await users.add('ann', 'a long password', 'power_user', team);
-  const { token } = await users.logIn('ann', 'a long password');
+  const { token } = await users.logIn('ann', 'a long password', 'here');
   const info = { id: 'abcd1234', labels: {}, owner: 'key:of-a-mate', team } as unknown as SandboxInfo;
   const may = (headers: IncomingHttpHeaders): Promise<boolean> =>
-    mayUsePort({ auth } as ServerContext, info, { headers } as IncomingMessage);
+    mayUsePort({ auth } as ServerContext, info, { headers, socket: {} } as IncomingMessage);
 
   for (const headers of [
     { 'x-api-key': key },

@@ -3,6 +3,7 @@ import { isNovaError, within, type SandboxInfo } from '@novasandbox/protocol';
 import { system } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
 import { isLoginToken } from '../auth/users.ts';
+import { vouchFor } from '../http/connection-limit.ts';
 import { traitsOf } from '../e2b/labels.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
@@ -31,14 +32,19 @@ export async function mayUsePort(
 ): Promise<boolean> {
   const { auth } = context;
   if (traitsOf(info.labels).publicTraffic) return true;
-  if (auth.matches(one(request.headers['e2b-traffic-access-token']), auth.trafficToken(info.id))) return true;
-  return mayConnect(context, info, request.headers);
+  const may =
+    auth.matches(one(request.headers['e2b-traffic-access-token']), auth.trafficToken(info.id)) ||
+    (await mayConnect(context, info, request.headers));
+  if (may) vouchFor(request.socket);
+  return may;
 }
 
 /** May the request use the agent API: the sandbox's own token, or a sandbox made without. */
-export function mayUseAgent({ auth }: ServerContext, info: SandboxInfo, headers: IncomingHttpHeaders): boolean {
+export function mayUseAgent({ auth }: ServerContext, info: SandboxInfo, request: IncomingMessage): boolean {
   if (!traitsOf(info.labels).secure) return true;
-  return auth.matches(one(headers['x-access-token']), auth.sandboxToken(info.id));
+  const may = auth.matches(one(request.headers['x-access-token']), auth.sandboxToken(info.id));
+  if (may) vouchFor(request.socket);
+  return may;
 }
 
 async function mayConnect({ auth }: ServerContext, info: SandboxInfo, headers: IncomingHttpHeaders): Promise<boolean> {

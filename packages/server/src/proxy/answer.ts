@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
-import { linger } from '../http/linger.ts';
+import { hangUp, linger } from '../http/linger.ts';
 
 export interface Answer {
   readonly status: number;
@@ -35,9 +35,9 @@ export function answer(response: ServerResponse, { status, body }: Answer): void
 
 /** The same on the bare connection of an upgrade. */
 export function answerSocket(socket: Duplex, { status, body }: Answer): void {
-  if (!socket.writable) return;
   const text = JSON.stringify(body);
-  socket.end(
+  hangUp(
+    socket,
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
   );
 }

@@ -16,6 +16,11 @@ const hopByHop = new Set([
 ]);
 /** A Connection header cannot declare these its own: without them the message would be another. */
 const notToBeNamed = new Set(['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization']);
+/**
+ * Headers that reach beyond the host that sends them: one clears the cookies of the whole site, one names other servers
+ * for this address.
+ */
+const siteWide = new Set(['clear-site-data', 'alt-svc']);
 /** What tells us where a request goes and who it comes from. */
 const routing = new Set(['e2b-sandbox-id', 'e2b-sandbox-port', 'e2b-traffic-access-token']);
 const credentials = new Set(['x-api-key', 'x-access-token', 'authorization']);
@@ -43,13 +48,33 @@ export function requestHeaders(raw: RawHeaders, isOurs: (name: string, value: st
   });
 }
 
-/** What the client is told of a guest's response. Its framing is ours again, except for a length the parser has enforced. */
-export function responseHeaders(raw: RawHeaders): string[] | null {
+/**
+ * The headers of a guest's response for its client; null where that cannot be told. Its framing is ours again, except
+ * for a length the parser has enforced, and it says nothing about other sandboxes, which to a browser are of one site.
+ */
+export function responseHeaders(raw: RawHeaders, status: number): string[] | null {
   const lengths = valuesOf(raw, 'content-length');
   if (lengths.length > 1 || (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] ?? ''))) return null;
-  const chunked = valuesOf(raw, 'transfer-encoding').length > 0;
+  // A response of these kinds has no body, whatever it says (RFC 9110, 8.6): with a length, the next one would be taken
+  // for it.
+  const bodiless = status < 200 || status === 204;
+  const unmeasured = bodiless || valuesOf(raw, 'transfer-encoding').length > 0;
   const own = connectionNames(raw);
-  return filtered(raw, (name) => !hopByHop.has(name) && !own.has(name) && !(chunked && name === 'content-length'));
+  const kept = filtered(
+    raw,
+    (name) =>
+      !hopByHop.has(name) && !siteWide.has(name) && !own.has(name) && !(unmeasured && name === 'content-length'),
+  );
+  return kept.map((text, index) =>
+    index % 2 === 1 && kept[index - 1]?.toLowerCase() === 'set-cookie' ? hostOnly(text) : text,
+  );
+}
+
+/** A cookie without its `Domain`: a browser sends it to the host that set it, and to no sibling. */
+function hostOnly(cookie: string): string {
+  const [pair = '', ...attributes] = cookie.split(';');
+  const kept = attributes.filter((attribute) => !/^\s*domain\s*(?:=|$)/i.test(attribute));
+  return [pair, ...kept].join(';');
 }
 
 function connectionNames(raw: RawHeaders): Set<string> {

@@ -12,6 +12,7 @@ import { framingProblem } from './headers.ts';
 import { defaultLimits, type ProxyLimits } from './limits.ts';
 import { agentPort, targetOf, type Target } from './target.ts';
 import { proxyRequest, proxyUpgrade } from './to-port.ts';
+import { createVisitors } from './visitors.ts';
 
 export interface DataPlane {
   /** Whether a request is meant for a sandbox. Those are not Fastify's. */
@@ -22,8 +23,10 @@ export interface DataPlane {
 
 /** Requests for a port of a sandbox, or for the agent API that stands in for its port 49983. */
 export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = {}): DataPlane {
-  const { domain } = context.config.server;
-  const limits = { ...defaultLimits, ...given };
+  const { server, networking } = context.config;
+  const { domain } = server;
+  const limits = { ...defaultLimits, perVisitor: networking.max_visits_per_address, ...given };
+  const visitors = createVisitors(limits);
   const connections = createConnections(context);
   const agent = createAgentApi(context);
 
@@ -45,12 +48,14 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     // Asking whether it runs must not make it run.
     if (info.state === 'paused' && forAgent && request.url === '/health')
       return answer(response, sandboxGone(sandboxId));
+    using visitor = isGuestPort(target) ? visitors.enter(sandboxId, request.socket.remoteAddress) : null;
+    if (visitor === null && isGuestPort(target)) return answer(response, crowded);
     // From here on the request reaches this sandbox alone.
     const visit = seenBy(context, visitorOf(info.id, forAgent ? 'agent' : 'ports'));
     const running = await awake(visit, info);
     using _held = connections.hold(sandboxId, request.socket);
-    if (isGuestPort(target)) return proxyRequest(visit, target, limits, request, response);
-    return agent.request(visit, running, request, response);
+    if (isGuestPort(target)) return await proxyRequest(visit, target, limits, request, response);
+    return await agent.request(visit, running, request, response);
   };
 
   const serveUpgrade = async (
@@ -66,10 +71,12 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
     if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API knows no upgrades'));
     if (!(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
+    using visitor = visitors.enter(info.id, request.socket.remoteAddress);
+    if (visitor === null) return answerSocket(socket, crowded);
     const visit = seenBy(context, visitorOf(info.id, 'ports'));
     await awake(visit, info);
     using _held = connections.hold(info.id, socket);
-    return proxyUpgrade(visit, target, limits, request, socket, head);
+    return await proxyUpgrade(visit, target, limits, request, socket, head);
   };
 
   return {
@@ -107,4 +114,5 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
 const isGuestPort = (target: Target): target is Extract<Target, { kind: 'port' }> =>
   target.kind === 'port' && target.port !== agentPort;
 const nowhere: Target = { kind: 'refused', reason: 'no sandbox named' };
+const crowded: Answer = failure(429, 'Too many connections to this sandbox');
 const forbidden: Answer = failure(403, 'The traffic access token of this sandbox is missing or wrong');

@@ -1,4 +1,4 @@
-/** What a guest may cost the daemon. */
+/** Bounds on the cost of a guest to the daemon, and of visitors to both. */
 export interface ProxyLimits {
   /** From the request's end of headers to the first byte of an answer, ms. */
   readonly firstByteMs: number;
@@ -6,6 +6,18 @@ export interface ProxyLimits {
   readonly headerBytes: number;
   /** To open a connection to the port, ms. */
   readonly connectMs: number;
+  /** Without a byte either way, ms: then the connection is closed. */
+  readonly idleMs: number;
+  /** Connections to all ports of one sandbox: fewer than the engine has tunnels, so that its owner has some besides. */
+  readonly perSandbox: number;
+  /** Of them from one address; 0 for no limit. */
+  readonly perVisitor: number;
 }
 
-export const defaultLimits: ProxyLimits = { firstByteMs: 300_000, headerBytes: 65_536, connectMs: 10_000 };
+export const defaultLimits: Omit<ProxyLimits, 'perVisitor'> = {
+  firstByteMs: 300_000,
+  headerBytes: 65_536,
+  connectMs: 10_000,
+  idleMs: 600_000,
+  perSandbox: 384,
+};

@@ -111,6 +111,74 @@ test('headers of one connection and credentials of ours stay here', async () => 
   assert.match(seen, /authorization: bearer theirs/i);
 });
 
+test('a guest speaks for its own host alone: cookies lose their Domain, nothing is said of the whole site', async () => {
+  await using proxy = await proxyUnderTest();
+  const cookies = [
+    'a=1; Domain=localhost; Path=/',
+    'b=2;domain=.localhost;Secure',
+    'c=3; DOMAIN ; HttpOnly',
+    'd=4;\t Domain\t=x; Domain=y',
+    'domain=5; Max-Age=1',
+    'e="domain=x"',
+  ];
+  const lines = cookies.map((cookie) => `Set-Cookie: ${cookie}\r\n`).join('');
+  const more = 'Clear-Site-Data: "cookies"\r\nAlt-Svc: h2="evil:443"\r\nX-Kept: 1\r\n';
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  const ask = async (status: string, asked: string): Promise<string> => {
+    proxy.guest = (connection) => {
+      connection.once('data', () => connection.end(`HTTP/1.1 ${status}\r\n${lines}${more}\r\n`));
+    };
+    return proxy.exchange(`GET / HTTP/1.1\r\nHost: ${host}\r\n${asked}\r\n`);
+  };
+  for (const answer of [
+    await ask('200 OK\r\nContent-Length: 0', 'Connection: close\r\n'),
+    await ask('403 No\r\nContent-Length: 0', upgrade),
+    await ask(`101 Switching Protocols\r\n${upgrade.trimEnd()}`, upgrade),
+  ]) {
+    assert.deepEqual(
+      [...answer.matchAll(/^set-cookie: (.*)\r$/gim)].map(([, cookie]) => cookie),
+      ['a=1; Path=/', 'b=2;Secure', 'c=3; HttpOnly', 'd=4', 'domain=5; Max-Age=1', 'e="domain=x"'],
+    );
+    assert.doesNotMatch(answer, /clear-site-data|alt-svc/i);
+    assert.match(answer, /x-kept: 1/i);
+  }
+});
+
+test('a guest cannot put bytes of its own between the answers on one connection', async () => {
+  await using proxy = await proxyUnderTest();
+  const evil = 'HTTP/1.1 200 OK\r\nX-Evil: yes\r\nContent-Length: 4\r\n\r\nevil';
+  const twice = `GET /1 HTTP/1.1\r\nHost: ${host}\r\n\r\nGET /2 HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  const firsts = {
+    'a 204 with a length': `HTTP/1.1 204 No Content\r\nContent-Length: ${evil.length}\r\n\r\n${evil}`,
+    'a 204 with chunks': `HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHTTP/\r\n0\r\n\r\n${evil}`,
+    'a 304 with a body': `HTTP/1.1 304 Not Modified\r\n\r\n${evil}`,
+    'early hints': `HTTP/1.1 103 Early Hints\r\nX-Evil: yes\r\nLink: </x>\r\n\r\n${ok}`,
+    'bytes after a body': `${ok}${evil}`,
+    'bytes after the last chunk': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n${evil}`,
+    'headers after the last chunk': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Evil\r\n\r\n0\r\nX-Evil: yes\r\n\r\n`,
+    'a folded header': `HTTP/1.1 200 OK\r\nA: b\r\n X-Evil: yes\r\nContent-Length: 0\r\n\r\n`,
+    'a reason with a line feed': `HTTP/1.1 200 OK\nX-Evil: yes\r\nContent-Length: 0\r\n\r\n`,
+  };
+  for (const [name, first] of Object.entries(firsts)) {
+    let asked = 0;
+    proxy.guest = (connection) => {
+      connection.once('data', () => {
+        asked += 1;
+        connection.end(asked === 1 ? first : ok, 'latin1');
+      });
+    };
+    const answer = await proxy.exchange(twice);
+    assert.doesNotMatch(answer, /^X-Evil/im, name);
+    assert.ok(!answer.includes('evil'), `${name}: ${answer}`);
+    // The second answer is the one of its own request, or the connection was broken off before it.
+    const second = /^HTTP\/1\.1 \d{3} [\s\S]*?(HTTP\/1\.1 [\s\S]*)$/.exec(answer)?.[1];
+    if (second !== undefined)
+      assert.match(second, /^HTTP\/1\.1 200 OK\r\n(?:[\w-]+: .*\r\n)*\r\nok$/, `${name}: ${answer}`);
+    if (name.startsWith('a 204'))
+      assert.doesNotMatch(answer.slice(0, answer.indexOf('\r\n\r\n')), /content-length/i, name);
+  }
+});
+
 test('tokens of a login stay here, in force or not; those of the guest’s application go through', async () => {
   await using proxy = await proxyUnderTest();
   let seen = '';
@@ -158,10 +226,12 @@ test('a request that two parsers could read differently does not reach the guest
     `${head}A: b\rC: d\r\n\r\n`,
     `${head} folded: yes\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nHost: other\r\n\r\n`,
+    // Beyond the headers that are taken, where the coding must not be overlooked.
+    `GET / HTTP/1.1\r\nHost: ${host}\r\n${'A: b\r\n'.repeat(120)}Transfer-Encoding: chunked\r\n\r\n${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nE2b-Sandbox-Id: a\0b\r\n\r\n`,
   ]) {
     const answer = await proxy.exchange(bad, { withinMs: 1500 });
-    assert.ok([0, 400].includes(statusOf(answer)), `${JSON.stringify(bad)}: ${answer.slice(0, 100)}`);
+    assert.ok([0, 400, 431].includes(statusOf(answer)), `${JSON.stringify(bad)}: ${answer.slice(0, 100)}`);
   }
   assert.equal(connections, 0);
   await serves(proxy);
@@ -225,6 +295,21 @@ test('upgrades: bytes both ways after 101, refusals passed on, hostile answers s
     proxy.guest = guest;
     assert.ok([502, 504].includes(statusOf(await proxy.exchange(upgrade))));
   }
+  await serves(proxy);
+});
+
+test('visitors of a sandbox are counted, by address and together; idle ones are closed and make room', async () => {
+  await using proxy = await proxyUnderTest({ perSandbox: 3, perVisitor: 2, idleMs: 400 });
+  proxy.guest = (connection) => void connection.resume();
+  const upgrade = request.replace('Connection: close', 'Connection: Upgrade\r\nUpgrade: websocket');
+  const visits = [proxy.exchange(request), proxy.exchange(upgrade)];
+  // Both have come as far as the guest, which says nothing.
+  while (proxy.opened < 2) await new Promise((resolve) => setImmediate(resolve));
+  for (const third of [request, upgrade]) assert.equal(statusOf(await proxy.exchange(third)), 429);
+  const other = proxy.exchange(request, { from: '127.0.0.2' });
+  while (proxy.opened < 3) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(statusOf(await proxy.exchange(request, { from: '127.0.0.3' })), 429);
+  assert.deepEqual(await Promise.all([...visits, other]), ['', '', '']);
   await serves(proxy);
 });
 

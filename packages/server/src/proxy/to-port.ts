@@ -3,6 +3,7 @@ import { pipeline, type Duplex } from 'node:stream';
 import { isNovaError, type NovaError } from '@novasandbox/protocol';
 import type { CallerContext } from '../context.ts';
 import { isOurCredential } from './access.ts';
+import { hangUp } from '../http/linger.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { ProxyLimits } from './limits.ts';
@@ -30,6 +31,7 @@ export async function proxyRequest(
   // The client may have left meanwhile.
   if (response.destroyed || response.closed) return void tunnel.destroy();
   const upstream = forward(context, target, limits, request, tunnel, []);
+  response.setTimeout(limits.idleMs, () => response.destroy());
   const timer = setTimeout(() => {
     upstream.destroy();
     fail(failure(504, 'The sandbox has not answered in time'));
@@ -43,7 +45,7 @@ export async function proxyRequest(
   upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
   upstream.on('response', (incoming) => {
     clearTimeout(timer);
-    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    const headers = answerHeaders(incoming);
     if (headers === null || response.headersSent) {
       upstream.destroy();
       return fail(failure(502, 'The sandbox has not answered as a web server does'));
@@ -74,6 +76,8 @@ export async function proxyUpgrade(
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
+  const { socket: connection } = request;
+  connection.setTimeout(limits.idleMs, () => connection.destroy());
   const tunnel = await connect(context, target, limits);
   if (!('pipe' in tunnel)) return answerSocket(socket, tunnel);
   if (socket.destroyed) return void tunnel.destroy();
@@ -94,7 +98,7 @@ export async function proxyUpgrade(
   upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
   upstream.on('upgrade', (incoming: IncomingMessage, guest: Duplex, first: Buffer) => {
     clearTimeout(timer);
-    const headers = responseHeaders(incoming.rawHeaders) ?? [];
+    const headers = responseHeaders(incoming.rawHeaders, 101) ?? [];
     const protocol = ['Connection', 'Upgrade', 'Upgrade', incoming.headers.upgrade ?? ''];
     socket.write(headOf('101 Switching Protocols', [...headers, ...protocol]));
     if (first.length > 0) socket.write(first);
@@ -103,10 +107,14 @@ export async function proxyUpgrade(
   });
   upstream.on('response', (incoming) => {
     clearTimeout(timer);
-    const headers = answerable(incoming) ? responseHeaders(incoming.rawHeaders) : null;
+    const headers = answerHeaders(incoming);
     if (headers === null) return fail(failure(502, 'The sandbox has not answered as a web server does'));
     socket.write(headOf(`${incoming.statusCode} `, [...headers, 'Connection', 'close']));
-    pipeline(incoming, socket, () => done.resolve());
+    incoming.pipe(socket, { end: false });
+    incoming.once('close', () => {
+      if (incoming.complete) hangUp(socket);
+      else socket.destroy();
+    });
   });
   upstream.end();
   return done.promise;
@@ -124,6 +132,7 @@ async function connect(
     return tunnel;
   } catch (error) {
     if (limit.signal.aborted) return failure(504, 'The sandbox has not answered in time');
+    if (isNovaError(error, 'channel_busy')) return failure(429, 'Too many connections to this sandbox');
     if (isNovaError(error, 'connection_refused')) return portClosed(sandboxId, port);
     if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'guest_unreachable'))
       return sandboxGone(sandboxId);
@@ -158,8 +167,8 @@ function forward(
 }
 
 /** Node answers with any three digits; what is none of HTTP's is no answer. */
-function answerable({ statusCode = 0 }: IncomingMessage): boolean {
-  return statusCode >= 200 && statusCode <= 599;
+function answerHeaders({ statusCode = 0, rawHeaders }: IncomingMessage): string[] | null {
+  return statusCode >= 200 && statusCode <= 599 ? responseHeaders(rawHeaders, statusCode) : null;
 }
 
 function headOf(status: string, headers: readonly string[]): string {

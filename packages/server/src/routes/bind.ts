@@ -1,5 +1,5 @@
 import { NovaError, parse } from '@novasandbox/protocol';
-import { routes, type Operation, type Route } from '@novasandbox/protocol/api';
+import { defaultBodyKb, routes, type Operation, type Route } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { RouteContext } from '../daemon-context.ts';
@@ -51,6 +51,7 @@ export function bindRoutes(app: FastifyInstance, context: RouteContext, handlers
     scope.route({
       method: route.method,
       url: fastifyPath(route.path),
+      bodyLimit: (route.bodyKb ?? defaultBodyKb) * 1024,
       config: { permission: route.permission, operation },
       handler: handlerOf(operation, route),
     });

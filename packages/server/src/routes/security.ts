@@ -6,6 +6,7 @@ import { userPrincipalName, type Users } from '../auth/users.ts';
 import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
+import { sourceOf } from '../http/source.ts';
 import type { KeyRow, UserRow } from '../store/server-store.ts';
 import { closeSocketsOf } from '../sockets/accept.ts';
 import type { z } from 'zod';
@@ -66,8 +67,8 @@ export function securityHandlers({
   | 'revokeKey'
 > {
   return {
-    async login({ body }) {
-      const { token, seconds } = await users.logIn(body.username, body.password);
+    async login({ body, request }) {
+      const { token, seconds } = await users.logIn(body.username, body.password, sourceOf(request.ip));
       return { access_token: token, token_type: 'bearer', expires_in: seconds };
     },
     async logout({ principal, request }) {

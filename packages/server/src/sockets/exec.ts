@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AttachedProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
-import { NovaError, parse } from '@novasandbox/protocol';
+import { NovaError, parse, toNovaError } from '@novasandbox/protocol';
 import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
 import type { z } from 'zod';
+import { parseJson } from '../bodies/json-meter.ts';
 import { requestOf } from '../vms/guest.ts';
 import type { Message, MessageSocket } from './message-socket.ts';
 
@@ -119,9 +120,9 @@ export function clientMessage(message: Message): ClientMessage {
   if ('bytes' in message) throw new NovaError('invalid_argument', 'The first message is text.');
   let value: unknown;
   try {
-    value = JSON.parse(message.text);
-  } catch {
-    throw new NovaError('invalid_argument', 'A text message is JSON.');
+    value = parseJson(message.text);
+  } catch (error) {
+    throw new NovaError('invalid_argument', `message: ${toNovaError(error).message}`);
   }
   return parse(execClientMessageSchema, value, 'message');
 }

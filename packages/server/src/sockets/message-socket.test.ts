@@ -45,6 +45,15 @@ test('a client that goes while its input is not taken is noticed', { timeout: 20
   await ended(messages);
 });
 
+test('messages without bytes take up room too', { timeout: 20_000 }, async () => {
+  await using connection = await connected();
+  const { accepted, client } = connection;
+  while (!accepted.isPaused) {
+    for (let count = 0; count < 100; count++) client.send('');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
 test('a client that answers nothing is given up on; one that answers is kept', { timeout: 20_000 }, async () => {
   await using connection = await connected();
   const { messages, client } = connection;

@@ -13,6 +13,8 @@ export interface MessageSocket {
 }
 
 const inboxBytes = 256 * 1024;
+/** Memory that a message takes up beside its bytes. */
+const messageBytes = 128;
 const outboxBytes = 1024 * 1024;
 const pingMs = 5000;
 /** So many pings in a row without a word, and nobody is there. */
@@ -24,7 +26,8 @@ export function messageSocket(socket: WebSocket, beatMs: number = pingMs): Messa
   let held = 0;
   let wake: (() => void) | undefined;
 
-  const size = (message: Message): number => ('text' in message ? message.text.length : message.bytes.length);
+  const size = (message: Message): number =>
+    messageBytes + ('text' in message ? message.text.length : message.bytes.length);
   socket.on('message', (data: Buffer, isBinary) => {
     const message: Message = isBinary ? { bytes: data } : { text: data.toString() };
     inbox.push(message);

@@ -7,6 +7,11 @@ const offsets = z.object({
   stderr_offset: z.coerce.number().int().min(0).optional(),
 });
 
+/** Arguments and environment: Linux takes about 2 MiB of them. */
+const commandBodyKb = 4096;
+/** And 10 Mi characters of input, each of which JSON may write in six bytes. */
+const inputBodyKb = 64 * 1024;
+
 /** Commands in VMs. */
 export const commandsRoutes = {
   execute: {
@@ -16,6 +21,7 @@ export const commandsRoutes = {
     summary: 'Run a command to its end',
     permission: 'guest:execute',
     body: executeSchema,
+    bodyKb: inputBodyKb,
     response: executedSchema,
     idempotent: true,
   },
@@ -26,6 +32,7 @@ export const commandsRoutes = {
     summary: 'Run a command to its end',
     permission: 'guest:execute',
     body: executeSchema,
+    bodyKb: inputBodyKb,
     response: executedSchema,
     idempotent: true,
   },
@@ -36,6 +43,7 @@ export const commandsRoutes = {
     summary: 'Run a command and stream its output (NDJSON, or Server-Sent Events when asked for)',
     permission: 'guest:execute',
     body: executeSchema,
+    bodyKb: inputBodyKb,
     responseType: 'ndjson',
   },
   executeDetached: {
@@ -45,6 +53,7 @@ export const commandsRoutes = {
     summary: 'Start a command and leave it running',
     permission: 'guest:execute',
     body: executeSchema.omit({ stdin: true }),
+    bodyKb: commandBodyKb,
     status: 201,
     response: z.object({ process_id: z.int(), pid: z.int() }),
     idempotent: true,

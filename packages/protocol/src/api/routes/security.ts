@@ -14,6 +14,7 @@ export const securityRoutes = {
     summary: 'A token for a user name and password',
     permission: 'public',
     body: system.loginSchema,
+    bodyKb: 4,
     response: system.loggedInSchema,
   },
   logout: {

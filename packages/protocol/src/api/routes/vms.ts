@@ -15,6 +15,9 @@ import { vmConfigSchema } from '../vm-config.ts';
 import type { Route } from '../route.ts';
 import { later } from './not-yet.ts';
 
+/** A thousand variables and labels of a fair size. */
+const createBodyKb = 1024;
+
 /** The life of VMs, and what is known of them. */
 export const vmsRoutes = {
   createVm: {
@@ -24,6 +27,7 @@ export const vmsRoutes = {
     summary: 'Create a VM and start it',
     permission: 'vm:create',
     body: createVmSchema,
+    bodyKb: createBodyKb,
     status: 201,
     response: vmSchema,
     idempotent: true,
@@ -35,6 +39,7 @@ export const vmsRoutes = {
     summary: 'Create a Linux VM and start it',
     permission: 'vm:create',
     body: createVmSchema,
+    bodyKb: createBodyKb,
     status: 201,
     response: vmSchema,
     idempotent: true,
@@ -46,6 +51,7 @@ export const vmsRoutes = {
     summary: 'Create a Windows VM',
     permission: 'vm:create',
     body: createVmSchema,
+    bodyKb: createBodyKb,
     missing: later.windows,
   },
   validateVm: {
@@ -55,6 +61,7 @@ export const vmsRoutes = {
     summary: 'Check a config without making anything',
     permission: 'vm:create',
     body: createVmSchema,
+    bodyKb: createBodyKb,
     response: z.object({ valid: z.literal(true) }),
   },
   listVms: {

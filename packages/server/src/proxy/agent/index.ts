@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createContextValues } from '@connectrpc/connect';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { createConnectRouter, createContextValues } from '@connectrpc/connect';
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { system } from '../../authority/callers.ts';
 import type { CallerContext, ServerContext } from '../../context.ts';
@@ -13,6 +13,7 @@ import { hasExpired, signatureOf, signedRequest, type Operation } from './http/s
 import { upload } from './http/upload.ts';
 import { measure } from '../../e2b/usage.ts';
 import { scopeKey } from './implement.ts';
+import { judgedMessages, maxMessageBytes } from './messages.ts';
 import { processService } from './process/service.ts';
 import { sandboxEnvironment, userOf, type Scope } from './scope.ts';
 
@@ -26,23 +27,42 @@ export interface AgentApi {
   signedFor(request: IncomingMessage): Promise<string | null>;
 }
 
-/** Most of one message: input of a process, in base64. Files do not go this way. */
-const maxMessageBytes = 16 * 1024 * 1024;
-
 export function createAgentApi(context: ServerContext): AgentApi {
   const bodyMs = context.config.server.body_timeout_seconds * 1000;
-  const scopes = new WeakMap<object, Scope>();
-  const rpc = connectNodeAdapter({
+  const router = createConnectRouter({
     grpc: false,
     grpcWeb: false,
     readMaxBytes: maxMessageBytes,
     acceptCompression: [],
-    routes: (router) => {
-      processService(router);
-      filesystemService(router);
-    },
-    contextValues: (request) => createContextValues().set(scopeKey, scopes.get(request) ?? null),
   });
+  processService(router);
+  filesystemService(router);
+  const calls = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+
+  const call = (scope: Scope, path: string, request: IncomingMessage): Promise<void> => {
+    const { response, info } = scope;
+    const closed = Promise.withResolvers<void>();
+    response.once('close', () => closed.resolve());
+    const handler = calls.get(path);
+    if (handler === undefined) {
+      answer(response, failure(404, 'not found'));
+      return closed.promise;
+    }
+    const values = createContextValues().set(scopeKey, scope);
+    const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+    const held = context.bodies.hold(info.id);
+    response.once('close', () => held[Symbol.dispose]());
+    const type = request.headers['content-type'] ?? '';
+    const body = judgedMessages(universal.body as AsyncIterable<Uint8Array>, type, held);
+    handler({ ...universal, body })
+      // Does not settle where all has gone well: the response's end says that.
+      .then((answered) => universalResponseToNodeResponse(answered, response))
+      .catch((error: unknown) => {
+        context.log.debug({ err: error, sandbox: info.id }, 'a call of the agent API was broken off');
+        response.destroy();
+      });
+    return closed.promise;
+  };
 
   return {
     refuses: (info, request) => refusal(context, info, request),
@@ -56,13 +76,9 @@ export function createAgentApi(context: ServerContext): AgentApi {
         return files(scope, request, query);
       }
       if (/^\/(?:process\.Process|filesystem\.Filesystem)\//.test(path)) {
-        const closed = Promise.withResolvers<void>();
-        response.once('close', () => closed.resolve());
         // Only StreamInput sends as it goes.
         if (!path.endsWith('/StreamInput')) wholeWithin(request, bodyMs);
-        scopes.set(request, scope);
-        rpc(request, response);
-        return closed.promise;
+        return call(scope, path, request);
       }
       if (path === '/metrics' && method === 'GET') return json(scope, await metrics(scope));
       if (path === '/envs' && method === 'GET') return json(scope, await environment(scope));
@@ -86,7 +102,7 @@ const operationOf = ({ method }: IncomingMessage): Operation => (method === 'GET
 /** Only whether it lives can be asked without the token; files also with a signature made with it. */
 function refusal(context: ServerContext, info: SandboxInfo, request: IncomingMessage): Answer | null {
   const { path, query } = split(request.url ?? '/');
-  if (path === '/health' || mayUseAgent(context, info, request.headers)) return null;
+  if (path === '/health' || mayUseAgent(context, info, request)) return null;
   const signed = path === '/files' ? signedRequest(query, operationOf(request)) : null;
   if (signed === null) {
     const message = 'unauthorized access, please provide a valid access token or method signing if applicable';

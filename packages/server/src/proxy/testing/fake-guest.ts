@@ -6,6 +6,8 @@ import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext, Services } from '../../context.ts';
+import { createByteBudget } from '../../bodies/byte-budget.ts';
+import { maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -18,21 +20,30 @@ export interface ProxyUnderTest extends AsyncDisposable {
   readonly port: number;
   /** What the guest does with its next connections. */
   guest: (connection: Duplex) => void;
-  /** Sends bytes as they are and returns all that comes back until the connection ends. */
-  exchange(bytes: string, options?: { readonly withinMs?: number }): Promise<string>;
+  /** How many connections the guest has had. */
+  readonly opened: number;
+  /**
+   * Sends bytes as they are, `from` an address of this host, and returns all that comes back until the connection ends.
+   */
+  exchange(bytes: string, options?: { readonly withinMs?: number; readonly from?: string }): Promise<string>;
 }
 
 /** The data plane before a guest that is a function: its connections are what a tunnel would be. */
 export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise<ProxyUnderTest> {
-  const state: { guest: (connection: Duplex) => void } = { guest: (connection) => void connection.destroy() };
-  const plane = dataPlane(
-    contextWith(() => state.guest),
-    limits,
-  );
+  const state: { guest: (connection: Duplex) => void; opened: number } = {
+    guest: (connection) => void connection.destroy(),
+    opened: 0,
+  };
+  const reached = (connection: Duplex): void => {
+    state.opened += 1;
+    state.guest(connection);
+  };
+  const plane = dataPlane(contextWith(reached), limits);
   const server = createServer((request, response) => {
     if (plane.handles(request)) plane.request(request, response);
     else response.writeHead(404).end('not for a sandbox');
   });
+  server.maxHeadersCount = maxHeaders;
   server.on('upgrade', (request, socket, head) => plane.upgrade(request, socket, head));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -45,7 +56,10 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
     set guest(guest) {
       state.guest = guest;
     },
-    exchange: (bytes, { withinMs = 4000 } = {}) => exchanged(port, bytes, withinMs),
+    get opened() {
+      return state.opened;
+    },
+    exchange: (bytes, { withinMs = 4000, from = '127.0.0.1' } = {}) => exchanged(port, bytes, withinMs, from),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();
@@ -54,8 +68,8 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
   };
 }
 
-async function exchanged(port: number, bytes: string, withinMs: number): Promise<string> {
-  const socket: Socket = connect(port, '127.0.0.1');
+async function exchanged(port: number, bytes: string, withinMs: number, localAddress: string): Promise<string> {
+  const socket: Socket = connect({ port, host: '127.0.0.1', localAddress });
   let text = '';
   socket.on('data', (chunk) => (text += chunk.toString('latin1')));
   socket.on('error', () => undefined);
@@ -66,7 +80,7 @@ async function exchanged(port: number, bytes: string, withinMs: number): Promise
   return text;
 }
 
-function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
+function contextWith(guest: (connection: Duplex) => void): ServerContext {
   const now = new Date().toISOString();
   const info: SandboxInfo = {
     id: sandboxId,
@@ -108,7 +122,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
         // As a tunnel does: the end of one side is the end of the other.
         ours.on('close', () => theirs.destroy());
         theirs.on('close', () => setImmediate(() => ours.destroy()));
-        guest()(theirs);
+        guest(theirs);
         return ours;
       },
     },
@@ -128,6 +142,7 @@ function contextWith(guest: () => (connection: Duplex) => void): ServerContext {
       trafficToken: (id) => `traffic-${id}`,
       matches: (given, expected) => given === expected,
     },
+    bodies: createByteBudget(64 * 1024 * 1024),
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
     tracing: untraced,

@@ -1,28 +1,38 @@
 import type { IncomingMessage } from 'node:http';
 import { NovaError } from '@novasandbox/protocol';
-import type { ServerConfig } from '../config/schema.ts';
+import type { HeldBytes } from '../context.ts';
+import { createJsonMeter } from './json-meter.ts';
 
 export interface BodyLimits {
   readonly bytes: number;
   readonly ms: number;
 }
 
-export const jsonLimits = ({ server }: ServerConfig): BodyLimits => ({
-  bytes: Math.round(server.body_limit_mb * 1024 * 1024),
-  ms: server.body_timeout_seconds * 1000,
-});
-
-/** A JSON body as text, which has to be there as a whole within the time. What is left unread stays unread: the answer goes over the same connection. */
-export function textWithin(body: IncomingMessage, { bytes, ms }: BodyLimits): Promise<string> {
+/**
+ * A JSON body as text, which has to be there as a whole within the time. What is left unread stays unread: the answer
+ * goes over the same connection. Its size and shape are judged as it comes, so that one that is too much is never put
+ * together, let alone parsed.
+ */
+export function textWithin(body: IncomingMessage, { bytes, ms }: BodyLimits, held: HeldBytes): Promise<string> {
   const tooLarge = (): NovaError => new NovaError('payload_too_large', `A body has at most ${bytes} bytes here.`);
   if (Number(body.headers['content-length'] ?? 0) > bytes) return Promise.reject(tooLarge());
   const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const meter = createJsonMeter();
   const parts: Buffer[] = [];
   let length = 0;
-  const onData = (part: Buffer): void => {
+  const take = (part: Buffer): void => {
     length += part.length;
-    if (length > bytes) over(() => reject(tooLarge()));
-    else parts.push(part);
+    if (length > bytes) throw tooLarge();
+    held.add(part.length);
+    meter(part);
+    parts.push(part);
+  };
+  const onData = (part: Buffer): void => {
+    try {
+      take(part);
+    } catch (error) {
+      over(() => reject(error as NovaError));
+    }
   };
   const onEnd = (): void => over(() => resolve(Buffer.concat(parts).toString()));
   const onError = (error: Error): void => over(() => reject(error));
