@@ -17,6 +17,16 @@ const PLACE: &str = "/sys";
 
 /// Enters the root. The mounts are seen by this process alone, and end with it.
 pub fn enter(plan: &Plan) -> Result<(), Failure> {
+    // The folders on the way to a file have to let the program's user through, whatever mask it is started with.
+    // SAFETY: takes no pointers.
+    let mask = unsafe { libc::umask(0o022) };
+    let entered = build(plan).and_then(|()| replace_root());
+    // SAFETY: likewise.
+    unsafe { libc::umask(mask) };
+    entered
+}
+
+fn build(plan: &Plan) -> Result<(), Failure> {
     mount(None::<&str>, "/", None, MS_REC | MS_PRIVATE, None)?;
     mount(Some("none"), PLACE, Some("tmpfs"), MS_NOSUID | MS_NODEV | MS_NOEXEC, Some("mode=755,size=1m"))?;
     for link in &plan.links {
@@ -34,7 +44,7 @@ pub fn enter(plan: &Plan) -> Result<(), Failure> {
         let flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
         let _ = mount(Some("proc"), &proc, Some("proc"), flags, Some("subset=pid"));
     }
-    replace_root()
+    Ok(())
 }
 
 /// Under its own path. Nothing of it can be run, unless it is a program, or stands for a device, unless it is one.
