@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageOptions, LoadedTemplate, RunInGuest } from '../ports/image-source.ts';
+import { readableToVmms } from '../vmm/image-group.ts';
 import { bootstrap, openForHooks, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
 import { runCommand } from './command.ts';
@@ -60,6 +61,7 @@ export async function foreignRoot(
   // The guest's own root: what is set up in the other must not pull the ground from under it.
   const system = join(work, 'system.ext4');
   await copySparse(image, system, options);
+  readableToVmms(system);
   update('booting a guest to set up the packages', 0.25);
   const install = [await script('install-packages.sh'), await script('guest-tree.sh'), finish];
   const packages = await runInGuest(

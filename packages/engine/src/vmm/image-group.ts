@@ -23,3 +23,10 @@ export function openToVmms(folder: string): void {
   const mode = imageGroup !== null ? 0o710 : isRoot ? 0o711 : 0o700;
   if ((found.mode & 0o7777) !== mode) chmodSync(folder, mode);
 }
+
+/** Lets VMMs, and nobody else, read a file of ours that lies in a folder which others may pass through. */
+export function readableToVmms(file: string): void {
+  if (imageGroup !== null) chownSync(file, statSync(file).uid, imageGroup);
+  // Without such a group anybody may read it, where VMMs are other users.
+  chmodSync(file, imageGroup !== null ? 0o640 : isRoot ? 0o644 : 0o600);
+}
