@@ -18,7 +18,7 @@ export async function registeredRoutes(): Promise<readonly Registered[]> {
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(home, { recursive: true, force: true }));
   const layout = layoutAt(home);
-  await prepareLayout(layout);
+  prepareLayout(layout);
   undo.defer(() => rm(layout.run, { recursive: true, force: true }));
   const store = undo.use(openServerStore(layout.daemon.database));
   const engine = undo.use(await createEngine({ home }));
