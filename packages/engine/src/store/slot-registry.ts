@@ -1,13 +1,9 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import { openDatabase } from '../open-database.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { SlotOwner, SlotRecord, SlotRegistry, SlotState } from '../ports/slot-registry.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
-import { transactionsOf } from './transaction.ts';
+import { openHostRegistry } from './host-registry.ts';
 
-const schemaVersion = 1;
 const schema = `
   CREATE TABLE slots (
     number INTEGER PRIMARY KEY,
@@ -33,24 +29,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Opens or makes the registry of this host's slots, numbered 1 to `count`. */
 export function openSlotRegistry(file: string, count: number): SlotRegistry {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o711 });
-  const db = openDatabase(file, { timeout: 10_000 });
-  // It is gone after a crash of the host, so nothing needs to reach a disk.
-  db.exec('PRAGMA synchronous = OFF; PRAGMA foreign_keys = ON;');
-  const transaction = transactionsOf(db);
-  const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version() === 0) {
-    transaction(() => {
-      if (version() === 0) db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
-    });
-  }
-  if (version() !== schemaVersion) {
-    const found = version();
-    db.close();
-    throw new NovaError('set_up_failed', `${file} was written by another version of NovaSandbox (schema ${found}).`, {
-      hint: 'End the sandboxes of that version, then remove the file.',
-    });
-  }
+  const { db, transaction } = openHostRegistry(file, schema);
 
   const read = (row: Row): SlotRecord => ({
     number: Number(row['number']),

@@ -1,12 +1,7 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { NovaError } from '@novasandbox/protocol';
-import { openDatabase } from '../open-database.ts';
 import type { UidHolder, UidRegistry } from '../ports/uid-registry.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
-import { transactionsOf } from './transaction.ts';
+import { openHostRegistry } from './host-registry.ts';
 
-const schemaVersion = 1;
 const schema = `
   CREATE TABLE uids (
     uid INTEGER PRIMARY KEY,
@@ -26,24 +21,7 @@ export interface UidRange {
 
 /** Opens or makes the registry of the user ids of this host's VMMs. */
 export function openUidRegistry(file: string, { lowest, count }: UidRange): UidRegistry {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o711 });
-  const db = openDatabase(file, { timeout: 10_000 });
-  // It is gone after a crash of the host, so nothing needs to reach a disk.
-  db.exec('PRAGMA synchronous = OFF');
-  const transaction = transactionsOf(db);
-  const version = (): number => Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version() === 0) {
-    transaction(() => {
-      if (version() === 0) db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
-    });
-  }
-  if (version() !== schemaVersion) {
-    const found = version();
-    db.close();
-    throw new NovaError('set_up_failed', `${file} was written by another version of NovaSandbox (schema ${found}).`, {
-      hint: 'End the sandboxes of that version, then remove the file.',
-    });
-  }
+  const { db, transaction } = openHostRegistry(file, schema);
 
   const holderOf = (uid: number): UidHolder | null => {
     const row = db.prepare('SELECT kind, pid, start_time FROM uids WHERE uid = ?').get(uid);
