@@ -167,12 +167,21 @@ test('a missing or dying QEMU is told with the remedy', async () => {
       (error) => isNovaError(error, 'hypervisor_unavailable') && /apt-get install qemu-system-x86/.test(error.message),
     );
 
-    await writeFile(
-      join(fake, 'qemu-system-x86_64'),
-      '#!/bin/sh\nif [ "$1" = --version ]; then echo "QEMU emulator version 7.2.0"; exit; fi\necho "out of luck" >&2\nexit 3\n',
-    );
-    await chmod(join(fake, 'qemu-system-x86_64'), 0o755);
+    const real = execFileSync('which', ['qemu-system-x86_64'], { env: { PATH: path }, encoding: 'utf8' }).trim();
+    const dies = 'echo "out of luck" >&2; exit 3';
+    const version = 'case "$1" in --version) echo "QEMU emulator version 7.2.0"; exit;; esac';
+    const qemu = async (...lines: string[]): Promise<void> => {
+      await writeFile(join(fake, 'qemu-system-x86_64'), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+    };
     process.env['PATH'] = `${fake}:${path}`;
+    // It does not run the probe's guest either: then it is no hypervisor.
+    await qemu(version, dies);
+    await using broken = await createEngine({ home: home.home });
+    await assert.rejects(
+      broken.sandboxes.create({ kernelArgs: 'nova.test=1' }),
+      (error) => isNovaError(error, 'hypervisor_unavailable') && /out of luck/.test(error.message),
+    );
+    await qemu(version, `case "$*" in *nova-probe*) exec ${real} "$@";; esac`, dies);
     await using dying = await createEngine({ home: home.home });
     await assert.rejects(
       dying.sandboxes.create({ kernelArgs: 'nova.test=1' }),
