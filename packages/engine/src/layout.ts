@@ -119,7 +119,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),
-    imageFolders: ['kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
+    imageFolders: ['confine', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
     ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
     sockets: (id) => join(run, safe(id)),
