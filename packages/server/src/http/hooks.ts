@@ -6,6 +6,7 @@ import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import type { RequestTrace } from '../trace/tracing.ts';
+import { refusalOf, refuseUnrouted } from './addresses.ts';
 import { vouchFor } from './connection-limit.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
@@ -128,6 +129,8 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       });
       if (state.exceeded) throw limited(state, 'Too many requests.');
     }
+    // Before a body is looked at: which methods there are has nothing to do with it.
+    if (request.is404) refuseUnrouted(request, reply);
     if (request.principal !== null && permission !== 'authenticated' && permission !== 'public') {
       auth.authorise(request.principal, permission);
     }
@@ -136,7 +139,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));
 
   app.setErrorHandler((thrown, request, reply) => {
-    const error = httpError(thrown);
+    const error = refusalOf(request, reply, httpError(thrown));
     request.failure = error.code;
     metrics.failed('api', error.code);
     if (error.code === 'internal') log.error({ request_id: request.id, err: thrown }, 'a request failed inside');

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { RouteContext } from '../daemon-context.ts';
 import { nobody } from '../authority/callers.ts';
+import { apiPrefix } from '../http/addresses.ts';
 import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import { acceptSocket } from '../sockets/accept.ts';
@@ -24,8 +25,6 @@ export interface Handlers {
 
 type AnyCall = Call<Operation>;
 type Handle = (call: AnyCall) => Promise<unknown>;
-
-export const apiPrefix = '/api/v1';
 
 /** `/vms/{id}` as Fastify writes it. */
 export const fastifyPath = (path: string): string => `${apiPrefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
@@ -130,8 +129,9 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     ]),
   );
   const query = parsed(route.query, request.query, 'query');
-  // A body whose fields all have defaults may be left out.
-  const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
+  // A body whose fields all have defaults may be left out; `null` is a body, and a wrong one.
+  const given = request.body === undefined ? {} : request.body;
+  const body = route.bodyType === undefined ? parsed(route.body, given, 'body') : undefined;
   let signal: AbortSignal | undefined;
   return {
     // Routes that anybody may call are about no sandbox.
