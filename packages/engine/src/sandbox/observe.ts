@@ -16,12 +16,14 @@ export async function listSandboxes(
   { all = false, labels = {}, owner, team }: SandboxFilter = {},
   scope: Scope = everything,
 ): Promise<SandboxInfo[]> {
-  const current: SandboxInfo[] = [];
-  for (const record of context.store.listSandboxes()) {
-    if (!within(scope, record)) continue;
-    const settled = await settle(context, record);
-    if (settled !== null) current.push(toInfo(settled));
-  }
+  // Each for itself: the end of one that takes its time holds up no other.
+  const settled = await Promise.all(
+    context.store
+      .listSandboxes()
+      .filter((record) => within(scope, record))
+      .map((record) => settle(context, record)),
+  );
+  const current = settled.filter((record) => record !== null).map(toInfo);
   return current.filter(
     (info) =>
       (all || info.state === 'running' || info.state === 'paused') &&

@@ -13,7 +13,7 @@ export interface Idle {
   forget(vmId: string): void;
   /** Forgets all but those: what was removed while no daemon ran. */
   prune(vmIds: ReadonlySet<string>): void;
-  /** Looks at all running VMs once. */
+  /** Looks at all running VMs once, but for those that a sweep before still looks at. Never rejects. */
   sweep(): Promise<void>;
 }
 
