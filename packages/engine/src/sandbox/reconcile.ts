@@ -124,9 +124,11 @@ async function releaseHost(context: EngineContext, id: string): Promise<void> {
   await context.network.giveBack(id);
 }
 
+export const expiredReason = 'its time to live ended';
+
 function reasonOf(record: SandboxRecord): string {
   // The guest's timer and ours may differ by a moment.
   const toleranceMs = 3000;
   const expired = record.expiresAtMs !== null && Date.now() >= record.expiresAtMs - toleranceMs;
-  return expired ? 'its time to live ended' : 'the guest powered off or its VMM ended';
+  return expired ? expiredReason : 'the guest powered off or its VMM ended';
 }
