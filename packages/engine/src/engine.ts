@@ -17,6 +17,7 @@ import { createNetwork, type NetworkOptions } from './network/network.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
+import { keepTimesToLive } from './sandbox/expiry.ts';
 import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
@@ -83,12 +84,14 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
 
+  const timesToLive = keepTimesToLive(context);
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
     using _users = users;
     await using _launcher = launcher;
     await using _network = network;
+    await using _timesToLive = timesToLive;
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());

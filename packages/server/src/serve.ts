@@ -80,11 +80,15 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
       context.events.emit('server.stopping', null);
       await drain(server, config.server.drain_seconds);
       if (config.server.shutdown === 'stop') {
-        for (const { id } of await context.engine.sandboxes.list()) {
-          await context.engine.sandboxes
-            .stop(id)
-            .catch((error: unknown) => log.error({ vm: id, err: error }, 'VM not stopped'));
-        }
+        const running = await context.engine.sandboxes.list();
+        // At once: one that does not end in peace takes its time on its own.
+        await Promise.all(
+          running.map(({ id }) =>
+            context.engine.sandboxes
+              .stop(id)
+              .catch((error: unknown) => log.error({ vm: id, err: error }, 'VM not stopped')),
+          ),
+        );
       }
       await held.disposeAsync();
       log.info({ operation: 'stop' }, 'ended');

@@ -29,6 +29,18 @@ export function timedOut(timeoutMs: number): NovaError {
   });
 }
 
+/** A command outlived its time limit: the guest, whose task it is, has not ended it, or has not said so. */
+export function overdue(limitMs: number): NovaError {
+  return new NovaError(
+    'guest_unreachable',
+    `The time limit of ${limitMs} ms is over, and the guest has not said that the command has ended.`,
+    {
+      hint: 'The guest hangs, or its VMM is stopped: the command may still run. Stop the sandbox with force.',
+      details: { limitMs },
+    },
+  );
+}
+
 /** One caller's own copy of the reason for which a session ended, with the stack of that caller. */
 export function sessionEnded(reason: NovaError | null): NovaError {
   if (reason === null) return new NovaError('guest_unreachable', 'The session with the guest was closed.');

@@ -26,7 +26,7 @@ const MAX_LISTED = 32_768;
  */
 export async function exec(session: Session, request: ExecRequest, options?: CallOptions): Promise<AttachedProcess> {
   const writable = request.stdin === true || request.pty !== undefined;
-  const attached = new Attached(session, writable, true);
+  const attached = new Attached(session, writable, true, request.timeoutMs);
   return attached.start(methods.exec, execArguments(request), options);
 }
 

@@ -9,7 +9,7 @@ import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
-import { startRounds } from './rounds.ts';
+import { startRounds } from '../rounds.ts';
 import {
   hostRulesAreThere,
   makeSlot,

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { GuestAgent, OpenSession } from '../ports/guest-agent.ts';
 import type { SandboxRecord, Store } from '../ports/store.ts';
 import type { Machine, MachineRecord } from '../ports/vmm-driver.ts';
@@ -102,7 +103,7 @@ export function createLinks(
       const current = held.get(id);
       if (current !== undefined) {
         try {
-          return await current;
+          return await unlessAborted(current, signal, 'while the guest was connected to');
         } catch (error) {
           // Another caller's abort is not this one's.
           if (!isNovaError(error, 'cancelled') || signal?.aborted === true) throw error;
@@ -156,6 +157,7 @@ async function takeChannel(store: Store, id: string, count: number, signal?: Abo
         `All ${count} channels to the sandbox ${id} have been in use for ${leaseWaitMs / 1000} s.`,
       );
     }
-    await delay(leasePollMs, undefined, { signal });
+    await delay(leasePollMs);
+    throwIfAborted(signal, 'while waiting for a channel to the guest');
   }
 }

@@ -69,11 +69,17 @@ async function tidyUp(
 
 const lookEveryMs = 10;
 
-/** Waits while another process tidies up. */
+/** Tidying up takes moments; a process that was stopped in the midst of it is not waited for longer, ms. */
+const tidiedWithinMs = 10_000;
+
+/** Waits while another process tidies up; the record as it is when that takes too long. */
 async function whenTidied(context: EngineContext, id: string): Promise<SandboxRecord | null> {
+  const end = performance.now() + tidiedWithinMs;
   for (;;) {
     const current = context.store.findSandbox(id);
-    if (current === null || !isBeingTidied(current)) return current === null ? null : settle(context, current);
+    if (current === null) return null;
+    if (!isBeingTidied(current)) return settle(context, current);
+    if (performance.now() > end) return current;
     await delay(lookEveryMs);
   }
 }
@@ -82,9 +88,13 @@ function isBeingTidied(record: SandboxRecord): boolean {
   return record.state === 'creating' && record.machine !== null && record.maker !== null && isAlive(record.maker);
 }
 
-/** Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made. */
+/**
+ * Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made, at each for itself: what cannot be removed now is in nobody
+ * else's way, and is tried again by the next.
+ */
 export async function sweep(context: EngineContext): Promise<void> {
-  for (const record of context.store.listSandboxes(['creating'])) await settle(context, record);
+  const debris = context.store.listSandboxes(['creating']).filter((record) => !isBeingTidied(record));
+  await Promise.allSettled(debris.map((record) => settle(context, record)));
 }
 
 export async function deleteSandbox(context: EngineContext, id: string): Promise<void> {
@@ -114,9 +124,11 @@ async function releaseHost(context: EngineContext, id: string): Promise<void> {
   await context.network.giveBack(id);
 }
 
+export const expiredReason = 'its time to live ended';
+
 function reasonOf(record: SandboxRecord): string {
   // The guest's timer and ours may differ by a moment.
   const toleranceMs = 3000;
   const expired = record.expiresAtMs !== null && Date.now() >= record.expiresAtMs - toleranceMs;
-  return expired ? 'its time to live ended' : 'the guest powered off or its VMM ended';
+  return expired ? expiredReason : 'the guest powered off or its VMM ended';
 }

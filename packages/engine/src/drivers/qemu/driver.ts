@@ -19,6 +19,7 @@ import { kvmGroups } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, letThrough, memoryGroup } from '../../vmm/ownership.ts';
+import { patience } from '../../vmm/patience.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
@@ -184,7 +185,7 @@ async function start(
     spec,
     vmm: identity,
     path: socketPath(spec.socketDirectory, qmpSocket),
-    open: openQmp,
+    open: (socket) => openQmp(socket, patience.startMs),
     limits: vmmLimits(spec, own),
     signal,
   });
