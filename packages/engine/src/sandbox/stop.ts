@@ -67,5 +67,6 @@ export async function removeSandbox(
     await machine?.stop();
     if ((await ended(context, current, null)) === null) return;
   }
+  await context.links.drop(current.id);
   await deleteSandbox(context, current.id);
 }

@@ -1,8 +1,9 @@
-import type { StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
+import { journalPages, reserved, withReserve } from './reserve.ts';
 import { transactionsOf } from './transaction.ts';
 
 /** What each version of the schema adds to the one before; written once and never changed. */
@@ -51,10 +52,24 @@ interface Row {
   readonly record: string;
 }
 
-/** Opens or makes the store. Processes wait up to 10 s for each other. */
-export function openSqliteStore(file: string): Store {
-  const db = openDatabase(file, { timeout: 10_000 });
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
+/** Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it takes `reserve`, except for new sandboxes. */
+export function openSqliteStore(file: string, reserve: string): Store {
+  const store = withReserve(reserve, () => {
+    const db = openDatabase(file, { timeout: 10_000 });
+    try {
+      return storeIn(db, file);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+  return reserved(reserve, store, ['addSandbox']);
+}
+
+function storeIn(db: DatabaseSync, file: string): Store {
+  db.exec(
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = ${journalPages};`,
+  );
   const statements = new Map<string, StatementSync>();
   /** Prepared once: parsing costs more than running. */
   const prepare = (sql: string): StatementSync => {
