@@ -1,4 +1,4 @@
-import type { HypervisorName } from '@novasandbox/protocol';
+import { toNovaError, type HypervisorName } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
@@ -48,6 +48,14 @@ const lookEveryMs = 5000;
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  try {
+    return await assemble(options);
+  } catch (error) {
+    throw toNovaError(error);
+  }
+}
+
+async function assemble(options: EngineOptions): Promise<Engine> {
   const layout = layoutAt(options.home);
   prepareLayout(layout);
   keepReserve(layout.reserveFile);

@@ -7,6 +7,8 @@ import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import { attachMachine, found, linked } from './find.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
+import { inBackground } from '../ports/background.ts';
+import type { SandboxRecord } from '../ports/store.ts';
 
 const mebibyte = 1024 * 1024;
 const round = (value: number): number => Math.round(value * 100) / 100;
@@ -19,8 +21,8 @@ export async function listSandboxes(
   const current: SandboxInfo[] = [];
   for (const record of context.store.listSandboxes()) {
     if (!within(scope, record)) continue;
-    const settled = await settle(context, record);
-    if (settled !== null) current.push(toInfo(settled));
+    const info = await infoNow(context, record);
+    if (info !== null) current.push(info);
   }
   return current.filter(
     (info) =>
@@ -29,6 +31,21 @@ export async function listSandboxes(
       (team === undefined || info.team === team) &&
       Object.entries(labels).every(([key, value]) => info.labels[key] === value),
   );
+}
+
+/** What goes wrong with one sandbox keeps nobody from seeing the others: it is told as it is recorded, and if that says nothing, left out. */
+async function infoNow(context: EngineContext, record: SandboxRecord): Promise<SandboxInfo | null> {
+  try {
+    const settled = await settle(context, record);
+    return settled === null ? null : toInfo(settled);
+  } catch (error) {
+    inBackground(`looking at the sandbox ${record.id}`, () => Promise.reject(error));
+    try {
+      return toInfo(record);
+    } catch {
+      return null;
+    }
+  }
 }
 
 /** What the guest says of itself beside what the host sees of its VMM. */

@@ -96,6 +96,11 @@ export async function sweep(context: EngineContext): Promise<void> {
   for (const record of context.store.listSandboxes(['creating'])) await settle(context, record);
 }
 
+/** Ends the VMM of a sandbox whose record does not say which process that is. */
+export async function endProcessesOf({ layout }: Pick<EngineContext, 'layout'>, id: string): Promise<void> {
+  for (const orphan of processesNaming(layout.sockets(id))) await terminate(orphan, 0);
+}
+
 /** Needs no write before it has made space. */
 export async function deleteSandbox(context: EngineContext, id: string): Promise<void> {
   await releaseHost(context, id);
@@ -104,7 +109,7 @@ export async function deleteSandbox(context: EngineContext, id: string): Promise
 }
 
 async function clearDebris(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
-  for (const orphan of processesNaming(context.layout.sockets(record.id))) await terminate(orphan, 0);
+  await endProcessesOf(context, record.id);
   // A sandbox that was being started again or tidied up after has a disk to keep; one that was being made has nothing.
   if (record.startedAtMs !== null && !record.config.ephemeral) {
     await releaseHost(context, record.id);

@@ -1,5 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
+import {
+  everything,
+  NovaError,
+  parse,
+  sandboxConfigSchema,
+  within,
+  type SandboxState,
+  type Scope,
+} from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
@@ -49,8 +57,24 @@ const steps = [
 
 interface Row {
   readonly sequence: number;
+  readonly id: string;
+  readonly owner: string | null;
+  readonly name: string | null;
   readonly record: string;
 }
+
+/** Of a sandbox that has not run. */
+const noMachineYet = {
+  startedAtMs: null,
+  stoppedAtMs: null,
+  expiresAtMs: null,
+  pausedAtMs: null,
+  bootTimeMs: null,
+  bootKind: null,
+  accelerator: null,
+  machine: null,
+  reason: null,
+} as const;
 
 /** Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it takes `reserve`, except for new sandboxes. */
 export function openSqliteStore(file: string, reserve: string): Store {
@@ -98,10 +122,10 @@ function storeIn(db: DatabaseSync, file: string): Store {
 
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
-      prepare(`SELECT sequence, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
+      prepare(`SELECT sequence, id, owner, name, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
         ...values,
       ) as unknown as Row[]
-    ).map(read);
+    ).map((row) => read(row) ?? damaged(row));
   const write = (record: SandboxRecord): void => {
     prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
       record.name,
@@ -118,19 +142,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
         if (namesakes.some(({ owner }) => owner === sandbox.owner)) {
           throw new NovaError('sandbox_exists', `A sandbox named "${sandbox.name}" exists already.`);
         }
-        const row: Omit<SandboxRecord, 'sequence'> = {
-          ...sandbox,
-          state: 'creating',
-          startedAtMs: null,
-          stoppedAtMs: null,
-          expiresAtMs: null,
-          pausedAtMs: null,
-          bootTimeMs: null,
-          bootKind: null,
-          accelerator: null,
-          machine: null,
-          reason: null,
-        };
+        const row: Omit<SandboxRecord, 'sequence'> = { ...noMachineYet, ...sandbox, state: 'creating' };
         const { lastInsertRowid } = prepare(
           'INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)',
         ).run(row.id, row.owner, row.name, row.state, '{}');
@@ -154,8 +166,10 @@ function storeIn(db: DatabaseSync, file: string): Store {
     },
     changeSandbox(id, from, change: SandboxChange, machine) {
       return transaction(() => {
-        const record = select('id = ?', id)[0];
-        if (record === undefined || !from.includes(record.state)) return null;
+        const row = prepare('SELECT sequence, id, owner, name, record FROM sandboxes WHERE id = ?').get(id);
+        const record = row === undefined ? null : read(row as unknown as Row);
+        // A damaged one is left as it is: whoever mends it has all that there was.
+        if (record === null || !from.includes(record.state)) return null;
         if (machine !== undefined && !sameProcess(record.machine, machine)) return null;
         const changed = { ...record, ...change };
         write(changed);
@@ -219,6 +233,33 @@ function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null)
   return one?.pid === other?.pid && one?.startTime === other?.startTime;
 }
 
-function read(row: Row): SandboxRecord {
-  return { ...(JSON.parse(row.record) as SandboxRecord), sequence: row.sequence };
+/** Null where it is damaged. */
+function read(row: Row): SandboxRecord | null {
+  try {
+    const record = JSON.parse(row.record) as SandboxRecord;
+    return record.id === row.id && typeof record.config === 'object' ? { ...record, sequence: row.sequence } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What is known of a sandbox whose record is damaged: enough to see it and to remove it. */
+function damaged({ sequence, id, owner, name }: Row): SandboxRecord {
+  return {
+    ...noMachineYet,
+    sequence,
+    id,
+    name,
+    owner,
+    team: owner,
+    state: 'failed',
+    config: parse(sandboxConfigSchema, {}, 'config'),
+    hypervisor: 'qemu',
+    memoryMb: 0,
+    vcpus: 0,
+    diskSizeMb: 0,
+    createdAtMs: 0,
+    maker: null,
+    reason: 'its record is damaged: no more is known than its id and its name',
+  };
 }
