@@ -88,7 +88,12 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/auth`,
-    may: ['@novasandbox/protocol', 'jose', `${server}/context.ts`, `${server}/authority`, `${server}/store`],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'jose',
+      ...['context.ts', 'authority', 'store'].map((each) => `${server}/${each}`),
+    ],
     because: 'who may come in depends on no route',
   },
   {

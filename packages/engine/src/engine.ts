@@ -1,4 +1,4 @@
-import type { HypervisorName } from '@novasandbox/protocol';
+import { toNovaError, type HypervisorName } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
@@ -14,6 +14,7 @@ import { createImageSource } from './images/index.ts';
 import { layoutAt, type Layout } from './layout.ts';
 import { prepareLayout } from './prepare-layout.ts';
 import { createNetwork, type NetworkOptions } from './network/network.ts';
+import { startRounds } from './rounds.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
@@ -22,6 +23,7 @@ import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
+import { keepReserve } from './store/reserve.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openUidRegistry } from './store/uid-registry.ts';
@@ -42,11 +44,23 @@ export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOpt
 export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
   createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
+/** How often the one process that looks after a state folder sees to its reserve. */
+const lookEveryMs = 5000;
+
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  try {
+    return await assemble(options);
+  } catch (error) {
+    throw toNovaError(error);
+  }
+}
+
+async function assemble(options: EngineOptions): Promise<Engine> {
   const layout = layoutAt(options.home);
   prepareLayout(layout);
-  const store = openSqliteStore(layout.storeFile);
+  keepReserve(layout.reserveFile);
+  const store = openSqliteStore(layout.storeFile, layout.reserveFile);
   const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
   const launcher = createLauncher();
   const users = openVmmUsers(layout);
@@ -85,6 +99,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   await network.reclaim().catch(() => undefined);
 
   const timesToLive = keepTimesToLive(context);
+  const rounds =
+    options.recover === true ? startRounds(lookEveryMs, async () => keepReserve(layout.reserveFile)) : null;
+
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
@@ -92,6 +109,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     await using _launcher = launcher;
     await using _network = network;
     await using _timesToLive = timesToLive;
+    await using _rounds = rounds;
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());

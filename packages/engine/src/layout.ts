@@ -11,6 +11,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       store.sqlite            sandboxes, leases
  *       server.sqlite           the daemon's keys, users, answers
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
+ *       reserve                 space that is given back when the disk is full (store/reserve.ts)
  *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
  *       confine/<digest>/       the program that shuts VMMs in
@@ -33,6 +34,7 @@ export interface Layout {
   readonly run: string;
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
+  readonly reserveFile: string;
   /** What the daemon has. */
   readonly daemon: {
     readonly database: string;
@@ -95,6 +97,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       join(repositoryRoot, 'templates'),
     ],
     storeFile: join(root, 'store.sqlite'),
+    reserveFile: join(root, 'reserve'),
     daemon: {
       database: join(root, 'server.sqlite'),
       // Beside the others where the system can bind it there.

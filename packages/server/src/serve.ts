@@ -1,7 +1,14 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createEngine, layoutAt, prepareLayout } from '@novasandbox/engine';
+import {
+  createEngine,
+  keepReserve,
+  layoutAt,
+  onBackgroundFailure,
+  prepareLayout,
+  withReserve,
+} from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
@@ -36,7 +43,9 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   prepareLayout(layout);
   const log = options.log ?? createLog(config);
   await using undo = new AsyncDisposableStack();
-  const store = undo.use(openServerStore(layout.daemon.database));
+  undo.use(onBackgroundFailure(({ what, error }) => log.error({ err: error, what }, 'work in the background failed')));
+  keepReserve(layout.reserveFile);
+  const store = undo.use(openServerStore(layout.daemon.database, layout.reserveFile));
   const engine = undo.use(
     await createEngine({ home: layout.home, recover: true, readySlots: config.networking.ready_slots }),
   );
@@ -66,7 +75,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     undo.defer(() => rmSync(layout.daemon.socket, { force: true }));
   }
   await listening(main, () => main.listen(config.server.port, config.server.host));
-  writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 });
+  withReserve(layout.reserveFile, () => writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 }));
   undo.defer(() => rmSync(layout.daemon.pidFile, { force: true }));
   const url = urlOf(main, config);
   context.events.emit('server.started', null, { url });

@@ -70,7 +70,10 @@ export function createNetwork(options: NetworkOptions): Network {
       () => undefined,
     );
     underWay.set(sandbox, settled);
-    void settled.then(() => underWay.get(sandbox) === settled && underWay.delete(sandbox));
+    const forget = (): void => {
+      if (underWay.get(sandbox) === settled) underWay.delete(sandbox);
+    };
+    settled.then(forget, forget);
     return running;
   };
 

@@ -17,6 +17,7 @@ import type { Connection } from './connect.ts';
 import { identityOf } from './identity.ts';
 import type { SandboxPlan } from './plan.ts';
 import { startMachine } from './start-machine.ts';
+import { tellingFullDisk } from '../vmm/full-disk.ts';
 
 export interface Booted {
   readonly machine: Machine;
@@ -37,6 +38,17 @@ export async function bootNew(
   options: BuildContext,
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+  const directory = context.layout.sandbox(record.id);
+  return tellingFullDisk(directory, () => bootMachine(context, record, plan, connecting, options));
+}
+
+async function bootMachine(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  connecting: Promise<Connection>,
+  options: BuildContext,
+): Promise<Booted> {
   const images = await guestImages(context, plan.template, options);
   if (canClone(record.config, plan)) {
     const digest = await shapeDigest(record.config, plan, images);
@@ -68,7 +80,9 @@ export async function bootAgain(
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
   const images = await guestImages(context, plan.template, options);
-  return coldBoot(context, record, plan, images, await connecting, options);
+  return tellingFullDisk(context.layout.sandbox(record.id), async () =>
+    coldBoot(context, record, plan, images, await connecting, options),
+  );
 }
 
 async function clone(

@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   NovaError,
   parse,
@@ -13,7 +14,7 @@ import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { bootAgain, bootNew, type Booted } from './boot.ts';
+import { bootAgain, bootNew, writableDiskFile, type Booted } from './boot.ts';
 import { connect, type Connection } from './connect.ts';
 import { cannot } from './features.ts';
 import { newSandboxId } from './id.ts';
@@ -78,6 +79,7 @@ export async function startSandbox(
       { hint: 'Stop it first: its disk moves.' },
     );
   }
+  await requireDisk(context, current);
   const record = context.store.changeSandbox(current.id, ['stopped', 'failed'], {
     state: 'creating',
     maker: ownIdentity(),
@@ -98,6 +100,20 @@ export async function startSandbox(
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
+}
+
+/** A sandbox without its disk cannot go on. */
+async function requireDisk(context: EngineContext, { id, name, config, hypervisor }: SandboxRecord): Promise<void> {
+  const folder = context.layout.sandbox(id);
+  const hasDisk = !config.readOnlyRootfs && context.drivers.get(hypervisor)?.features.virtualMachine !== false;
+  const missing = await access(hasDisk ? join(folder, writableDiskFile) : folder).then(
+    () => false,
+    () => true,
+  );
+  if (!missing) return;
+  throw new NovaError('storage_failed', `The disk of the sandbox ${name ?? id} is missing: ${folder} has it no more.`, {
+    hint: 'Put it back where there is a copy, or remove the sandbox with `nova rm`.',
+  });
 }
 
 /** A process of the host has no disk that a machine could boot from, nor the other way round. */

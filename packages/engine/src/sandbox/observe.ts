@@ -14,6 +14,8 @@ import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import { attachMachine, found, linked, running } from './find.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
+import { inBackground } from '../ports/background.ts';
+import type { SandboxRecord } from '../ports/store.ts';
 
 const mebibyte = 1024 * 1024;
 const round = (value: number): number => Math.round(value * 100) / 100;
@@ -24,13 +26,13 @@ export async function listSandboxes(
   scope: Scope = everything,
 ): Promise<SandboxInfo[]> {
   // Each for itself: the end of one that takes its time holds up no other.
-  const settled = await Promise.all(
+  const infos = await Promise.all(
     context.store
       .listSandboxes()
       .filter((record) => within(scope, record))
-      .map((record) => settle(context, record)),
+      .map((record) => infoNow(context, record)),
   );
-  const current = settled.filter((record) => record !== null).map(toInfo);
+  const current = infos.filter((info) => info !== null);
   return current.filter(
     (info) =>
       (all || info.state === 'running' || info.state === 'paused') &&
@@ -38,6 +40,21 @@ export async function listSandboxes(
       (team === undefined || info.team === team) &&
       Object.entries(labels).every(([key, value]) => info.labels[key] === value),
   );
+}
+
+/** What goes wrong with one sandbox keeps nobody from seeing the others: it is told as it is recorded, and if that says nothing, left out. */
+async function infoNow(context: EngineContext, record: SandboxRecord): Promise<SandboxInfo | null> {
+  try {
+    const settled = await settle(context, record);
+    return settled === null ? null : toInfo(settled);
+  } catch (error) {
+    inBackground(`looking at the sandbox ${record.id}`, () => Promise.reject(error));
+    try {
+      return toInfo(record);
+    } catch {
+      return null;
+    }
+  }
 }
 
 /** What the guest says of itself beside what the host sees of its VMM. */

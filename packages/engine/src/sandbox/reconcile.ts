@@ -7,6 +7,7 @@ import { boundLogs } from '../vmm/logs.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
+import { isDiskFull } from '@novasandbox/protocol';
 
 /**
  * Brings a record in line with the host: a sandbox whose VMM has ended is stopped, one whose maker was killed is debris. Returns the record as it
@@ -54,15 +55,23 @@ async function tidyUp(
   const { store } = context;
   // While it has a maker and a machine that has ended, nobody starts it.
   const claim = { state: 'creating', maker: ownIdentity() } as const;
-  const claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
+  let claimed: SandboxRecord | null;
+  try {
+    claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    // It is told as it is. Who looks when there is space notes it; who removes it makes space.
+    return { ...record, state: 'stopped', machine: null, reason };
+  }
   if (claimed === null) return whenTidied(context, record.id);
   await context.links.drop(record.id);
-  await releaseHost(context, record.id);
   if (record.config.ephemeral) {
     await deleteSandbox(context, record.id);
     return null;
   }
-  await boundLogs(context.layout.sandbox(record.id));
+  await releaseHost(context, record.id);
+  // A log that stays as it is keeps nobody from noting the end.
+  await boundLogs(context.layout.sandbox(record.id)).catch(() => undefined);
   const change = { state: 'stopped', stoppedAtMs: Date.now(), machine: null, maker: null, reason } as const;
   return store.changeSandbox(record.id, ['creating'], change);
 }
@@ -97,16 +106,23 @@ export async function sweep(context: EngineContext): Promise<void> {
   await Promise.allSettled(debris.map((record) => settle(context, record)));
 }
 
+/** Ends the VMM of a sandbox whose record does not say which process that is. */
+export async function endProcessesOf({ layout }: Pick<EngineContext, 'layout'>, id: string): Promise<void> {
+  for (const orphan of processesNaming(layout.sockets(id))) await terminate(orphan, 0);
+}
+
+/** Needs no write before it has made space. */
 export async function deleteSandbox(context: EngineContext, id: string): Promise<void> {
+  await releaseHost(context, id);
   await removeFolder(context.layout.sandbox(id));
   context.store.removeSandbox(id);
 }
 
 async function clearDebris(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
-  for (const orphan of processesNaming(context.layout.sockets(record.id))) await terminate(orphan, 0);
-  await releaseHost(context, record.id);
+  await endProcessesOf(context, record.id);
   // A sandbox that was being started again or tidied up after has a disk to keep; one that was being made has nothing.
   if (record.startedAtMs !== null && !record.config.ephemeral) {
+    await releaseHost(context, record.id);
     return context.store.changeSandbox(record.id, ['creating'], {
       state: 'stopped',
       maker: null,

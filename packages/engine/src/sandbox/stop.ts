@@ -5,7 +5,7 @@ import type { Machine } from '../ports/vmm-driver.ts';
 import { waitForEnd } from '../vmm/terminate.ts';
 import { attachMachine, found } from './find.ts';
 import { toInfo } from './info.ts';
-import { deleteSandbox, ended, settle } from './reconcile.ts';
+import { deleteSandbox, ended, endProcessesOf, settle } from './reconcile.ts';
 
 const defaultGraceMs = 5000;
 /** Beyond the grace it gives its processes, what the guest needs to sync, unmount and power off. */
@@ -67,5 +67,8 @@ export async function removeSandbox(
     await machine?.stop();
     if ((await ended(context, current, null)) === null) return;
   }
+  await context.links.drop(current.id);
+  // Of one that has failed it is not known what runs.
+  if (current.state === 'failed') await endProcessesOf(context, current.id);
   await deleteSandbox(context, current.id);
 }

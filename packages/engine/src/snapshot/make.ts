@@ -28,6 +28,7 @@ import {
   type TemplateSnapshot,
 } from './manifest.ts';
 import { markUsed, pruneSnapshots } from './prune.ts';
+import { tellingFullDisk } from '../vmm/full-disk.ts';
 
 /** The snapshot of that shape; made when it is not there. Processes that want the same one at once wait for the one that makes it. */
 export async function ensureSnapshot(
@@ -51,7 +52,7 @@ export async function ensureSnapshot(
     const { template } = plan.template;
     await step(options.progress, 'snapshot', `Booting ${template.template_id} once for its snapshot`, () =>
       publish(context.layout, name, async (work) => {
-        await make(context, digest, work, config, plan, images, options);
+        await tellingFullDisk(work, () => make(context, digest, work, config, plan, images, options));
         return directory;
       }),
     );

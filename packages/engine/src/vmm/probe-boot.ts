@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
+import { inBackground } from '../ports/background.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
 import type { Confiner, VisibleFile } from './confine.ts';
@@ -99,7 +100,7 @@ async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): 
   const startedAt = performance.now();
   let limitMs = silence.ms;
   let ended = false;
-  void machine.exited.then(() => (ended = true));
+  inBackground('watching a probe', () => machine.exited.then(() => (ended = true)));
   while (performance.now() - startedAt < limitMs) {
     if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled while probing.');
     const said = await fileTail(join(machine.record.directory, consoleLog), 65_536);

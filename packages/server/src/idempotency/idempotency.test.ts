@@ -10,7 +10,7 @@ import { createIdempotency } from './idempotency.ts';
 test('done once for one key; another body is a conflict; what failed may be tried again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'nova-idempotency-'));
   try {
-    using store = openServerStore(join(folder, 'db'));
+    using store = openServerStore(join(folder, 'db'), join(folder, 'reserve'));
     const idempotency = createIdempotency(store);
     let done = 0;
     const work = async (): Promise<{ status: number; body: string }> => {

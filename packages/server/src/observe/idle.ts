@@ -1,4 +1,4 @@
-import type { Engine } from '@novasandbox/engine';
+import { inBackground, type Engine } from '@novasandbox/engine';
 import { isNovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { Services } from '../context.ts';
@@ -73,7 +73,9 @@ export function createIdle({ engine, quietEngine, store, activity, roster, log, 
   };
 
   const forget = (vmId: string): void => {
-    if (own.delete(vmId)) store.setIdleTimeout(vmId, null);
+    if (!own.delete(vmId)) return;
+    // One that stays behind is forgotten at the next start.
+    inBackground(`forgetting the idle limit of ${vmId}`, () => store.setIdleTimeout(vmId, null));
   };
   return {
     timeoutMs,

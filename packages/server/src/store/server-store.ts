@@ -1,4 +1,5 @@
-import { openDatabase } from '@novasandbox/engine';
+import type { DatabaseSync } from 'node:sqlite';
+import { journalPages, openDatabase, reserved, withReserve } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Permission, Role } from '@novasandbox/protocol/api';
 
@@ -113,12 +114,19 @@ const steps = [
 
 /**
  * Opens or makes the daemon's own database. It is held exclusively while it is open: that lock goes with the process, however it ends, and
- * is what keeps two daemons from sharing a state folder.
+ * is what keeps two daemons from sharing a state folder. Where its disk is full it takes `reserve`, except for what is only more to remember.
  */
-export function openServerStore(file: string): ServerStore {
+export function openServerStore(file: string, reserve: string): ServerStore {
+  const store = withReserve(reserve, () => storeIn(open(file)));
+  return reserved(reserve, store, ['addUser', 'putForward']);
+}
+
+function open(file: string): DatabaseSync {
   const db = openDatabase(file, { timeout: 300 });
   try {
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    db.exec(
+      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${journalPages};`,
+    );
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
     if (version > steps.length) {
       throw new NovaError(
@@ -129,8 +137,11 @@ export function openServerStore(file: string): ServerStore {
         },
       );
     }
-    // The lock is taken by the first write.
-    db.exec(`BEGIN IMMEDIATE; ${steps.slice(version).join('')} PRAGMA user_version = ${steps.length}; COMMIT;`);
+    // The lock is taken before the first write; where there is none to do, a full disk is no obstacle.
+    const missing = steps.slice(version);
+    const work = missing.length === 0 ? '' : `${missing.join('')} PRAGMA user_version = ${steps.length};`;
+    db.exec(`BEGIN IMMEDIATE; ${work} COMMIT;`);
+    return db;
   } catch (error) {
     db.close();
     if (error instanceof Error && /locked|busy/.test(error.message)) {
@@ -141,7 +152,9 @@ export function openServerStore(file: string): ServerStore {
     }
     throw error;
   }
+}
 
+function storeIn(db: DatabaseSync): ServerStore {
   const rowOf = <T>(row: Record<string, unknown> | undefined): T | null =>
     row === undefined ? null : (JSON.parse(String(row['row'])) as T);
   const all = <T>(sql: string): T[] =>
