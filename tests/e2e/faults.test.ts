@@ -198,7 +198,9 @@ test('a kernel panic ends the sandbox, and calls say so', async () => {
   const { engine } = under;
   const { id } = await engine.sandboxes.create({});
   const panic = sh(engine, id, 'echo c > /proc/sysrq-trigger; sleep 60');
-  await assert.rejects(panic, (error) => isNovaError(error, 'guest_unreachable', 'sandbox_not_running'));
+  await assert.rejects(panic, (error) =>
+    isNovaError(error, 'guest_unreachable', 'command_outcome_unknown', 'sandbox_not_running'),
+  );
   const ended = await engine.sandboxes.exited(id, { signal: AbortSignal.timeout(30_000) });
   assert.equal(ended.state, 'stopped');
   await assert.rejects(engine.exec.ping(id), { code: 'sandbox_not_running' });
@@ -214,7 +216,7 @@ test('a VMM that is killed is noticed', async () => {
   const [vmm] = processesNaming(layout.sockets(id));
   assert.ok(vmm !== undefined);
   process.kill(vmm.pid, 'SIGKILL');
-  await assert.rejects(call, (error) => isNovaError(error, 'guest_unreachable'));
+  await assert.rejects(call, (error) => isNovaError(error, 'guest_unreachable', 'command_outcome_unknown'));
   // Its sockets close a moment before the process has ended.
   await eventually('it has gone', () =>
     engine.sandboxes.get(id).then(

@@ -6,12 +6,15 @@ use crate::frame::{self, Item};
 use crate::link::LinkKind;
 use crate::poll::{Token, ERR, HUP, OUT};
 use crate::sys::{self, Errno};
-use crate::timers::Timer;
+use crate::timers::{Timer, MS};
 
 /// Rounds one link gets before the others have their turn.
 const ROUNDS: u32 = 4;
 /// Bytes taken from one link before its answers are sent.
 const INPUT_AT_ONCE: usize = 256 * 1024;
+/// How long one link is acted for before its answers are sent: a start takes as long as the new program needs to come to life, and a
+/// hundred of them may arrive in one read.
+const ACTING_AT_ONCE_NS: u64 = 5 * MS;
 /// A host that has been away for so long is not in the middle of reconnecting: the order in which a guest learns of data and of
 /// connections is not the order in which they happened, so a hang-up alone says little.
 const HOST_GONE_MS: u64 = 1_000;
@@ -65,8 +68,9 @@ impl Agent {
         // Out of the link while frames borrow from it.
         let mut decoder = std::mem::take(&mut link.decoder);
         let mut taken = 0;
+        let until = sys::now_ns() + ACTING_AT_ONCE_NS;
         loop {
-            let decoded_all = self.decode(id, &mut decoder);
+            let decoded_all = self.decode(id, &mut decoder, until);
             let Some(link) = self.links.get_mut(&id) else { return };
             link.undecoded = !decoded_all;
             if !decoded_all || !link.readable || taken >= INPUT_AT_ONCE {
@@ -99,8 +103,8 @@ impl Agent {
         }
     }
 
-    /// False when frames may be left for later.
-    fn decode(&mut self, id: u32, decoder: &mut frame::Decoder) -> bool {
+    /// False when frames may be left for later: the output is full, or the time is up.
+    fn decode(&mut self, id: u32, decoder: &mut frame::Decoder, until: u64) -> bool {
         while let Some(item) = decoder.next() {
             match item {
                 Item::Frame(frame) => {
@@ -119,7 +123,7 @@ impl Agent {
                 }
             }
             match self.links.get(&id) {
-                Some(link) if !link.outbox.is_full() => {}
+                Some(link) if !link.outbox.is_full() && sys::now_ns() < until => {}
                 _ => return false,
             }
         }

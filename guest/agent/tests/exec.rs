@@ -447,3 +447,30 @@ fn answers_about_itself() {
     assert_eq!(client.call(method::INFO, record()).text(3), hostname);
     assert_eq!(client.fail(method::CONFIGURE, record().with(1, "short")), "invalid_argument");
 }
+
+#[test]
+fn answers_as_it_goes() {
+    let agent = Agent::start();
+    let mut client = agent.connect();
+    let arguments = command(&["true"]).encode();
+    let streams: Vec<u32> = (0..300).map(|at| 2 * at + 1).collect();
+    let requests: Vec<u8> = streams
+        .iter()
+        .flat_map(|&stream| frame(kind::OPEN, stream, &[&[method::EXEC], &arguments[..]].concat()))
+        .collect();
+    // All of them lie in the agent's buffer at once.
+    client.send_raw(&requests);
+    let (mut started, mut ended, mut started_at_first_end) = (0, 0, None);
+    while ended < streams.len() {
+        match client.next_frame().expect("the connection has ended") {
+            (kind::MESSAGE, ..) => started += 1,
+            (kind::RESULT, ..) => {
+                ended += 1;
+                started_at_first_end.get_or_insert(started);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(started, streams.len());
+    assert!(started_at_first_end < Some(streams.len()), "the first end was told after the last start");
+}

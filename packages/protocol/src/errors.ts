@@ -56,6 +56,10 @@ export const errorTable = {
   unknown_user: { status: 422, hint: 'Use a user of the guest, such as root or user.' },
   process_not_found: { status: 404, hint: 'The process has ended; list the running ones.' },
   command_failed: { status: 422, hint: 'The exit code and the output are in the error.' },
+  command_outcome_unknown: {
+    status: 504,
+    hint: 'It may have run, wholly or in part: look at what it would have done before running it again.',
+  },
   command_timeout: { status: 408, hint: 'Raise the time limit of the command (0 for none).' },
   file_not_found: { status: 404, hint: 'Check the path; relative paths start at the home of the user.' },
   file_exists: { status: 409, hint: 'Choose another path or remove what is there.' },

@@ -1,9 +1,9 @@
-import { NovaError, type Exit } from '@novasandbox/protocol';
+import { isNovaError, NovaError, type Exit } from '@novasandbox/protocol';
 import type { AttachedProcess, CallOptions, OutputChannel, OutputChunk } from '../ports/guest-agent.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { ExecLimit } from './exec-limit.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
-import { cancelled, inputClosed, invalidArgument, protocolError } from './errors.ts';
+import { cancelled, inputClosed, invalidArgument, outcomeUnknown, protocolError } from './errors.ts';
 import { Inbox } from './inbox.ts';
 import { messages, methods } from './methods.ts';
 import { RecordWriter, type Fields } from './record.ts';
@@ -73,7 +73,8 @@ export class Attached implements AttachedProcess, StreamHandler {
   }
 
   start(method: number, args: RecordWriter, options: CallOptions | undefined): Promise<this> {
-    const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => this.#leave(error));
+    const heardAt = this.#starts ? () => this.#session.startAnsweredAt : undefined;
+    const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => this.#leave(error), heardAt);
     this.#limits = limits;
     const context = this.#starts ? 'exec' : 'process';
     this.#stream = openLimited(limits, () => this.#session.open(method, args, context, this));
@@ -142,8 +143,9 @@ export class Attached implements AttachedProcess, StreamHandler {
 
   failed(error: NovaError): void {
     this.#release();
-    this.#started.reject(error);
-    this.#exit.reject(error);
+    const reason = this.#starts && this.#ids === null ? startFailure(this.#stream, error) : error;
+    this.#started.reject(reason);
+    this.#exit.reject(reason);
     if (error.code === 'cancelled') {
       this.output.discard();
       this.#queue.clear();
@@ -184,6 +186,11 @@ export function abandonStart(session: Session, stream: Stream, error: NovaError)
   };
   const message = { type: messages.signal, fields: new RecordWriter().integer(1, SIGKILL) };
   stream.abandon(error, { message, late });
+}
+
+/** Why a start has failed. One that was sent and not answered may have run all the same. */
+export function startFailure(stream: Stream | null, error: NovaError): NovaError {
+  return stream?.sent === true && isNovaError(error, 'guest_unreachable') ? outcomeUnknown(error) : error;
 }
 
 /** Arguments of the method that signals a process by its id. */

@@ -18,8 +18,17 @@ export class Limits {
   readonly #fail: (error: NovaError) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `fail` is called at most once by each of the two, never from in here. Throws `cancelled` for a signal that has fired already. */
-  constructor(options: CallOptions | undefined, defaultMs: number, fail: (error: NovaError) => void) {
+  /**
+   * `fail` is called at most once by each of the two, never from in here. Throws `cancelled` for a signal that has fired already.
+   * `heardAt`: when the guest last answered something that calls like this one queue behind. The default limit counts from there: whose turn
+   * has not come is not overdue. A limit of the caller's own counts from the call.
+   */
+  constructor(
+    options: CallOptions | undefined,
+    defaultMs: number,
+    fail: (error: NovaError) => void,
+    heardAt?: () => number,
+  ) {
     const timeoutMs = options?.timeoutMs ?? defaultMs;
     if (Number.isNaN(timeoutMs) || timeoutMs < 0) throw invalidArgument(`${timeoutMs} is no time limit in ms.`);
     this.#fail = fail;
@@ -27,8 +36,16 @@ export class Limits {
     if (this.#signal?.aborted === true) throw cancelled(this.#signal.reason);
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (timeoutMs > 0 && timeoutMs <= MAX_TIMER_MS) {
-      this.#timer = setTimeout(() => this.#fail(timedOut(timeoutMs)), timeoutMs);
+      this.#wait(timeoutMs, timeoutMs, options?.timeoutMs === undefined ? heardAt : undefined);
     }
+  }
+
+  #wait(timeoutMs: number, leftMs: number, heardAt: (() => number) | undefined): void {
+    this.#timer = setTimeout(() => {
+      const nextMs = heardAt === undefined ? 0 : Math.ceil(heardAt() + timeoutMs - performance.now());
+      if (nextMs > 0) this.#wait(timeoutMs, nextMs, heardAt);
+      else this.#fail(timedOut(timeoutMs));
+    }, leftMs);
   }
 
   settled(): void {

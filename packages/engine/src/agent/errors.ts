@@ -41,6 +41,12 @@ export function overdue(limitMs: number): NovaError {
   );
 }
 
+/** A command was asked for and nothing more was heard: nobody on this side knows whether it ran. */
+export function outcomeUnknown(error: NovaError): NovaError {
+  const message = `It is not known whether the command has run: ${error.message}`;
+  return new NovaError('command_outcome_unknown', message, { cause: error, details: error.details });
+}
+
 /** One caller's own copy of the reason for which a session ended, with the stack of that caller. */
 export function sessionEnded(reason: NovaError | null): NovaError {
   if (reason === null) return new NovaError('guest_unreachable', 'The session with the guest was closed.');

@@ -286,6 +286,52 @@ test('a start that was never sent leaves no trace', async () => {
   assert.ok(!guest.frames.some(({ kind, lead }) => kind === frameKinds.open && lead === methods.exec));
 });
 
+test('a start that was asked for and not answered may have run, and is told so', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const exec of ['exec', 'execDetached'] as const) {
+    const { agent, guest } = await openHostile();
+    const late = rejects(agent[exec]({ argv: ['x'] }, { timeoutMs: 100 }), 'command_outcome_unknown');
+    await guest.nextOf(frameKinds.open);
+    t.mock.timers.tick(100);
+    await late;
+    const lost = rejects(agent[exec]({ argv: ['x'] }), 'command_outcome_unknown');
+    await guest.nextOf(frameKinds.open);
+    guest.duplex.destroy();
+    await lost;
+    // This one has not been asked for.
+    await rejects(agent[exec]({ argv: ['x'] }), 'guest_unreachable');
+  }
+});
+
+test('a start that waits behind others is not overdue while these are answered', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const pass = (ms: number): void => {
+    now += ms;
+    t.mock.timers.tick(ms);
+  };
+  const { agent, guest } = await openHostile();
+  const first = agent.exec({ argv: ['first'] });
+  const { stream } = await guest.next();
+  const waiting = agent.exec({ argv: ['waiting'] });
+  const own = rejects(
+    agent.exec({ argv: ['with a limit of its own'] }, { timeoutMs: 30_000 }),
+    'command_outcome_unknown',
+  );
+  await guest.next();
+  await guest.next();
+  pass(20_000);
+  await guest.message(stream, messages.started, started());
+  await first;
+  pass(20_000);
+  await own;
+  const ended = rejects(waiting, 'command_outcome_unknown');
+  pass(10_000);
+  await ended;
+  await agent.close();
+});
+
 const lies: [name: string, (guest: HostileGuest, stream: number) => Promise<void>][] = [
   ['an exit before the start', (guest, id) => guest.result(id)],
   ['a start with a number out of range', (guest, id) => guest.message(id, 1, new RecordWriter().integer(1, 2n ** 63n))],

@@ -1,3 +1,4 @@
+import type { NovaError } from '@novasandbox/protocol';
 import type { AttachedProcess, CallOptions, ExecRequest, GuestProcess } from '../ports/guest-agent.ts';
 import {
   Attached,
@@ -6,6 +7,7 @@ import {
   parseStarted,
   ptyRecord,
   signalArguments,
+  startFailure,
   type Started,
 } from './attached.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
@@ -22,7 +24,9 @@ const MAX_LISTED = 32_768;
 /**
  * Starts a process and attaches to it. The time limit (default 30 s) is that of the start; the signal counts until the process has ended.
  * Before the process has started an abort also kills it, so that nothing nobody knows of is left running; afterwards it only detaches.
- * Rejects with `command_not_found`, `command_not_executable`, `unknown_user`, `invalid_argument` (such as a missing cwd).
+ * Rejects with `command_not_found`, `command_not_executable`, `unknown_user`, `invalid_argument` (such as a missing cwd), and with
+ * `command_outcome_unknown` when it was asked for and nothing was heard of it: it may have run. Without a time limit the guest may be silent about
+ * all starts for so long: one that waits for its turn among many is not overdue.
  */
 export async function exec(session: Session, request: ExecRequest, options?: CallOptions): Promise<AttachedProcess> {
   const writable = request.stdin === true || request.pty !== undefined;
@@ -40,10 +44,11 @@ export async function execDetached(
   const args = execArguments(request).flag(10, true);
   let started: Started | null = null;
   const { promise, resolve, reject } = Promise.withResolvers<{ execId: number; pid: number }>();
-  const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => {
+  const leave = (error: NovaError): void => {
     if (started === null) abandonStart(session, stream, error);
     else stream.abandon(error);
-  });
+  };
+  const limits = new Limits(options, DEFAULT_TIMEOUT_MS, leave, () => session.startAnsweredAt);
   const handler: StreamHandler = {
     message: (type, fields) => {
       if (type === messages.started) started = parseStarted(fields);
@@ -55,7 +60,7 @@ export async function execDetached(
     },
     failed: (error) => {
       limits.release();
-      reject(error);
+      reject(started === null ? startFailure(stream, error) : error);
     },
   };
   const stream = openLimited(limits, () => session.open(methods.exec, args, 'exec', handler));

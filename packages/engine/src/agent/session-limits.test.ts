@@ -21,7 +21,7 @@ function kindsOf(frames: readonly HostFrame[]): number[] {
 test('a silent guest costs the time limit, and is told', async () => {
   const { agent, guest } = await openHostile();
   await assert.rejects(agent.stat('/x', undefined, { timeoutMs: 10 }), withCode('guest_unreachable'));
-  await assert.rejects(agent.exec({ argv: ['x'] }, { timeoutMs: 10 }), withCode('guest_unreachable'));
+  await assert.rejects(agent.exec({ argv: ['x'] }, { timeoutMs: 10 }), withCode('command_outcome_unknown'));
   await assert.rejects(agent.tunnel({ port: 1 }, { timeoutMs: 10 }), withCode('guest_unreachable'));
   await assert.rejects(agent.watch('/', {}, { timeoutMs: 10 }), withCode('guest_unreachable'));
   await assert.rejects(agent.readFile('/', {}, { timeoutMs: 10 }), withCode('guest_unreachable'));

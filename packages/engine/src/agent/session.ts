@@ -30,6 +30,7 @@ export class Session implements StreamHost {
   readonly #late = new Map<number, LateListener>();
   readonly #settleClosed: (reason: NovaError | null) => void;
   #nextId = 1;
+  #startAnsweredAt = -Infinity;
   #ended = false;
   #reason: NovaError | null = null;
   #closing = false;
@@ -77,6 +78,11 @@ export class Session implements StreamHost {
     this.#streams.set(stream.id, stream);
     stream.start(request);
     return stream;
+  }
+
+  /** When the guest last said of any command that it has started, or why not. */
+  get startAnsweredAt(): number {
+    return this.#startAnsweredAt;
   }
 
   /** A stream is over on this side; `late` hears of what may have been on its way. */
@@ -127,6 +133,7 @@ export class Session implements StreamHost {
     const payload = this.#parts.join(kind, id, part);
     if (payload === null) return;
     const stream = this.#streams.get(id);
+    if (stream?.context === 'exec' && kind !== frameKinds.data) this.#startAnsweredAt = performance.now();
     switch (kind) {
       case frameKinds.data:
         if (payload.length === 0) throw protocolError('DATA without a channel');

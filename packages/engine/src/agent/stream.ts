@@ -88,6 +88,11 @@ export class Stream implements Sender {
     return this.#failure !== null;
   }
 
+  /** Whether the request has left: the guest may have acted on it, whatever becomes of the stream. */
+  get sent(): boolean {
+    return this.#opened;
+  }
+
   encodeRequest(method: number, args: RecordWriter): Buffer {
     return this.#encode(frameKinds.open, method, args);
   }

@@ -138,6 +138,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "rate_limited": RateLimitedError,
     "vm_limit_reached": RateLimitedError,
     "channel_busy": RateLimitedError,
+    "command_outcome_unknown": GuestError,
     "command_timeout": TimedOutError,
     "request_timeout": TimedOutError,
     "boot_timeout": TimedOutError,

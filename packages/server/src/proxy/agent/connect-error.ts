@@ -18,6 +18,7 @@ const codes: Partial<Record<ErrorCode, Code>> = {
   invalid_state: Code.FailedPrecondition,
   not_implemented: Code.Unimplemented,
   cancelled: Code.Canceled,
+  command_outcome_unknown: Code.Unknown,
   command_timeout: Code.DeadlineExceeded,
   guest_unreachable: Code.Unavailable,
   sandbox_not_found: Code.Unavailable,
@@ -37,7 +38,12 @@ export function connectError(scope: Scope, error: unknown): ConnectError {
   return new ConnectError('internal error', Code.Internal);
 }
 
-const lost: readonly ErrorCode[] = ['guest_unreachable', 'sandbox_not_found', 'sandbox_not_running'];
+const lost: readonly ErrorCode[] = [
+  'guest_unreachable',
+  'command_outcome_unknown',
+  'sandbox_not_found',
+  'sandbox_not_running',
+];
 
 /** Whether the sandbox has ended under a stream: its client is then cut off without an end, as from a machine that is no more. */
 export async function sandboxLost(scope: Scope, error: unknown): Promise<boolean> {
