@@ -6,6 +6,9 @@ import { currentTrace } from '../ports/trace.ts';
 import { linked } from '../sandbox/find.ts';
 import type { CallContext, ExecService } from '../services.ts';
 
+/** How long a command waits for whoever it was started for, once they are gone without a word, ms. */
+const comebackMs = 10_000;
+
 /** Commands in a running sandbox: find it, hand the call to its agent. */
 export function createExecService(context: EngineContext): ExecService {
   const agentOf = async (ref: string, signal?: AbortSignal) => (await linked(context, ref, signal)).agent;
@@ -23,7 +26,7 @@ export function createExecService(context: EngineContext): ExecService {
     async start(ref, request, call = {}) {
       check(request);
       const place = await linked(context, ref, call.signal);
-      return place.agent.exec(await whole(place, request, call), call);
+      return place.agent.exec({ waitMs: comebackMs, ...(await whole(place, request, call)) }, call);
     },
     async startDetached(ref, request, call = {}) {
       check(request);
