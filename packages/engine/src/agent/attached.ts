@@ -112,6 +112,12 @@ export class Attached implements AttachedProcess, StreamHandler {
     await this.output.return();
   }
 
+  async leave(waitMs?: number): Promise<void> {
+    const fields = new RecordWriter().integer(1, waitMs);
+    this.#queue.clear();
+    this.#stream?.abandon(cancelled(), { message: { type: messages.leave, fields } });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.detach();
   }

@@ -8,6 +8,9 @@ import { linked } from '../sandbox/find.ts';
 import { startLimit } from './time-limit.ts';
 import type { CallContext, ExecService } from '../services.ts';
 
+/** How long a command waits for whoever it was started for, once they are gone without a word, ms. */
+const comebackMs = 10_000;
+
 /** Commands in a running sandbox: find it, hand the call to its agent. */
 export function createExecService(context: EngineContext): ExecService {
   const agentOf = async (ref: string, signal?: AbortSignal) => (await linked(context, ref, signal)).agent;
@@ -44,7 +47,7 @@ export function createExecService(context: EngineContext): ExecService {
   };
   return {
     start: (ref, request, call = {}) =>
-      started(ref, request, call, (agent, asked, options) => agent.exec(asked, options)),
+      started(ref, { waitMs: comebackMs, ...request }, call, (agent, asked, options) => agent.exec(asked, options)),
     startDetached: (ref, request, call = {}) =>
       started(ref, request, call, (agent, asked, options) => agent.execDetached(asked, options)),
     attach: async (ref, execId, from, call = {}) => (await agentOf(ref, call.signal)).attach(execId, from, call),

@@ -27,6 +27,8 @@ export const executeSchema = z.strictObject({
     .max(10 * 1024 * 1024)
     .optional(),
   tag: options.tag,
+  /** Whether it goes on for good when its client goes without a word; else it is ended a little later. */
+  keep_running: z.boolean().default(false),
 });
 export type Execute = z.output<typeof executeSchema>;
 

@@ -89,7 +89,7 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
 }
 
 function wireOf(request: ExecRequest) {
-  const { argv, cwd, env, user, timeoutMs, tag, mergeStderr } = request;
+  const { argv, cwd, env, user, timeoutMs, tag, mergeStderr, waitMs } = request;
   if (mergeStderr === true) throw notOverDaemon('mergeStderr');
   return {
     command: [...argv],
@@ -98,6 +98,7 @@ function wireOf(request: ExecRequest) {
     ...(user === undefined ? {} : { user }),
     ...(timeoutMs === undefined ? {} : { timeout_seconds: timeoutMs / 1000 }),
     ...(tag === undefined ? {} : { tag }),
+    ...(waitMs === 0 ? { keep_running: true } : {}),
   };
 }
 

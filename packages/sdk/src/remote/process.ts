@@ -84,6 +84,17 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     await this.#socket.close();
   }
 
+  /** Without a word: the daemon takes the client for one that has vanished. How long the process is kept then is the daemon's to say. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    await this.detach();
+  }
+
+  /** The engine is closed: a client that says goodbye leaves its processes running. */
+  goodbye(): void {
+    this.#letGo();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.detach();
   }
@@ -92,7 +103,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   abandonStart(signal: AbortSignal | undefined): void {
     this.#started.reject(cancelled(signal));
     this.#say({ type: 'signal', signal: sigkill });
-    void this.output.return();
+    void this.leave();
   }
 
   message(value: unknown): void {
@@ -131,10 +142,17 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   }
 
   #leave(): void {
-    if (this.#left) return;
+    this.#letGo();
     this.#left = true;
     this.#exit.reject(cancelled(undefined));
     void this.#socket.close();
+  }
+
+  /** The process is to go on without us. One that has not been seen to start is not let go of: nobody would know of it. */
+  #letGo(): void {
+    if (this.#left || this.pid === 0) return;
+    this.#left = true;
+    this.#say({ type: 'detach' });
   }
 
   #say(message: ExecClientMessage): void {

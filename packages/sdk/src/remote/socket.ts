@@ -9,6 +9,8 @@ export interface SocketListener {
   bytes(bytes: Buffer): void;
   /** Once, and last. Null: the daemon closed it because all was said. */
   over(error: NovaError | null): void;
+  /** The engine is closed, and the socket with it: what is still to be said. */
+  goodbye?(): void;
 }
 
 /** A WebSocket of the contract. `pause` stops the daemon too, once the connection's own buffers are full. */
@@ -42,10 +44,12 @@ const pieceBytes = 64 * 1024;
 const enoughSentBytes = 256 * 1024;
 
 /** Opens WebSockets of an endpoint, and knows those that are open, so that closing the engine ends them. */
-export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): void } {
-  const open = new Set<WebSocket>();
+export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): Promise<void> } {
+  const open = new Map<WebSocket, () => Promise<void>>();
   return {
-    close: () => open.forEach((socket) => socket.terminate()),
+    async close() {
+      await Promise.all([...open.values()].map((leave) => leave()));
+    },
     async open(operation, params, { query = {}, signal }, listen) {
       if (signal?.aborted === true) throw cancelled(signal);
       const path = endpoint.prefix + pathOf(operation, params, query);
@@ -59,10 +63,15 @@ export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; 
         maxPayload: 16 * maxMessageBytes,
         handshakeTimeout: openMs,
       });
-      open.add(socket);
-      socket.once('close', () => open.delete(socket));
       const remote = remoteSocket(socket);
-      attach(socket, listen(remote), endpoint.name);
+      const listener = listen(remote);
+      open.set(socket, async () => {
+        if (listener.goodbye === undefined || remote.closing) return socket.terminate();
+        listener.goodbye();
+        await remote.close();
+      });
+      socket.once('close', () => open.delete(socket));
+      attach(socket, listener, endpoint.name);
       await opened(socket, endpoint.name, signal);
       return remote;
     },

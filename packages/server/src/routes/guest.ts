@@ -1,4 +1,5 @@
 import { agentStatus, executeToEnd, guestFacts, health, ping, processesOf, requestOf } from '../vms/guest.ts';
+import { whileStarting } from '../vms/while-starting.ts';
 import { signalNumber } from '../vms/signals.ts';
 import { vmOf } from '@novasandbox/protocol/api';
 import { executionAnswer } from '../streams/execution.ts';
@@ -47,18 +48,20 @@ export function guestStreams(): Pick<StreamHandlers, 'executeStream' | 'processO
   return {
     executeStream: async ({ engine, params, body, signal, request }) =>
       executionAnswer(
-        await engine.exec.start(params.id, requestOf(body), { signal }),
+        await whileStarting(signal, (starting) => engine.exec.start(params.id, requestOf(body), { signal: starting })),
         request.headers.accept,
         signal,
         body.stdin,
       ),
     processOutput: async ({ engine, params, query, signal, request }) =>
       executionAnswer(
-        await engine.exec.attach(
-          params.id,
-          params.process_id,
-          { stdout: query.stdout_offset ?? 0, stderr: query.stderr_offset ?? 0, stdin: false },
-          { signal },
+        await whileStarting(signal, (starting) =>
+          engine.exec.attach(
+            params.id,
+            params.process_id,
+            { stdout: query.stdout_offset ?? 0, stderr: query.stderr_offset ?? 0, stdin: false },
+            { signal: starting },
+          ),
         ),
         request.headers.accept,
         signal,

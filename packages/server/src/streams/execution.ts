@@ -38,8 +38,8 @@ async function* lines(
   signal: AbortSignal,
 ): AsyncGenerator<string> {
   const startedAt = performance.now();
-  // A client that has gone: stop listening, the process goes on. Also wakes the loop below, which may be waiting for output.
-  const leave = (): void => void process.detach().catch(() => undefined);
+  // Also wakes the loop below, which may be waiting for output.
+  const leave = (): void => void process.leave().catch(() => undefined);
   if (signal.aborted) leave();
   signal.addEventListener('abort', leave, { once: true });
   try {
@@ -76,7 +76,7 @@ async function* lines(
     if (!signal.aborted) yield write({ type: 'error', error: { code, message, hint } });
   } finally {
     signal.removeEventListener('abort', leave);
-    await process.detach().catch(() => undefined);
+    leave();
   }
 }
 

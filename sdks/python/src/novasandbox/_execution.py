@@ -81,6 +81,7 @@ class Execution:
         command: Optional[guest.Command] = None,
         process_id: Optional[int] = None,
         default_max_bytes: int = foreground_bytes,
+        keep_running: bool = False,
     ) -> None:
         check_options(options, RunOptions)
         limit = options.get("max_output_bytes")
@@ -95,7 +96,7 @@ class Execution:
         self.request: Request[None] = (
             guest.attach(sandbox_id, process_id or 0, 0, 0)
             if command is None
-            else guest.execute_stream(sandbox_id, command, options)
+            else guest.execute_stream(sandbox_id, command, options, keep_running)
         )
         self._exit: Optional[dict[str, Any]] = None
         self._began = time.monotonic()

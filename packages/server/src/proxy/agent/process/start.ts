@@ -71,6 +71,8 @@ async function execRequest(scope: Scope, request: StartRequest, call: HandlerCon
     env: { ...(await environment(scope)), ...config.envs },
     user: scope.user,
     tag: request.tag,
+    // The protocol does not tell clients that have gone from those that have let go.
+    waitMs: 0,
     ...(config.cwd === undefined || config.cwd === '' ? {} : { cwd: config.cwd }),
     ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(Math.max(1, Math.round(timeoutMs)), maxTimeoutMs) }),
     ...(request.pty === undefined
