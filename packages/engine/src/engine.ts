@@ -32,6 +32,7 @@ import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
+import { reclaimProbes } from './vmm/probe-debris.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
@@ -94,6 +95,7 @@ async function assemble(options: EngineOptions): Promise<Engine> {
   );
   const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
+  await reclaimProbes(layout.probeDirectory);
   if (options.recover === true) await removeOrphans(context);
   // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
@@ -110,6 +112,7 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     await using _network = network;
     await using _timesToLive = timesToLive;
     await using _rounds = rounds;
+    await Promise.allSettled(inOrderOfPreference.map(async (driver) => driver.endProbes?.()));
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());
