@@ -21,6 +21,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
+ *       making/<id>.json        who makes which machine for a snapshot or an image
  *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM
@@ -52,6 +53,8 @@ export interface Layout {
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
+  /** Notes of who makes which machine that no store knows (vmm/unfinished.ts). */
+  readonly making: string;
   agent(digest: string): string;
   confiner(digest: string): string;
   kernel(digest: string): string;
@@ -116,6 +119,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
+    making: join(root, 'making'),
     agent: below('agent'),
     confiner: below('confine'),
     kernel: below('kernels'),

@@ -68,7 +68,7 @@ const isCode = (error: unknown, code: string): boolean =>
 
 /**
  * Names of folders that are ids of sandboxes; what is anything else is not ours to touch. Guests that are booted for a snapshot (`snap` and a digest)
- * have records of their own (snapshot/makers.ts).
+ * are noted elsewhere (vmm/unfinished.ts).
  */
 async function idsIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);

@@ -12,6 +12,7 @@ import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 import { removeFolder } from './remove-folder.ts';
 import type { VmmUsers } from './vmm-users.ts';
+import { noteUnfinished } from './unfinished.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
 export type ProbeGuest = (
@@ -54,6 +55,9 @@ const probeTimeoutMs = 120_000;
 const talkative = 'loglevel=6';
 const readyLine = 'nova-agent: ready';
 
+/** Where it is noted which probes are under way. */
+export const probeNotes = (probeDirectory: string): string => join(probeDirectory, 'making');
+
 /** Boots a guest with nothing but the agent. Null when it came up, else why not. */
 export async function probeBoot(
   options: ProbeBootOptions,
@@ -65,14 +69,21 @@ export async function probeBoot(
   const directory = await mkdtemp(join(options.probeDirectory, 'boot'));
   // In a folder of ours, as others may make folders beside it.
   const sockets = await mkdtemp('/tmp/nova-probe-');
+  // Drivers probe side by side, and so do processes: each probe is a machine of its own.
+  const id = `probe${randomBytes(8).toString('hex')}`;
+  const socketDirectory = join(sockets, 'vm');
+  using _note = noteUnfinished(probeNotes(options.probeDirectory), {
+    id,
+    socketDirectory,
+    folders: [directory, sockets],
+  });
   try {
     await chmod(sockets, 0o711);
     const spec: MachineSpec = {
-      // Drivers probe side by side, and so do processes: each probe is a machine of its own.
-      id: `probe${randomBytes(8).toString('hex')}`,
+      id,
       sequence: 0,
       directory,
-      socketDirectory: join(sockets, 'vm'),
+      socketDirectory,
       architecture: hostArchitecture().name,
       memoryMb: 256,
       vcpus: 1,
