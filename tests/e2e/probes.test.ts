@@ -14,7 +14,9 @@ import { testHome, type TestHome } from '../support/test-home.ts';
 const unproved = (): Promise<TestHome> => testHome({ own: ['probes'] });
 
 const probesOf = async ({ probeDirectory }: Layout): Promise<string[]> =>
-  (await readdir(probeDirectory)).filter((name) => name.endsWith('.maker')).map((name) => name.slice(0, -6));
+  (await readdir(join(probeDirectory, 'making')).catch(() => []))
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => name.slice(0, -5));
 const vmmsOf = (id: string): number => processesNaming(`/tmp/nova-${id}`).length;
 const cgroupsOf = (id: string): string[] =>
   ['', 'memory', 'cpu', 'pids'].map((root) => join('/sys/fs/cgroup', root, 'novasandbox', id)).filter(existsSync);

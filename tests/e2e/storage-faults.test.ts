@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { createEngine, processesNaming } from '@novasandbox/engine';
@@ -7,6 +8,7 @@ import { isNovaError } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
+import { cliUnderTest } from '../support/nova-cli.ts';
 import { serverUnderTest } from '../support/server.ts';
 import { smallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
 
@@ -103,4 +105,53 @@ test('a sandbox whose record is damaged is listed beside the others, and removed
   assert.ok(processesNaming(layout.sockets(id)).length > 0);
   await engine.sandboxes.remove('box', { force: true });
   assert.deepEqual(processesNaming(layout.sockets(id)), []);
+});
+
+test('a store that is older than the sandboxes, or lost: their folders are put aside and told, and can be put back', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const { id: first } = await server.vm({ name: 'first' });
+  const keepAs = (suffix: string): void => {
+    for (const part of ['', '-wal', '-shm']) {
+      rmSync(`${layout.storeFile}${suffix}${part}`, { force: true });
+      if (existsSync(`${layout.storeFile}${part}`))
+        renameSync(`${layout.storeFile}${part}`, `${layout.storeFile}${suffix}${part}`);
+    }
+  };
+  await server.end('SIGTERM');
+  copyFileSync(layout.storeFile, `${layout.storeFile}.older`);
+  await server.restart();
+  const { id: second } = await server.vm({ name: 'second' });
+  await server.ok('POST', '/vms/second/execute', { command: 'echo work > file; sync' });
+  await server.end('SIGTERM');
+  keepAs('.newest');
+  copyFileSync(`${layout.storeFile}.older`, layout.storeFile);
+
+  await server.restart();
+  const { vms } = await server.ok('GET', '/vms?status=all');
+  assert.deepEqual(
+    vms.map((vm: { id: string }) => vm.id),
+    [first],
+  );
+  assert.deepEqual(readdirSync(layout.quarantine), [second]);
+  assert.ok(existsSync(join(layout.quarantine, second, 'disk.raw')));
+  assert.match(server.said(), new RegExp(`does not know the sandbox ${second}`));
+  await using cli = await cliUnderTest();
+  const { stdout } = await cli.nova(['doctor'], { env: { NOVA_HOME: server.home.home } });
+  assert.match(stdout, new RegExp(`quarantine: .*${second}`));
+  await server.ok('DELETE', '/vms/first?force=true');
+  await server.end('SIGTERM');
+
+  // No store at all, then the right one.
+  renameSync(join(layout.quarantine, second), layout.sandbox(second));
+  keepAs('.none');
+  await server.restart();
+  assert.deepEqual(readdirSync(layout.quarantine), [second]);
+  await server.end('SIGTERM');
+  renameSync(join(layout.quarantine, second), layout.sandbox(second));
+  keepAs('.none');
+  copyFileSync(`${layout.storeFile}.newest`, layout.storeFile);
+  await server.restart();
+  await server.ok('POST', '/vms/second/start');
+  assert.equal((await server.ok('POST', '/vms/second/execute', { command: 'cat file' })).stdout, 'work\n');
 });

@@ -32,8 +32,10 @@ import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
-import { reclaimProbes } from './vmm/probe-debris.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
+import { reclaimWork } from './snapshot/reclaim.ts';
+import { tellInBackground } from './ports/background.ts';
+import { sweep } from './sandbox/reconcile.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
 export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
@@ -45,7 +47,7 @@ export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOpt
 export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
   createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
-/** How often the one process that looks after a state folder sees to its reserve. */
+/** How often the one process that looks after a state folder sees to its reserve, and to what was left half made. */
 const lookEveryMs = 5000;
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
@@ -95,14 +97,20 @@ async function assemble(options: EngineOptions): Promise<Engine> {
   );
   const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
-  await reclaimProbes(layout.probeDirectory);
+  await reclaimWork(context);
+  await sweep(context).catch((error: unknown) => tellInBackground('clearing up what makers left', error));
   if (options.recover === true) await removeOrphans(context);
   // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
 
   const timesToLive = keepTimesToLive(context);
   const rounds =
-    options.recover === true ? startRounds(lookEveryMs, async () => keepReserve(layout.reserveFile)) : null;
+    options.recover === true
+      ? startRounds(lookEveryMs, async () => {
+          keepReserve(layout.reserveFile);
+          await reclaimWork(context);
+        })
+      : null;
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {

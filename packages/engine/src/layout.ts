@@ -21,6 +21,8 @@ import { NovaError } from '@novasandbox/protocol';
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
+ *       making/<id>.json        who makes which machine for a snapshot or an image
+ *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
@@ -51,6 +53,8 @@ export interface Layout {
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
+  /** Notes of who makes which machine that no store knows (vmm/unfinished.ts). */
+  readonly making: string;
   agent(digest: string): string;
   confiner(digest: string): string;
   kernel(digest: string): string;
@@ -60,6 +64,8 @@ export interface Layout {
   snapshot(digest: string): string;
   readonly snapshots: string;
   readonly sandboxes: string;
+  /** Folders of sandboxes that the store does not know. */
+  readonly quarantine: string;
   /** Folders of what VMMs open by name, and no other user may: the machine's templates lie in them. */
   readonly imageFolders: readonly string[];
   /** Folders that nobody but their owner enters. */
@@ -113,6 +119,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
+    making: join(root, 'making'),
     agent: below('agent'),
     confiner: below('confine'),
     kernel: below('kernels'),
@@ -122,6 +129,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),
+    quarantine: join(root, 'quarantine'),
     imageFolders: ['confine', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
     ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),

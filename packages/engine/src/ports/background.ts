@@ -13,9 +13,12 @@ const failures = channel('novasandbox.background');
  * Runs work that nobody waits for. What it throws, at once or later, ends no process: it is told to those who listen, such as the daemon, which logs it.
  */
 export function inBackground(what: string, work: () => unknown): void {
-  new Promise((resolve) => resolve(work())).catch((error: unknown) =>
-    failures.publish({ what, error } satisfies BackgroundFailure),
-  );
+  new Promise((resolve) => resolve(work())).catch((error: unknown) => tellInBackground(what, error));
+}
+
+/** Tells of something that went wrong where there is nobody to throw it to. */
+export function tellInBackground(what: string, error: unknown): void {
+  failures.publish({ what, error } satisfies BackgroundFailure);
 }
 
 /** Has `listen` hear of failures until the result is disposed. It must not throw. */

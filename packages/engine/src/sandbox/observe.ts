@@ -14,7 +14,7 @@ import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
 import { attachMachine, found, linked, running } from './find.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
-import { inBackground } from '../ports/background.ts';
+import { tellInBackground } from '../ports/background.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 
 const mebibyte = 1024 * 1024;
@@ -48,7 +48,7 @@ async function infoNow(context: EngineContext, record: SandboxRecord): Promise<S
     const settled = await settle(context, record);
     return settled === null ? null : toInfo(settled);
   } catch (error) {
-    inBackground(`looking at the sandbox ${record.id}`, () => Promise.reject(error));
+    tellInBackground(`looking at the sandbox ${record.id}`, error);
     try {
       return toInfo(record);
     } catch {

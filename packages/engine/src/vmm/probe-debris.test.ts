@@ -30,17 +30,18 @@ test('what a probe has made is removed once its maker was killed, its VMM too, a
     const [said] = (await once(maker.stdout, 'data')) as [Buffer];
     const [pid = '', sockets = ''] = said.toString().trim().split(' ');
     await reclaimProbes(probeDirectory);
-    assert.equal((await readdir(probeDirectory)).length, 4, 'both makers live');
+    assert.deepEqual((await readdir(probeDirectory)).sort(), ['making', ours, theirs].sort(), 'both makers live');
 
     maker.kill('SIGKILL');
     await once(maker, 'exit');
     await reclaimProbes(probeDirectory);
-    assert.deepEqual((await readdir(probeDirectory)).sort(), [ours, `${ours}.maker`]);
+    assert.deepEqual((await readdir(probeDirectory)).sort(), ['making', ours].sort());
     assert.equal(existsSync(sockets), false);
     assert.equal(startTimeOf(Number(pid)), null);
     assert.equal(existsSync(own.sockets), true);
     await clearProbe(probeDirectory, ours);
-    assert.deepEqual(await readdir(probeDirectory), []);
+    assert.deepEqual(await readdir(probeDirectory), ['making']);
+    assert.deepEqual(await readdir(join(probeDirectory, 'making')), []);
     assert.equal(existsSync(own.sockets), false);
   } finally {
     await rm(probeDirectory, { recursive: true });
