@@ -2,9 +2,10 @@
 
 use crate::agent::Agent;
 use crate::error::{Failure, Outcome};
+use crate::etc;
 use crate::identity;
 use crate::limits;
-use crate::network::{self, Network};
+use crate::network::Network;
 use crate::power::Applied;
 use crate::record::{self, Fields, Record};
 use crate::sys;
@@ -91,7 +92,7 @@ impl Identity {
             identity::set_hostname(hostname).map_err(named("hostname"))?;
         }
         if let Some(machine_id) = &self.machine_id {
-            identity::set_machine_id(machine_id).map_err(named("machine id"))?;
+            etc::set_machine_id(machine_id);
         }
         if let Some(boot_id) = &self.boot_id {
             identity::set_boot_id(boot_id).map_err(named("boot id"))?;
@@ -106,7 +107,7 @@ impl Identity {
             }
         }
         if let Some(hosts) = &self.hosts {
-            network::set_hosts(hosts).map_err(named("hosts"))?;
+            etc::set_hosts(hosts);
         }
         limits::apply(self.process_limit, self.memory_reserve_mb, applied)
     }

@@ -11,13 +11,8 @@ use crate::sys::{self, check, Errno, Sys};
 const MOST_ENTROPY: usize = 512;
 const BOOT_ID: &CStr = c"/proc/sys/kernel/random/boot_id";
 const MACHINE_ID: &CStr = c"/etc/machine-id";
-const HOSTS: &CStr = c"/etc/hosts";
-const RESOLV_CONF: &CStr = c"/etc/resolv.conf";
-/// What is shown in place of them, in memory: a clone then takes on its identity without touching a disk.
+/// What is shown in place of the boot id.
 const OWN_BOOT_ID: &CStr = c"/run/nova/boot-id";
-const OWN_MACHINE_ID: &CStr = c"/run/nova/machine-id";
-pub const OWN_HOSTS: &CStr = c"/run/nova/hosts";
-pub const OWN_RESOLV_CONF: &CStr = c"/run/nova/resolv.conf";
 
 pub fn check_entropy(value: &[u8]) -> Outcome<Vec<u8>> {
     if (32..=MOST_ENTROPY).contains(&value.len()) {
@@ -84,43 +79,41 @@ pub fn set_hostname(hostname: &[u8]) -> Sys<()> {
     check(unsafe { libc::sethostname(hostname.as_ptr().cast(), hostname.len()) }).map(drop)
 }
 
-pub fn set_machine_id(machine_id: &[u8]) -> Sys<()> {
-    sys::write_small(OWN_MACHINE_ID, libc::O_TRUNC, machine_id)
-}
-
 pub fn set_boot_id(boot_id: &[u8]) -> Sys<()> {
     sys::write_small(OWN_BOOT_ID, libc::O_TRUNC, boot_id)
 }
 
-/// At boot, once: lays files of our own over those that tell one machine from another. From then on they are written where they lie, which
-/// is seen through the mount.
+/// At boot, once: a boot id of our own is laid over the kernel's, which clones would have in common. The kernel's own is not read before: it is
+/// made up at its first reading, by each clone for itself.
 pub fn prepare() -> Sys<()> {
+    make_folder(c"/run/nova", 0o755)?;
+    sys::write_small(OWN_BOOT_ID, libc::O_CREAT | libc::O_TRUNC, b"00000000-0000-0000-0000-000000000000\n")?;
+    // SAFETY: all strings end in NUL; a bind mount has neither type nor data.
+    check(unsafe {
+        libc::mount(OWN_BOOT_ID.as_ptr(), BOOT_ID.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
+    })?;
+    show_whole_proc()
+}
+
+/// The kernel lets users mount a proc in namespaces of their own where the whole of one can be seen, and the one at /proc is covered in
+/// one place now.
+fn show_whole_proc() -> Sys<()> {
+    make_folder(c"/run/nova/whole", 0o700)?;
+    make_folder(c"/run/nova/whole/proc", 0o700)?;
+    let flags = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    // SAFETY: all strings end in NUL; no data.
+    check(unsafe {
+        libc::mount(c"proc".as_ptr(), c"/run/nova/whole/proc".as_ptr(), c"proc".as_ptr(), flags, std::ptr::null())
+    })
+    .map(drop)
+}
+
+fn make_folder(path: &CStr, mode: libc::mode_t) -> Sys<()> {
     // SAFETY: the path ends in NUL.
-    match check(unsafe { libc::mkdir(c"/run/nova".as_ptr(), 0o755) }) {
-        Ok(_) | Err(Errno(libc::EEXIST)) => {}
-        Err(errno) => return Err(errno),
+    match check(unsafe { libc::mkdir(path.as_ptr(), mode) }) {
+        Ok(_) | Err(Errno(libc::EEXIST)) => Ok(()),
+        Err(errno) => Err(errno),
     }
-    let files =
-        [(OWN_BOOT_ID, BOOT_ID), (OWN_MACHINE_ID, MACHINE_ID), (OWN_HOSTS, HOSTS), (OWN_RESOLV_CONF, RESOLV_CONF)];
-    for (own, path) in files {
-        let content = sys::read_small(path, 64 * 1024);
-        if content == Err(Errno(libc::ENOENT)) {
-            // In many images resolv.conf is a link to where a resolver would write that does not run here.
-            // SAFETY: the path ends in NUL.
-            unsafe { libc::unlink(path.as_ptr()) };
-        }
-        sys::write_small(own, libc::O_CREAT | libc::O_TRUNC, &content.unwrap_or_default())?;
-        // There has to be something to lay it over; a root without /etc has nobody who would look there.
-        let _ = sys::write_small(path, libc::O_CREAT, b"");
-        // SAFETY: all strings end in NUL; a bind mount has neither type nor data.
-        match check(unsafe {
-            libc::mount(own.as_ptr(), path.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null())
-        }) {
-            Ok(_) | Err(Errno(libc::ENOENT)) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 /// The bytes of a C string field.
@@ -141,7 +134,7 @@ pub fn uptime_ms() -> u64 {
     time.tv_sec as u64 * 1_000 + time.tv_nsec as u64 / 1_000_000
 }
 
-fn root_is_read_only() -> bool {
+pub fn root_is_read_only() -> bool {
     // SAFETY: statvfs fills the zeroed structure.
     unsafe {
         let mut stat: libc::statvfs = std::mem::zeroed();

@@ -5,6 +5,7 @@ mod channel;
 mod configure;
 mod dispatch;
 mod error;
+mod etc;
 mod exec;
 mod files;
 mod frame;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::error::{Failure, Outcome};
-use crate::identity;
+use crate::etc;
 use crate::record::Fields;
 use crate::sys::{self, check, Sys};
 
@@ -58,7 +58,7 @@ impl Network {
             set_gateway(&socket, gateway).map_err(|errno| Failure::from(errno).about(b"gateway"))?;
         }
         if !self.dns.is_empty() {
-            set_name_servers(&self.dns).map_err(|errno| Failure::from(errno).about(b"/etc/resolv.conf"))?;
+            etc::set_name_servers(&self.dns);
         }
         Ok(())
     }
@@ -141,39 +141,4 @@ fn set_gateway(socket: &OwnedFd, gateway: Ipv4Addr) -> Sys<()> {
         route.rt_flags = libc::RTF_UP | libc::RTF_GATEWAY;
         check(libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT as _, &raw mut route)).map(drop)
     }
-}
-
-fn set_name_servers(servers: &[Vec<u8>]) -> Sys<()> {
-    let mut content = Vec::new();
-    for server in servers {
-        content.extend_from_slice(b"nameserver ");
-        content.extend_from_slice(server);
-        content.push(b'\n');
-    }
-    sys::write_small(identity::OWN_RESOLV_CONF, libc::O_TRUNC, &content)
-}
-
-/// Of /etc/hosts, as far as it is kept.
-const LARGEST: usize = 64 * 1024;
-
-/// Lines of /etc/hosts that end so are ours, to be replaced the next time.
-const MARK: &[u8] = b" # nova";
-
-pub fn set_hosts(hosts: &[Vec<u8>]) -> Sys<()> {
-    let path = identity::OWN_HOSTS;
-    let old = sys::read_small(path, LARGEST).unwrap_or_default();
-    let mut content = Vec::new();
-    for line in old.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && !line.ends_with(MARK)) {
-        content.extend_from_slice(line);
-        content.push(b'\n');
-    }
-    for host in hosts {
-        content.extend_from_slice(host);
-        content.extend_from_slice(MARK);
-        content.push(b'\n');
-    }
-    if content == old {
-        return Ok(());
-    }
-    sys::write_small(path, libc::O_TRUNC, &content)
 }

@@ -3,7 +3,9 @@
 mod command_line;
 mod modules;
 mod mounts;
+mod on_demand;
 mod root;
+mod tunables;
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use crate::channel::Channel;
 use crate::error::Failure;
 use crate::power::{self, Applied, Machine};
 use crate::sys::Errno;
-use crate::{identity, limits, log, network};
+use crate::{etc, identity, limits, log, network};
 
 use command_line::{ChannelKind, CommandLine};
 
@@ -49,9 +51,12 @@ fn serve() -> Step<std::convert::Infallible> {
     log::use_kernel_log();
     let options = CommandLine::read()?;
     modules::load_all()?;
-    let disks = root::set_up(&options)?;
+    let root = root::set_up(&options)?;
     mounts::late(&options)?;
     identity::prepare().map_err(fatal("identity"))?;
+    etc::prepare(identity::root_is_read_only(), root.own_resolv_conf).map_err(fatal("files of /etc"))?;
+    on_demand::make_devices();
+    tunables::raise_watches();
     limits::enter_group();
     network::bring_up_loopback();
     raise_descriptor_limit();
@@ -61,7 +66,7 @@ fn serve() -> Step<std::convert::Infallible> {
         ChannelKind::Serial => Channel::serial(),
         ChannelKind::Vsock(port) => Channel::vsock(port),
     };
-    let machine = Machine { disks: Arc::new(disks), applied: Applied::default() };
+    let machine = Machine { disks: Arc::new(root.disks), applied: Applied::default() };
     let mut agent = Agent::new(channel.map_err(fatal("channel"))?, Some(machine)).map_err(fatal("start"))?;
     agent.processes.protect_agent().map_err(fatal("oom_score_adj"))?;
     if let Some(ms) = options.deadline_ms {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::command_line::{CommandLine, Drive, WriteLayer};
 use super::mounts::{make_folder, mount};
+use super::on_demand;
 use super::{fatal, Step};
 use crate::sys::{self, check, Errno, Sys};
 
@@ -17,10 +18,18 @@ const IMAGE_TYPES: [&str; 3] = ["ext4", "erofs", "squashfs"];
 /// Disks are there once their driver is, but not always in the same instant.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Gives the writable file systems on disks, held open: they cannot be reached by a path any more.
-pub fn set_up(options: &CommandLine) -> Step<Vec<OwnedFd>> {
+/// The root as it was made.
+#[derive(Default)]
+pub struct Root {
+    /// The writable file systems on disks, held open: they cannot be reached by a path any more.
+    pub disks: Vec<OwnedFd>,
+    /// The writable layer has a resolv.conf, or hides the image's.
+    pub own_resolv_conf: bool,
+}
+
+pub fn set_up(options: &CommandLine) -> Step<Root> {
     let mut disks = Vec::new();
-    let Some(device) = &options.root else { return Ok(disks) };
+    let Some(device) = &options.root else { return Ok(Root::default()) };
     mount_image(device).map_err(fatal(format!("mount {device}")))?;
     let new_root = match &options.write {
         WriteLayer::None => IMAGE,
@@ -36,6 +45,7 @@ pub fn set_up(options: &CommandLine) -> Step<Vec<OwnedFd>> {
             overlay().map_err(fatal("overlay"))?
         }
     };
+    let own_resolv_conf = std::fs::symlink_metadata([WRITABLE, "/upper/etc/resolv.conf"].concat()).is_ok();
     for drive in &options.drives {
         let failed = || fatal(format!("drive {}", drive.mount_point));
         let target = mount_drive(drive, new_root).map_err(failed())?;
@@ -44,7 +54,7 @@ pub fn set_up(options: &CommandLine) -> Step<Vec<OwnedFd>> {
         }
     }
     switch_root(new_root).map_err(fatal("switch root"))?;
-    Ok(disks)
+    Ok(Root { disks, own_resolv_conf })
 }
 
 /// Without the thread that reads its block bitmaps ahead, which would do so in every clone during its first command. Kernels before 5.9
@@ -85,7 +95,8 @@ fn overlay() -> Sys<&'static str> {
     for folder in [&upper, &work, MERGED] {
         make_folder(folder)?;
     }
-    mount("overlay", MERGED, "overlay", 0, &format!("lowerdir={IMAGE},upperdir={upper},workdir={work}"))?;
+    let lower = if on_demand::lay_out(IMAGE)? { format!("{}:{IMAGE}", on_demand::LAYER) } else { IMAGE.into() };
+    mount("overlay", MERGED, "overlay", 0, &format!("lowerdir={lower},upperdir={upper},workdir={work}"))?;
     Ok(MERGED)
 }
 
@@ -111,7 +122,7 @@ fn switch_root(new_root: &str) -> Sys<()> {
     }
     let old = std::fs::read_dir("/").map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
     let device = std::fs::metadata("/").map(|root| root.dev()).unwrap_or_default();
-    for entry in old.flatten() {
+    for entry in old.flatten().filter(|entry| entry.path() != Path::new(on_demand::LAYER)) {
         remove_below(&entry.path(), device);
     }
     let new_root = std::ffi::CString::new(new_root).map_err(|_| Errno(libc::EINVAL))?;

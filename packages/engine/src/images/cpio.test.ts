@@ -76,8 +76,9 @@ test('an initramfs has the agent, the modules and their order', () => {
     { name: 'virtio_ring', content: Buffer.from('ring') },
     { name: 'virtio', content: Buffer.from('virtio') },
   ];
+  const onDemand = [{ path: 'on-demand', type: 'directory', mode: 0o755 } as const];
   const files = Object.fromEntries(
-    parseArchive(initramfsArchive(Buffer.from('agent'), modules)).map((e) => [e.path, e.content]),
+    parseArchive(initramfsArchive(Buffer.from('agent'), modules, onDemand)).map((e) => [e.path, e.content]),
   );
   assert.deepEqual(files, {
     dev: '',
@@ -87,5 +88,6 @@ test('an initramfs has the agent, the modules and their order', () => {
     'modules/order': 'virtio_ring.ko\nvirtio.ko\n',
     'modules/virtio.ko': 'virtio',
     'modules/virtio_ring.ko': 'ring',
+    'on-demand': '',
   });
 });

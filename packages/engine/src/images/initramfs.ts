@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Layout } from '../layout.ts';
 import type { GuestKernel, ImageOptions, Initramfs } from '../ports/image-source.ts';
@@ -8,12 +8,13 @@ import { cpioArchive, type ArchiveEntry } from './cpio.ts';
 import { modulesOf } from './kernel.ts';
 import { withLock } from './lock.ts';
 import { guestModules, orderedModules, type KernelModule } from './modules.ts';
+import { onDemandModules, onDemandRecipe } from './on-demand-modules.ts';
 import { flush, publish } from './publish.ts';
 import { sha256 } from './stamp.ts';
 import { step } from './step.ts';
 
 /** To be raised when the archive of the same agent and kernel changes. */
-const recipeVersion = 1;
+const recipeVersion = 2;
 
 /** The first file system of a guest, as guest/BOOT.md describes it. `moreModules` are loaded after those that every guest has. */
 export async function guestInitramfs(
@@ -23,16 +24,20 @@ export async function guestInitramfs(
   { moreModules = [], ...options }: ImageOptions & { readonly moreModules?: readonly string[] },
 ): Promise<Initramfs> {
   const wanted = [...guestModules, ...moreModules];
-  const digest = sha256([recipeVersion, kernel.digest, agent.digest, ...wanted].join('\n'));
+  const digest = sha256([recipeVersion, kernel.digest, agent.digest, onDemandRecipe, ...wanted].join('\n'));
   const initramfs = { digest, path: join(layout.initramfs(digest), 'initramfs.cpio') };
   if (existsSync(initramfs.path)) return initramfs;
   await withLock(layout.initramfs('lock'), options, async () => {
     if (existsSync(initramfs.path)) return;
     await step(options.progress, 'initramfs', 'Initial RAM disk', () =>
       publish(layout, 'initramfs', async (work) => {
-        const modules = await orderedModules(modulesOf(layout, kernel), wanted, join(work, 'scratch'));
+        const directory = modulesOf(layout, kernel);
+        const modules = await orderedModules(directory, wanted, join(work, 'scratch'));
+        const tree = join(work, 'on-demand');
+        const onDemand = await onDemandModules(directory, kernel.release, modules, tree, options.signal);
+        await rm(tree, { recursive: true, force: true });
         const file = join(work, 'initramfs.cpio');
-        await writeFile(file, initramfsArchive(await readFile(agent.path), modules), { mode: 0o644 });
+        await writeFile(file, initramfsArchive(await readFile(agent.path), modules, onDemand), { mode: 0o644 });
         await flush(file);
         return layout.initramfs(digest);
       }),
@@ -41,8 +46,12 @@ export async function guestInitramfs(
   return initramfs;
 }
 
-/** The archive itself: the agent as /init, the modules in the order of loading. */
-export function initramfsArchive(agent: Buffer, modules: readonly KernelModule[]): Buffer {
+/** The archive itself: the agent as /init, the modules in the order of loading, those that are loaded on demand. */
+export function initramfsArchive(
+  agent: Buffer,
+  modules: readonly KernelModule[],
+  onDemand: readonly ArchiveEntry[],
+): Buffer {
   const order = modules.map(({ name }) => `${name}.ko\n`).join('');
   const directory = (path: string): ArchiveEntry => ({ path, type: 'directory', mode: 0o755 });
   return cpioArchive([
@@ -57,5 +66,6 @@ export function initramfsArchive(agent: Buffer, modules: readonly KernelModule[]
       mode: 0o644,
       content,
     })),
+    ...onDemand,
   ]);
 }

@@ -42,23 +42,28 @@ export async function orderedModules(
   const builtIn = new Set(
     (await readFile(join(directory, 'modules.builtin'), 'utf8').catch(() => '')).split('\n').map(moduleName),
   );
-  const files = new Map<string, string>();
-  for (const entry of await readdir(directory, { recursive: true }).catch(() => [])) {
-    if (/\.ko(\.(xz|zst|gz))?$/.test(entry)) files.set(moduleName(entry), join(directory, entry));
-  }
-
+  const files = await moduleFiles(directory);
   const ordered: KernelModule[] = [];
   const seen = new Set<string>();
   const visit = async (name: string): Promise<void> => {
     const path = files.get(name);
     if (seen.has(name) || builtIn.has(name) || path === undefined) return;
     seen.add(name);
-    const content = await decompress(await readFile(path), scratch);
+    const content = await decompress(await readFile(join(directory, path)), scratch);
     for (const dependency of dependenciesOf(content)) await visit(dependency);
     ordered.push({ name, content });
   };
   for (const name of wanted) await visit(moduleName(name));
   return ordered;
+}
+
+/** All modules of a kernel by name, with their paths below `directory`. */
+export async function moduleFiles(directory: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const entry of await readdir(directory, { recursive: true }).catch(() => [])) {
+    if (/\.ko(\.(xz|zst|gz))?$/.test(entry)) files.set(moduleName(entry), entry);
+  }
+  return files;
 }
 
 function dependenciesOf(content: Buffer): string[] {

@@ -1,0 +1,19 @@
+//! Settings of the kernel that are too small for what guests are for.
+
+use crate::metrics;
+use crate::sys;
+
+/// What a watch takes of the kernel's memory at most, with the file it holds.
+const WATCH_BYTES: u64 = 1_280;
+const FEWEST_WATCHES: u64 = 65_536;
+const MOST_WATCHES: u64 = 1_048_576;
+
+/// The kernel gives a small machine 8,192 watches, which one source tree uses up. A quarter of the memory may go into them: a guest is one tenant's.
+pub fn raise_watches() {
+    let watches = (metrics::memory().total / 4 / WATCH_BYTES).clamp(FEWEST_WATCHES, MOST_WATCHES);
+    for (file, value) in
+        [(c"/proc/sys/fs/inotify/max_user_watches", watches), (c"/proc/sys/fs/inotify/max_user_instances", 1_024)]
+    {
+        let _ = sys::write_small(file, 0, value.to_string().as_bytes());
+    }
+}
