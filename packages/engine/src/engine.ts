@@ -1,4 +1,4 @@
-import { toNovaError, type HypervisorName } from '@novasandbox/protocol';
+import { toNovaError, type HypervisorName, type NovaError } from '@novasandbox/protocol';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
@@ -18,6 +18,7 @@ import { startRounds } from './rounds.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
+import { explainLostGuest } from './sandbox/ended-meanwhile.ts';
 import { keepTimesToLive } from './sandbox/expiry.ts';
 import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
@@ -96,7 +97,7 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
   );
   const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
-  const context: EngineContext = { layout, store, images, drivers, openSession, links, network };
+  const context: EngineContext = { layout, store, images, drivers, openSession, links, network, ending: new Set() };
   await reclaimWork(context);
   await sweep(context).catch((error: unknown) => tellInBackground('clearing up what makers left', error));
   if (options.recover === true) await removeOrphans(context);
@@ -124,10 +125,11 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());
+  const explain = (ref: string, error: NovaError): Promise<NovaError> => explainLostGuest(context, ref, error);
   return {
-    sandboxes: typedErrors(traced('sandboxes', createSandboxService(context))),
-    exec: typedErrors(traced('exec', createExecService(context))),
-    files: typedErrors(traced('files', createFileService(context))),
+    sandboxes: typedErrors(traced('sandboxes', createSandboxService(context)), explain),
+    exec: typedErrors(traced('exec', createExecService(context)), explain),
+    files: typedErrors(traced('files', createFileService(context)), explain),
     templates: typedErrors(traced('templates', createTemplateService(context))),
     hypervisors: ({ fresh = false, signal, architecture } = {}) =>
       Promise.all(

@@ -20,6 +20,7 @@ export async function stopSandbox(
   if (record.state === 'stopped' || record.state === 'failed') return toInfo(record);
   if (record.state === 'creating')
     throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
+  using _ending = ending(context, record.id);
   const machine = await attachMachine(context, record);
   if (machine !== null) {
     if (!force) await askGuest(context, record, machine, graceMs);
@@ -27,6 +28,12 @@ export async function stopSandbox(
   }
   const stopped = await ended(context, record, null);
   return toInfo(stopped ?? { ...record, state: 'stopped', stoppedAtMs: Date.now(), machine: null });
+}
+
+/** Has calls that lose the guest meanwhile be told why. */
+function ending(context: EngineContext, id: string): Disposable {
+  context.ending.add(id);
+  return { [Symbol.dispose]: () => context.ending.delete(id) };
 }
 
 /** Lets the guest end its processes, write its disks and power off. One that does not answer or does not come to an end is cut off after. */
@@ -63,6 +70,7 @@ export async function removeSandbox(
         hint: 'Stop it first, or remove it with force.',
       });
     }
+    using _ending = ending(context, current.id);
     const machine = await attachMachine(context, current);
     await machine?.stop();
     if ((await ended(context, current, null)) === null) return;
