@@ -147,7 +147,10 @@ test('what is not HTTP, or two requests in one, is refused', async () => {
     await raw(head('GET /health HTTP/1.1', 'Content-Length: 5', 'Transfer-Encoding: chunked')),
     /^HTTP\/1\.1 400 /,
   );
-  assert.match(await raw(head('GET /health HTTP/1.1', `X-Long: ${'x'.repeat(20_000)}`)), /^HTTP\/1\.1 431 /);
+  assert.match(
+    await raw(head('GET /health HTTP/1.1', `X-Long: ${'x'.repeat(70_000)}`)),
+    /^HTTP\/1\.1 431 [\s\S]*headers_too_large/,
+  );
   assert.match(await raw('CONNECT evil:80 HTTP/1.1\r\nHost: evil:80\r\n\r\n'), /^HTTP\/1\.1 405 /);
   assert.match(await raw('GET /health HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /);
   await alive();

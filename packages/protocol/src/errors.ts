@@ -99,6 +99,7 @@ export const errorTable = {
     status: 409,
     hint: 'Use a new Idempotency-Key for another request, or repeat the first one exactly.',
   },
+  headers_too_large: { status: 431, hint: 'Send smaller headers, such as fewer or smaller cookies.' },
   payload_too_large: { status: 413, hint: 'Send less, or send it as a file: files are streamed without limit.' },
   unsupported_media_type: { status: 415, hint: 'Send application/json, or what the OpenAPI document names.' },
   range_not_satisfiable: { status: 416, hint: 'Ask for a range that begins within the file.' },

@@ -59,12 +59,12 @@ type Boot = (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>;
 /** What went wrong with a probe. */
 export interface ProbeFailure {
   readonly why: string;
-  /** Its VMM ended or refused, as one that was killed does; it did not just hang. */
-  readonly ended: boolean;
+  /** It may pass: its VMM ended or refused, as one that was killed does, or its guest ran and did not get ready. One that does not run at all writes nothing. */
+  readonly mayPass: boolean;
 }
 
 /**
- * Boots a guest with nothing but the agent. Null when it came up, else why not. A VMM that ends is tried a second time: whoever killed the first, or took from the host
+ * Boots a guest with nothing but the agent. Null when it came up, else why not. What may pass is tried a second time: whoever killed a VMM, or took from the host
  * what it needed, has said nothing about the hypervisor.
  */
 export async function probeBoot(
@@ -76,7 +76,7 @@ export async function probeBoot(
   await reclaimProbes(options.probeDirectory);
   const silence = emulates ? emulated : onHardware;
   const first = await bootOnce(options, guest, boot, silence);
-  return first?.ended === true ? bootOnce(options, guest, boot, silence) : first;
+  return first?.mayPass === true ? bootOnce(options, guest, boot, silence) : first;
 }
 
 export const whyNot = (failure: ProbeFailure | null): string | null => failure?.why ?? null;
@@ -114,7 +114,7 @@ async function bootOnce(
     return await ready(machine, silence, options.signal);
   } catch (error) {
     if (isNovaError(error, 'vmm_failed'))
-      return { why: error.message.split('\n')[0] ?? 'the VMM refused', ended: !isUnanswered(error) };
+      return { why: error.message.split('\n')[0] ?? 'the VMM refused', mayPass: !isUnanswered(error) };
     throw error;
   } finally {
     await clearProbe(options.probeDirectory, id);
@@ -122,7 +122,7 @@ async function bootOnce(
 }
 
 async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): Promise<ProbeFailure | null> {
-  const hangs = (why: string): ProbeFailure => ({ why, ended: false });
+  const hangs = (why: string): ProbeFailure => ({ why, mayPass: false });
   const startedAt = performance.now();
   let limitMs = silence.ms;
   let ended = false;
@@ -131,7 +131,7 @@ async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): 
     if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled while probing.');
     const said = await fileTail(join(machine.record.directory, consoleLog), 65_536);
     if (said.includes(readyLine)) return null;
-    if (ended) return { why: 'it ended at once', ended: true };
+    if (ended) return { why: 'it ended at once', mayPass: true };
     if (said !== '') limitMs = probeTimeoutMs;
     else if (await hasUsed(machine, silence.cpuMs))
       return hangs(`it used ${silence.cpuMs / 1000} s of CPU time without writing a line to its console`);
@@ -139,7 +139,7 @@ async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): 
   }
   return limitMs === silence.ms
     ? hangs(`it wrote nothing to its console within ${silence.ms / 1000} s`)
-    : hangs(`it was not ready within ${probeTimeoutMs / 1000} s`);
+    : { why: `it was not ready within ${probeTimeoutMs / 1000} s`, mayPass: true };
 }
 
 async function hasUsed(machine: Machine, cpuMs: number): Promise<boolean> {

@@ -64,6 +64,12 @@ const networkingSchema = z.strictObject({
     .max(1_000_000)
     .default(128)
     .describe('Connections from one address to the ports of one VM; 0 for no limit, such as behind a proxy'),
+  first_byte_seconds: z
+    .number()
+    .min(1)
+    .max(day)
+    .default(300)
+    .describe('Time for a server in a VM to begin its answer, from the last that came of the request'),
   allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
 });
 

@@ -14,7 +14,7 @@ export interface QemuProbe {
   readonly version: string;
   /** One line for people. */
   readonly reason: string;
-  /** It rests on a probe VM that ended, as one that was killed does: found again after a while. */
+  /** It rests on a failure of a probe VM that may pass: found again after a while. */
   readonly doubtful?: boolean;
 }
 
@@ -78,7 +78,7 @@ async function decide(binary: string, options: QemuProbeOptions): Promise<QemuPr
   if (failure === null)
     return { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` };
   const why = `/dev/kvm opens, but a probe VM did not boot on it (${failure.why})`;
-  return { ...(await decideEmulation(why, binary, version, options)), doubtful: failure.ended };
+  return { ...(await decideEmulation(why, binary, version, options)), doubtful: failure.mayPass };
 }
 
 /** What a guest sees of its machine: guests of another one have to be probed anew. */

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext, Services } from '../../context.ts';
 import { createByteBudget } from '../../bodies/byte-budget.ts';
-import { maxHeaders } from '../../http/listeners.ts';
+import { maxHeaderBytes, maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -39,7 +39,7 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
     state.guest(connection);
   };
   const plane = dataPlane(contextWith(reached), limits);
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: maxHeaderBytes }, (request, response) => {
     if (plane.handles(request)) plane.request(request, response);
     else response.writeHead(404).end('not for a sandbox');
   });
