@@ -75,9 +75,15 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
+/** It answers within milliseconds; a host on which it hangs is not waited for, ms. */
+const psMs = 10_000;
+
 function startTimeFromPs(pid: number): string | null {
   try {
-    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+    const line = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], {
+      encoding: 'utf8',
+      timeout: psMs,
+    }).trim();
     return line === '' || line.startsWith('Z') ? null : line.replace(/^\S+\s+/, '');
   } catch {
     return null;
