@@ -3,9 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { createEngine, processesNaming } from '@novasandbox/engine';
 import { eventually } from '../support/eventually.ts';
+import { engineUnderTest } from '../support/engine.ts';
+import { serverUnderTest } from '../support/server.ts';
 import { assertNoLeaks, findLeaks } from '../support/leaks.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 
@@ -67,4 +70,59 @@ test('so is a probe', async () => {
     );
   }
   await assertNoLeaks(layout);
+});
+
+test('a create with an Idempotency-Key whose daemon is killed, at any moment: sent again it makes one VM in all', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const moments: readonly [string, () => boolean | Promise<boolean>][] = [
+    ['its folder is there', async () => (await readdir(layout.sandboxes)).length > 0],
+    [
+      'its VMM runs',
+      async () => (await readdir(layout.run)).some((id) => processesNaming(layout.sockets(id)).length > 0),
+    ],
+    [
+      'it runs, and nobody has been told',
+      async () => {
+        await using engine = await createEngine({ home: server.home.home });
+        return (await engine.sandboxes.list()).length > 0;
+      },
+    ],
+  ];
+  for (const [what, isSo] of moments) {
+    const headers = { 'idempotency-key': `key-${what.length}` };
+    const lost = server.call('POST', '/vms', { body: {}, headers }).catch(() => null);
+    await eventually(what, isSo, 60_000);
+    await server.end('SIGKILL');
+    await lost;
+    await server.restart();
+    const again = await server.call('POST', '/vms', { body: {}, headers });
+    assert.equal(again.status, 201, `${what}: ${again.bytes.toString()}`);
+    const { vms } = await server.ok('GET', '/vms?status=all');
+    assert.deepEqual(
+      vms.map(({ id, status }: { id: string; status: string }) => [id, status]),
+      [[again.body.id, 'running']],
+      what,
+    );
+    assert.deepEqual(await readdir(layout.sandboxes), [again.body.id]);
+    await server.ok('DELETE', `/vms/${again.body.id}?force=true`);
+  }
+});
+
+test('a removal whose process was killed is finished by whoever looks next', async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const runs = await engine.sandboxes.create({});
+  const stopped = await engine.sandboxes.create({});
+  await engine.sandboxes.stop(stopped.id, { force: true });
+  const gone = { pid: 2 ** 22 + 1, startTime: '1' };
+  {
+    using store = new DatabaseSync(layout.storeFile);
+    store
+      .prepare("UPDATE sandboxes SET record = json_set(record, '$.goesWithMaker', json('true'), '$.maker', json(?))")
+      .run(JSON.stringify(gone));
+  }
+  await using next = await createEngine({ home: layout.home });
+  assert.deepEqual(await next.sandboxes.list({ all: true }), []);
+  assert.deepEqual(processesNaming(layout.sockets(runs.id)), []);
 });

@@ -27,6 +27,8 @@ export interface Call<O extends Operation> extends View {
   /** Aborted when the client has gone before it was answered. */
   readonly signal: AbortSignal;
   readonly request: FastifyRequest;
+  /** The id of what it makes, where that was chosen before (idempotency). */
+  readonly newId: string | undefined;
 }
 
 export interface StreamAnswer {
