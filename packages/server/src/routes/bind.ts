@@ -141,6 +141,7 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     body,
     principal: request.principal,
     request,
+    leaving: context.drain.leaving,
     // Made for those who look at it, as they begin.
     get signal() {
       return (signal ??= goneSignal(request, reply));
