@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
 import type { Engine } from '@novasandbox/engine';
+import { isNovaError } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 
 /** What the script prints; fails with all it said when it fails. */
@@ -102,6 +103,10 @@ test('files of /etc are ordinary ones, and what the guest makes of them lasts', 
     echo 'nameserver 192.0.2.1' >/etc/resolvconf/own; ln -s resolvconf/own /etc/resolv.conf; sync`);
   await restart();
   assert.equal(await asRoot('readlink /etc/resolv.conf; cat /etc/resolv.conf'), 'resolvconf/own\nnameserver 192.0.2.1');
+  // Nobody writes there after a start.
+  await asRoot('ln -sf ../run/resolvconf/resolv.conf /etc/resolv.conf; sync');
+  await restart();
+  assert.equal(await asRoot('grep nameserver /etc/resolv.conf'), servers);
   await asRoot(
     `rm /etc/resolv.conf; echo 'nameserver 192.0.2.2' >/etc/resolv.conf; rm /etc/hosts; mkdir /etc/hosts; sync`,
   );
@@ -134,6 +139,26 @@ for number in range(20000):
     count += libc.inotify_add_watch(watch, path.encode(), 0x100) > 0
 print(count)`;
   assert.equal(await printed(engine, box.id, `python3 - <<'END'\n${script}\nEND`, 'user'), '20000');
+});
+
+test("a watch that meets the guest's limit says which, and what to do", async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine);
+  const reached = (hint: RegExp) => (error: unknown) =>
+    isNovaError(error, 'guest_resource_exhausted') &&
+    /limit of inotify (watches|instances) \(\d+\) is reached/.test(error.message) &&
+    hint.test(error.hint);
+  await printed(
+    engine,
+    box.id,
+    'mkdir -p /tmp/tree/a /tmp/tree/b /tmp/tree/c; sysctl -qw fs.inotify.max_user_watches=2',
+  );
+  await assert.rejects(engine.files.watch(box.id, '/tmp/tree', { recursive: true }), reached(/max_user_watches/));
+  await printed(engine, box.id, 'sysctl -qw fs.inotify.max_user_watches=0');
+  await assert.rejects(engine.files.watch(box.id, '/tmp/tree', {}), reached(/max_user_watches/));
+  await printed(engine, box.id, 'sysctl -qw fs.inotify.max_user_watches=100 fs.inotify.max_user_instances=0');
+  await assert.rejects(engine.files.watch(box.id, '/tmp/tree', {}), reached(/max_user_instances/));
 });
 
 test('the template base makes virtual environments with pip', async () => {

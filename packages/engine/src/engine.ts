@@ -99,7 +99,9 @@ async function assemble(options: EngineOptions): Promise<Engine> {
   const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
   const context: EngineContext = { layout, store, images, drivers, openSession, links, network, ending: new Set() };
   await reclaimWork(context);
-  await sweep(context).catch((error: unknown) => tellInBackground('clearing up what makers left', error));
+  await sweep(context, ['creating', 'stopped', 'failed']).catch((error: unknown) =>
+    tellInBackground('clearing up what makers left', error),
+  );
   if (options.recover === true) await removeOrphans(context);
   // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);

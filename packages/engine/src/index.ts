@@ -24,6 +24,7 @@ export { inWorkFolder, publish } from './images/publish.ts';
 export { fileMark, sha256 } from './images/stamp.ts';
 export { step } from './images/step.ts';
 export type * from './ports/image-source.ts';
+export { newSandboxId } from './sandbox/id.ts';
 export { uniqueIdentity } from './sandbox/identity.ts';
 export { whatDropsForwarded } from './network/obstacles.ts';
 export { keepReserve, journalPages, reserved, withReserve } from './store/reserve.ts';

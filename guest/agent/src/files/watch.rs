@@ -37,6 +37,37 @@ const EVENTS: u32 = libc::IN_CREATE
     | libc::IN_MOVE_SELF
     | libc::IN_ONLYDIR;
 
+/// What stands in the way of seeing everything; field 1 of OVERFLOW, which is 0 where changes came too fast.
+#[derive(Debug, Clone, Copy)]
+enum Shortage {
+    Watches = 1,
+    Folders = 2,
+    Instances = 3,
+}
+
+impl Shortage {
+    fn limit(self) -> u64 {
+        let file = match self {
+            Shortage::Folders => return MOST_FOLDERS as u64,
+            Shortage::Watches => c"/proc/sys/fs/inotify/max_user_watches",
+            Shortage::Instances => c"/proc/sys/fs/inotify/max_user_instances",
+        };
+        let text = sys::read_small(file, 32).unwrap_or_default();
+        String::from_utf8_lossy(&text).trim().parse().unwrap_or(0)
+    }
+
+    fn record(self) -> Record {
+        let mut record = Record::new();
+        record.int(1, self as u64).int(2, self.limit());
+        record
+    }
+
+    /// For hosts that do not know the fields. Without an errno: that of a full disk would be taken for one.
+    fn failure(self) -> Failure {
+        Failure::new(Code::ResourceExhausted, "the guest's limit of inotify is reached")
+    }
+}
+
 /// A directory still to be watched, relative to the watched one.
 struct Pending {
     folder: Vec<u8>,
@@ -72,7 +103,10 @@ impl Agent {
             return Err(Failure::new(Code::ResourceExhausted, "too many watches"));
         }
         // SAFETY: a new descriptor.
-        let inotify = sys::own(unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) })?;
+        let inotify = match sys::own(unsafe { libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC) }) {
+            Err(Errno(libc::EMFILE)) => return Err(self.tell_shortage(caller, Shortage::Instances)),
+            result => result?,
+        };
         let mut watching = Watching {
             inotify: Watched::new(inotify, Token::Stream(caller.link, caller.stream)),
             path: path.to_vec(),
@@ -82,12 +116,22 @@ impl Agent {
             pending: VecDeque::new(),
             announced: false,
         };
-        watching.root = watching.add(&target, 0).map_err(|errno| Failure::from(errno).about(path))?;
+        watching.root = match watching.add(&target, 0) {
+            Err(Errno(libc::ENOSPC)) => return Err(self.tell_shortage(caller, Shortage::Watches)),
+            result => result.map_err(|errno| Failure::from(errno).about(path))?,
+        };
         watching.folders.insert(watching.root, Vec::new());
         if recursive {
             watching.pending.push_back(Pending { folder: Vec::new(), is_new: false });
         }
         Ok(Begun::Running(Work::Watch(Box::new(watching))))
+    }
+
+    fn tell_shortage(&mut self, caller: Caller, shortage: Shortage) -> Failure {
+        if let Some(link) = self.links.get_mut(&caller.link) {
+            link.outbox.message(caller.stream, message::OVERFLOW, &shortage.record());
+        }
+        shortage.failure()
     }
 
     pub fn advance_watch(&mut self, id: u32, number: u32) {
@@ -142,12 +186,18 @@ impl Watching {
         };
         if !folder.is_empty() {
             let full = self.folders.len() >= MOST_FOLDERS;
-            let added = if full { Err(Errno(libc::ENOSPC)) } else { self.add(&path, libc::IN_DONT_FOLLOW) };
-            match added {
-                Ok(watch) => drop(self.folders.insert(watch, folder.clone())),
-                // What happens in there will not be seen.
-                Err(Errno(libc::ENOSPC)) => return outbox.message(number, message::OVERFLOW, &Record::new()),
+            let shortage = match if full { Err(Errno(libc::ENOSPC)) } else { self.add(&path, libc::IN_DONT_FOLLOW) } {
+                Ok(watch) => {
+                    self.folders.insert(watch, folder.clone());
+                    None
+                }
+                Err(Errno(libc::ENOSPC)) => Some(if full { Shortage::Folders } else { Shortage::Watches }),
                 Err(_) => return,
+            };
+            // What happens in there will not be seen, and there is no need to look for more of it.
+            if let Some(shortage) = shortage {
+                self.pending.clear();
+                return outbox.message(number, message::OVERFLOW, &shortage.record());
             }
         }
         let Ok(mut directory) = Directory::open(&path) else { return };

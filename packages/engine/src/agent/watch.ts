@@ -21,7 +21,8 @@ const changeKinds: Readonly<Record<number, Change['kind']>> = {
 
 /**
  * Watches a directory. Resolves when the watch stands: what happens from then on is yielded, until the iteration is left, the directory goes
- * (end) or changes were lost (`guest_resource_exhausted`, after those that came before). The time limit (default 30 s) is that of the
+ * (end), or not all of them can be seen: they came too fast, or the guest's limit of watches is reached (`guest_resource_exhausted`, after those
+ * that came before). The time limit (default 30 s) is that of the
  * start; the signal counts until the end. Rejects with `file_not_found` and `not_a_directory`.
  */
 export async function watch(
@@ -52,7 +53,7 @@ export async function watch(
       if (type === messages.watching) {
         limits.settled();
         stands.resolve();
-      } else if (type === messages.overflow) stream.abandon(changesLost(path));
+      } else if (type === messages.overflow) stream.abandon(incomplete(path, fields.integer(1), fields.integer(2)));
       else if (type === messages.change) {
         const kind = changeKinds[fields.integer(1)];
         if (kind === undefined) return;
@@ -81,6 +82,32 @@ export async function watch(
   await stands.promise;
   return changes;
 }
+
+/** Why the guest cannot see everything, by the number of guest/PROTOCOL.md. */
+function incomplete(path: string, cause: number, limit: number): NovaError {
+  const shortage = shortages[cause];
+  if (shortage === undefined) return changesLost(path);
+  const { what, hint } = shortage;
+  return new NovaError('guest_resource_exhausted', `${path} cannot be watched whole: ${what} (${limit}) is reached.`, {
+    hint,
+    details: { limit },
+  });
+}
+
+const shortages: Readonly<Record<number, { readonly what: string; readonly hint: string }>> = {
+  1: {
+    what: "the guest's limit of inotify watches",
+    hint: 'Raise fs.inotify.max_user_watches in the guest with sysctl, end other watches there, or watch a smaller folder.',
+  },
+  2: {
+    what: 'the limit of folders in one watch',
+    hint: 'Watch parts of the tree, each by itself.',
+  },
+  3: {
+    what: "the guest's limit of inotify instances",
+    hint: 'Raise fs.inotify.max_user_instances in the guest with sysctl, or end watches there.',
+  },
+};
 
 function changesLost(path: string): NovaError {
   return new NovaError('guest_resource_exhausted', `Changes below ${path} were lost: there were too many at once.`, {

@@ -37,7 +37,7 @@ export async function createSandbox(
 
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({
-    id: newSandboxId(),
+    id: options.id ?? newSandboxId(),
     name: config.name ?? null,
     owner: options.ownership?.owner ?? null,
     team: options.ownership?.team ?? null,
@@ -145,10 +145,15 @@ async function handOver(
   plan: SandboxPlan,
   booted: Booted,
   startedAt: number,
-  { signal }: BuildContext,
+  { signal, ready }: Pick<CreateContext, 'signal' | 'ready'>,
 ): Promise<SandboxRecord> {
   const { machine, agent, channel, kind } = booted;
   const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => machine.stop());
+  undo.defer(() => context.store.releaseLease(record.id, channel));
+  undo.defer(() => agent.close().catch(() => undefined));
+  await ready?.();
   const now = Date.now();
   const running =
     signal?.aborted === true
@@ -165,12 +170,8 @@ async function handOver(
           bootKind: kind,
           accelerator: plan.accelerator,
         });
-  if (running === null) {
-    await agent.close().catch(() => undefined);
-    context.store.releaseLease(record.id, channel);
-    await machine.stop();
-    throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
-  }
+  if (running === null) throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
+  undo.move();
   context.links.adopt(record.id, { machine, agent }, channel);
   return running;
 }

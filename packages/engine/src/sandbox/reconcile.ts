@@ -7,13 +7,19 @@ import { boundLogs } from '../vmm/logs.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
-import { isDiskFull } from '@novasandbox/protocol';
+import { isDiskFull, type SandboxState } from '@novasandbox/protocol';
 
 /**
  * Brings a record in line with the host: a sandbox whose VMM has ended is stopped, one whose maker was killed is debris. Returns the record as it
  * is then, or null when it has gone. One look at /proc when all is as recorded.
  */
 export async function settle(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
+  if (record.goesWithMaker === true && record.maker !== null && !isAlive(record.maker)) {
+    await context.links.drop(record.id);
+    await endProcessesOf(context, record.id);
+    await deleteSandbox(context, record.id);
+    return null;
+  }
   switch (record.state) {
     case 'creating':
       if (isBeingTidied(record)) return whenTidied(context, record.id);
@@ -65,7 +71,7 @@ async function tidyUp(
   }
   if (claimed === null) return whenTidied(context, record.id);
   await context.links.drop(record.id);
-  if (record.config.ephemeral) {
+  if (record.config.ephemeral || record.goesWithMaker === true) {
     await deleteSandbox(context, record.id);
     return null;
   }
@@ -98,11 +104,11 @@ function isBeingTidied(record: SandboxRecord): boolean {
 }
 
 /**
- * Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made, at each for itself: what cannot be removed now is in nobody
- * else's way, and is tried again by the next.
+ * Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made, unless others are named too, and at each for itself: what cannot be
+ * removed now is in nobody else's way, and is tried again by the next.
  */
-export async function sweep(context: EngineContext): Promise<void> {
-  const debris = context.store.listSandboxes(['creating']).filter((record) => !isBeingTidied(record));
+export async function sweep(context: EngineContext, states: readonly SandboxState[] = ['creating']): Promise<void> {
+  const debris = context.store.listSandboxes(states).filter((record) => !isBeingTidied(record));
   await Promise.allSettled(debris.map((record) => settle(context, record)));
 }
 

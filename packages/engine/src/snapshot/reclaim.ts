@@ -33,14 +33,17 @@ const lockSuffix = '.lock';
 async function clearHalfMade({ layout }: EngineContext): Promise<void> {
   const entries = await readdir(layout.workDirectory, { withFileTypes: true });
   const names = new Set(entries.map(({ name }) => name));
-  for (const entry of entries) {
-    if (!entry.isDirectory() || !names.has(`${entry.name}${lockSuffix}`)) continue;
+  const images: Readonly<Record<string, string>> = {
+    rootfs: layout.rootfs('lock'),
+    kernel: layout.kernel('lock'),
+    initramfs: layout.initramfs('lock'),
+  };
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    const lock = images[name] ?? join(layout.workDirectory, `${name}${lockSuffix}`);
+    if (images[name] === undefined && !names.has(`${name}${lockSuffix}`)) continue;
     const busy = new AbortController();
-    const lock = join(layout.workDirectory, `${entry.name}${lockSuffix}`);
     try {
-      await withLock(lock, { signal: busy.signal, onWait: () => busy.abort() }, () =>
-        clearWorkFolder(layout, entry.name),
-      );
+      await withLock(lock, { signal: busy.signal, onWait: () => busy.abort() }, () => clearWorkFolder(layout, name));
     } catch (error) {
       // Somebody is at work there.
       if (!busy.signal.aborted && !isNovaError(error, 'cancelled')) throw error;

@@ -15,7 +15,11 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
   ): Promise<AttachedProcess> {
     const made: { process?: RemoteProcess } = {};
     const socket = await openSocket('exec', { id: ref }, { signal }, (opening) => {
-      made.process = new RemoteProcess(opening, writable);
+      made.process = new RemoteProcess(opening, writable, async (message, listener) => {
+        const again = await openSocket('exec', { id: ref }, {}, () => listener);
+        again.send(message);
+        return again;
+      });
       return made.process;
     });
     const process = made.process as RemoteProcess;

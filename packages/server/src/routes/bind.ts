@@ -16,6 +16,8 @@ import {
   type StreamAnswer,
   type StreamHandlers,
 } from './call.ts';
+import type { Answer } from '../idempotency/idempotency.ts';
+import { vmOfId } from '../vms/operations.ts';
 
 export interface Handlers {
   readonly json: JsonHandlers;
@@ -88,16 +90,27 @@ async function answerJson(
 ): Promise<unknown> {
   const call = callOf(context, route, request, reply);
   const status = route.status ?? 200;
-  const work = async (): Promise<{ status: number; body: string }> => {
-    const result = await handle(call);
-    return { status, body: route.response === undefined ? '' : JSON.stringify(route.response.parse(result)) };
-  };
+  const answerOf = (result: unknown): Answer => ({
+    status,
+    body: route.response === undefined ? '' : JSON.stringify(route.response.parse(result)),
+  });
+  const work = async (): Promise<Answer> => answerOf(await handle(call));
   const key = request.headers['idempotency-key'];
-  let answer: { readonly status: number; readonly body: string };
+  let answer: Answer;
   if (route.idempotent === true && typeof key === 'string') {
     const content = { params: request.params, body: request.body ?? null };
     const principal = principalOf(request).name;
-    const { replayed, ...kept } = await context.idempotency.answer({ principal, operation, key, content }, work);
+    const asked = { principal, operation, key, content };
+    const { replayed, ...kept } = makesVm(operation)
+      ? await context.idempotency.answerWith(
+          asked,
+          async (id) => answerOf(await handle(Object.assign(call, { newId: id }))),
+          async (id) => {
+            const info = await vmOfId(call.engine, id);
+            return info === null ? null : answerOf(info);
+          },
+        )
+      : await context.idempotency.answer(asked, work);
     if (replayed) void reply.header('idempotency-replayed', 'true');
     answer = kept;
   } else {
@@ -106,6 +119,8 @@ async function answerJson(
   void reply.code(answer.status).header('cache-control', 'no-store');
   return answer.status === 204 ? reply.send() : reply.type('application/json; charset=utf-8').send(answer.body);
 }
+
+const makesVm = (operation: string): boolean => operation === 'createVm' || operation === 'createLinuxVm';
 
 async function answerStream(
   context: RouteContext,
@@ -140,7 +155,9 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     query,
     body,
     principal: request.principal,
+    newId: undefined,
     request,
+    leaving: context.drain.leaving,
     // Made for those who look at it, as they begin.
     get signal() {
       return (signal ??= goneSignal(request, reply));

@@ -66,6 +66,7 @@ export interface ServerStore extends Disposable {
   clearLoginFailures(name: string): void;
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
+  forgetAnswer(scope: string): void;
   /** Forgets the answers of a principal that has gone: they are not for another one of the same name. */
   forgetAnswers(principal: string): void;
   /** Idle limits of VMs that have one of their own. */
@@ -208,6 +209,7 @@ function storeIn(db: DatabaseSync): ServerStore {
     },
     putAnswer: (scope, { principal, bodyHash, status, body }, nowMs) =>
       void putAnswer.run(scope, principal, bodyHash, status, body, nowMs),
+    forgetAnswer: (scope) => void db.prepare('DELETE FROM answers WHERE scope = ?').run(scope),
     forgetAnswers: (principal) => void db.prepare('DELETE FROM answers WHERE principal = ?').run(principal),
     idleTimeouts: () =>
       new Map(
