@@ -178,6 +178,11 @@ test('of what breaks off it is told what is there, and half a file is not', asyn
   const bytes = tarOf({ path: 'one', body: 'content' }, { path: 'two', body: 'x'.repeat(5000) });
   await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside), /1 entries were unpacked before/);
   assert.deepEqual(readdirSync(inside), ['one']);
+  // Nor is what it would have replaced gone.
+  writeFileSync(join(inside, 'two'), 'as it was');
+  await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside));
+  assert.deepEqual(readdirSync(inside), ['one', 'two']);
+  assert.equal(readFileSync(join(inside, 'two'), 'utf8'), 'as it was');
 });
 
 test('what takes the place of a file while it is packed is neither followed nor waited for', async () => {

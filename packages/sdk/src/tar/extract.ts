@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs';
-import { chmod, link, lstat, lutimes, mkdir, open, symlink, unlink, utimes } from 'node:fs/promises';
+import { chmod, link, lstat, lutimes, mkdir, open, rename, symlink, unlink, utimes } from 'node:fs/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { malformed } from './header.ts';
 import { hostFileError } from './host-file-error.ts';
@@ -137,15 +137,18 @@ class Extraction {
   async #writeFile(path: string, entry: TarEntry): Promise<void> {
     if (this.#bytes + entry.size > this.#maxBytes) throw tooMuch(`more than ${this.#maxBytes} bytes`);
     this.#bytes += entry.size;
-    await this.#makeRoom(path);
+    const replaced = await this.#replaceable(path);
+    // What is there stays until all of the new file is.
+    const place = replaced ? `${path}.${process.pid}.part` : path;
     // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    const file = await open(this.#onDisk(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
+    const file = await open(this.#onDisk(place), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
     try {
       await writeEntry(file, entry);
+      if (replaced) await rename(this.#onDisk(place), this.#onDisk(path));
     } catch (error) {
       // Half a file is worse than none.
-      await unlink(this.#onDisk(path)).catch(() => undefined);
+      await unlink(this.#onDisk(place)).catch(() => undefined);
       throw error;
     } finally {
       await file.close();
@@ -164,11 +167,15 @@ class Extraction {
 
   /** Removes what an entry replaces: never a directory. A link is removed, not followed. */
   async #makeRoom(path: string): Promise<void> {
-    const found = await this.#look(path);
-    if (found === null) return;
-    if (found.isDirectory()) throw refuse(path, 'is a directory here and something else in the archive');
-    await unlink(this.#onDisk(path));
+    if (await this.#replaceable(path)) await unlink(this.#onDisk(path));
     this.#files.delete(path);
+  }
+
+  /** Whether something is there that an entry may take the place of. */
+  async #replaceable(path: string): Promise<boolean> {
+    const found = await this.#look(path);
+    if (found?.isDirectory() === true) throw refuse(path, 'is a directory here and something else in the archive');
+    return found !== null;
   }
 
   async #look(path: string): Promise<Stats | null> {
