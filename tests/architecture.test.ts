@@ -26,6 +26,7 @@ const serviceImports = [
   `${engine}/services.ts`,
   `${engine}/layout.ts`,
   `${engine}/abort.ts`,
+  `${engine}/rounds.ts`,
   `${engine}/architecture.ts`,
   `${engine}/images`,
   `${engine}/vmm`,
@@ -87,7 +88,12 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/auth`,
-    may: ['@novasandbox/protocol', 'jose', `${server}/context.ts`, `${server}/authority`, `${server}/store`],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      'jose',
+      ...['context.ts', 'authority', 'store'].map((each) => `${server}/${each}`),
+    ],
     because: 'who may come in depends on no route',
   },
   {
@@ -211,7 +217,14 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/network`,
-    may: ['@novasandbox/protocol', ports, `${engine}/vmm`, `${engine}/abort.ts`, `${engine}/images/command.ts`],
+    may: [
+      '@novasandbox/protocol',
+      ports,
+      `${engine}/vmm`,
+      `${engine}/abort.ts`,
+      `${engine}/rounds.ts`,
+      `${engine}/images/command.ts`,
+    ],
     because: 'networks know slots and whoever holds them, and nothing of sandboxes',
   },
   ...services.map((from): Rule => ({
@@ -243,6 +256,7 @@ const rules: readonly Rule[] = [
     because: 'the first step knows the paths and who may pass',
   },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
+  { from: `${engine}/rounds.ts`, may: [], because: 'a clock depends on nothing' },
   { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   {
     from: `${engine}/engine.ts`,

@@ -197,6 +197,10 @@ def dialogues():
         {"name": "a process of a request", "steps": begin + [
             host(frame(OPEN, 1, b"\x04" + record((1, "true"), (13, "trace-1")))), guest(started, True),
             guest(frame(RESULT, 1, exit_record), True)]},
+        {"name": "a process that is left", "steps": begin + [
+            host(frame(OPEN, 1, b"\x04" + record((1, "cat"), (7, 1), (14, 10_000)))), guest(started, True),
+            host(frame(MESSAGE, 1, b"\x12" + record((1, 60_000)))), host(frame(CANCEL, 1)),
+            host(frame(OPEN, 3, b"\x02")), guest(frame(RESULT, 3))]},
         {"name": "a request id that would break a line", "steps": begin + [
             host(frame(OPEN, 1, b"\x04" + record((1, "true"), (13, "a\nb")))),
             guest(frame(ERROR, 1, record((1, "invalid_argument"),

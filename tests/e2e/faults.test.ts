@@ -208,6 +208,27 @@ test('a kernel panic ends the sandbox, and calls say so', async () => {
   assert.equal((await engine.sandboxes.start(id)).state, 'running');
 });
 
+test('a call whose sandbox is stopped meanwhile is told so, by whoever stops it', async () => {
+  await using under = await engineUnderTest();
+  const { engine, home } = under;
+  await using other = await createEngine({ home: home.home });
+  for (const stopper of [engine, other]) {
+    const { id } = await engine.sandboxes.create({ enableNetwork: false });
+    const refused = (work: () => Promise<unknown>): Promise<string> =>
+      (async () => {
+        for (;;) await work();
+      })().catch((error: unknown) => (isNovaError(error) ? error.code : String(error)));
+    const calls = [
+      refused(() => engine.files.stat(id, '/etc/hosts')),
+      refused(() => engine.sandboxes.stats(id)),
+      refused(() => engine.sandboxes.setTimeout(id, 600_000)),
+    ];
+    await stopper.sandboxes.stop(id, { force: stopper === other });
+    assert.deepEqual(new Set(await Promise.all(calls)), new Set(['sandbox_not_running']));
+    await engine.sandboxes.remove(id, { force: true });
+  }
+});
+
 test('a VMM that is killed is noticed', async () => {
   await using under = await engineUnderTest();
   const { engine, layout } = under;

@@ -131,3 +131,29 @@ test('a time to live ends the sandbox, also when its maker has gone', async () =
   assert.equal(ended.state, 'stopped');
   assert.match(ended.reason ?? '', /time to live/);
 });
+
+test('a time to live ends a sandbox whose guest does not: the host keeps it too', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  const { id } = await engine.sandboxes.create({ timeoutMs: 5000, vcpus: 1 });
+  // Before everything else that runs in the guest, its agent among it, and for good.
+  const forGood = `echo -1 > /proc/sys/kernel/sched_rt_runtime_us; exec chrt -f 99 sh -c 'while :; do :; done'`;
+  const starting = engine.exec.startDetached(id, { argv: ['/bin/sh', '-c', forGood], user: 'root' });
+  starting.catch(() => undefined);
+  const ended = await engine.sandboxes.exited(id, { signal: AbortSignal.timeout(120_000) });
+  assert.equal(ended.state, 'stopped');
+  assert.match(ended.reason ?? '', /time to live/);
+  await starting.catch(() => undefined);
+});
+
+test('a guest that does not answer can be given less time, and not more', async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const { id } = await engine.sandboxes.create({ timeoutMs: 600_000 });
+  for (const { pid } of processesNaming(layout.sockets(id))) process.kill(pid, 'SIGSTOP');
+  await assert.rejects(engine.sandboxes.setTimeout(id, 1_200_000), { code: 'guest_unreachable' });
+  const shorter = await engine.sandboxes.setTimeout(id, 1000);
+  assert.ok(Date.parse(shorter.expiresAt ?? '') <= Date.now() + 1000);
+  const ended = await engine.sandboxes.exited(id, { signal: AbortSignal.timeout(120_000) });
+  assert.match(ended.reason ?? '', /time to live/);
+});

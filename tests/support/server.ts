@@ -44,8 +44,9 @@ export interface ServerUnderTest extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export async function serverUnderTest(env: NodeJS.ProcessEnv = {}): Promise<ServerUnderTest> {
-  const home = await testHome();
+/** @param given a state folder, which goes with it; default: a new one */
+export async function serverUnderTest(env: NodeJS.ProcessEnv = {}, given?: TestHome): Promise<ServerUnderTest> {
+  const home = given ?? (await testHome());
   let child: ChildProcess;
   let url = '';
   let log = '';

@@ -20,7 +20,7 @@ export async function registeredRoutes(): Promise<readonly Registered[]> {
   const layout = layoutAt(home);
   prepareLayout(layout);
   undo.defer(() => rm(layout.run, { recursive: true, force: true }));
-  const store = undo.use(openServerStore(layout.daemon.database));
+  const store = undo.use(openServerStore(layout.daemon.database, layout.reserveFile));
   const engine = undo.use(await createEngine({ home }));
   const parts = { config: serverConfigSchema.parse({}), layout, store, engine };
   const { app, registered } = await createServer(

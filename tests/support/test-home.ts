@@ -24,9 +24,14 @@ export interface TestHome extends AsyncDisposable {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A state folder of a test's own: no sandboxes, but the machine's kernels, images and snapshots. Gone with all that lies in it when disposed. */
-export async function testHome(options: { readonly own?: readonly string[] } = {}): Promise<TestHome> {
-  const home = await mkdtemp(join(tmpdir(), 'nova-test-'));
+/**
+ * A state folder of a test's own: no sandboxes, but the machine's kernels, images and snapshots. Gone with all that lies in it when disposed.
+ * @param options.at an empty folder for it; default: a new one
+ */
+export async function testHome(
+  options: { readonly own?: readonly string[]; readonly at?: string } = {},
+): Promise<TestHome> {
+  const home = options.at ?? (await mkdtemp(join(tmpdir(), 'nova-test-')));
   // VMMs of other users must be able to pass through.
   await chmod(home, 0o711);
   const machine = layoutAt();

@@ -103,6 +103,8 @@ impl Agent {
             Timer::ExecLimit(exec) => self.on_exec_limit(exec),
             Timer::ExecKill(exec, group) => self.on_exec_kill(exec, group),
             Timer::ExecOutput(exec) => self.on_output_overdue(exec),
+            Timer::ExecInputEnd(exec, next_ms) => self.on_terminal_end(exec, next_ms),
+            Timer::ExecOrphan(exec) => self.on_orphan(exec),
             Timer::ForgetEnded => self.forget_ended(),
             Timer::HostGone(link) => self.on_host_gone(link),
             Timer::Deadline => self.end(0),

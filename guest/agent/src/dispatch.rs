@@ -19,6 +19,7 @@ pub mod message {
     pub const CONNECTED: u8 = 7;
     pub const RESIZE: u8 = 16;
     pub const SIGNAL: u8 = 17;
+    pub const LEAVE: u8 = 18;
 }
 
 /// The session is over; the host has to shake hands again.
@@ -67,7 +68,7 @@ impl Agent {
                 Ok(())
             }
             frame::CANCEL => {
-                self.close_stream(caller.link, caller.stream);
+                self.cancel_stream(caller.link, caller.stream);
                 Ok(())
             }
             _ => Err(Broken),
@@ -141,6 +142,7 @@ impl Agent {
         match kind {
             message::RESIZE => drop(self.resize(exec, body)),
             message::SIGNAL => drop(self.signal_message(exec, body)),
+            message::LEAVE => self.leave(exec, caller, body),
             _ => {}
         }
         Ok(())

@@ -132,7 +132,7 @@ impl Agent {
 
     pub fn reset_session(&mut self, id: u32) {
         while let Some((&stream, _)) = self.links.get(&id).and_then(|link| link.streams.first_key_value()) {
-            self.close_stream(id, stream);
+            self.lose_stream(id, stream);
         }
         if let Some(link) = self.links.get_mut(&id) {
             link.reset();

@@ -102,15 +102,30 @@ impl Agent {
         }
     }
 
-    /// Frees what a stream holds; nothing is answered.
-    pub fn close_stream(&mut self, id: u32, number: u32) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+    /// The host has lost interest in a stream.
+    pub fn cancel_stream(&mut self, id: u32, number: u32) {
+        if let Some(exec) = self.close_stream(id, number) {
+            self.detach(exec, Caller { link: id, stream: number });
+        }
+    }
+
+    /// Its session is over, and has not said goodbye.
+    pub fn lose_stream(&mut self, id: u32, number: u32) {
+        if let Some(exec) = self.close_stream(id, number) {
+            self.lose(exec, Caller { link: id, stream: number });
+        }
+    }
+
+    /// Frees what a stream holds; nothing is answered. Gives the process that it was attached to.
+    fn close_stream(&mut self, id: u32, number: u32) -> Option<u64> {
+        let link = self.links.get_mut(&id)?;
         link.waiting.remove(&number);
         match link.streams.remove(&number).map(|stream| stream.work) {
-            Some(Work::Exec { exec, .. }) => self.detach(exec, Caller { link: id, stream: number }),
+            Some(Work::Exec { exec, .. }) => return Some(exec),
             Some(Work::Job(job)) => job.cancel(),
             // What these hold is closed with them.
             Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_) | Work::Watch(_) | Work::Warm(_)) | None => {}
         }
+        None
     }
 }

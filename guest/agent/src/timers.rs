@@ -12,6 +12,10 @@ pub enum Timer {
     ExecKill(u64, i32),
     /// The process has ended; its output is not waited for any longer.
     ExecOutput(u64),
+    /// The process's terminal is told the end of its input again, and next time after so many milliseconds.
+    ExecInputEnd(u64, u64),
+    /// Nobody has come back for the process.
+    ExecOrphan(u64),
     /// Ended processes are old enough to be forgotten.
     ForgetEnded,
     /// The port has had no host for a while.

@@ -25,3 +25,17 @@ export async function within<T>(
     clearTimeout(timer);
   }
 }
+
+/** `promise`, or `cancelled` as soon as the signal fires: what others wait for too is not ended by one who gives up. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, when: string): Promise<T> {
+  throwIfAborted(signal, when);
+  if (signal === undefined) return promise;
+  const given = Promise.withResolvers<never>();
+  const onAbort = (): void => given.reject(new NovaError('cancelled', `Cancelled ${when}.`, { cause: signal.reason }));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, given.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,9 +1,15 @@
-import { toNovaError } from '@novasandbox/protocol';
+import { toNovaError, type NovaError } from '@novasandbox/protocol';
 
 type AsyncMethod = (...args: unknown[]) => Promise<unknown>;
 
-/** The same service, with every rejection a NovaError: what the host's system calls throw gets its code, message and hint here. */
-export function typedErrors<S extends object>(service: S): S {
+/** What went wrong with a call on the sandbox that `ref` names. */
+type Explain = (ref: string, error: NovaError) => Promise<NovaError>;
+
+/**
+ * The same service, with every rejection a NovaError: what the host's system calls throw gets its code, message and hint here. `explain` may find a better reason for
+ * the failure of a method whose first argument is a reference to a sandbox.
+ */
+export function typedErrors<S extends object>(service: S, explain?: Explain): S {
   const methods = Object.entries(service as Record<string, AsyncMethod>).map(
     ([name, method]): [string, AsyncMethod] => [
       name,
@@ -11,7 +17,9 @@ export function typedErrors<S extends object>(service: S): S {
         try {
           return await method(...args);
         } catch (error) {
-          throw toNovaError(error);
+          const typed = toNovaError(error);
+          const [ref] = args;
+          throw explain === undefined || typeof ref !== 'string' ? typed : await explain(ref, typed).catch(() => typed);
         }
       },
     ],

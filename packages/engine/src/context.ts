@@ -16,4 +16,6 @@ export interface EngineContext {
   readonly openSession: OpenSession;
   readonly links: Links;
   readonly network: Network;
+  /** Ids of sandboxes that a call of this process is about to stop or remove. */
+  readonly ending: Set<string>;
 }

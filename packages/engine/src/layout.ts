@@ -11,6 +11,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       store.sqlite            sandboxes, leases
  *       server.sqlite           the daemon's keys, users, answers
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
+ *       reserve                 space that is given back when the disk is full (store/reserve.ts)
  *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
  *       confine/<digest>/       the program that shuts VMMs in
@@ -20,6 +21,8 @@ import { NovaError } from '@novasandbox/protocol';
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
+ *       making/<id>.json        who makes which machine for a snapshot or an image
+ *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
@@ -33,6 +36,7 @@ export interface Layout {
   readonly run: string;
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
+  readonly reserveFile: string;
   /** What the daemon has. */
   readonly daemon: {
     readonly database: string;
@@ -49,6 +53,8 @@ export interface Layout {
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
+  /** Notes of who makes which machine that no store knows (vmm/unfinished.ts). */
+  readonly making: string;
   agent(digest: string): string;
   confiner(digest: string): string;
   kernel(digest: string): string;
@@ -58,6 +64,8 @@ export interface Layout {
   snapshot(digest: string): string;
   readonly snapshots: string;
   readonly sandboxes: string;
+  /** Folders of sandboxes that the store does not know. */
+  readonly quarantine: string;
   /** Folders of what VMMs open by name, and no other user may: the machine's templates lie in them. */
   readonly imageFolders: readonly string[];
   /** Folders that nobody but their owner enters. */
@@ -95,6 +103,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       join(repositoryRoot, 'templates'),
     ],
     storeFile: join(root, 'store.sqlite'),
+    reserveFile: join(root, 'reserve'),
     daemon: {
       database: join(root, 'server.sqlite'),
       // Beside the others where the system can bind it there.
@@ -110,6 +119,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
     workDirectory: join(root, 'work'),
+    making: join(root, 'making'),
     agent: below('agent'),
     confiner: below('confine'),
     kernel: below('kernels'),
@@ -119,6 +129,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
     sandboxes: join(root, 'sandboxes'),
+    quarantine: join(root, 'quarantine'),
     imageFolders: ['confine', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
     ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),

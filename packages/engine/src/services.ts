@@ -44,6 +44,10 @@ export interface BuildContext extends CallContext {
 export interface CreateContext extends BuildContext {
   /** Default: it belongs to the host itself. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
+  /** Its id, where that has to be known before it is made; `newSandboxId()` makes one. */
+  readonly id?: string | undefined;
+  /** Awaited when the sandbox is ready, right before it is its owner's; what this throws, and an abort meanwhile, undoes it. */
+  readonly ready?: (() => Promise<void>) | undefined;
   /** Labels that begin with `reservedLabelPrefix`. */
   readonly reservedLabels?: Readonly<Record<string, string>> | undefined;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { environmentSchema } from './sandbox.ts';
 
 export const ptySizeSchema = z.strictObject({
   cols: z.int().min(1).max(10_000).default(80),
@@ -8,7 +9,7 @@ export const ptySizeSchema = z.strictObject({
 /** How a command runs. The command itself is a string for `/bin/bash -l -c` (or `sh`), or an argv executed as it is. */
 export const runOptionsSchema = z.strictObject({
   cwd: z.string().min(1).max(4096).optional(),
-  env: z.record(z.string().min(1).max(256), z.string().max(131_072)).default({}),
+  env: environmentSchema.default({}),
   user: z.string().min(1).max(64).optional(),
   /** Time limit in ms, 0 for none; then the whole process group gets SIGTERM, and SIGKILL two seconds later. */
   timeoutMs: z

@@ -1,3 +1,5 @@
+import { storageFailureOf } from './storage-errors.ts';
+
 /**
  * Every error a caller can meet, in one exhaustive table: adding a code does not compile until it has an HTTP status, a
  * process exit code and a hint. docs/errors.md is compared with this table by a test.
@@ -73,6 +75,10 @@ export const errorTable = {
   port_in_use: { status: 409, hint: 'Choose another hostPort, or end what uses it.' },
   network_failed: { status: 500, hint: 'Run `nova doctor --fresh`: it says whether this host can make network slots.' },
   host_resource_exhausted: { status: 507, hint: 'Free memory or disk on the host, or remove sandboxes.' },
+  storage_failed: {
+    status: 500,
+    hint: 'See that the disk of the state folder is sound and can be written to, then call again.',
+  },
   set_up_failed: { status: 500, hint: 'The message names the step; mend it and run the same command again.' },
   download_failed: { status: 502, hint: 'Check the network and the address, and call again.' },
   checksum_mismatch: {
@@ -93,6 +99,7 @@ export const errorTable = {
     status: 409,
     hint: 'Use a new Idempotency-Key for another request, or repeat the first one exactly.',
   },
+  headers_too_large: { status: 431, hint: 'Send smaller headers, such as fewer or smaller cookies.' },
   payload_too_large: { status: 413, hint: 'Send less, or send it as a file: files are streamed without limit.' },
   unsupported_media_type: { status: 415, hint: 'Send application/json, or what the OpenAPI document names.' },
   range_not_satisfiable: { status: 416, hint: 'Ask for a range that begins within the file.' },
@@ -164,8 +171,9 @@ export function toNovaError(error: unknown): NovaError {
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
     return new NovaError('cancelled', 'The operation was cancelled.', { cause: error });
   }
-  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
-    return new NovaError('host_resource_exhausted', `The host's disk is full: ${error.message}`, { cause: error });
-  }
-  return new NovaError('internal', error instanceof Error ? error.message : String(error), { cause: error });
+  const message = error instanceof Error ? error.message : String(error);
+  const storage = storageFailureOf(error);
+  if (storage === null) return new NovaError('internal', message, { cause: error });
+  const { code, what, hint } = storage;
+  return new NovaError(code, `${what}: ${message}`, { cause: error, ...(hint === undefined ? {} : { hint }) });
 }

@@ -1,6 +1,7 @@
 export * from './commands.ts';
 export * from './driver-features.ts';
 export * from './errors.ts';
+export { isDiskFull } from './storage-errors.ts';
 export * from './files.ts';
 export * from './ownership.ts';
 export * from './parse.ts';

@@ -15,11 +15,16 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
   const found = result.error.issues;
   const issues = found.slice(0, maxIssues).map((issue) => ({
     field: short(issue.path.join('.')),
-    problem: short(issue.message),
+    problem: short(problemOf(issue)),
   }));
   const texts = issues.map(({ field, problem }) => (field === '' ? problem : `${field}: ${problem}`));
   if (found.length > maxIssues) texts.push(`and ${found.length - maxIssues} more`);
   throw new NovaError('invalid_argument', `${what}: ${texts.join('; ')}`, { details: { issues } });
+}
+
+/** Zod says of a name in a record only that it is invalid; the reason lies within. */
+function problemOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
 }
 
 function short(text: string): string {

@@ -10,6 +10,8 @@ export const templateSchema = z.strictObject({
   os_type: z.enum(['linux', 'windows']).default('linux'),
   description: z.string().max(2000).optional(),
   memory_mb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).default(512),
+  /** The least RAM with which its kernel and warm-up get through a boot, MiB. The default is what Debian's kernel needs, with room to spare. */
+  min_memory_mb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).default(128),
   vcpus: z.int().min(1).max(limits.maxVcpus).default(1),
   /** What a start is expected to take, ms: a promise to measure against, not a limit. */
   boot_time_ms: z.number().positive().default(250),
@@ -56,6 +58,8 @@ export const templateInfoSchema = z.object({
   source: z.string(),
   directory: z.string(),
   memoryMb: z.int(),
+  /** The least that a sandbox of it may be given, MiB. */
+  minMemoryMb: z.int(),
   vcpus: z.int(),
   diskSizeMb: z.int(),
   user: z.string(),

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { blotted, safeForTerminals } from './log.ts';
+import { blotted, safeForTerminals, withoutFail } from './log.ts';
 
 test('what is named like a secret is blotted out, a field and a level below; the rest of a line is as it was', () => {
   const line = { operation: 'execute', status: 200, event: { process_id: 1 } };
@@ -40,4 +42,12 @@ test('a line does not act on the terminal where it is read', () => {
   const said = String(out.read());
   assert.doesNotMatch(said, /[\x7f-\x9f\u202e]/);
   assert.equal((JSON.parse(said) as { err: { message: string } }).err.message, 'a guest says \x9b2J \u202etxt');
+});
+
+test('a log on a full disk ends nothing', { skip: !existsSync('/dev/full') }, async () => {
+  const destination = withoutFail(pino.destination({ dest: '/dev/full', sync: false }));
+  const failed = once(destination, 'error');
+  pino(destination).info('lost');
+  const [error] = (await failed) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ENOSPC');
 });

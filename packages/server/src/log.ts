@@ -12,8 +12,18 @@ export function createLog({ monitoring }: ServerConfig): Logger {
       formatters: { level: (level) => ({ level }), log: blotted },
     },
     // Gathered for a moment: one write for many lines, and none that a request waits for.
-    safeForTerminals(pino.destination({ fd: 2, sync: false })),
+    safeForTerminals(withoutFail(pino.destination({ fd: 2, sync: false, maxLength: mostUnwritten }))),
   );
+}
+
+/** What a log may keep in memory while it cannot be written, such as to a file on a full disk; lines beyond that are lost. */
+const mostUnwritten = 1 << 20;
+
+/** A log that cannot be written to is no reason to end: lines are tried again with those that follow. */
+export function withoutFail<D extends NodeJS.EventEmitter & { destroy(): void }>(destination: D): D {
+  // It would be tried without end before the process may leave.
+  destination.once('error', () => process.once('beforeExit', () => destination.destroy()));
+  return destination.on('error', () => undefined);
 }
 
 /** Lines have words of guests in them, and may be read where they act on a terminal. */

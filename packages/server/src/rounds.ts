@@ -7,9 +7,10 @@ const trimMs = 60_000;
 export function startRounds(context: DaemonContext): Disposable {
   const { roster, idle, measurements, store, config, quietEngine, log } = context;
   const rounds = [
+    every(lookMs, () => roster.refresh()),
     every(lookMs, async () => {
-      await roster.refresh();
-      await idle.sweep();
+      // Not waited for: a VM that takes its time is left alone by the next sweep, and the others have theirs.
+      void idle.sweep();
     }),
     every(config.monitoring.interval_seconds * 1000, () => measurements.sample()),
     every(trimMs, async () => store.trim(Date.now())),

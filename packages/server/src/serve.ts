@@ -1,7 +1,13 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
-import { createEngine, layoutAt, prepareLayout } from '@novasandbox/engine';
+import {
+  createEngine,
+  keepReserve,
+  layoutAt,
+  onBackgroundFailure,
+  prepareLayout,
+  withReserve,
+} from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
@@ -36,7 +42,9 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   prepareLayout(layout);
   const log = options.log ?? createLog(config);
   await using undo = new AsyncDisposableStack();
-  const store = undo.use(openServerStore(layout.daemon.database));
+  undo.use(onBackgroundFailure(({ what, error }) => log.error({ err: error, what }, 'work in the background failed')));
+  keepReserve(layout.reserveFile);
+  const store = undo.use(openServerStore(layout.daemon.database, layout.reserveFile));
   const engine = undo.use(
     await createEngine({ home: layout.home, recover: true, readySlots: config.networking.ready_slots }),
   );
@@ -66,7 +74,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     undo.defer(() => rmSync(layout.daemon.socket, { force: true }));
   }
   await listening(main, () => main.listen(config.server.port, config.server.host));
-  writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 });
+  withReserve(layout.reserveFile, () => writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 }));
   undo.defer(() => rmSync(layout.daemon.pidFile, { force: true }));
   const url = urlOf(main, config);
   context.events.emit('server.started', null, { url });
@@ -78,13 +86,21 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     (closing ??= (async () => {
       log.info({ operation: 'stop', vms: config.server.shutdown }, 'shutting down');
       context.events.emit('server.stopping', null);
-      await drain(server, config.server.drain_seconds);
+      await context.drain.finish(config.server.drain_seconds * 1000);
+      const left = context.drain.leave();
+      closeAllSockets();
+      await left;
+      stopListening(server);
       if (config.server.shutdown === 'stop') {
-        for (const { id } of await context.engine.sandboxes.list()) {
-          await context.engine.sandboxes
-            .stop(id)
-            .catch((error: unknown) => log.error({ vm: id, err: error }, 'VM not stopped'));
-        }
+        const running = await context.engine.sandboxes.list();
+        // At once: one that does not end in peace takes its time on its own.
+        await Promise.all(
+          running.map(({ id }) =>
+            context.engine.sandboxes
+              .stop(id)
+              .catch((error: unknown) => log.error({ vm: id, err: error }, 'VM not stopped')),
+          ),
+        );
       }
       await held.disposeAsync();
       log.info({ operation: 'stop' }, 'ended');
@@ -116,14 +132,12 @@ function listening(server: HttpServer, listen: () => void): Promise<void> {
   });
 }
 
-/** Takes no new connections, lets requests end for that long, then ends what is left. */
-async function drain({ listeners: { main, local } }: Server, seconds: number): Promise<void> {
-  const servers = [main, local].filter((server) => server !== null);
-  const closed = Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-  closeAllSockets();
-  for (const server of servers) server.closeIdleConnections();
-  await Promise.race([closed, delay(seconds * 1000, undefined, { ref: false })]);
-  for (const server of servers) server.closeAllConnections();
+/** Everyone has been told: what is left is cut off. */
+function stopListening({ listeners: { main, local } }: Server): void {
+  for (const server of [main, local]) {
+    server?.close();
+    server?.closeAllConnections();
+  }
 }
 
 function urlOf(main: HttpServer, { server }: ServerConfig): string {

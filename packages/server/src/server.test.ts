@@ -28,7 +28,7 @@ test('every route that answers has a permission, or stands on the list of public
   const layout = layoutAt(home);
   prepareLayout(layout);
   undo.defer(() => rm(layout.run, { recursive: true, force: true }));
-  const store = undo.use(openServerStore(layout.daemon.database));
+  const store = undo.use(openServerStore(layout.daemon.database, layout.reserveFile));
   const engine = undo.use(await createEngine({ home }));
   const config = serverConfigSchema.parse({});
   const context = createDaemonContext({

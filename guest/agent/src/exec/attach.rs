@@ -33,6 +33,7 @@ impl Agent {
         if let Some(link) = self.links.get_mut(&caller.link) {
             link.outbox.message(caller.stream, message::STARTED, &started);
         }
+        self.timers.cancel(&mut process.orphaned);
         process.attachments.push(Attachment { caller, position });
         Ok(Begun::Running(Work::Exec { exec, control }))
     }

@@ -45,9 +45,9 @@ impl Agent {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
         let code = if signal == 0 { libc::WEXITSTATUS(status) } else { 128 + signal };
-        // Only a SIGKILL that the agent did not send can be the kernel's.
+        // Only a SIGKILL that the agent did not send can be the kernel's. A shell whose child ended so says it by its code.
         let mut oom_killed = false;
-        if signal == libc::SIGKILL && !process.killed {
+        if code == 128 + libc::SIGKILL && !process.killed {
             let kills = metrics::oom_kills();
             oom_killed = kills > self.processes.oom_kills;
             self.processes.oom_kills = kills;
@@ -55,6 +55,7 @@ impl Agent {
         let wall_ns = sys::now_ns().saturating_sub(process.started_ns);
         process.ended = Some(Ended { exit_code: code as u64, signal, oom_killed, usage, wall_ns });
         process.input.close();
+        self.timers.cancel(&mut process.input.end_again);
         self.timers.cancel(&mut process.timeout);
         let open = process.channels.iter().any(|channel| channel.source.is_some());
         if open && (signal != 0 || process.killed) {
@@ -86,7 +87,14 @@ impl Agent {
         process.timed_out = true;
         process.killed = true;
         sys::kill(-process.pid, libc::SIGTERM);
-        self.timers.after_ms(KILL_AFTER_MS, Timer::ExecKill(exec, process.pid));
+        self.kill_later(exec);
+    }
+
+    /// What is left of its group after a SIGTERM.
+    pub(super) fn kill_later(&mut self, exec: u64) {
+        if let Some(process) = self.processes.all.get(&exec) {
+            self.timers.after_ms(KILL_AFTER_MS, Timer::ExecKill(exec, process.pid));
+        }
     }
 
     /// Also reaches descendants that outlived the process itself. The kernel does not use a group's number for another
@@ -106,6 +114,7 @@ impl Agent {
         process.retired = true;
         process.channels.iter_mut().for_each(|channel| channel.ring.seal());
         self.timers.cancel(&mut process.output_overdue);
+        self.timers.cancel(&mut process.orphaned);
         if let Some(caller) = process.warming {
             self.processes.all.remove(&exec);
             return self.on_warm_end(caller);

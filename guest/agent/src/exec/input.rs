@@ -11,9 +11,13 @@ use crate::error::{Code, Failure, Outcome};
 use crate::frame::MAX_PAYLOAD;
 use crate::poll::{Watched, OUT};
 use crate::sys::{self, Errno};
+use crate::timers::{Key, Timer};
 
 /// What the terminal driver takes for the end of input.
 const END_OF_TRANSMISSION: u8 = 4;
+/// Between the first ends of input that a terminal is told, and between later ones at most.
+const FIRST_END_MS: u64 = 50;
+const LAST_END_MS: u64 = 2_000;
 
 struct Piece {
     bytes: Vec<u8>,
@@ -29,11 +33,15 @@ pub struct Input {
     queue: VecDeque<Piece>,
     /// Nothing follows what is queued.
     ending: bool,
+    /// The newest byte of input.
+    last: u8,
+    /// When a terminal is told the end again.
+    pub(super) end_again: Option<Key>,
 }
 
 impl Input {
     pub fn new(pipe: Option<Watched>) -> Self {
-        Input { pipe, queue: VecDeque::new(), ending: false }
+        Input { pipe, queue: VecDeque::new(), ending: false, last: b'\n', end_again: None }
     }
 
     pub fn wants_room(&self) -> bool {
@@ -70,6 +78,7 @@ impl Agent {
         let mut written = bytes.len();
         if let Some(process) = self.processes.all.get_mut(&exec) {
             if let Some(fd) = process.input_fd().filter(|_| !process.input.ending) {
+                process.input.last = bytes.last().copied().unwrap_or(process.input.last);
                 // Straight from the frame, unless something waits already.
                 let result = if process.input.wants_room() { Ok(0) } else { sys::write(fd, bytes) };
                 written = match result {
@@ -91,11 +100,28 @@ impl Agent {
 
     pub fn on_input_end(&mut self, exec: u64) {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        process.input.ending = true;
         if process.is_pty {
-            process.input.queue.push_back(Piece { bytes: vec![END_OF_TRANSMISSION], written: 0, from: None });
-        } else {
-            process.input.ending = true;
+            return self.on_terminal_end(exec, FIRST_END_MS);
         }
+        self.on_input_room(exec);
+    }
+
+    /// A file at its end gives the end to everyone who reads it; a terminal gives it once for each time it is told, and
+    /// only to a reader in the mode it was told in. So it is told until the process has ended.
+    pub fn on_terminal_end(&mut self, exec: u64, after_ms: u64) {
+        let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        let Some(fd) = process.input_fd().filter(|_| process.ended.is_none()) else { return };
+        if !process.input.wants_room() {
+            // An editor of lines deletes at an end of transmission unless its line is empty: the last one is entered.
+            let enter = process.input.last != b'\n' && !pty::reads_lines(fd);
+            let byte = if enter { b'\r' } else { END_OF_TRANSMISSION };
+            if sys::write(fd, &[byte]).is_ok() && enter {
+                process.input.last = b'\n';
+            }
+        }
+        let next_ms = (after_ms * 2).min(LAST_END_MS);
+        process.input.end_again = Some(self.timers.after_ms(after_ms, Timer::ExecInputEnd(exec, next_ms)));
         self.on_input_room(exec);
     }
 
@@ -120,7 +146,7 @@ impl Agent {
         }
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         let wants_room = process.input.wants_room();
-        if process.input.ending && !wants_room {
+        if process.input.ending && !process.is_pty && !wants_room {
             process.input.close();
         }
         if let Some(pipe) = &mut process.input.pipe {

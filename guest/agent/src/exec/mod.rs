@@ -6,6 +6,7 @@ mod environment;
 mod input;
 mod launch;
 mod list;
+mod orphan;
 mod output;
 mod pty;
 mod request;
@@ -75,6 +76,10 @@ struct Process {
     timeout: Option<Key>,
     output_overdue: Option<Key>,
     timed_out: bool,
+    /// How long it waits for those whose session was lost, before it is ended; 0: it does not depend on anybody.
+    wait_ms: u64,
+    /// Nobody is attached any more, and somebody may come back: its output waits.
+    orphaned: Option<Key>,
     /// The agent has sent it a deadly signal.
     killed: bool,
     ended: Option<Ended>,

@@ -28,7 +28,7 @@ impl Agent {
     pub fn pump(&mut self, exec: u64) {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         let finished = process.is_finished();
-        let mut may_read = true;
+        let mut may_read = process.orphaned.is_none();
         let mut at = 0;
         while at < process.attachments.len() {
             let attachment = &mut process.attachments[at];
@@ -82,13 +82,6 @@ impl Agent {
         }
         if process.forgotten && process.attachments.is_empty() {
             self.processes.all.remove(&exec);
-        }
-    }
-
-    pub fn detach(&mut self, exec: u64, caller: Caller) {
-        if let Some(process) = self.processes.all.get_mut(&exec) {
-            process.attachments.retain(|attachment| attachment.caller != caller);
-            self.pump(exec);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Pseudo terminals.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::request::Size;
 use crate::sys::{self, check, Sys};
@@ -24,6 +24,15 @@ pub fn open(size: Size, owner: u32) -> Sys<(OwnedFd, OwnedFd)> {
         libc::fchmod(slave.as_raw_fd(), 0o620);
     }
     Ok((master, slave))
+}
+
+/// Whether the terminal's reader gets whole lines, and an end of transmission as the end.
+pub fn reads_lines(master: RawFd) -> bool {
+    // SAFETY: TCGETS fills a termios, which may be all zeroes.
+    unsafe {
+        let mut settings: libc::termios = std::mem::zeroed();
+        libc::tcgetattr(master, &mut settings) != 0 || settings.c_lflag & libc::ICANON != 0
+    }
 }
 
 pub fn resize(master: &impl AsRawFd, size: Size) -> Sys<()> {

@@ -4,6 +4,10 @@ use crate::error::{Failure, Outcome};
 use crate::record::{self, Fields};
 
 const MOST_RETAINED: u64 = 16 << 20;
+/// An hour; a process that is held for longer is one that nobody comes back for.
+const LONGEST_WAIT_MS: u64 = 3_600_000;
+/// What a host may have been sent and not have handed on yet: its credit, and what one read adds.
+const UNSEEN: usize = 320 * 1024;
 const LONGEST_REQUEST_ID: usize = 128;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,14 @@ pub struct Request {
     pub detached: bool,
     pub merge_stderr: bool,
     pub request_id: Vec<u8>,
+    pub wait_ms: u64,
+    /// The host says what shall become of it once nobody is attached, so somebody may come back.
+    pub returns: bool,
+}
+
+/// How long a process waits for those who were attached.
+pub fn wait_ms(asked: u64) -> u64 {
+    asked.min(LONGEST_WAIT_MS)
 }
 
 impl Size {
@@ -65,8 +77,16 @@ impl Request {
                 10 => request.detached = record::flag(value)?,
                 11 => request.merge_stderr = record::flag(value)?,
                 13 => request.request_id = value.to_vec(),
+                14 => {
+                    request.wait_ms = wait_ms(record::int(value)?);
+                    request.returns = true;
+                }
                 _ => {}
             }
+        }
+        // Whoever comes back finds all that the lost session did not hand on.
+        if request.returns && !request.detached {
+            request.retain = request.retain.max(UNSEEN);
         }
         if request.argv.is_empty() {
             return Err(Failure::invalid("no command"));

@@ -166,6 +166,8 @@ impl Agent {
             timeout,
             output_overdue: None,
             timed_out: false,
+            wait_ms: if request.detached { 0 } else { request.wait_ms },
+            orphaned: None,
             killed: false,
             ended: None,
             warming,

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, statfs } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type as systemName } from 'node:os';
 import { bytesOf } from '../render/quantity.ts';
 import { version } from '../version.ts';
@@ -20,6 +20,7 @@ export async function examineHost(): Promise<Finding[]> {
     examineProcessors(),
     await examineMemory(),
     await examineDisk(),
+    ...(await examineQuarantine()),
     ...(process.platform === 'linux' ? [await examineKvm(), await examineCgroups()] : []),
   ];
 }
@@ -76,6 +77,22 @@ async function examineDisk(): Promise<Finding> {
       remedy: 'Set NOVA_HOME to a folder of your own.',
     };
   }
+}
+
+/** What the daemon has put aside, as the store did not know it. */
+async function examineQuarantine(): Promise<Finding[]> {
+  const { layoutAt } = await import('@novasandbox/engine');
+  const { quarantine, sandboxes } = layoutAt();
+  const names = await readdir(quarantine).catch((): string[] => []);
+  if (names.length === 0) return [];
+  return [
+    {
+      state: 'note',
+      subject: 'quarantine',
+      detail: `${quarantine} holds ${names.length} sandbox${names.length === 1 ? '' : 'es'} that the store does not know: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`,
+      remedy: `End the daemon, put back the store.sqlite that knows them and the folders (to ${sandboxes}), or remove the folders.`,
+    },
+  ];
 }
 
 async function examineKvm(): Promise<Finding> {

@@ -1,6 +1,9 @@
+import { brokenPipeExitCode } from '../exit-codes.ts';
 import { outputFailed } from '../output-failed.ts';
 
 const sigint = 2;
+const sigpipe = 13;
+const sigterm = 15;
 /** Signals that end us at once, with the number shells add to 128. */
 const ending = { SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
 
@@ -11,13 +14,19 @@ const ending = { SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
 export class Interrupts implements Disposable {
   /** Aborts when it is time to give up. */
   readonly signal: AbortSignal;
+  /** What a command is told first then: what its own system would tell it. */
+  lastSignal = sigterm;
   /** Sends a signal to the command. Set while one runs and does not read Ctrl-C as a byte. */
   forward: ((signal: number) => void) | undefined;
   readonly #abort = new AbortController();
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
   #interrupts = 0;
   #exitCode = 1;
-  readonly #outputFailed = (error: Error): void => this.#giveUp(outputFailed(error));
+  readonly #outputFailed = (error: Error): void => {
+    const exitCode = outputFailed(error);
+    if (exitCode === brokenPipeExitCode && !this.signal.aborted) this.lastSignal = sigpipe;
+    this.#giveUp(exitCode);
+  };
 
   constructor() {
     this.signal = this.#abort.signal;

@@ -29,7 +29,7 @@ export async function runCommand(
     return exit.timedOut ? timeoutExitCode : exit.exitCode;
   } catch (error) {
     if (!(error instanceof GivenUp) && !interrupts.signal.aborted) throw error;
-    await endProcess(attached);
+    await endProcess(attached, interrupts.lastSignal);
     return interrupts.exitCode;
   }
 }

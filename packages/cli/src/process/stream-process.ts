@@ -35,17 +35,24 @@ export async function streamProcess(attached: AttachedProcess, options: StreamOp
   using _stdin = interactive ? pumpStdin(attached) : undefined;
   if (!keysPass) interrupts.forward = (signal) => void attached.signal(signal).catch(() => undefined);
   try {
-    return await Promise.race([printOutput(attached, interrupts.signal), givenUp.promise]);
+    const printed = printOutput(attached, interrupts.signal);
+    printed.catch(() => undefined);
+    return await Promise.race([printed, givenUp.promise]);
   } finally {
     interrupts.forward = undefined;
     interrupts.signal.removeEventListener('abort', giveUp);
   }
 }
 
+/** Reads on when nobody is there to print for: to leave the output is to let go of the command, which is to be ended first. */
 async function printOutput(attached: AttachedProcess, signal: AbortSignal): Promise<Exit> {
   for await (const { channel, bytes } of attached.output) {
+    if (signal.aborted) continue;
     const stream = channel === 'stderr' ? stderr : stdout;
-    if (!stream.write(bytes)) await once(stream, 'drain', { signal });
+    if (stream.write(bytes)) continue;
+    await once(stream, 'drain', { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
   }
   return attached.exit;
 }

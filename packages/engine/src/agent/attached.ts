@@ -1,6 +1,7 @@
 import { isNovaError, NovaError, type Exit } from '@novasandbox/protocol';
 import type { AttachedProcess, CallOptions, OutputChannel, OutputChunk } from '../ports/guest-agent.ts';
 import { ByteQueue } from './byte-queue.ts';
+import { ExecLimit } from './exec-limit.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
 import { cancelled, inputClosed, invalidArgument, outcomeUnknown, protocolError } from './errors.ts';
 import { Inbox } from './inbox.ts';
@@ -34,12 +35,15 @@ export class Attached implements AttachedProcess, StreamHandler {
   readonly #exit = Promise.withResolvers<Exit>();
   readonly #started = Promise.withResolvers<this>();
   #stream: Stream | null = null;
+  readonly #limitMs: number;
   #limits: Limits | null = null;
+  #execLimit: ExecLimit | null = null;
   #ids: Started | null = null;
   #inputClosed = false;
 
-  /** `starts`: it is a new process, which an abort before STARTED has to end. */
-  constructor(session: Session, writable: boolean, starts: boolean) {
+  /** `starts`: it is a new process, which an abort before STARTED has to end. `limitMs`: its own time limit, 0 for none. */
+  constructor(session: Session, writable: boolean, starts: boolean, limitMs = 0) {
+    this.#limitMs = limitMs;
     this.#session = session;
     this.#writable = writable;
     this.#starts = starts;
@@ -108,6 +112,12 @@ export class Attached implements AttachedProcess, StreamHandler {
     await this.output.return();
   }
 
+  async leave(waitMs?: number): Promise<void> {
+    const fields = new RecordWriter().integer(1, waitMs);
+    this.#queue.clear();
+    this.#stream?.abandon(cancelled(), { message: { type: messages.leave, fields } });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.detach();
   }
@@ -116,24 +126,29 @@ export class Attached implements AttachedProcess, StreamHandler {
     if (type !== messages.started || this.#ids !== null) return;
     this.#ids = parseStarted(fields);
     this.#limits?.settled();
+    if (this.#limitMs > 0) {
+      const unread = (): boolean => !this.#queue.empty;
+      this.#execLimit = new ExecLimit(this.#limitMs, unread, (error) => this.#leave(error));
+    }
     this.#started.resolve(this);
   }
 
   data(channel: number, bytes: Buffer): void {
     if (outputChannels[channel] === undefined) throw protocolError(`output on channel ${channel}`);
     this.#queue.push(channel, bytes);
+    this.#execLimit?.heard(bytes.length);
     this.output.wake();
   }
 
   result(fields: Fields): void {
     if (this.#ids === null) throw protocolError('a process ended before it started');
     this.#exit.resolve(parseExit(fields));
-    this.#limits?.release();
+    this.#release();
     this.output.end(null);
   }
 
   failed(error: NovaError): void {
-    this.#limits?.release();
+    this.#release();
     const reason = this.#starts && this.#ids === null ? startFailure(this.#stream, error) : error;
     this.#started.reject(reason);
     this.#exit.reject(reason);
@@ -148,7 +163,13 @@ export class Attached implements AttachedProcess, StreamHandler {
     const item = this.#queue.shift();
     if (item === undefined) return undefined;
     this.#stream?.consumed(item.bytes.length);
+    if (this.#queue.empty) this.#execLimit?.read();
     return { channel: outputChannels[item.channel] ?? 'stdout', bytes: item.bytes };
+  }
+
+  #release(): void {
+    this.#limits?.release();
+    this.#execLimit?.release();
   }
 
   #leave(error: NovaError): void {

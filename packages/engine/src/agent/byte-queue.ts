@@ -24,6 +24,10 @@ interface Block {
 export class ByteQueue {
   #items: (ChannelBytes | Block)[] = [];
 
+  get empty(): boolean {
+    return this.#items.length === 0;
+  }
+
   push(channel: number, bytes: Buffer): void {
     if (bytes.length === 0) return;
     const tail = this.#items.at(-1);

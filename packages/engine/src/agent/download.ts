@@ -5,6 +5,7 @@ import { cancelled, protocolError } from './errors.ts';
 import { Inbox } from './inbox.ts';
 import type { Fields, RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
+import { Silence } from './silence.ts';
 import type { StreamHandler } from './stream.ts';
 
 /** Bytes the guest sends on one stream. Leaving the iteration cancels the transfer. */
@@ -20,7 +21,7 @@ export interface Opening<T> {
 
 /**
  * Requests bytes. Resolves once the guest has begun, so that errors of the start reject the call; the time limit (default 30 s) ends there,
- * the signal counts until the end.
+ * the signal counts until the end. From then on the guest may be silent for 30 s while all that has come is read.
  */
 export async function download<T>(
   session: Session,
@@ -37,7 +38,9 @@ export async function download<T>(
     hasBegun = true;
     limits.settled();
     began.resolve(value);
+    silence.begin();
   };
+  const silence = new Silence(true, (error) => leave(error));
   const leave = (error: Parameters<StreamHandler['failed']>[0]): void => {
     queue.clear();
     stream.abandon(error);
@@ -46,8 +49,10 @@ export async function download<T>(
   const bytes: Download = new Inbox<Uint8Array>(
     () => {
       const item = queue.shift();
-      if (item !== undefined) stream.consumed(item.bytes.length);
-      return item?.bytes;
+      if (item === undefined) return undefined;
+      stream.consumed(item.bytes.length);
+      if (queue.empty) silence.begin();
+      return item.bytes;
     },
     () => leave(cancelled()),
   );
@@ -61,6 +66,7 @@ export async function download<T>(
       received += chunk.length;
       queue.push(channel, chunk);
       if (!hasBegun) begin(undefined);
+      silence.pause();
       bytes.wake();
     },
     result: (fields) => {
@@ -70,10 +76,12 @@ export async function download<T>(
       }
       if (!hasBegun) begin(undefined);
       limits.release();
+      silence.end();
       bytes.end(null);
     },
     failed: (error) => {
       limits.release();
+      silence.end();
       began.reject(error);
       if (error.code === 'cancelled') bytes.discard();
       bytes.end(error);

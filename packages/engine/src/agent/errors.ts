@@ -29,6 +29,18 @@ export function timedOut(timeoutMs: number): NovaError {
   });
 }
 
+/** A command outlived its time limit: the guest, whose task it is, has not ended it, or has not said so. */
+export function overdue(limitMs: number): NovaError {
+  return new NovaError(
+    'guest_unreachable',
+    `The time limit of ${limitMs} ms is over, and the guest has not said that the command has ended.`,
+    {
+      hint: 'The guest hangs, or its VMM is stopped: the command may still run. Stop the sandbox with force.',
+      details: { limitMs },
+    },
+  );
+}
+
 /** A command was asked for and nothing more was heard: nobody on this side knows whether it ran. */
 export function outcomeUnknown(error: NovaError): NovaError {
   const message = `It is not known whether the command has run: ${error.message}`;

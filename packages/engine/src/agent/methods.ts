@@ -38,4 +38,5 @@ export const messages = {
   connected: 7,
   resize: 16,
   signal: 17,
+  leave: 18,
 } as const;

@@ -30,7 +30,7 @@ const MAX_LISTED = 32_768;
  */
 export async function exec(session: Session, request: ExecRequest, options?: CallOptions): Promise<AttachedProcess> {
   const writable = request.stdin === true || request.pty !== undefined;
-  const attached = new Attached(session, writable, true);
+  const attached = new Attached(session, writable, true, request.timeoutMs);
   return attached.start(methods.exec, execArguments(request), options);
 }
 
@@ -41,7 +41,7 @@ export async function execDetached(
   options?: CallOptions,
 ): Promise<{ readonly execId: number; readonly pid: number }> {
   // Refused before the clock runs: a time limit of a call that never was has nothing to end.
-  const args = execArguments(request).flag(10, true);
+  const args = execArguments({ ...request, waitMs: undefined }).flag(10, true);
   let started: Started | null = null;
   const { promise, resolve, reject } = Promise.withResolvers<{ execId: number; pid: number }>();
   const leave = (error: NovaError): void => {
@@ -108,7 +108,8 @@ function execArguments(request: ExecRequest): RecordWriter {
     .integer(8, request.retainBytes)
     .string(9, request.tag)
     .flag(11, request.mergeStderr)
-    .string(13, request.requestId);
+    .string(13, request.requestId)
+    .integer(14, request.waitMs);
 }
 
 function parseProcess(fields: Fields): GuestProcess {

@@ -106,7 +106,8 @@ export class Session implements StreamHost {
       const stuck = new NovaError('guest_unreachable', `The guest has not read its channel for ${CLOSE_MS} ms.`);
       const timer = setTimeout(() => this.#lose(stuck), CLOSE_MS);
       this.outbox.whenEmpty(() => this.#duplex.end(() => this.#lose(null)));
-      void this.closed.finally(() => clearTimeout(timer));
+      const clear = (): void => clearTimeout(timer);
+      this.closed.then(clear, clear);
     }
     await this.closed;
   }

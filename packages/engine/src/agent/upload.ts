@@ -1,9 +1,10 @@
 import type { NovaError } from '@novasandbox/protocol';
 import type { ByteSource, CallOptions } from '../ports/guest-agent.ts';
-import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
-import { cancelled, protocolError, timedOut } from './errors.ts';
+import { Limits, openLimited } from './call.ts';
+import { cancelled, protocolError } from './errors.ts';
 import type { Fields, RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
+import { Silence } from './silence.ts';
 import { SourceReader } from './source.ts';
 import type { Stream } from './stream.ts';
 
@@ -79,37 +80,5 @@ async function sendAll(stream: Stream, reader: SourceReader, silence: Silence): 
       return;
     }
     silence.pause();
-  }
-}
-
-/** Measures how long the guest has been silent while it was its turn. */
-class Silence {
-  readonly #fail: (error: NovaError) => void;
-  #timer: NodeJS.Timeout | undefined;
-  #enabled: boolean;
-
-  constructor(enabled: boolean, fail: (error: NovaError) => void) {
-    this.#enabled = enabled;
-    this.#fail = fail;
-  }
-
-  begin(): void {
-    if (!this.#enabled) return;
-    this.pause();
-    this.#timer = setTimeout(() => this.#fail(timedOut(DEFAULT_TIMEOUT_MS)), DEFAULT_TIMEOUT_MS);
-  }
-
-  heard(): void {
-    if (this.#timer !== undefined) this.begin();
-  }
-
-  pause(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  end(): void {
-    this.#enabled = false;
-    this.pause();
   }
 }

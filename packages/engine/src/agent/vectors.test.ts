@@ -118,6 +118,11 @@ const calls: Record<string, (agent: GuestAgent) => Promise<void>> = {
     const child = await agent.exec({ argv: ['true'], requestId: 'trace-1' });
     await child.exit;
   },
+  'a process that is left': async (agent) => {
+    const child = await agent.exec({ argv: ['cat'], stdin: true, waitMs: 10_000 });
+    await child.leave(60_000);
+    await agent.ping();
+  },
   'a process with input': async (agent) => {
     const child = await agent.exec({ argv: ['cat'], stdin: true });
     await child.writeStdin(Buffer.from('hello'));

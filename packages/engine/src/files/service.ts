@@ -67,6 +67,7 @@ export function createFileService(context: EngineContext): FileService {
       const { agent, whole } = await place(ref, user, call);
       return agent.tarOut(await whole(path), user, call);
     },
-    tunnel: async (ref, port, call = {}) => (await linked(context, ref, call.signal)).agent.tunnel({ port }, call),
+    tunnel: async (ref, port, call = {}) =>
+      (await linked(context, ref, call.signal)).agent.tunnel({ address: 'localhost', port }, call),
   };
 }

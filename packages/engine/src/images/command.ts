@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly onLine?: (line: string) => void;
   /** Descriptors of this process the command gets as 3, 4, ... */
   readonly descriptors?: readonly number[];
+  /** How long it may take, ms; default: longer than the longest build on the slowest of hosts. */
+  readonly limitMs?: number;
   /** Its standard input; none by default. */
   readonly input?: string;
 }
@@ -35,6 +37,8 @@ export class CommandFailure extends Error {
 }
 
 const tailLines = 12;
+/** A command that hangs would hold the lock of what it makes for good. */
+const longestMs = 4 * 3_600_000;
 
 /** Ours, without what is said to us alone: the key of a daemon among it. */
 const environmentOfOthers = (): NodeJS.ProcessEnv =>
@@ -79,6 +83,12 @@ export async function runCommand(
     }
   };
   signal?.addEventListener('abort', killGroup, { once: true });
+  const { limitMs = longestMs } = options;
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    killGroup();
+  }, limitMs);
 
   const log = options.log === undefined ? undefined : createWriteStream(options.log, { flags: 'a', mode: 0o600 });
   const output: string[] = [];
@@ -99,6 +109,7 @@ export async function runCommand(
       follow(stderr),
     ]);
     signal?.throwIfAborted();
+    if (isLate) throw new CommandFailure(program, code, `it took longer than ${limitMs / 1000} s`);
     if (code !== 0) throw new CommandFailure(program, code, tail.join(' | '));
     return output.join('\n');
   } catch (error) {
@@ -110,6 +121,7 @@ export async function runCommand(
     }
     throw error;
   } finally {
+    clearTimeout(timer);
     killGroup();
     signal?.removeEventListener('abort', killGroup);
     if (log !== undefined) {

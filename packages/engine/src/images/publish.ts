@@ -22,18 +22,20 @@ export async function publish(layout: Layout, name: string, make: (work: string)
 /** Runs `work` with an empty folder that is gone afterwards. To be called under the lock of `name`. */
 export async function inWorkFolder<T>(layout: Layout, name: string, work: (folder: string) => Promise<T>): Promise<T> {
   const folder = join(layout.workDirectory, name);
-  const clear = async (): Promise<void> => {
-    await unmountBelow(layout.workDirectory, name);
-    await removeFolder(folder);
-  };
-  await clear();
+  await clearWorkFolder(layout, name);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   openToVmms(folder);
   try {
     return await work(folder);
   } finally {
-    await clear();
+    await clearWorkFolder(layout, name);
   }
+}
+
+/** Removes a work folder with what is in it. To be called under the lock of `name`. */
+export async function clearWorkFolder(layout: Layout, name: string): Promise<void> {
+  await unmountBelow(layout.workDirectory, name);
+  await removeFolder(join(layout.workDirectory, name));
 }
 
 /**

@@ -9,7 +9,7 @@ import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
-import { startRounds } from './rounds.ts';
+import { startRounds } from '../rounds.ts';
 import {
   hostRulesAreThere,
   makeSlot,
@@ -70,7 +70,10 @@ export function createNetwork(options: NetworkOptions): Network {
       () => undefined,
     );
     underWay.set(sandbox, settled);
-    void settled.then(() => underWay.get(sandbox) === settled && underWay.delete(sandbox));
+    const forget = (): void => {
+      if (underWay.get(sandbox) === settled) underWay.delete(sandbox);
+    };
+    settled.then(forget, forget);
     return running;
   };
 

@@ -160,10 +160,13 @@ function removeHostTraces(registry: SlotRegistry): void {
   nftAtOnce(removeHostRules);
 }
 
+/** What hangs in the kernel longer than this would hold up everyone who waits for the lock, ms. */
+const nftMs = 10_000;
+
 /** For what is done under the registry's lock: a few milliseconds. */
 function nftAtOnce(input: string): void {
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
-  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input, env, encoding: 'utf8' });
+  const { status, stderr } = spawnSync('nft', ['-f', '-'], { input, env, encoding: 'utf8', timeout: nftMs });
   if (status !== 0) throw new NovaError('network_failed', `nft ended with ${status}: ${stderr.trim()}`);
 }
 

@@ -57,6 +57,8 @@ export interface ExecRequest {
   readonly mergeStderr?: boolean | undefined;
   /** The request this serves: the agent notes it in the guest's log (one in an old snapshot passes over it). */
   readonly requestId?: string | undefined;
+  /** How long the process waits for an attach once all who were attached are lost, before it is ended, ms; 0: it depends on nobody (default of an agent; of the engine 10 s). */
+  readonly waitMs?: number | undefined;
 }
 
 export type OutputChannel = 'stdout' | 'stderr' | 'pty';
@@ -84,6 +86,11 @@ export interface AttachedProcess extends AsyncDisposable {
   signal(signal: number): Promise<void>;
   /** Stops listening; the process goes on. */
   detach(): Promise<void>;
+  /**
+   * Stops listening for one who has gone without a word: as if the session had been lost. Its output waits, and the process is ended when nobody attaches
+   * within its own `waitMs`, or within the one given.
+   */
+  leave(waitMs?: number): Promise<void>;
 }
 
 export interface GuestProcess {

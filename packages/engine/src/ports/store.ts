@@ -25,6 +25,8 @@ export interface SandboxRecord extends Ownership {
   readonly machine: MachineRecord | null;
   /** Who is making it, while it is being made: when that process has gone, what is there is debris. */
   readonly maker: ProcessIdentity | null;
+  /** Its maker is removing it: when that process has gone, whoever looks next ends what it began. */
+  readonly goesWithMaker?: boolean;
   readonly reason: string | null;
 }
 

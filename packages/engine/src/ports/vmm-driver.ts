@@ -184,6 +184,8 @@ export interface VmmDriver {
     snapshot: SnapshotFiles,
     options: { readonly signal?: AbortSignal | undefined },
   ): Promise<Machine>;
+  /** Ends probes that are under way, and returns when nothing of them is left. */
+  endProbes?(): Promise<void>;
   /** Finds a machine again; null when it has ended. */
   attach(record: MachineRecord): Promise<Machine | null>;
 }

@@ -17,6 +17,7 @@ import type { Connection } from './connect.ts';
 import { identityOf } from './identity.ts';
 import type { SandboxPlan } from './plan.ts';
 import { startMachine } from './start-machine.ts';
+import { tellingFullDisk } from '../vmm/full-disk.ts';
 
 export interface Booted {
   readonly machine: Machine;
@@ -28,6 +29,19 @@ export interface Booted {
 /** Name of a sandbox's writable layer in its folder. */
 export const writableDiskFile = 'disk.raw';
 
+const mostClones = 3;
+/** How a clone fails that may do better when it is tried again. */
+const unfinished = ['vmm_failed', 'boot_failed', 'guest_protocol_error', 'guest_unreachable'] as const;
+
+/** Snapshots of which the last clone was not there in time. */
+const late = new Set<string>();
+
+/** A busy host is late too: that alone is no reason to throw a snapshot away, twice in a row is. */
+async function countLate(context: EngineContext, digest: string): Promise<void> {
+  if (late.delete(digest)) await discardSnapshot(context, digest);
+  else late.add(digest);
+}
+
 /** A sandbox's first start: a clone where its config allows one, a cold boot where not. */
 export async function bootNew(
   context: EngineContext,
@@ -37,18 +51,33 @@ export async function bootNew(
   options: BuildContext,
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+  const directory = context.layout.sandbox(record.id);
+  return tellingFullDisk(directory, () => bootMachine(context, record, plan, connecting, options));
+}
+
+async function bootMachine(
+  context: EngineContext,
+  record: SandboxRecord,
+  plan: SandboxPlan,
+  connecting: Promise<Connection>,
+  options: BuildContext,
+): Promise<Booted> {
   const images = await guestImages(context, plan.template, options);
   if (canClone(record.config, plan)) {
     const digest = await shapeDigest(record.config, plan, images);
     for (let attempt = 1; ; attempt++) {
       const snapshot = await ensureSnapshot(context, digest, record.config, plan, images, options);
       try {
-        return await clone(context, record, plan, images, snapshot, connecting, options);
+        const cloned = await tellingFullDisk(context.layout.sandbox(record.id), () =>
+          clone(context, record, plan, images, snapshot, connecting, options),
+        );
+        late.delete(digest);
+        return cloned;
       } catch (error) {
-        // A snapshot that cannot be continued is made anew, once; the second failure is about something else.
-        if (attempt > 1 || !isNovaError(error, 'vmm_failed', 'boot_failed', 'boot_timeout', 'guest_protocol_error'))
-          throw error;
-        await discardSnapshot(context, digest);
+        if (isNovaError(error, 'boot_timeout')) await countLate(context, digest);
+        if (attempt === mostClones || !isNovaError(error, ...unfinished)) throw error;
+        // Its VMM may have been killed. A snapshot that cannot be continued twice is made anew, once; the third failure is about something else.
+        if (attempt > 1) await discardSnapshot(context, digest);
         await rm(diskOf(context, record), { force: true });
       }
     }
@@ -68,7 +97,9 @@ export async function bootAgain(
 ): Promise<Booted> {
   if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
   const images = await guestImages(context, plan.template, options);
-  return coldBoot(context, record, plan, images, await connecting, options);
+  return tellingFullDisk(context.layout.sandbox(record.id), async () =>
+    coldBoot(context, record, plan, images, await connecting, options),
+  );
 }
 
 async function clone(

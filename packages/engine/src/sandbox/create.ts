@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   NovaError,
   parse,
@@ -13,7 +14,7 @@ import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { bootAgain, bootNew, type Booted } from './boot.ts';
+import { bootAgain, bootNew, writableDiskFile, type Booted } from './boot.ts';
 import { connect, type Connection } from './connect.ts';
 import { cannot } from './features.ts';
 import { newSandboxId } from './id.ts';
@@ -36,7 +37,7 @@ export async function createSandbox(
 
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({
-    id: newSandboxId(),
+    id: options.id ?? newSandboxId(),
     name: config.name ?? null,
     owner: options.ownership?.owner ?? null,
     team: options.ownership?.team ?? null,
@@ -78,6 +79,7 @@ export async function startSandbox(
       { hint: 'Stop it first: its disk moves.' },
     );
   }
+  await requireDisk(context, current);
   const record = context.store.changeSandbox(current.id, ['stopped', 'failed'], {
     state: 'creating',
     maker: ownIdentity(),
@@ -98,6 +100,20 @@ export async function startSandbox(
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
+}
+
+/** A sandbox without its disk cannot go on. */
+async function requireDisk(context: EngineContext, { id, name, config, hypervisor }: SandboxRecord): Promise<void> {
+  const folder = context.layout.sandbox(id);
+  const hasDisk = !config.readOnlyRootfs && context.drivers.get(hypervisor)?.features.virtualMachine !== false;
+  const missing = await access(hasDisk ? join(folder, writableDiskFile) : folder).then(
+    () => false,
+    () => true,
+  );
+  if (!missing) return;
+  throw new NovaError('storage_failed', `The disk of the sandbox ${name ?? id} is missing: ${folder} has it no more.`, {
+    hint: 'Put it back where there is a copy, or remove the sandbox with `nova rm`.',
+  });
 }
 
 /** A process of the host has no disk that a machine could boot from, nor the other way round. */
@@ -129,10 +145,15 @@ async function handOver(
   plan: SandboxPlan,
   booted: Booted,
   startedAt: number,
-  { signal }: BuildContext,
+  { signal, ready }: Pick<CreateContext, 'signal' | 'ready'>,
 ): Promise<SandboxRecord> {
   const { machine, agent, channel, kind } = booted;
   const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => machine.stop());
+  undo.defer(() => context.store.releaseLease(record.id, channel));
+  undo.defer(() => agent.close().catch(() => undefined));
+  await ready?.();
   const now = Date.now();
   const running =
     signal?.aborted === true
@@ -149,12 +170,8 @@ async function handOver(
           bootKind: kind,
           accelerator: plan.accelerator,
         });
-  if (running === null) {
-    await agent.close().catch(() => undefined);
-    context.store.releaseLease(record.id, channel);
-    await machine.stop();
-    throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
-  }
+  if (running === null) throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
+  undo.move();
   context.links.adopt(record.id, { machine, agent }, channel);
   return running;
 }

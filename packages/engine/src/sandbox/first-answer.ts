@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
+import { inBackground } from '../ports/background.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { Machine, VmmDriver } from '../ports/vmm-driver.ts';
 import { quote } from '../vmm/launcher.ts';
@@ -25,7 +26,8 @@ export async function firstAnswer(
   const over = new AbortController();
   const timer = setTimeout(() => over.abort('timeout'), options.timeoutMs);
   let ended = false;
-  void machine.exited.then(() => {
+  inBackground('watching a guest that boots', async () => {
+    await machine.exited;
     ended = true;
     over.abort('ended');
   });

@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { throwIfAborted, unlessAborted } from '../abort.ts';
+import { inBackground } from '../ports/background.ts';
 import type { GuestAgent, OpenSession } from '../ports/guest-agent.ts';
 import type { SandboxRecord, Store } from '../ports/store.ts';
 import type { Machine, MachineRecord } from '../ports/vmm-driver.ts';
@@ -47,17 +49,16 @@ export function createLinks(
 
   const hold = (id: string, link: Held): Held => {
     // A session that ends by itself (the guest died, another process stopped it) makes room for a new one.
-    void link.agent.closed.then(() => {
-      void held.get(id)?.then((current) => {
-        if (current === link) forget(id, link);
-      });
+    inBackground(`giving back the channel of a session with ${id}`, async () => {
+      await link.agent.closed;
+      if ((await held.get(id)?.catch(() => null)) === link) forget(id, link);
     });
     return link;
   };
   const forget = (id: string, link: Held): void => {
     held.delete(id);
-    store.releaseLease(id, link.channel);
     link.machine.release();
+    store.releaseLease(id, link.channel);
   };
 
   const open: Links['open'] = async (machine, options) => {
@@ -102,7 +103,7 @@ export function createLinks(
       const current = held.get(id);
       if (current !== undefined) {
         try {
-          return await current;
+          return await unlessAborted(current, signal, 'while the guest was connected to');
         } catch (error) {
           // Another caller's abort is not this one's.
           if (!isNovaError(error, 'cancelled') || signal?.aborted === true) throw error;
@@ -124,8 +125,9 @@ export function createLinks(
       const link = await current.catch(() => null);
       if (link === null) return;
       await link.agent.close().catch(() => undefined);
-      store.releaseLease(id, link.channel);
       link.machine.release();
+      // A lease that cannot be taken back goes with this process; what is done to the sandbox does not fail for it.
+      inBackground(`giving back a channel of ${id}`, () => store.releaseLease(id, link.channel));
     },
     async closeAll() {
       await Promise.all([...held.keys()].map((id) => this.drop(id)));
@@ -156,6 +158,7 @@ async function takeChannel(store: Store, id: string, count: number, signal?: Abo
         `All ${count} channels to the sandbox ${id} have been in use for ${leaseWaitMs / 1000} s.`,
       );
     }
-    await delay(leasePollMs, undefined, { signal });
+    await delay(leasePollMs);
+    throwIfAborted(signal, 'while waiting for a channel to the guest');
   }
 }

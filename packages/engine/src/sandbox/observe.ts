@@ -1,12 +1,21 @@
 import { join } from 'node:path';
-import { everything, within, type SandboxInfo, type SandboxStats, type Scope } from '@novasandbox/protocol';
+import {
+  everything,
+  isNovaError,
+  within,
+  type SandboxInfo,
+  type SandboxStats,
+  type Scope,
+} from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { CallContext, SandboxFilter } from '../services.ts';
 import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
-import { attachMachine, found, linked } from './find.ts';
+import { attachMachine, found, linked, running } from './find.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
+import { tellInBackground } from '../ports/background.ts';
+import type { SandboxRecord } from '../ports/store.ts';
 
 const mebibyte = 1024 * 1024;
 const round = (value: number): number => Math.round(value * 100) / 100;
@@ -16,12 +25,14 @@ export async function listSandboxes(
   { all = false, labels = {}, owner, team }: SandboxFilter = {},
   scope: Scope = everything,
 ): Promise<SandboxInfo[]> {
-  const current: SandboxInfo[] = [];
-  for (const record of context.store.listSandboxes()) {
-    if (!within(scope, record)) continue;
-    const settled = await settle(context, record);
-    if (settled !== null) current.push(toInfo(settled));
-  }
+  // Each for itself: the end of one that takes its time holds up no other.
+  const infos = await Promise.all(
+    context.store
+      .listSandboxes()
+      .filter((record) => within(scope, record))
+      .map((record) => infoNow(context, record)),
+  );
+  const current = infos.filter((info) => info !== null);
   return current.filter(
     (info) =>
       (all || info.state === 'running' || info.state === 'paused') &&
@@ -29,6 +40,21 @@ export async function listSandboxes(
       (team === undefined || info.team === team) &&
       Object.entries(labels).every(([key, value]) => info.labels[key] === value),
   );
+}
+
+/** What goes wrong with one sandbox keeps nobody from seeing the others: it is told as it is recorded, and if that says nothing, left out. */
+async function infoNow(context: EngineContext, record: SandboxRecord): Promise<SandboxInfo | null> {
+  try {
+    const settled = await settle(context, record);
+    return settled === null ? null : toInfo(settled);
+  } catch (error) {
+    tellInBackground(`looking at the sandbox ${record.id}`, error);
+    try {
+      return toInfo(record);
+    } catch {
+      return null;
+    }
+  }
 }
 
 /** What the guest says of itself beside what the host sees of its VMM. */
@@ -52,10 +78,19 @@ export async function sandboxStats(context: EngineContext, ref: string): Promise
   };
 }
 
-/** Sets the time to live, in the guest first: it is the one that keeps it. */
+/**
+ * Sets the time to live, in the guest first: it powers itself off, whoever is still there. A guest that does not answer can be given less time all the same, which the host
+ * keeps; not more, as it would still end when it was told before.
+ */
 export async function setSandboxTimeout(context: EngineContext, ref: string, timeoutMs: number): Promise<SandboxInfo> {
-  const { agent, record } = await linked(context, ref);
-  await agent.deadline(timeoutMs === 0 ? null : timeoutMs);
+  const record = await running(context, ref);
+  try {
+    const { agent } = await context.links.get(record);
+    await agent.deadline(timeoutMs === 0 ? null : timeoutMs);
+  } catch (error) {
+    const sooner = timeoutMs !== 0 && Date.now() + timeoutMs < (record.expiresAtMs ?? Infinity);
+    if (!sooner || !isNovaError(error, 'guest_unreachable', 'guest_protocol_error')) throw error;
+  }
   const expiresAtMs = timeoutMs === 0 ? null : Date.now() + timeoutMs;
   return toInfo(context.store.changeSandbox(record.id, ['running'], { expiresAtMs }) ?? { ...record, expiresAtMs });
 }

@@ -28,6 +28,14 @@ export async function planSandbox(
   const template = await loadTemplate(context.layout, config.templateId, config.architecture);
   const memoryMb = config.memoryMb ?? template.template.memory_mb;
   const hostMb = Math.floor(totalmem() / mebibyte);
+  // A disk image that brings its own kernel needs what it needs.
+  const { min_memory_mb: leastMb, template_id: id } = template.template;
+  if (memoryMb < leastMb && config.firmwarePath === undefined) {
+    throw new NovaError(
+      'invalid_argument',
+      `memoryMb: ${memoryMb} MiB is less than ${id} needs to boot (${leastMb} MiB).`,
+    );
+  }
   if (memoryMb > hostMb) {
     throw new NovaError('invalid_argument', `memoryMb: ${memoryMb} MiB is more than this host has (${hostMb} MiB).`);
   }

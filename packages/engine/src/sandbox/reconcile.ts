@@ -7,12 +7,19 @@ import { boundLogs } from '../vmm/logs.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
 import { terminate } from '../vmm/terminate.ts';
+import { isDiskFull, type SandboxState } from '@novasandbox/protocol';
 
 /**
  * Brings a record in line with the host: a sandbox whose VMM has ended is stopped, one whose maker was killed is debris. Returns the record as it
  * is then, or null when it has gone. One look at /proc when all is as recorded.
  */
 export async function settle(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
+  if (record.goesWithMaker === true && record.maker !== null && !isAlive(record.maker)) {
+    await context.links.drop(record.id);
+    await endProcessesOf(context, record.id);
+    await deleteSandbox(context, record.id);
+    return null;
+  }
   switch (record.state) {
     case 'creating':
       if (isBeingTidied(record)) return whenTidied(context, record.id);
@@ -54,26 +61,40 @@ async function tidyUp(
   const { store } = context;
   // While it has a maker and a machine that has ended, nobody starts it.
   const claim = { state: 'creating', maker: ownIdentity() } as const;
-  const claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
+  let claimed: SandboxRecord | null;
+  try {
+    claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    // It is told as it is. Who looks when there is space notes it; who removes it makes space.
+    return { ...record, state: 'stopped', machine: null, reason };
+  }
   if (claimed === null) return whenTidied(context, record.id);
   await context.links.drop(record.id);
-  await releaseHost(context, record.id);
-  if (record.config.ephemeral) {
+  if (record.config.ephemeral || record.goesWithMaker === true) {
     await deleteSandbox(context, record.id);
     return null;
   }
-  await boundLogs(context.layout.sandbox(record.id));
+  await releaseHost(context, record.id);
+  // A log that stays as it is keeps nobody from noting the end.
+  await boundLogs(context.layout.sandbox(record.id)).catch(() => undefined);
   const change = { state: 'stopped', stoppedAtMs: Date.now(), machine: null, maker: null, reason } as const;
   return store.changeSandbox(record.id, ['creating'], change);
 }
 
 const lookEveryMs = 10;
 
-/** Waits while another process tidies up. */
+/** Tidying up takes moments; a process that was stopped in the midst of it is not waited for longer, ms. */
+const tidiedWithinMs = 10_000;
+
+/** Waits while another process tidies up; the record as it is when that takes too long. */
 async function whenTidied(context: EngineContext, id: string): Promise<SandboxRecord | null> {
+  const end = performance.now() + tidiedWithinMs;
   for (;;) {
     const current = context.store.findSandbox(id);
-    if (current === null || !isBeingTidied(current)) return current === null ? null : settle(context, current);
+    if (current === null) return null;
+    if (!isBeingTidied(current)) return settle(context, current);
+    if (performance.now() > end) return current;
     await delay(lookEveryMs);
   }
 }
@@ -82,21 +103,32 @@ function isBeingTidied(record: SandboxRecord): boolean {
   return record.state === 'creating' && record.machine !== null && record.maker !== null && isAlive(record.maker);
 }
 
-/** Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made. */
-export async function sweep(context: EngineContext): Promise<void> {
-  for (const record of context.store.listSandboxes(['creating'])) await settle(context, record);
+/**
+ * Removes what is left of sandboxes whose makers were killed. Looks only at those that are being made, unless others are named too, and at each for itself: what cannot be
+ * removed now is in nobody else's way, and is tried again by the next.
+ */
+export async function sweep(context: EngineContext, states: readonly SandboxState[] = ['creating']): Promise<void> {
+  const debris = context.store.listSandboxes(states).filter((record) => !isBeingTidied(record));
+  await Promise.allSettled(debris.map((record) => settle(context, record)));
 }
 
+/** Ends the VMM of a sandbox whose record does not say which process that is. */
+export async function endProcessesOf({ layout }: Pick<EngineContext, 'layout'>, id: string): Promise<void> {
+  for (const orphan of processesNaming(layout.sockets(id))) await terminate(orphan, 0);
+}
+
+/** Needs no write before it has made space. */
 export async function deleteSandbox(context: EngineContext, id: string): Promise<void> {
+  await releaseHost(context, id);
   await removeFolder(context.layout.sandbox(id));
   context.store.removeSandbox(id);
 }
 
 async function clearDebris(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord | null> {
-  for (const orphan of processesNaming(context.layout.sockets(record.id))) await terminate(orphan, 0);
-  await releaseHost(context, record.id);
+  await endProcessesOf(context, record.id);
   // A sandbox that was being started again or tidied up after has a disk to keep; one that was being made has nothing.
   if (record.startedAtMs !== null && !record.config.ephemeral) {
+    await releaseHost(context, record.id);
     return context.store.changeSandbox(record.id, ['creating'], {
       state: 'stopped',
       maker: null,
@@ -114,9 +146,11 @@ async function releaseHost(context: EngineContext, id: string): Promise<void> {
   await context.network.giveBack(id);
 }
 
+export const expiredReason = 'its time to live ended';
+
 function reasonOf(record: SandboxRecord): string {
   // The guest's timer and ours may differ by a moment.
   const toleranceMs = 3000;
   const expired = record.expiresAtMs !== null && Date.now() >= record.expiresAtMs - toleranceMs;
-  return expired ? 'its time to live ended' : 'the guest powered off or its VMM ended';
+  return expired ? expiredReason : 'the guest powered off or its VMM ended';
 }

@@ -1,11 +1,12 @@
-import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { isDiskFull, NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
 import { waitForEnd } from '../vmm/terminate.ts';
 import { attachMachine, found } from './find.ts';
 import { toInfo } from './info.ts';
-import { deleteSandbox, ended, settle } from './reconcile.ts';
+import { deleteSandbox, ended, endProcessesOf, settle } from './reconcile.ts';
+import { ownIdentity } from '../vmm/process-identity.ts';
 
 const defaultGraceMs = 5000;
 /** Beyond the grace it gives its processes, what the guest needs to sync, unmount and power off. */
@@ -20,6 +21,7 @@ export async function stopSandbox(
   if (record.state === 'stopped' || record.state === 'failed') return toInfo(record);
   if (record.state === 'creating')
     throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
+  using _ending = ending(context, record.id);
   const machine = await attachMachine(context, record);
   if (machine !== null) {
     if (!force) await askGuest(context, record, machine, graceMs);
@@ -27,6 +29,12 @@ export async function stopSandbox(
   }
   const stopped = await ended(context, record, null);
   return toInfo(stopped ?? { ...record, state: 'stopped', stoppedAtMs: Date.now(), machine: null });
+}
+
+/** Has calls that lose the guest meanwhile be told why. */
+function ending(context: EngineContext, id: string): Disposable {
+  context.ending.add(id);
+  return { [Symbol.dispose]: () => context.ending.delete(id) };
 }
 
 /** Lets the guest end its processes, write its disks and power off. One that does not answer or does not come to an end is cut off after. */
@@ -63,9 +71,28 @@ export async function removeSandbox(
         hint: 'Stop it first, or remove it with force.',
       });
     }
+  }
+  const going = markGoing(context, current);
+  if (current.state === 'running' || current.state === 'paused') {
+    using _ending = ending(context, current.id);
     const machine = await attachMachine(context, current);
     await machine?.stop();
-    if ((await ended(context, current, null)) === null) return;
+    if ((await ended(context, going, null)) === null) return;
   }
+  await context.links.drop(current.id);
+  // Of one that has failed it is not known what runs.
+  if (current.state === 'failed') await endProcessesOf(context, current.id);
   await deleteSandbox(context, current.id);
+}
+
+/** From here on the removal is finished, if not by us then by whoever looks after we were killed. */
+function markGoing({ store }: EngineContext, record: SandboxRecord): SandboxRecord {
+  const change = { maker: ownIdentity(), goesWithMaker: true } as const;
+  try {
+    store.changeSandbox(record.id, [record.state], change);
+  } catch (error) {
+    // On a full disk it goes without: to remove it is what makes space.
+    if (!isDiskFull(error)) throw error;
+  }
+  return { ...record, ...change };
 }

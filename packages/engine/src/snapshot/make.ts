@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SandboxConfig } from '@novasandbox/protocol';
@@ -15,10 +15,9 @@ import { firstAnswer } from '../sandbox/first-answer.ts';
 import type { SandboxPlan } from '../sandbox/plan.ts';
 import { startMachine } from '../sandbox/start-machine.ts';
 import type { BuildContext } from '../services.ts';
-import { processesNaming } from '../vmm/find-processes.ts';
 import { takeBack } from '../vmm/ownership.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { terminate } from '../vmm/terminate.ts';
+import { noteUnfinished } from '../vmm/unfinished.ts';
 import {
   describeFiles,
   diskFile,
@@ -28,6 +27,7 @@ import {
   type TemplateSnapshot,
 } from './manifest.ts';
 import { markUsed, pruneSnapshots } from './prune.ts';
+import { tellingFullDisk } from '../vmm/full-disk.ts';
 
 /** The snapshot of that shape; made when it is not there. Processes that want the same one at once wait for the one that makes it. */
 export async function ensureSnapshot(
@@ -51,7 +51,7 @@ export async function ensureSnapshot(
     const { template } = plan.template;
     await step(options.progress, 'snapshot', `Booting ${template.template_id} once for its snapshot`, () =>
       publish(context.layout, name, async (work) => {
-        await make(context, digest, work, config, plan, images, options);
+        await tellingFullDisk(work, () => make(context, work, config, plan, images, options));
         return directory;
       }),
     );
@@ -69,7 +69,6 @@ export async function discardSnapshot(context: EngineContext, digest: string): P
 
 async function make(
   context: EngineContext,
-  digest: string,
   work: string,
   config: SandboxConfig,
   plan: SandboxPlan,
@@ -79,12 +78,10 @@ async function make(
   const startedAt = performance.now();
   const { template } = plan.template;
   await using undo = new AsyncDisposableStack();
-  // Under the lock nobody else makes it: a VMM with that name was left by one who was killed.
-  // Another state folder may be making the same one: processes and cgroups of the two are told apart.
-  const home = createHash('sha256').update(context.layout.home).digest('hex');
-  const id = `snap${digest.slice(0, 12)}${home.slice(0, 8)}`;
+  // Each is a machine of its own: who clears up after one that was killed means that one alone.
+  const id = `snap${randomBytes(10).toString('hex')}`;
   const socketDirectory = context.layout.sockets(id);
-  for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
+  undo.use(noteUnfinished(context.layout.making, { id, socketDirectory, folders: [] }));
   const machineDirectory = join(work, 'machine');
   await mkdir(machineDirectory, { mode: 0o700 });
   undo.defer(() => removeFolder(machineDirectory));

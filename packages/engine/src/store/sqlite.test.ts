@@ -45,7 +45,7 @@ test('a store of the version before: its sandboxes belong to the host, and runni
     db.close();
   }
   for (const reopened of [false, true]) {
-    using store = openSqliteStore(file);
+    using store = openSqliteStore(file, join(folder, 'reserve'));
     const { id, owner, team, state, sequence } = store.findSandbox('box') ?? {};
     assert.deepEqual([id, owner, team, state, sequence], ['aaaa1', null, null, 'stopped', 7]);
     if (!reopened) assert.equal(store.addSandbox(made('cccc1', 'other', null)).sequence, 10);
@@ -53,7 +53,7 @@ test('a store of the version before: its sandboxes belong to the host, and runni
 });
 
 test('names are unique among the sandboxes of one owner, and are looked up within a scope', () => {
-  using store = openSqliteStore(join(folder, 'owners.sqlite'));
+  using store = openSqliteStore(join(folder, 'owners.sqlite'), join(folder, 'reserve'));
   store.addSandbox(made('anna1', 'box', 'ann', 'crew'));
   store.addSandbox(made('bobb1', 'box', 'bob'));
   store.addSandbox(made('cora1', 'box', 'cora', 'crew'));

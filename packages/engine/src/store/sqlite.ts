@@ -1,8 +1,17 @@
-import type { StatementSync } from 'node:sqlite';
-import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import {
+  everything,
+  NovaError,
+  parse,
+  sandboxConfigSchema,
+  within,
+  type SandboxState,
+  type Scope,
+} from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
+import { journalPages, reserved, withReserve } from './reserve.ts';
 import { transactionsOf } from './transaction.ts';
 
 /** What each version of the schema adds to the one before; written once and never changed. */
@@ -48,13 +57,43 @@ const steps = [
 
 interface Row {
   readonly sequence: number;
+  readonly id: string;
+  readonly owner: string | null;
+  readonly name: string | null;
   readonly record: string;
 }
 
-/** Opens or makes the store. Processes wait up to 10 s for each other. */
-export function openSqliteStore(file: string): Store {
-  const db = openDatabase(file, { timeout: 10_000 });
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;');
+/** Of a sandbox that has not run. */
+const noMachineYet = {
+  startedAtMs: null,
+  stoppedAtMs: null,
+  expiresAtMs: null,
+  pausedAtMs: null,
+  bootTimeMs: null,
+  bootKind: null,
+  accelerator: null,
+  machine: null,
+  reason: null,
+} as const;
+
+/** Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it takes `reserve`, except for new sandboxes. */
+export function openSqliteStore(file: string, reserve: string): Store {
+  const store = withReserve(reserve, () => {
+    const db = openDatabase(file, { timeout: 10_000 });
+    try {
+      return storeIn(db, file);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+  return reserved(reserve, store, ['addSandbox']);
+}
+
+function storeIn(db: DatabaseSync, file: string): Store {
+  db.exec(
+    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = ${journalPages};`,
+  );
   const statements = new Map<string, StatementSync>();
   /** Prepared once: parsing costs more than running. */
   const prepare = (sql: string): StatementSync => {
@@ -83,10 +122,10 @@ export function openSqliteStore(file: string): Store {
 
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
-      prepare(`SELECT sequence, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
+      prepare(`SELECT sequence, id, owner, name, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
         ...values,
       ) as unknown as Row[]
-    ).map(read);
+    ).map((row) => read(row) ?? damaged(row));
   const write = (record: SandboxRecord): void => {
     prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
       record.name,
@@ -103,19 +142,7 @@ export function openSqliteStore(file: string): Store {
         if (namesakes.some(({ owner }) => owner === sandbox.owner)) {
           throw new NovaError('sandbox_exists', `A sandbox named "${sandbox.name}" exists already.`);
         }
-        const row: Omit<SandboxRecord, 'sequence'> = {
-          ...sandbox,
-          state: 'creating',
-          startedAtMs: null,
-          stoppedAtMs: null,
-          expiresAtMs: null,
-          pausedAtMs: null,
-          bootTimeMs: null,
-          bootKind: null,
-          accelerator: null,
-          machine: null,
-          reason: null,
-        };
+        const row: Omit<SandboxRecord, 'sequence'> = { ...noMachineYet, ...sandbox, state: 'creating' };
         const { lastInsertRowid } = prepare(
           'INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)',
         ).run(row.id, row.owner, row.name, row.state, '{}');
@@ -139,8 +166,10 @@ export function openSqliteStore(file: string): Store {
     },
     changeSandbox(id, from, change: SandboxChange, machine) {
       return transaction(() => {
-        const record = select('id = ?', id)[0];
-        if (record === undefined || !from.includes(record.state)) return null;
+        const row = prepare('SELECT sequence, id, owner, name, record FROM sandboxes WHERE id = ?').get(id);
+        const record = row === undefined ? null : read(row as unknown as Row);
+        // A damaged one is left as it is: whoever mends it has all that there was.
+        if (record === null || !from.includes(record.state)) return null;
         if (machine !== undefined && !sameProcess(record.machine, machine)) return null;
         const changed = { ...record, ...change };
         write(changed);
@@ -204,6 +233,33 @@ function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null)
   return one?.pid === other?.pid && one?.startTime === other?.startTime;
 }
 
-function read(row: Row): SandboxRecord {
-  return { ...(JSON.parse(row.record) as SandboxRecord), sequence: row.sequence };
+/** Null where it is damaged. */
+function read(row: Row): SandboxRecord | null {
+  try {
+    const record = JSON.parse(row.record) as SandboxRecord;
+    return record.id === row.id && typeof record.config === 'object' ? { ...record, sequence: row.sequence } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What is known of a sandbox whose record is damaged: enough to see it and to remove it. */
+function damaged({ sequence, id, owner, name }: Row): SandboxRecord {
+  return {
+    ...noMachineYet,
+    sequence,
+    id,
+    name,
+    owner,
+    team: owner,
+    state: 'failed',
+    config: parse(sandboxConfigSchema, {}, 'config'),
+    hypervisor: 'qemu',
+    memoryMb: 0,
+    vcpus: 0,
+    diskSizeMb: 0,
+    createdAtMs: 0,
+    maker: null,
+    reason: 'its record is damaged: no more is known than its id and its name',
+  };
 }

@@ -9,8 +9,17 @@ export function transactionsOf(db: DatabaseSync): <T>(work: () => T) => T {
       db.exec('COMMIT');
       return result;
     } catch (error) {
-      db.exec('ROLLBACK');
+      // SQLite has rolled back by itself after some errors, such as a full disk. What is told is what went wrong first.
+      if (db.isTransaction) rollBack(db);
       throw error;
     }
   };
+}
+
+function rollBack(db: DatabaseSync): void {
+  try {
+    db.exec('ROLLBACK');
+  } catch {
+    // The transaction ends with its connection.
+  }
 }

@@ -1,7 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { appendFile, mkdir } from 'node:fs/promises';
 import { parse, sandboxConfigSchema } from '@novasandbox/protocol';
 import { CommandFailure } from '../images/command.ts';
-import { sha256 } from '../images/stamp.ts';
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { GuestWork, ImageOptions } from '../ports/image-source.ts';
@@ -10,10 +10,10 @@ import { firstAnswer } from '../sandbox/first-answer.ts';
 import { uniqueIdentity } from '../sandbox/identity.ts';
 import { chooseDriver } from '../sandbox/choose-driver.ts';
 import { startMachine } from '../sandbox/start-machine.ts';
-import { processesNaming } from '../vmm/find-processes.ts';
 import { giveFile } from '../vmm/ownership.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { terminate, waitForEnd } from '../vmm/terminate.ts';
+import { waitForEnd } from '../vmm/terminate.ts';
+import { noteUnfinished } from '../vmm/unfinished.ts';
 
 const memoryMb = 1024;
 /** Scripts run one after the other. */
@@ -37,10 +37,9 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const initramfs = await context.images.initramfs(kernel, options);
 
   await using undo = new AsyncDisposableStack();
-  // One is built at a time: a VMM with that name was left by one who was killed.
-  const id = `root${sha256(context.layout.home).slice(0, 12)}`;
+  const id = `root${randomBytes(10).toString('hex')}`;
   const socketDirectory = context.layout.sockets(id);
-  for (const orphan of processesNaming(socketDirectory)) await terminate(orphan, 0);
+  undo.use(noteUnfinished(context.layout.making, { id, socketDirectory, folders: [directory] }));
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
   undo.defer(() => giveFile(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));

@@ -27,6 +27,8 @@ export class LaunchFailure extends Error {
 
 /** Whatever is run takes milliseconds; one that says nothing for as long was killed. */
 const answersWithinMs = 60_000;
+/** The shell itself ends at the end of its input. */
+const endsWithinMs = 10_000;
 /** What scripts said last, for the message of one that fails. */
 const keptCharacters = 2000;
 
@@ -116,10 +118,12 @@ class Shell {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#waiting.set(id, { resolve, reject });
     this.#rely(true);
-    const timer = setTimeout(
-      () => reject(new LaunchFailure(`nothing was heard for ${answersWithinMs / 1000} s`)),
-      answersWithinMs,
-    );
+    const timer = setTimeout(() => {
+      reject(new LaunchFailure(`nothing was heard for ${answersWithinMs / 1000} s`));
+      // Whoever comes next gets another one, and does not wait as long again.
+      this.#child.kill('SIGKILL');
+      this.#lost();
+    }, answersWithinMs);
     try {
       this.#child.stdin.write(`${script((what) => `echo "${this.#mark} ${id} ${what}"`)}\n`);
       return await promise;
@@ -135,7 +139,8 @@ class Shell {
     const exit = once(this.#child, 'exit');
     this.#child.ref();
     this.#child.stdin.end();
-    await exit;
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), endsWithinMs);
+    await exit.finally(() => clearTimeout(timer));
   }
 
   #take(text: string): void {

@@ -6,10 +6,14 @@ import { test } from 'node:test';
 import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
 import { createLauncher } from './launcher.ts';
 import { consoleLog } from './logs.ts';
-import { probeBoot } from './probe-boot.ts';
+import { probeBoot, whyNot } from './probe-boot.ts';
 
 /** Probes a machine that does nothing but what `act` does once it runs. */
-async function probe(act: (spec: MachineSpec) => Promise<void>, cpuUs = 0): Promise<string | null> {
+async function probe(
+  act: (spec: MachineSpec) => Promise<void>,
+  cpuUs = 0,
+  ends: (spec: MachineSpec) => boolean = () => false,
+): Promise<string | null> {
   const probeDirectory = await mkdtemp(join(tmpdir(), 'nova-probes-'));
   await using launcher = createLauncher();
   try {
@@ -25,12 +29,12 @@ async function probe(act: (spec: MachineSpec) => Promise<void>, cpuUs = 0): Prom
       await act(spec);
       return {
         record: { directory: spec.directory },
-        exited: new Promise<void>(() => undefined),
+        exited: ends(spec) ? Promise.resolve() : new Promise<void>(() => undefined),
         stats: () => Promise.resolve({ rssBytes: 0, cpuUs }),
         [Symbol.asyncDispose]: () => Promise.resolve(),
       } as unknown as Machine;
     };
-    return await probeBoot(options, boot, { emulates: true });
+    return whyNot(await probeBoot(options, boot, { emulates: true }));
   } finally {
     await rm(probeDirectory, { recursive: true });
   }
@@ -54,4 +58,24 @@ test('probes that run side by side are machines of their own', async () => {
   };
   await Promise.all([probe(remember), probe(remember), probe(remember)]);
   assert.equal(new Set(ids).size, 3);
+});
+
+test('a VMM that ended is tried once more: whoever killed it has said nothing about the hypervisor', async () => {
+  const ids: string[] = [];
+  const killed = (spec: MachineSpec): boolean => ids[0] === spec.id;
+  const act = async (spec: MachineSpec): Promise<void> => {
+    ids.push(spec.id);
+    if (!killed(spec)) await says('nova-agent: ready')(spec);
+  };
+  assert.equal(await probe(act, 0, killed), null);
+  ids.length = 0;
+  assert.equal(
+    await probe(
+      async ({ id }) => void ids.push(id),
+      0,
+      () => true,
+    ),
+    'it ended at once',
+  );
+  assert.equal(ids.length, 2);
 });

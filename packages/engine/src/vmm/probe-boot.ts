@@ -1,15 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
+import { inBackground } from '../ports/background.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
 import type { Confiner, VisibleFile } from './confine.ts';
 import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
-import { removeFolder } from './remove-folder.ts';
+import { clearProbe, makeProbeFolders, reclaimProbes } from './probe-debris.ts';
+import { isUnanswered } from './patience.ts';
 import type { VmmUsers } from './vmm-users.ts';
 
 /** A kernel and initramfs that announce themselves on the console once they run. */
@@ -53,22 +54,45 @@ const probeTimeoutMs = 120_000;
 const talkative = 'loglevel=6';
 const readyLine = 'nova-agent: ready';
 
-/** Boots a guest with nothing but the agent. Null when it came up, else why not. */
+type Boot = (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>;
+
+/** What went wrong with a probe. */
+export interface ProbeFailure {
+  readonly why: string;
+  /** It may pass: its VMM ended or refused, as one that was killed does, or its guest ran and did not get ready. One that does not run at all writes nothing. */
+  readonly mayPass: boolean;
+}
+
+/**
+ * Boots a guest with nothing but the agent. Null when it came up, else why not. What may pass is tried a second time: whoever killed a VMM, or took from the host
+ * what it needed, has said nothing about the hypervisor.
+ */
 export async function probeBoot(
   options: ProbeBootOptions,
-  boot: (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>,
+  boot: Boot,
   { emulates = false }: { readonly emulates?: boolean } = {},
-): Promise<string | null> {
-  const { kernel, initramfs } = await options.probeGuest(options);
-  await mkdir(options.probeDirectory, { recursive: true });
-  const directory = await mkdtemp(join(options.probeDirectory, 'boot'));
-  // In a folder of ours, as others may make folders beside it.
-  const sockets = await mkdtemp('/tmp/nova-probe-');
+): Promise<ProbeFailure | null> {
+  const guest = await options.probeGuest(options);
+  await reclaimProbes(options.probeDirectory);
+  const silence = emulates ? emulated : onHardware;
+  const first = await bootOnce(options, guest, boot, silence);
+  return first?.mayPass === true ? bootOnce(options, guest, boot, silence) : first;
+}
+
+export const whyNot = (failure: ProbeFailure | null): string | null => failure?.why ?? null;
+
+async function bootOnce(
+  options: ProbeBootOptions,
+  { kernel, initramfs }: Awaited<ReturnType<ProbeGuest>>,
+  boot: Boot,
+  silence: Silence,
+): Promise<ProbeFailure | null> {
+  // Drivers probe side by side, and so do processes: each probe is a machine of its own.
+  const id = `probe${randomBytes(8).toString('hex')}`;
   try {
-    await chmod(sockets, 0o711);
+    const { directory, sockets } = await makeProbeFolders(options.probeDirectory, id);
     const spec: MachineSpec = {
-      // Drivers probe side by side, and so do processes: each probe is a machine of its own.
-      id: `probe${randomBytes(8).toString('hex')}`,
+      id,
       sequence: 0,
       directory,
       socketDirectory: join(sockets, 'vm'),
@@ -83,36 +107,39 @@ export async function probeBoot(
       channels: 1,
     };
     const late = (): NovaError =>
-      new NovaError('vmm_failed', `it had not started the guest within ${probeTimeoutMs / 1000} s`);
+      new NovaError('vmm_failed', `it had not started the guest within ${probeTimeoutMs / 1000} s`, {
+        details: { limitMs: probeTimeoutMs },
+      });
     await using machine = await within(probeTimeoutMs, options.signal, late, (signal) => boot(spec, signal));
-    return await ready(machine, emulates ? emulated : onHardware, options.signal);
+    return await ready(machine, silence, options.signal);
   } catch (error) {
-    if (isNovaError(error, 'vmm_failed')) return error.message.split('\n')[0] ?? 'the VMM refused';
+    if (isNovaError(error, 'vmm_failed'))
+      return { why: error.message.split('\n')[0] ?? 'the VMM refused', mayPass: !isUnanswered(error) };
     throw error;
   } finally {
-    await removeFolder(directory);
-    await removeFolder(sockets);
+    await clearProbe(options.probeDirectory, id);
   }
 }
 
-async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): Promise<string | null> {
+async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): Promise<ProbeFailure | null> {
+  const hangs = (why: string): ProbeFailure => ({ why, mayPass: false });
   const startedAt = performance.now();
   let limitMs = silence.ms;
   let ended = false;
-  void machine.exited.then(() => (ended = true));
+  inBackground('watching a probe', () => machine.exited.then(() => (ended = true)));
   while (performance.now() - startedAt < limitMs) {
     if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled while probing.');
     const said = await fileTail(join(machine.record.directory, consoleLog), 65_536);
     if (said.includes(readyLine)) return null;
-    if (ended) return 'it ended at once';
+    if (ended) return { why: 'it ended at once', mayPass: true };
     if (said !== '') limitMs = probeTimeoutMs;
     else if (await hasUsed(machine, silence.cpuMs))
-      return `it used ${silence.cpuMs / 1000} s of CPU time without writing a line to its console`;
+      return hangs(`it used ${silence.cpuMs / 1000} s of CPU time without writing a line to its console`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return limitMs === silence.ms
-    ? `it wrote nothing to its console within ${silence.ms / 1000} s`
-    : `it was not ready within ${probeTimeoutMs / 1000} s`;
+    ? hangs(`it wrote nothing to its console within ${silence.ms / 1000} s`)
+    : { why: `it was not ready within ${probeTimeoutMs / 1000} s`, mayPass: true };
 }
 
 async function hasUsed(machine: Machine, cpuMs: number): Promise<boolean> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
+import { isUnanswered } from './patience.ts';
 import { socketServer } from './testing/socket-server.ts';
 import { unixHttpClient, type UnixHttpClient } from './unix-http.ts';
 import { connectUnixSocket } from './unix-socket.ts';
@@ -82,4 +83,17 @@ test('an abort fails the call, and no later one takes its answer', async () => {
   await assert.rejects(each.http.call('GET', '/', undefined, AbortSignal.abort()), (error) =>
     isNovaError(error, 'cancelled'),
   );
+});
+
+test('a VMM that takes requests and does not answer is given up, and can still be told what undoes them', async () => {
+  const told = Promise.withResolvers<string>();
+  await using each = await client(afterRequests(2, (_socket, heard) => told.resolve(heard)));
+  const { http } = each;
+  await assert.rejects(http.call('PATCH', '/vm', { state: 'Paused' }, undefined, 20), isUnanswered);
+  http.leave('PATCH', '/vm', { state: 'Resumed' });
+  assert.match(
+    await told.promise,
+    /\{"state":"Paused"\}PATCH \/vm HTTP\/1\.1\r\n(?:.+\r\n)*\r\n\{"state":"Resumed"\}$/,
+  );
+  await assert.rejects(http.call('GET', '/'), (error) => isNovaError(error, 'vmm_failed'));
 });

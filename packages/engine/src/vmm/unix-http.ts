@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
+import { patience, unanswered } from './patience.ts';
 
 /** What a VMM answers is small; more than this is no answer. */
 const maxAnswerBytes = 4 << 20;
@@ -13,15 +14,18 @@ export interface ApiAnswer {
 export interface UnixHttpClient {
   /**
    * One request with a JSON body. Any status is an answer. Calls may be made without waiting for the one before: they go out at once and are answered in
-   * order. Rejects with `vmm_failed` when the connection is lost or the answer is nonsense, and `cancelled` on abort, which ends the
-   * connection: an answer that nobody reads would be taken for the next one's.
+   * order. Rejects with `vmm_failed` when the connection is lost, the answer is nonsense or has not come after `limitMs` (default: patience.answerMs), and `cancelled` on
+   * abort; the connection takes no calls after the last two: an answer that nobody reads would be taken for the next one's.
    */
   call(
     method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
     signal?: AbortSignal,
+    limitMs?: number,
   ): Promise<ApiAnswer>;
+  /** Sends a request whose answer nobody waits for: the VMM takes it after those before it, also when it has long not answered. */
+  leave(method: 'PUT' | 'PATCH', path: string, body?: unknown): void;
   close(): void;
 }
 
@@ -43,8 +47,17 @@ export function unixHttpClient(socket: Socket): UnixHttpClient {
   const end = (why: string, code: 'vmm_failed' | 'cancelled' = 'vmm_failed'): void => {
     if (ended !== null) return;
     ended = why;
-    socket.destroy();
     for (const each of waiting.splice(0)) each.reject(new NovaError(code, `${each.what}: ${why}`));
+  };
+  const close = (why: string, code?: 'cancelled'): void => {
+    end(why, code);
+    socket.destroy();
+  };
+  const send = (method: string, path: string, body: unknown): void => {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const content =
+      text === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
+    socket.write(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${content}\r\n${text}`);
   };
 
   socket.on('data', (chunk: Buffer) => {
@@ -57,30 +70,34 @@ export function unixHttpClient(socket: Socket): UnixHttpClient {
       }
       if (received.length > maxAnswerBytes) throw new Error('the answer is too long');
     } catch (error) {
-      end(error instanceof Error ? error.message : String(error));
+      close(error instanceof Error ? error.message : String(error));
     }
   });
   socket.on('error', (error) => end(error.message));
   socket.on('close', () => end('the VMM closed the connection'));
 
   return {
-    call(method, path, body, signal) {
-      const what = `The VMM did not answer ${method} ${path}`;
+    call(method, path, body, signal, limitMs = patience.answerMs) {
+      const asked = `${method} ${path}`;
+      const what = `The VMM did not answer ${asked}`;
       if (signal?.aborted === true) return Promise.reject(new NovaError('cancelled', `${what}: it was not asked.`));
       if (ended !== null) return Promise.reject(new NovaError('vmm_failed', `${what}: ${ended}`));
       const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
       waiting.push({ what, resolve, reject });
-      const onAbort = (): void => end('cancelled', 'cancelled');
+      const onAbort = (): void => close('cancelled', 'cancelled');
+      const timer = setTimeout(() => {
+        reject(unanswered('The VMM', asked, limitMs));
+        end('one before it was not answered in time');
+      }, limitMs);
       signal?.addEventListener('abort', onAbort, { once: true });
-      const text = body === undefined ? '' : JSON.stringify(body);
-      const content =
-        text === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n`;
-      socket.write(
-        `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n${content}\r\n${text}`,
-      );
-      return promise.finally(() => signal?.removeEventListener('abort', onAbort));
+      send(method, path, body);
+      return promise.finally(() => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      });
     },
-    close: () => end('the connection was closed here'),
+    leave: send,
+    close: () => close('the connection was closed here'),
   };
 }
 

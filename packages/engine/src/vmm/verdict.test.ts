@@ -48,3 +48,20 @@ test('a probe is made again when what it depends on has changed', async () => {
   assert.equal((await vmm.probe(true, { basis: ['machine 2'] })).round, 2);
   assert.equal((await vmm.probe(true, { basis: ['machine 1'], outlivesBoot: true })).round, 3);
 });
+
+test('a verdict that is doubted is believed for a while, and then found again', async (context) => {
+  await using vmm = await probing();
+  let now = Date.now();
+  context.mock.method(Date, 'now', () => now);
+  const doubted = { keptForMs: () => 1000 };
+  assert.equal((await vmm.probe(true, doubted)).round, 1);
+  assert.equal((await vmm.probe(true, doubted)).round, 1);
+  now += 1001;
+  assert.equal((await vmm.probe(true, doubted)).round, 2);
+});
+
+test('many may write one verdict at once', async () => {
+  await using vmm = await probing();
+  const found = await Promise.all(Array.from({ length: 20 }, () => vmm.probe(true)));
+  assert.equal(found.length, 20);
+});

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
 /** Raised when a verdict holds something new. */
-const verdictVersion = 4;
+const verdictVersion = 5;
 
 export interface VerdictOptions<V> {
   readonly directory: string;
@@ -17,15 +17,32 @@ export interface VerdictOptions<V> {
   readonly fresh: boolean;
   /** Whether what was probed works. A failed probe is not kept: its cause may be gone the next time. */
   readonly works: (verdict: V) => boolean;
+  /** How long it is believed, ms; default: as long as what it depends on stays the same. */
+  readonly keptForMs?: (verdict: V) => number;
   /** Facts besides the binary and the host's kernel that the verdict depends on. */
   readonly basis?: readonly string[];
   /** The verdict holds after a reboot too, because nothing that it depends on changes by one. */
   readonly outlivesBoot?: boolean;
 }
 
+/** How long it is believed that something does not work, or not as well as it might, ms: a probe may fail for reasons that pass. */
+const doubtMs = 15 * 60_000;
+
+/** How long a process believes a probe. What failed for want of a program or of rights is found again at once: that costs nothing, and may have been mended. */
+export const believedMs = (works: boolean, doubtful = false): number => (doubtful ? doubtMs : works ? Infinity : 0);
+
 /** What a probe found, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the same. */
 export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => Promise<V>): Promise<V> {
-  const { directory, name, binary, fresh, works, basis = [], outlivesBoot = false } = options;
+  const {
+    directory,
+    name,
+    binary,
+    fresh,
+    works,
+    basis = [],
+    outlivesBoot = false,
+    keptForMs = () => Infinity,
+  } = options;
   const file = join(directory, `${name}-${key(binary, [outlivesBoot ? '' : bootId(), ...basis])}.json`);
   if (!fresh) {
     const kept = await read<V>(file);
@@ -34,8 +51,11 @@ export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => P
   const verdict = await decide();
   if (!works(verdict)) return verdict;
   await mkdir(directory, { recursive: true });
-  await writeFile(`${file}.${process.pid}`, JSON.stringify(verdict), { mode: 0o600 });
-  await rename(`${file}.${process.pid}`, file);
+  const until = Date.now() + keptForMs(verdict);
+  // Several may write it at once, also in one process.
+  const written = `${file}.${randomUUID()}`;
+  await writeFile(written, JSON.stringify({ verdict, until: until === Infinity ? null : until }), { mode: 0o600 });
+  await rename(written, file);
   return verdict;
 }
 
@@ -70,7 +90,8 @@ function key(binary: string, basis: readonly string[]): string {
 
 async function read<V>(file: string): Promise<V | null> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as V;
+    const { verdict, until } = JSON.parse(await readFile(file, 'utf8')) as { verdict: V; until: number | null };
+    return until === null || Date.now() < until ? verdict : null;
   } catch {
     return null;
   }

@@ -6,7 +6,7 @@ const lookEveryMs = 100;
 export function watchForEnd(record: ProcessIdentity, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const look = (): void => {
-    if (isAlive(record)) return;
+    if (lives(record)) return;
     clearInterval(timer);
     resolve();
   };
@@ -15,4 +15,13 @@ export function watchForEnd(record: ProcessIdentity, signal: AbortSignal): Promi
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   look();
   return promise;
+}
+
+/** A host that has no descriptor left to look with says nothing about the process: it is looked at again. */
+function lives(record: ProcessIdentity): boolean {
+  try {
+    return isAlive(record);
+  } catch {
+    return true;
+  }
 }

@@ -1,12 +1,17 @@
 import { z } from 'zod';
 import { runOptionsSchema } from '../commands.ts';
+import { withoutNul } from '../sandbox.ts';
 import { entryTypeSchema, type Entry } from '../files.ts';
+import { queryBoolean } from './query.ts';
 
 const options = runOptionsSchema.shape;
 
+/** What execve takes as one argument. */
+const word = z.string().max(131_072).regex(withoutNul, 'must not contain NUL');
+
 /** A command on the wire. A string goes to `/bin/sh -c`, an array is executed as it is. */
 export const executeSchema = z.strictObject({
-  command: z.union([z.string().min(1).max(131_072), z.array(z.string().max(131_072)).min(1).max(4096)]),
+  command: z.union([word.min(1), z.array(word).min(1).max(4096)]),
   /** 0 for none. */
   timeout_seconds: z
     .number()
@@ -22,6 +27,8 @@ export const executeSchema = z.strictObject({
     .max(10 * 1024 * 1024)
     .optional(),
   tag: options.tag,
+  /** Whether it goes on for good when its client goes without a word; else it is ended a little later. */
+  keep_running: z.boolean().default(false),
 });
 export type Execute = z.output<typeof executeSchema>;
 
@@ -105,14 +112,10 @@ export function entryOfWire({ modified_at, symlink_target, ...same }: EntryWire)
   return { ...same, modifiedAt: modified_at, symlinkTarget: symlink_target };
 }
 
-const guestPath = z
-  .string()
-  .min(1)
-  .max(4096)
-  .regex(/^[^\0]*$/, 'must not contain NUL');
+const guestPath = z.string().min(1).max(4096).regex(withoutNul, 'must not contain NUL');
 export const pathQuerySchema = z.object({ path: guestPath, user: options.user });
 export const listFilesQuerySchema = pathQuerySchema.extend({
-  recursive: z.stringbool().default(false),
+  recursive: queryBoolean.default(false),
   depth: z.coerce.number().int().min(1).max(64).optional(),
 });
 export const writeFileQuerySchema = pathQuerySchema.extend({
@@ -121,9 +124,11 @@ export const writeFileQuerySchema = pathQuerySchema.extend({
     .string()
     .regex(/^0?[0-7]{3,4}$/)
     .optional(),
-  append: z.stringbool().default(false),
-  exclusive: z.stringbool().default(false),
+  append: queryBoolean.default(false),
+  exclusive: queryBoolean.default(false),
 });
+/** The fields of a multipart upload before its file. */
+export const uploadFieldsSchema = writeFileQuerySchema.pick({ path: true, permissions: true, user: true });
 export const moveFileSchema = z.strictObject({ source: guestPath, destination: guestPath, user: options.user });
 export const makeDirectorySchema = z.strictObject({
   path: guestPath,

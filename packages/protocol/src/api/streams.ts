@@ -34,6 +34,8 @@ export const execClientMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('resize'), cols: z.int().min(1).max(10_000), rows: z.int().min(1).max(10_000) }),
   /** End of standard input. */
   z.strictObject({ type: z.literal('close_stdin') }),
+  /** The client leaves, and the command goes on. Without it the command ends a little after a client that has gone. */
+  z.strictObject({ type: z.literal('detach') }),
 ]);
 export type ExecClientMessage = z.input<typeof execClientMessageSchema>;
 

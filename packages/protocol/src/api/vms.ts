@@ -166,15 +166,20 @@ export function infoOfVm(vm: Vm): SandboxInfo {
   };
 }
 
+const labelWanted = z.string().meta({ pattern: '^[^=]+=' });
+const anyState = sandboxStateSchema.options.join('|');
 export const listVmsQuerySchema = z.object({
   status: z
     .string()
     .max(100)
     .optional()
-    .describe('Comma-separated states; default running and paused; "all" for every state.'),
+    .meta({
+      description: 'Comma-separated states; default running and paused; "all" for every state.',
+      pattern: `^(all|(${anyState})(,(${anyState}))*)$`,
+    }),
   os_type: z.enum(['linux', 'windows']).optional(),
   /** `key=value`, may be repeated. */
-  label: z.union([z.string(), z.array(z.string())]).optional(),
+  label: z.union([labelWanted, z.array(labelWanted)]).optional(),
   owner: z.string().max(128).optional().describe('Those of that owner, of all that the caller may see'),
   team: z.string().max(128).optional().describe('Those of that team, of all that the caller may see'),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
@@ -205,7 +210,8 @@ export const resourcesSchema = z.object({ vcpus: z.int(), memory_mb: z.int(), di
 /** New sizes for a running VM; what is left out stays. */
 export const resizeVmSchema = z
   .strictObject({ vcpus: z.int().min(1).optional(), memory_mb: z.int().min(1).optional() })
-  .refine(({ vcpus, memory_mb: memory }) => vcpus !== undefined || memory !== undefined, 'changes nothing');
+  .refine(({ vcpus, memory_mb: memory }) => vcpus !== undefined || memory !== undefined, 'changes nothing')
+  .meta({ minProperties: 1 });
 
 export const vmMetricsSchema = z.object({
   timestamp: z.iso.datetime(),

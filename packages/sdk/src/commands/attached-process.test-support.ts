@@ -37,6 +37,7 @@ export function scriptedProcess() {
       output.end();
       return Promise.resolve();
     },
+    leave: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   return {

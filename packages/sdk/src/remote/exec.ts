@@ -16,7 +16,11 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
   ): Promise<AttachedProcess> {
     const made: { process?: RemoteProcess } = {};
     const socket = await openSocket('exec', { id: ref }, { signal }, (opening) => {
-      made.process = new RemoteProcess(opening, writable);
+      made.process = new RemoteProcess(opening, writable, async (message, listener) => {
+        const again = await openSocket('exec', { id: ref }, {}, () => listener);
+        again.send(message);
+        return again;
+      });
       return made.process;
     });
     const process = made.process as RemoteProcess;
@@ -91,13 +95,15 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
 
 /** A start that the daemon was asked for and said nothing of: nobody on this side knows whether the command has run. */
 function startFailure(error: unknown): unknown {
-  if (!isNovaError(error, 'server_unreachable', 'shutting_down')) return error;
+  // A daemon that is ending says so where it has started nothing; one that only closes has said nothing.
+  const closed = isNovaError(error, 'shutting_down') && error.details['closed'] !== undefined;
+  if (!closed && !isNovaError(error, 'server_unreachable')) return error;
   const message = `It is not known whether the command has run: ${error.message}`;
   return new NovaError('command_outcome_unknown', message, { cause: error, details: error.details });
 }
 
 function wireOf(request: ExecRequest) {
-  const { argv, cwd, env, user, timeoutMs, tag, mergeStderr } = request;
+  const { argv, cwd, env, user, timeoutMs, tag, mergeStderr, waitMs } = request;
   if (mergeStderr === true) throw notOverDaemon('mergeStderr');
   return {
     command: [...argv],
@@ -106,6 +112,7 @@ function wireOf(request: ExecRequest) {
     ...(user === undefined ? {} : { user }),
     ...(timeoutMs === undefined ? {} : { timeout_seconds: timeoutMs / 1000 }),
     ...(tag === undefined ? {} : { tag }),
+    ...(waitMs === 0 ? { keep_running: true } : {}),
   };
 }
 

@@ -17,10 +17,7 @@ export function createRemoteEngine(address: DaemonAddress): Engine {
   const http = createHttp(endpoint);
   const sockets = createSockets(endpoint);
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => {
-    sockets.close();
-    return (closed ??= http.close());
-  };
+  const close = (): Promise<void> => (closed ??= Promise.all([sockets.close(), http.close()]).then(() => undefined));
   return {
     sandboxes: createRemoteSandboxes(http, sockets.open),
     exec: createRemoteExec(http, sockets.open),

@@ -9,13 +9,15 @@ export interface SocketListener {
   bytes(bytes: Buffer): void;
   /** Once, and last. Null: the daemon closed it because all was said. */
   over(error: NovaError | null): void;
+  /** The engine is closed, and the socket with it: what is still to be said. */
+  goodbye?(): void;
 }
 
 /** A WebSocket of the contract. `pause` stops the daemon too, once the connection's own buffers are full. */
 export interface RemoteSocket {
   send(value: unknown): void;
-  /** Resolves when the system has taken the bytes; what the daemon does not take makes it wait. */
-  sendBytes(bytes: Uint8Array): Promise<void>;
+  /** Resolves when the system has taken the bytes, to how many it has: fewer when the socket ends. What the daemon does not take makes it wait. */
+  sendBytes(bytes: Uint8Array): Promise<number>;
   pause(): void;
   resume(): void;
   /** Whether it ends; what arrives from then on is dropped. */
@@ -42,10 +44,12 @@ const pieceBytes = 64 * 1024;
 const enoughSentBytes = 256 * 1024;
 
 /** Opens WebSockets of an endpoint, and knows those that are open, so that closing the engine ends them. */
-export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): void } {
-  const open = new Set<WebSocket>();
+export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): Promise<void> } {
+  const open = new Map<WebSocket, () => Promise<void>>();
   return {
-    close: () => open.forEach((socket) => socket.terminate()),
+    async close() {
+      await Promise.all([...open.values()].map((leave) => leave()));
+    },
     async open(operation, params, { query = {}, signal }, listen) {
       if (signal?.aborted === true) throw cancelled(signal);
       const path = endpoint.prefix + pathOf(operation, params, query);
@@ -59,10 +63,15 @@ export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; 
         maxPayload: 16 * maxMessageBytes,
         handshakeTimeout: openMs,
       });
-      open.add(socket);
-      socket.once('close', () => open.delete(socket));
       const remote = remoteSocket(socket);
-      attach(socket, listen(remote), endpoint.name);
+      const listener = listen(remote);
+      open.set(socket, async () => {
+        if (listener.goodbye === undefined || remote.closing) return socket.terminate();
+        listener.goodbye();
+        await remote.close();
+      });
+      socket.once('close', () => open.delete(socket));
+      attach(socket, listener, endpoint.name);
       await opened(socket, endpoint.name, signal);
       return remote;
     },
@@ -105,7 +114,9 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
     try {
       listener.message(JSON.parse(data.toString()));
     } catch (error) {
-      failure ??= error;
+      failure ??= new NovaError('server_unreachable', `The daemon at ${name} has sent what is no message of its.`, {
+        cause: error,
+      });
       socket.terminate();
     }
   });
@@ -120,7 +131,8 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
 
 function endOf(code: number, reason: string, failure: unknown, name: string): NovaError {
   if (failure instanceof NovaError) return failure;
-  if (code === 1001) return new NovaError('shutting_down', `The daemon at ${name} is ending.`);
+  if (code === 1001 || code === 1012)
+    return new NovaError('shutting_down', `The daemon at ${name} is ending.`, { details: { closed: code } });
   if (code === 1009) return new NovaError('payload_too_large', 'The message is longer than the daemon takes.');
   const why = failure instanceof Error ? failure.message : reason === '' ? 'the connection was lost' : reason;
   return connectionError(name, new Error(why, { cause: failure }));
@@ -140,12 +152,16 @@ function remoteSocket(socket: WebSocket): RemoteSocket {
       if (isOpen()) socket.send(text);
     },
     async sendBytes(bytes) {
-      for (let at = 0; at < bytes.length && isOpen(); at += pieceBytes) {
-        const piece = bytes.subarray(at, at + pieceBytes);
-        if (socket.bufferedAmount < enoughSentBytes && at + pieceBytes < bytes.length) socket.send(piece);
+      let sent = 0;
+      while (sent < bytes.length && isOpen()) {
+        const piece = bytes.subarray(sent, sent + pieceBytes);
+        const isLast = sent + piece.length === bytes.length;
+        if (socket.bufferedAmount < enoughSentBytes && !isLast) socket.send(piece);
         // The last piece of each write is waited for: what the caller does next may be to end the process.
-        else await new Promise<void>((resolve) => socket.send(piece, () => resolve()));
+        else if (!(await new Promise<boolean>((resolve) => socket.send(piece, (error) => resolve(!error))))) break;
+        sent += piece.length;
       }
+      return sent;
     },
     pause: () => socket.pause(),
     resume: () => socket.resume(),

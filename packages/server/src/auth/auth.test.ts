@@ -22,7 +22,7 @@ const digits = 'ab'.repeat(20);
 test('keys: both forms are one, the hash alone is kept, a store opened anew knows them', async () => {
   const file = join(folder, 'keys.sqlite');
   {
-    using store = openServerStore(file);
+    using store = openServerStore(file, join(folder, 'reserve'));
     const keys = createKeys(store);
     keys.setAdmin(`e2b_${digits}`);
     assert.equal(keys.find(`nova_${digits}`)?.role, 'admin');
@@ -46,7 +46,7 @@ test('keys: both forms are one, the hash alone is kept, a store opened anew know
       (error) => isNovaError(error, 'conflict'),
     );
   }
-  using store = openServerStore(file);
+  using store = openServerStore(file, join(folder, 'reserve'));
   const keys = createKeys(store);
   assert.equal(keys.find(`e2b_${'cd'.repeat(20)}`)?.name, 'key:admin');
   assert.equal(keys.list().find(({ id }) => id !== 'admin')?.revoked, true);
@@ -56,7 +56,7 @@ test('passwords verify, and tokens of a user who was removed do not', async () =
   const stored = await hashPassword('secret words');
   assert.equal(await verifyPassword('secret words', stored), true);
   assert.equal(await verifyPassword('secret word', stored), false);
-  using store = openServerStore(join(folder, 'users.sqlite'));
+  using store = openServerStore(join(folder, 'users.sqlite'), join(folder, 'reserve'));
   const users = createUsers(store, newSecret(), createLockout(store, 3, 1000), 60);
   await users.add('ann', 'a long password', 'user');
   const { token } = await users.logIn('ann', 'a long password', 'here');
@@ -70,14 +70,14 @@ test('a name is locked for a while after wrong passwords, and a new start does n
   const file = join(folder, 'lockout.sqlite');
   let now = 0;
   {
-    using store = openServerStore(file);
+    using store = openServerStore(file, join(folder, 'reserve'));
     const lockout = createLockout(store, 2, 1000, () => now);
     lockout.failed('a', 'here');
     assert.equal(lockout.lockedUntilMs('a', 'here'), null);
     lockout.failed('a', 'here');
     assert.equal(lockout.lockedUntilMs('a', 'here'), 1000);
   }
-  using store = openServerStore(file);
+  using store = openServerStore(file, join(folder, 'reserve'));
   const lockout = createLockout(store, 2, 1000, () => now);
   assert.equal(lockout.lockedUntilMs('a', 'here'), 1000);
   now = 1000;
@@ -89,7 +89,7 @@ test('a name is locked for a while after wrong passwords, and a new start does n
 });
 
 test('a source that guesses locks a name for itself; many of them together lock it for all', () => {
-  using store = openServerStore(join(folder, 'sources.sqlite'));
+  using store = openServerStore(join(folder, 'sources.sqlite'), join(folder, 'reserve'));
   const lockout = createLockout(store, 2, 1000, () => 0);
   const guess = (source: string): void => {
     for (let count = 0; count < 2; count++) lockout.failed('ann', source);
@@ -107,7 +107,7 @@ test('a source that guesses locks a name for itself; many of them together lock 
 });
 
 test('guesses that come at once are counted as those that come one by one', async () => {
-  using store = openServerStore(join(folder, 'at-once.sqlite'));
+  using store = openServerStore(join(folder, 'at-once.sqlite'), join(folder, 'reserve'));
   const users = createUsers(store, newSecret(), createLockout(store, 2, 60_000), 60);
   await users.add('ann', 'a long password', 'user');
   const guesses = Array.from({ length: 5 }, () =>
@@ -149,7 +149,7 @@ test('passwords are checked one at a time, sources in turn; too many that wait a
 });
 
 test('names that were tried are forgotten after a day, and the oldest beyond a bound', () => {
-  using store = openServerStore(join(folder, 'bounded.sqlite'));
+  using store = openServerStore(join(folder, 'bounded.sqlite'), join(folder, 'reserve'));
   const day = 24 * 3_600_000;
   for (let index = 0; index < 10_010; index++) store.putLoginFailures(`n${index}`, { count: 1, lastMs: day + index });
   store.putLoginFailures('old', { count: 9, lastMs: 1 });
@@ -162,7 +162,7 @@ test('names that were tried are forgotten after a day, and the oldest beyond a b
 test('a store of the version before is brought up to date and keeps what it has', () => {
   const file = join(folder, 'before.sqlite');
   {
-    using store = openServerStore(file);
+    using store = openServerStore(file, join(folder, 'reserve'));
     store.addUser({ username: 'ann', team: 'user:ann', role: 'user', createdAtMs: 1, password: 'x' });
   }
   const db = new DatabaseSync(file);
@@ -173,7 +173,7 @@ test('a store of the version before is brought up to date and keeps what it has'
     PRAGMA user_version = 1;
   `);
   db.close();
-  using store = openServerStore(file);
+  using store = openServerStore(file, join(folder, 'reserve'));
   assert.deepEqual([store.findUser('ann')?.role, store.findUser('ann')?.team], ['user', 'user:ann']);
   assert.deepEqual(
     store.keys().map(({ username, team }) => [username, team]),
@@ -204,7 +204,7 @@ test('a ticket is good once and for a while; the oldest give way', async () => {
 });
 
 test('a ticket is worth no more than the credentials that asked for it', async () => {
-  using store = openServerStore(join(folder, 'tickets.sqlite'));
+  using store = openServerStore(join(folder, 'tickets.sqlite'), join(folder, 'reserve'));
   const keys = createKeys(store);
   const users = createUsers(store, newSecret(), createLockout(store, 3, 1000), 60);
   const auth = createAuth(keys, users, newSecret());
@@ -224,7 +224,7 @@ test('a ticket is worth no more than the credentials that asked for it', async (
 });
 
 test('every wrong credential is refused in the same words', async () => {
-  using store = openServerStore(join(folder, 'same.sqlite'));
+  using store = openServerStore(join(folder, 'same.sqlite'), join(folder, 'reserve'));
   const auth = createAuth(
     createKeys(store),
     createUsers(store, newSecret(), createLockout(store, 3, 1000), 60),
@@ -258,9 +258,9 @@ test('a secret that others could read is closed again', () => {
 
 test('a store in use is not opened twice', () => {
   const file = join(folder, 'held.sqlite');
-  using _held = openServerStore(file);
+  using _held = openServerStore(file, join(folder, 'reserve'));
   assert.throws(
-    () => openServerStore(file),
+    () => openServerStore(file, join(folder, 'reserve')),
     (error) => isNovaError(error, 'set_up_failed'),
   );
 });

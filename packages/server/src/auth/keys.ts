@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inBackground } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Permission, Role } from '@novasandbox/protocol/api';
 import type { Ownership } from '@novasandbox/protocol';
@@ -86,7 +87,8 @@ export function createKeys(store: ServerStore): Keys {
       if (held.row.expiresAtMs !== null && held.row.expiresAtMs <= now) return null;
       if (now - (held.row.lastUsedAtMs ?? 0) > lastUsedStepMs) {
         held.row = { ...held.row, lastUsedAtMs: now };
-        store.putKey(held.row);
+        const { row } = held;
+        inBackground('noting that a key was used', () => store.putKey(row));
       }
       return held.principal;
     },

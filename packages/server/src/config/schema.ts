@@ -47,7 +47,9 @@ const serverSchema = z.strictObject({
       'Of them from one address without valid credentials, an IPv6 /64 being one; 0 for no limit, such as behind a proxy',
     ),
   shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
-  drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
+  drain_seconds: seconds(600)
+    .default(10)
+    .describe('Time for commands and requests to end at a graceful shutdown; new ones are refused meanwhile'),
 });
 
 const networkingSchema = z.strictObject({
@@ -64,6 +66,12 @@ const networkingSchema = z.strictObject({
     .max(1_000_000)
     .default(128)
     .describe('Connections from one address to the ports of one VM; 0 for no limit, such as behind a proxy'),
+  first_byte_seconds: z
+    .number()
+    .min(1)
+    .max(day)
+    .default(300)
+    .describe('Time for a server in a VM to begin its answer, from the last that came of the request'),
   allow_host_ports: z.boolean().default(true).describe('false: VMs that ask for a port on the host are refused'),
 });
 

@@ -14,7 +14,7 @@ export async function createSandbox(
   { engine }: CallerContext,
   caller: Caller,
   body: CreateBody,
-  signal: AbortSignal,
+  { signal, id }: { readonly signal: AbortSignal; readonly id: string | undefined },
 ): Promise<SandboxInfo> {
   refuseUnsupported(body);
   const traits = traitsFor(caller, body);
@@ -30,7 +30,7 @@ export async function createSandbox(
         timeoutMs: engineTimeoutMs((body.timeout ?? defaultTimeoutSeconds) * 1000, traits.autoPause),
         ephemeral: true,
       },
-      { signal, reservedLabels: labelsOf(traits) },
+      { signal, id, reservedLabels: labelsOf(traits) },
     );
   } catch (error) {
     // A name that no template of ours can have is just as unknown.

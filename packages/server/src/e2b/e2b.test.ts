@@ -77,9 +77,12 @@ test('what is asked for and not there is refused, never left out silently', asyn
     { autoPause: true, autoPauseMemory: false },
   ]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
-    await assert.rejects(createSandbox(context, system, body, new AbortController().signal), {
-      code: 'not_implemented',
-    });
+    await assert.rejects(
+      createSandbox(context, system, body, { signal: new AbortController().signal, id: undefined }),
+      {
+        code: 'not_implemented',
+      },
+    );
   }
 });
 
@@ -89,12 +92,10 @@ test('a sandbox is opened only by whoever may do what it opens to all', async ()
   const context = { engine: { sandboxes: { create } } } as unknown as CallerContext;
   const ownership = { owner: 'key:a', team: 'key:a' };
   const as = (scopes: Permission[], asked: object) =>
-    createSandbox(
-      context,
-      callerOf('user', ownership, scopes),
-      createSchema.parse({ templateID: 'base', ...asked }),
-      new AbortController().signal,
-    );
+    createSandbox(context, callerOf('user', ownership, scopes), createSchema.parse({ templateID: 'base', ...asked }), {
+      signal: new AbortController().signal,
+      id: undefined,
+    });
   const traits = () => traitsOf(made.at(-1)?.reservedLabels ?? {});
   for (const [scopes, asked, permission] of [
     [['vm:create'], { secure: false }, 'guest:execute'],

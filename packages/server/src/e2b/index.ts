@@ -25,6 +25,7 @@ import {
   sandboxBody,
   timeoutBodySchema,
 } from './wire.ts';
+import { sandboxOfId } from '../vms/operations.ts';
 
 /** `context` is the caller's. */
 type Handler = (context: CallerContext, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
@@ -57,13 +58,20 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
     const body = parse(createSchema, request.body ?? {}, 'sandbox');
     const principal = principalOf(request);
     const key = request.headers['idempotency-key'];
-    const create = (): Promise<SandboxInfo> => createSandbox(context, principal, body, gone);
+    const create = (id?: string): Promise<SandboxInfo> => createSandbox(context, principal, body, { signal: gone, id });
     let info: SandboxInfo;
     if (typeof key === 'string') {
       // The sandbox is kept, not the answer: that holds its token, which is not stored.
-      const work = async () => ({ status: 201, body: JSON.stringify(await create()) });
+      const answerOf = (made: SandboxInfo) => ({ status: 201, body: JSON.stringify(made) });
       const asked = { principal: principal.name, operation: 'e2b.create', key, content: body };
-      const kept = await idempotency.answer(asked, work);
+      const kept = await idempotency.answerWith(
+        asked,
+        async (id) => answerOf(await create(id)),
+        async (id) => {
+          const found = await sandboxOfId(context.engine, id);
+          return found === null ? null : answerOf(found);
+        },
+      );
       if (kept.replayed) void reply.header('idempotency-replayed', 'true');
       info = JSON.parse(kept.body) as SandboxInfo;
     } else {

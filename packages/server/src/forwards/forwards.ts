@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Engine } from '@novasandbox/engine';
+import { inBackground, type Engine } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { Roster } from '../observe/roster.ts';
@@ -50,11 +50,12 @@ export function createForwards({ engine, roster, store, log }: ForwardsParts): F
   };
 
   const drop = async (id: string): Promise<void> => {
-    rows.delete(id);
-    store.removeForward(id);
     const listener = listeners.get(id);
     listeners.delete(id);
     await listener?.[Symbol.asyncDispose]();
+    // After its listener: a store that cannot be written to keeps nobody listening.
+    rows.delete(id);
+    store.removeForward(id);
   };
   return {
     list: (vmId) => of(vmId).map(stateOf),
@@ -77,11 +78,11 @@ export function createForwards({ engine, roster, store, log }: ForwardsParts): F
       await drop(id);
     },
     forget(vmId) {
-      for (const { id } of of(vmId)) void drop(id);
+      for (const { id } of of(vmId)) inBackground(`ending the forward ${id}`, () => drop(id));
     },
     async restore(vmIds) {
       for (const { id, vmId, guestPort, hostPort } of rows.values()) {
-        if (!vmIds.has(vmId)) await drop(id);
+        if (!vmIds.has(vmId)) inBackground(`forgetting the forward ${id}`, () => drop(id));
         else {
           await open(vmId, guestPort, hostPort).then(
             (listener) => listeners.set(id, listener),

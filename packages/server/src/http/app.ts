@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NovaError } from '@novasandbox/protocol';
-import { defaultBodyKb, routes, type Route } from '@novasandbox/protocol/api';
+import { defaultBodyKb } from '@novasandbox/protocol/api';
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
   type FastifyServerFactory,
 } from 'fastify';
-import { apiPrefix } from '../routes/bind.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import type { HeldBytes } from '../context.ts';
 import { textWithin } from '../bodies/json-body.ts';
@@ -65,21 +64,5 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
     void parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error)));
     return promise;
   });
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? '';
-    const methods = methodsAt(path);
-    if (methods.length === 0) throw new NovaError('not_found', 'There is nothing at this address.');
-    void reply.header('allow', methods.join(', '));
-    throw new NovaError('method_not_allowed', `This takes ${methods.join(', ')}.`);
-  });
   return app;
-}
-
-const patterns = Object.values<Route>(routes).map(({ method, path }) => ({
-  method,
-  pattern: new RegExp(`^${apiPrefix}${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
-}));
-
-function methodsAt(path: string): string[] {
-  return [...new Set(patterns.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))];
 }

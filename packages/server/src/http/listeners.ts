@@ -1,6 +1,7 @@
-import http, { type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import http, { STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
+import { errorTable, type ErrorCode } from '@novasandbox/protocol';
 import type { ServerConfig } from '../config/schema.ts';
 import { readCertificate } from './certificate.ts';
 import { limitConnections } from './connection-limit.ts';
@@ -19,8 +20,9 @@ export interface Listeners {
 
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-const maxHeaderBytes = 16 * 1024;
-export const maxHeaders = 100;
+/** What proxies before applications take at the most, so that none of these finds less here. */
+export const maxHeaderBytes = 64 * 1024;
+export const maxHeaders = 1000;
 
 /** Servers that do not wait for slow clients, and take no more of them than configured. */
 export function createListeners(
@@ -71,9 +73,9 @@ export function createListeners(
   };
 }
 
-const badClient: Readonly<Record<string, readonly [status: string, code: string, message: string]>> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'malformed_request', 'The headers are too large.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout', 'The request took too long to arrive.'],
+const badClient: Readonly<Record<string, readonly [code: ErrorCode, message: string]>> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', `The headers are larger than ${maxHeaderBytes / 1024} KiB.`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request took too long to arrive.'],
 };
 
 /** Answers what is not HTTP, or too slow or too much of it, and closes. */
@@ -82,14 +84,12 @@ function answerBadClient(error: NodeJS.ErrnoException, socket: Duplex): void {
     socket.destroy();
     return;
   }
-  const [status, code, message] = badClient[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'malformed_request',
-    'This is not valid HTTP.',
-  ];
-  const body = JSON.stringify({ error: { code, message, hint: 'Send a valid HTTP/1.1 request.', details: {} } });
+  const [code, message] = badClient[error.code ?? ''] ?? ['malformed_request', 'This is not valid HTTP.'];
+  const hint = code === 'malformed_request' ? 'Send a valid HTTP/1.1 request.' : errorTable[code].hint;
+  const { status } = errorTable[code];
+  const body = JSON.stringify({ error: { code, message, hint, details: {} } });
   hangUp(
     socket,
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

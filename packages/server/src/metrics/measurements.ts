@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '@novasandbox/engine';
 import type { SandboxStats } from '@novasandbox/protocol';
 import { metricsOf, type VmMetrics } from '@novasandbox/protocol/api';
@@ -19,6 +20,8 @@ export interface Measurements {
 }
 
 const atOnce = 4;
+/** A guest that answers does so in milliseconds. After so many the next has its turn; what is said later counts too. */
+const turnMs = 500;
 
 export function createMeasurements(engine: Engine, roster: Roster, kept: number): Measurements {
   const rings = new Map<string, VmMeasurement[]>();
@@ -62,7 +65,11 @@ export function createMeasurements(engine: Engine, roster: Roster, kept: number)
       const queue = running.values();
       await Promise.all(
         Array.from({ length: atOnce }, async () => {
-          for (const id of queue) await ask(id);
+          for (const id of queue) {
+            const over = new AbortController();
+            const turn = delay(turnMs, undefined, { signal: over.signal }).catch(() => undefined);
+            await Promise.race([ask(id), turn]).finally(() => over.abort());
+          }
         }),
       );
     },

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SandboxService } from '@novasandbox/engine';
-import { NovaError, toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { timed, type Observation } from './observation.ts';
 
 /** Lets what has come over sockets meanwhile be heard: whoever asked may just have gone. What waits in the kernel is read in the turn after this one. */
@@ -23,13 +23,8 @@ export function observedSandboxes(observation: Observation): SandboxService {
       await limits.check(config);
       using _place = limits.reserve();
       try {
-        const info = await changing('create', () => sandboxes.create(config, context));
-        await turns();
-        // Nobody would learn of it.
-        if (context?.signal?.aborted !== true) return info;
-        await sandboxes.remove(info.id, { force: true });
-        roster.gone(info.id);
-        throw new NovaError('cancelled', 'The client has gone; what it asked for was undone.');
+        // A client that has gone meanwhile would not learn of it. From then on until the answer is written nothing else happens.
+        return await changing('create', () => sandboxes.create(config, { ...context, ready: turns }));
       } catch (error) {
         const { code, message } = toNovaError(error);
         const about = { id: null, ...(context?.ownership ?? { owner: null, team: null }) };

@@ -1,7 +1,7 @@
 import { errorTable } from '@novasandbox/protocol';
-import { errorEnvelopeSchema, routes, type Route } from '@novasandbox/protocol/api';
+import { errorEnvelopeSchema, routes, uploadFieldsSchema, type Route } from '@novasandbox/protocol/api';
 import { z } from 'zod';
-import { apiPrefix } from '../routes/bind.ts';
+import { apiPrefix } from '../http/addresses.ts';
 import { paramSchemas } from '../routes/call.ts';
 import { version } from '../version.ts';
 
@@ -105,22 +105,24 @@ const headerParameters = ({ idempotent }: Route): Json[] =>
 
 function bodyOf({ body, bodyType, missing }: Route): Json | null {
   if (bodyType === 'raw') {
+    // No bytes are an empty file, and an archive of nothing.
     return {
-      required: true,
+      required: false,
       content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
     };
   }
   if (bodyType === 'multipart') {
-    const properties = {
-      path: { type: 'string' },
-      permissions: { type: 'string' },
-      user: { type: 'string' },
-      file: { type: 'string', format: 'binary' },
+    const { properties, required = [] } = schemaOf(uploadFieldsSchema, 'input') as {
+      properties: Json;
+      required?: string[];
     };
-    return {
-      required: true,
-      content: { 'multipart/form-data': { schema: { type: 'object', properties, required: ['path', 'file'] } } },
+    const schema = {
+      type: 'object',
+      description: 'The file comes last: it is written as it comes.',
+      properties: { ...properties, file: { type: 'string', format: 'binary' } },
+      required: [...required, 'file'],
     };
+    return { required: true, content: { 'multipart/form-data': { schema } } };
   }
   if (body === undefined || missing !== undefined) return null;
   return { required: !body.safeParse({}).success, content: jsonOf(schemaOf(body, 'input')) };

@@ -17,7 +17,7 @@ import { mayUsePort } from './access.ts';
 test('a port that is not open to all asks for a key or a login of somebody whose it is and who may connect, wherever it stands', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'nova-access-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
-  using store = openServerStore(join(folder, 'store.sqlite'));
+  using store = openServerStore(join(folder, 'store.sqlite'), join(folder, 'reserve'));
   const secret = newSecret();
   const keys = createKeys(store);
   const users = createUsers(store, secret, createLockout(store, 3, 1000), 60);

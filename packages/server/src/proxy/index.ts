@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { visitorOf } from '../authority/callers.ts';
 import { seenBy, type ServerContext } from '../context.ts';
+import { maxHeaders } from '../http/listeners.ts';
 import { awake } from '../e2b/life.ts';
 import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
@@ -25,15 +26,22 @@ export interface DataPlane {
 export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = {}): DataPlane {
   const { server, networking } = context.config;
   const { domain } = server;
-  const limits = { ...defaultLimits, perVisitor: networking.max_visits_per_address, ...given };
+  const limits = {
+    ...defaultLimits,
+    perVisitor: networking.max_visits_per_address,
+    firstByteMs: networking.first_byte_seconds * 1000,
+    ...given,
+  };
   const visitors = createVisitors(limits);
   const connections = createConnections(context);
   const agent = createAgentApi(context);
 
   const serve = async (target: Target, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    using _work = context.drain.hold();
     if (target.kind === 'refused') return answer(response, failure(400, `Bad request: ${target.reason}`));
     const problem = framingProblem(request.rawHeaders);
     if (problem !== null) return answer(response, failure(400, `Bad request: ${problem}`));
+    if (tooMany(request)) return answer(response, crowdedHead);
     const sandboxId = target.kind === 'signed' ? await agent.signedFor(request) : target.sandboxId;
     if (sandboxId === null) return answer(response, failure(401, 'invalid signature'));
     const info = await reachableSandbox(context, sandboxId);
@@ -67,6 +75,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (target.kind !== 'port') return answerSocket(socket, failure(400, 'Bad request'));
     const problem = framingProblem(request.rawHeaders);
     if (problem !== null) return answerSocket(socket, failure(400, `Bad request: ${problem}`));
+    if (tooMany(request)) return answerSocket(socket, crowdedHead);
     const info = await reachableSandbox(context, target.sandboxId);
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
     if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API knows no upgrades'));
@@ -113,6 +122,9 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
 /** Any port but the one that the agent API stands in for. */
 const isGuestPort = (target: Target): target is Extract<Target, { kind: 'port' }> =>
   target.kind === 'port' && target.port !== agentPort;
+/** Node leaves out headers beyond the most that it takes, and one of them may be what says how long the request is. */
+const tooMany = ({ rawHeaders }: IncomingMessage): boolean => rawHeaders.length / 2 >= maxHeaders;
+const crowdedHead: Answer = failure(431, 'The headers are too many');
 const nowhere: Target = { kind: 'refused', reason: 'no sandbox named' };
 const crowded: Answer = failure(429, 'Too many connections to this sandbox');
 const forbidden: Answer = failure(403, 'The traffic access token of this sandbox is missing or wrong');

@@ -7,6 +7,8 @@ import { hangUp } from '../http/linger.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { ProxyLimits } from './limits.ts';
+import { BadHead } from './response-head.ts';
+import { Tidied } from './tidied.ts';
 
 export interface PortTarget {
   readonly sandboxId: string;
@@ -31,27 +33,30 @@ export async function proxyRequest(
   // The client may have left meanwhile.
   if (response.destroyed || response.closed) return void tunnel.destroy();
   const upstream = forward(context, target, limits, request, tunnel, []);
-  response.setTimeout(limits.idleMs, () => response.destroy());
   const timer = setTimeout(() => {
     upstream.destroy();
-    fail(failure(504, 'The sandbox has not answered in time'));
+    fail(late);
   }, limits.firstByteMs);
+  // While it is being asked, a guest need not answer.
+  request.on('data', () => timer.refresh());
   response.once('close', () => {
     clearTimeout(timer);
     upstream.destroy();
     tunnel.destroy();
     done.resolve();
   });
-  upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
+  upstream.on('error', (error) => fail(noWebServer(error)));
   upstream.on('response', (incoming) => {
     clearTimeout(timer);
+    response.setTimeout(limits.idleMs, () => response.destroy());
     const headers = answerHeaders(incoming);
     if (headers === null || response.headersSent) {
       upstream.destroy();
-      return fail(failure(502, 'The sandbox has not answered as a web server does'));
+      return fail(noWebServer());
     }
-    response.writeHead(incoming.statusCode ?? 502, headers);
-    response.flushHeaders();
+    response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? '', headers);
+    // Sends the head now, and byte for byte: flushHeaders() would take its characters, each of which is a byte, for text.
+    response.write(Buffer.alloc(0));
     // A guest that breaks off has its client's connection broken off too: an end would say that this is all.
     pipeline(incoming, response, (error) => {
       if (error !== undefined && error !== null) response.destroy();
@@ -60,7 +65,7 @@ export async function proxyRequest(
   });
   // Such as a switch of protocols that nobody asked for.
   upstream.on('close', () => {
-    if (!response.headersSent) fail(failure(502, 'The sandbox has not answered as a web server does'));
+    if (!response.headersSent) fail(noWebServer());
   });
   // Not a pipeline: the answer may come before the request has been read, and must not be cut off for that.
   request.pipe(upstream);
@@ -77,7 +82,6 @@ export async function proxyUpgrade(
   head: Buffer,
 ): Promise<void> {
   const { socket: connection } = request;
-  connection.setTimeout(limits.idleMs, () => connection.destroy());
   const tunnel = await connect(context, target, limits);
   if (!('pipe' in tunnel)) return answerSocket(socket, tunnel);
   if (socket.destroyed) return void tunnel.destroy();
@@ -89,27 +93,34 @@ export async function proxyUpgrade(
     tunnel.destroy();
     done.resolve();
   };
-  const timer = setTimeout(() => fail(failure(504, 'The sandbox has not answered in time')), limits.firstByteMs);
+  const timer = setTimeout(() => fail(late), limits.firstByteMs);
+  const answered = (): void => {
+    clearTimeout(timer);
+    connection.setTimeout(limits.idleMs, () => connection.destroy());
+  };
   socket.once('close', () => {
     clearTimeout(timer);
     tunnel.destroy();
     done.resolve();
   });
-  upstream.on('error', () => fail(failure(502, 'The sandbox has not answered as a web server does')));
+  upstream.on('error', (error) => fail(noWebServer(error)));
   upstream.on('upgrade', (incoming: IncomingMessage, guest: Duplex, first: Buffer) => {
-    clearTimeout(timer);
+    answered();
     const headers = responseHeaders(incoming.rawHeaders, 101) ?? [];
     const protocol = ['Connection', 'Upgrade', 'Upgrade', incoming.headers.upgrade ?? ''];
-    socket.write(headOf('101 Switching Protocols', [...headers, ...protocol]));
+    socket.write(headOf(`101 ${incoming.statusMessage ?? ''}`, [...headers, ...protocol]), 'latin1');
     if (first.length > 0) socket.write(first);
     if (head.length > 0) guest.write(head);
     pipeline(socket, guest, socket, () => done.resolve());
   });
   upstream.on('response', (incoming) => {
-    clearTimeout(timer);
+    answered();
     const headers = answerHeaders(incoming);
-    if (headers === null) return fail(failure(502, 'The sandbox has not answered as a web server does'));
-    socket.write(headOf(`${incoming.statusCode} `, [...headers, 'Connection', 'close']));
+    if (headers === null) return fail(noWebServer());
+    socket.write(
+      headOf(`${incoming.statusCode} ${incoming.statusMessage ?? ''}`, [...headers, 'Connection', 'close']),
+      'latin1',
+    );
     incoming.pipe(socket, { end: false });
     incoming.once('close', () => {
       if (incoming.complete) hangUp(socket);
@@ -131,7 +142,7 @@ async function connect(
     const tunnel = await engine.files.tunnel(sandboxId, port, { signal: limit.signal });
     return tunnel;
   } catch (error) {
-    if (limit.signal.aborted) return failure(504, 'The sandbox has not answered in time');
+    if (limit.signal.aborted) return late;
     if (isNovaError(error, 'channel_busy')) return failure(429, 'Too many connections to this sandbox');
     if (isNovaError(error, 'connection_refused')) return portClosed(sandboxId, port);
     if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'guest_unreachable'))
@@ -155,16 +166,27 @@ function forward(
   // A body of unknown length keeps its chunks; its coding was taken off with the other headers of the connection.
   if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
   if (extra.length === 0) headers.push('Connection', 'close');
-  return httpRequest({
-    createConnection: () => tunnel,
+  const upstream = httpRequest({
+    createConnection: () => new Tidied(tunnel, headerBytes),
     method: request.method ?? 'GET',
     path: request.url ?? '/',
     headers,
     setHost: false,
-    maxHeaderSize: headerBytes,
+    // Measured before the parser sees it.
+    maxHeaderSize: 2 * headerBytes,
     insecureHTTPParser: false,
   });
+  // Their bytes are bounded; Node would leave out those beyond a number.
+  upstream.maxHeadersCount = 0;
+  return upstream;
 }
+
+const late = failure(504, 'The sandbox has not answered in time');
+const noWebServer = (error?: Error): Answer =>
+  failure(
+    502,
+    `The sandbox has not answered as a web server does${error instanceof BadHead ? `: ${error.message}` : ''}`,
+  );
 
 /** Node answers with any three digits; what is none of HTTP's is no answer. */
 function answerHeaders({ statusCode = 0, rawHeaders }: IncomingMessage): string[] | null {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { RouteContext } from '../daemon-context.ts';
 import { nobody } from '../authority/callers.ts';
+import { apiPrefix } from '../http/addresses.ts';
 import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
 import { acceptSocket } from '../sockets/accept.ts';
@@ -15,6 +16,8 @@ import {
   type StreamAnswer,
   type StreamHandlers,
 } from './call.ts';
+import type { Answer } from '../idempotency/idempotency.ts';
+import { vmOfId } from '../vms/operations.ts';
 
 export interface Handlers {
   readonly json: JsonHandlers;
@@ -24,8 +27,6 @@ export interface Handlers {
 
 type AnyCall = Call<Operation>;
 type Handle = (call: AnyCall) => Promise<unknown>;
-
-export const apiPrefix = '/api/v1';
 
 /** `/vms/{id}` as Fastify writes it. */
 export const fastifyPath = (path: string): string => `${apiPrefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
@@ -89,16 +90,27 @@ async function answerJson(
 ): Promise<unknown> {
   const call = callOf(context, route, request, reply);
   const status = route.status ?? 200;
-  const work = async (): Promise<{ status: number; body: string }> => {
-    const result = await handle(call);
-    return { status, body: route.response === undefined ? '' : JSON.stringify(route.response.parse(result)) };
-  };
+  const answerOf = (result: unknown): Answer => ({
+    status,
+    body: route.response === undefined ? '' : JSON.stringify(route.response.parse(result)),
+  });
+  const work = async (): Promise<Answer> => answerOf(await handle(call));
   const key = request.headers['idempotency-key'];
-  let answer: { readonly status: number; readonly body: string };
+  let answer: Answer;
   if (route.idempotent === true && typeof key === 'string') {
     const content = { params: request.params, body: request.body ?? null };
     const principal = principalOf(request).name;
-    const { replayed, ...kept } = await context.idempotency.answer({ principal, operation, key, content }, work);
+    const asked = { principal, operation, key, content };
+    const { replayed, ...kept } = makesVm(operation)
+      ? await context.idempotency.answerWith(
+          asked,
+          async (id) => answerOf(await handle(Object.assign(call, { newId: id }))),
+          async (id) => {
+            const info = await vmOfId(call.engine, id);
+            return info === null ? null : answerOf(info);
+          },
+        )
+      : await context.idempotency.answer(asked, work);
     if (replayed) void reply.header('idempotency-replayed', 'true');
     answer = kept;
   } else {
@@ -107,6 +119,8 @@ async function answerJson(
   void reply.code(answer.status).header('cache-control', 'no-store');
   return answer.status === 204 ? reply.send() : reply.type('application/json; charset=utf-8').send(answer.body);
 }
+
+const makesVm = (operation: string): boolean => operation === 'createVm' || operation === 'createLinuxVm';
 
 async function answerStream(
   context: RouteContext,
@@ -130,8 +144,9 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     ]),
   );
   const query = parsed(route.query, request.query, 'query');
-  // A body whose fields all have defaults may be left out.
-  const body = route.bodyType === undefined ? parsed(route.body, request.body ?? {}, 'body') : undefined;
+  // A body whose fields all have defaults may be left out; `null` is a body, and a wrong one.
+  const given = request.body === undefined ? {} : request.body;
+  const body = route.bodyType === undefined ? parsed(route.body, given, 'body') : undefined;
   let signal: AbortSignal | undefined;
   return {
     // Routes that anybody may call are about no sandbox.
@@ -140,7 +155,9 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     query,
     body,
     principal: request.principal,
+    newId: undefined,
     request,
+    leaving: context.drain.leaving,
     // Made for those who look at it, as they begin.
     get signal() {
       return (signal ??= goneSignal(request, reply));

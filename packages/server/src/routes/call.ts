@@ -26,7 +26,11 @@ export interface Call<O extends Operation> extends View {
   readonly principal: Principal | null;
   /** Aborted when the client has gone before it was answered. */
   readonly signal: AbortSignal;
+  /** Aborted when the daemon ends and another is to take its place. */
+  readonly leaving: AbortSignal;
   readonly request: FastifyRequest;
+  /** The id of what it makes, where that was chosen before (idempotency). */
+  readonly newId: string | undefined;
 }
 
 export interface StreamAnswer {
@@ -51,9 +55,11 @@ const ref = z
 const integer = (max: number) =>
   z
     .string()
-    .regex(/^\d{1,15}$/, 'must be a whole number')
+    .regex(/^\d{1,16}$/, 'must be a whole number')
     .transform(Number)
-    .refine((value) => value >= 1 && value <= max, `must be between 1 and ${max}`);
+    .refine((value) => value >= 1 && value <= max, `must be between 1 and ${max}`)
+    // For whoever reads the OpenAPI document, it is a number.
+    .meta({ type: 'integer', minimum: 1, maximum: max, pattern: undefined });
 
 /** What stands in a path; names reach nothing that they could climb out of. */
 export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']>, z.ZodType>> = {

@@ -36,8 +36,8 @@ export function vmHandlers(
 > {
   const graceMs = (seconds: number): number => Math.round(seconds * 1000);
   return {
-    createVm: ({ engine, body, signal }) => createVm(context, engine, body, signal),
-    createLinuxVm: ({ engine, body, signal }) => createVm(context, engine, body, signal),
+    createVm: ({ engine, body, signal, newId }) => createVm(context, engine, body, { signal, newId }),
+    createLinuxVm: ({ engine, body, signal, newId }) => createVm(context, engine, body, { signal, newId }),
     validateVm: ({ request, body }) => validateVm(context, principalOf(request), body),
     listVms: async ({ engine, query }) => pageOfVms(await engine.sandboxes.list({ all: true }), query),
     getVm: async ({ engine, params }) => vmOf(await engine.sandboxes.get(params.id)),

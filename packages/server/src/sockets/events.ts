@@ -1,3 +1,4 @@
+import { inBackground } from '@novasandbox/engine';
 import type { View } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
@@ -8,8 +9,8 @@ export async function eventsSocket(
   socket: MessageSocket,
 ): Promise<void> {
   // What the client sends is read, so that its leaving is seen, and means nothing.
-  void (async () => {
+  inBackground('reading what means nothing', async () => {
     for await (const _ of socket.messages);
-  })();
+  });
   for await (const event of events(filter, socket.signal)) await socket.sendText(event);
 }

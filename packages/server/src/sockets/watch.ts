@@ -1,3 +1,4 @@
+import { inBackground } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
@@ -8,11 +9,11 @@ export async function watchSocket(
   { path, recursive, user }: { readonly path: string; readonly recursive: boolean; readonly user?: string | undefined },
   socket: MessageSocket,
 ): Promise<void> {
-  void (async () => {
+  inBackground('reading what means nothing', async () => {
     for await (const _ of socket.messages);
-  })();
+  });
   const changes = await engine.files.watch(ref, path, { recursive, user }, { signal: socket.signal });
-  const leave = (): void => void changes[Symbol.asyncDispose]();
+  const leave = (): void => inBackground('ending a watch', () => changes[Symbol.asyncDispose]());
   socket.signal.addEventListener('abort', leave, { once: true });
   try {
     await socket.sendText({ type: 'watching' });

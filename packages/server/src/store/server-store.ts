@@ -1,4 +1,5 @@
-import { openDatabase } from '@novasandbox/engine';
+import type { DatabaseSync } from 'node:sqlite';
+import { journalPages, openDatabase, reserved, withReserve } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import type { Permission, Role } from '@novasandbox/protocol/api';
 
@@ -65,6 +66,7 @@ export interface ServerStore extends Disposable {
   clearLoginFailures(name: string): void;
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
+  forgetAnswer(scope: string): void;
   /** Forgets the answers of a principal that has gone: they are not for another one of the same name. */
   forgetAnswers(principal: string): void;
   /** Idle limits of VMs that have one of their own. */
@@ -113,12 +115,19 @@ const steps = [
 
 /**
  * Opens or makes the daemon's own database. It is held exclusively while it is open: that lock goes with the process, however it ends, and
- * is what keeps two daemons from sharing a state folder.
+ * is what keeps two daemons from sharing a state folder. Where its disk is full it takes `reserve`, except for what is only more to remember.
  */
-export function openServerStore(file: string): ServerStore {
+export function openServerStore(file: string, reserve: string): ServerStore {
+  const store = withReserve(reserve, () => storeIn(open(file)));
+  return reserved(reserve, store, ['addUser', 'putForward']);
+}
+
+function open(file: string): DatabaseSync {
   const db = openDatabase(file, { timeout: 300 });
   try {
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    db.exec(
+      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${journalPages};`,
+    );
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
     if (version > steps.length) {
       throw new NovaError(
@@ -129,8 +138,11 @@ export function openServerStore(file: string): ServerStore {
         },
       );
     }
-    // The lock is taken by the first write.
-    db.exec(`BEGIN IMMEDIATE; ${steps.slice(version).join('')} PRAGMA user_version = ${steps.length}; COMMIT;`);
+    // The lock is taken before the first write; where there is none to do, a full disk is no obstacle.
+    const missing = steps.slice(version);
+    const work = missing.length === 0 ? '' : `${missing.join('')} PRAGMA user_version = ${steps.length};`;
+    db.exec(`BEGIN IMMEDIATE; ${work} COMMIT;`);
+    return db;
   } catch (error) {
     db.close();
     if (error instanceof Error && /locked|busy/.test(error.message)) {
@@ -141,7 +153,9 @@ export function openServerStore(file: string): ServerStore {
     }
     throw error;
   }
+}
 
+function storeIn(db: DatabaseSync): ServerStore {
   const rowOf = <T>(row: Record<string, unknown> | undefined): T | null =>
     row === undefined ? null : (JSON.parse(String(row['row'])) as T);
   const all = <T>(sql: string): T[] =>
@@ -195,6 +209,7 @@ export function openServerStore(file: string): ServerStore {
     },
     putAnswer: (scope, { principal, bodyHash, status, body }, nowMs) =>
       void putAnswer.run(scope, principal, bodyHash, status, body, nowMs),
+    forgetAnswer: (scope) => void db.prepare('DELETE FROM answers WHERE scope = ?').run(scope),
     forgetAnswers: (principal) => void db.prepare('DELETE FROM answers WHERE principal = ?').run(principal),
     idleTimeouts: () =>
       new Map(

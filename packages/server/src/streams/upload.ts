@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import { NovaError, parse } from '@novasandbox/protocol';
-import { writeFileQuerySchema } from '@novasandbox/protocol/api';
+import { uploadFieldsSchema } from '@novasandbox/protocol/api';
 import { patiently } from '../http/body-time.ts';
 
 export interface Upload {
@@ -14,7 +14,6 @@ export interface Upload {
 }
 
 const limits = { fields: 8, fieldSize: 8192, fieldNameSize: 64, files: 1, headerPairs: 32 };
-const fieldsSchema = writeFileQuerySchema.pick({ path: true, permissions: true, user: true });
 
 /** A multipart upload as it streams: the fields `path`, `permissions` and `user`, then the part `file`, which `write` takes at its own pace. */
 export async function receiveUpload<T>(
@@ -40,7 +39,7 @@ export async function receiveUpload<T>(
   parser.on('file', (name, stream) => {
     try {
       if (name !== 'file') throw new NovaError('invalid_argument', `file: the part is named "${name}".`);
-      const { path, permissions, user } = parse(fieldsSchema, fields, 'upload');
+      const { path, permissions, user } = parse(uploadFieldsSchema, fields, 'upload');
       written = write({ path, permissions, user, bytes: stream });
       written.catch(failed.reject);
     } catch (error) {

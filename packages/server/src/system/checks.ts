@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RouteContext } from '../daemon-context.ts';
 
 export interface Check {
@@ -33,8 +34,11 @@ async function disk({ layout }: Pick<RouteContext, 'layout'>): Promise<Check> {
 
 async function hypervisor({ quietEngine }: Pick<RouteContext, 'quietEngine'>): Promise<Check> {
   try {
-    // The first probe boots a guest and takes longer; whoever asks is not kept waiting for it.
-    const reports = await quietEngine.hypervisors({ signal: AbortSignal.timeout(probeMs) });
+    // The first probe boots a guest and takes longer; whoever asks is not kept waiting for it, and does not end it for the others by leaving.
+    const over = new AbortController();
+    const late = delay(probeMs, null, { signal: over.signal }).catch(() => null);
+    const reports = await Promise.race([quietEngine.hypervisors(), late]).finally(() => over.abort());
+    if (reports === null) return { ok: false, detail: 'the hypervisors are being probed' };
     const usable = reports.find(({ features, probe }) => features.virtualMachine && probe.available);
     if (usable !== undefined) return { ok: true, detail: `${usable.name} (${usable.probe.accelerator})` };
     return { ok: false, detail: reports.map(({ probe }) => probe.reason).join('; ') };

@@ -1,5 +1,7 @@
 import type { ExecRequest, GuestProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
+import { restarting, restartMs } from './restarting.ts';
+import { whileStarting } from './while-starting.ts';
 import { NovaError, toNovaError } from '@novasandbox/protocol';
 import { maxCollectedOutputBytes, type Execute } from '@novasandbox/protocol/api';
 
@@ -15,15 +17,23 @@ export function requestOf(
     timeoutMs: Math.round(body.timeout_seconds * 1000),
     stdin: body.stdin !== undefined && body.stdin !== false,
     tag: body.tag,
+    ...(body.keep_running ? { waitMs: 0 } : {}),
   };
 }
 
 /** Runs a command to its end. Output beyond the bound is read and dropped, so that the command does not wait for us. */
-export async function executeToEnd(engine: Services, ref: string, body: Execute, signal?: AbortSignal) {
+export async function executeToEnd(
+  engine: Services,
+  ref: string,
+  body: Execute,
+  { signal, leaving }: { readonly signal: AbortSignal | undefined; readonly leaving: AbortSignal },
+) {
   const startedAt = performance.now();
-  await using process = await engine.exec.start(ref, requestOf(body), { signal });
-  const leave = (): void => void process.detach().catch(() => undefined);
+  const process = await startFor(engine, ref, body, signal);
+  const leave = (): void => void process.leave(leaving.aborted ? restartMs : undefined).catch(() => undefined);
+  if (signal?.aborted === true || leaving.aborted) leave();
   signal?.addEventListener('abort', leave, { once: true });
+  leaving.addEventListener('abort', leave, { once: true });
   try {
     // Not awaited: a command may write before it reads, or end without reading.
     if (body.stdin !== undefined) {
@@ -42,7 +52,7 @@ export async function executeToEnd(engine: Services, ref: string, body: Execute,
       room[to] -= taken.length;
       if (taken.length > 0) collected[to].push(taken);
     }
-    if (signal?.aborted === true) throw new NovaError('cancelled', 'The client has gone; the command goes on.');
+    if (signal?.aborted === true) throw new NovaError('cancelled', 'The client has gone.');
     const exit = await process.exit;
     return {
       exit_code: exit.exitCode,
@@ -55,9 +65,20 @@ export async function executeToEnd(engine: Services, ref: string, body: Execute,
       truncated,
       process_id: process.execId,
     };
+  } catch (error) {
+    throw leaving.aborted ? restarting() : error;
   } finally {
     signal?.removeEventListener('abort', leave);
+    leaving.removeEventListener('abort', leave);
+    leave();
   }
+}
+
+/** The client's signal counts until the command runs. Without a signal nobody's going matters. */
+function startFor(engine: Services, ref: string, body: Execute, signal: AbortSignal | undefined) {
+  const request = requestOf(body);
+  if (signal === undefined) return engine.exec.start(ref, request);
+  return whileStarting(signal, (starting) => engine.exec.start(ref, request, { signal: starting }));
 }
 
 export async function processesOf(engine: Services, ref: string, signal: AbortSignal) {

@@ -1,4 +1,4 @@
-import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { isNovaError, NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { configOfCreateVm, vmOf, type CreateVm, type Vm } from '@novasandbox/protocol/api';
 import { neededFor } from '../authority/permissions.ts';
 import type { Principal, Services } from '../context.ts';
@@ -9,15 +9,30 @@ export async function createVm(
   context: RouteContext,
   engine: Services,
   body: CreateVm,
-  signal: AbortSignal,
+  { signal, newId }: { readonly signal: AbortSignal; readonly newId?: string | undefined },
 ): Promise<Vm> {
   const config = checkedConfig(context, body);
-  const info = await engine.sandboxes.create(config, { signal });
+  const info = await engine.sandboxes.create(config, { signal, id: newId });
   if (body.idle_timeout_seconds !== undefined) {
     context.idle.setTimeoutMs(info.id, Math.round(body.idle_timeout_seconds * 1000));
   }
   if (info.metadata.bootTimeMs !== null) context.metrics.booted(info.metadata.bootTimeMs / 1000);
   return vmOf(info);
+}
+
+/** The VM of that id as its create is answered; null where there is none. */
+export async function vmOfId(engine: Services, id: string): Promise<Vm | null> {
+  const info = await sandboxOfId(engine, id);
+  return info === null ? null : vmOf(info);
+}
+
+export async function sandboxOfId(engine: Services, id: string): Promise<SandboxInfo | null> {
+  try {
+    return await engine.sandboxes.get(id);
+  } catch (error) {
+    if (isNovaError(error, 'sandbox_not_found')) return null;
+    throw error;
+  }
 }
 
 export async function validateVm(

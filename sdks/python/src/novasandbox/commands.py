@@ -54,7 +54,9 @@ class Commands:
         if background:
             if idempotency_key is not None:
                 raise one_or_the_other("background")
-            execution = Execution(self._id, options, command=cmd, default_max_bytes=background_bytes)
+            execution = Execution(
+                self._id, options, command=cmd, default_max_bytes=background_bytes, keep_running=True
+            )
             return CommandHandle(self._transport, execution)
         if idempotency_key is not None:
             return self._run_once(cmd, idempotency_key, options)

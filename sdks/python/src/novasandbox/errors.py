@@ -109,6 +109,7 @@ class NetworkError(NovaError):
 error_classes: Mapping[str, type[NovaError]] = {
     "invalid_argument": InvalidArgumentError,
     "malformed_request": InvalidArgumentError,
+    "headers_too_large": InvalidArgumentError,
     "payload_too_large": InvalidArgumentError,
     "unsupported_media_type": InvalidArgumentError,
     "range_not_satisfiable": InvalidArgumentError,

@@ -152,6 +152,8 @@ class TemplateInfo(_Answer):
     description: str
     source: str
     memory_mb: int
+    #: The least that a sandbox of it may be given.
+    min_memory_mb: int
     vcpus: int
     disk_mb: int
     user: str

@@ -5,6 +5,7 @@ import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
+import { inBackground } from '../../ports/background.ts';
 
 /** A guest that is booting refuses; asked again after this long, ms. */
 const againMs = 5;
@@ -89,7 +90,7 @@ class PatientChannel extends Duplex {
     socket.once('close', () => {
       if (this.destroyed) return;
       if (this.#unheard === null) this.push(null);
-      else void this.#again();
+      else inBackground('reaching a guest again', () => this.#again());
     });
     for (const chunk of this.#unheard ?? []) socket.write(chunk);
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
+import type { Machine, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
 import { enclose } from '../../vmm/confine.ts';
 import type { Launcher } from '../../vmm/launcher.ts';
 import { fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
@@ -12,6 +12,8 @@ import { isAlive } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { unixHttpClient } from '../../vmm/unix-http.ts';
+import { createSharedProbe } from '../../vmm/shared-probe.ts';
+import { believedMs } from '../../vmm/verdict.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { reach } from './api.ts';
 import { restSocket, vfkitArguments } from './config.ts';
@@ -29,24 +31,17 @@ export interface AppleVzOptions extends DriverOptions {
 /** Apple's Virtualization framework through vfkit 0.6 and later: Macs with Apple silicon. */
 export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
   const { launcher } = options;
-  let known: Promise<AppleVzProbe> | undefined;
-  const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<AppleVzProbe> => {
-    if (asked.fresh === true || known === undefined) {
-      const running = probeAppleVz({
+  const shared = createSharedProbe(
+    (how) =>
+      probeAppleVz({
         whyNotHere: whyNoFramework,
         ...options,
-        ...asked,
+        ...how,
         boot: (spec, binary, signal) => start(launcher, spec, binary, signal),
-      });
-      // What failed is asked again.
-      running.then(
-        ({ usable }) => usable ?? (known = undefined),
-        () => (known = undefined),
-      );
-      known = running;
-    }
-    return known;
-  };
+      }),
+    ({ usable, doubtful }) => believedMs(usable !== null, doubtful),
+  );
+  const probe = (asked: ProbeOptions = {}): Promise<AppleVzProbe> => shared.ask(asked);
   return {
     name: 'apple-vz',
     features,
@@ -62,6 +57,7 @@ export function createAppleVzDriver(options: AppleVzOptions): VmmDriver {
       return start(launcher, spec, usable, signal);
     },
     attach: (record) => Promise.resolve(isAlive(record) ? new AppleVzMachine(record) : null),
+    endProbes: () => shared.end(),
   };
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { findBinary } from '../../vmm/binary.ts';
-import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
+import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
 import { keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
@@ -12,6 +12,8 @@ export interface AppleVzProbe {
   readonly version: string;
   /** One line for people. */
   readonly reason: string;
+  /** A probe VM did not boot, though this host says that it would. */
+  readonly doubtful?: boolean;
 }
 
 interface ProbeAppleVzOptions extends ProbeBootOptions {
@@ -46,10 +48,10 @@ export async function probeAppleVz(options: ProbeAppleVzOptions): Promise<AppleV
   const refused = whyNotVersion('vfkit', version);
   if (refused !== null) return without(`vfkit: ${refused}`, binary, version);
   const decide = async (): Promise<AppleVzProbe> => {
-    const failure = await probeBoot(options, (spec, signal) => options.boot(spec, binary, signal));
+    const failure = whyNot(await probeBoot(options, (spec, signal) => options.boot(spec, binary, signal)));
     return failure === null
       ? { usable: binary, binary, version, reason: `vfkit ${version}: a probe VM booted on it` }
-      : without(`vfkit ${version}: a probe VM did not boot on it (${failure})`, binary, version);
+      : { ...without(`vfkit ${version}: a probe VM did not boot on it (${failure})`, binary, version), doubtful: true };
   };
   return keptVerdict(
     {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
 import { z } from 'zod';
+import { isUnanswered, patience } from '../../vmm/patience.ts';
 import { unixHttpClient } from '../../vmm/unix-http.ts';
 
 /** Name of the API's socket in a machine's socket folder. */
@@ -88,6 +89,8 @@ export interface CloudHypervisorApi extends Disposable {
   removeDevice(id: string, signal?: AbortSignal): Promise<void>;
 }
 
+const pathOf = (name: string): string => `/api/v1/${name}`;
+
 /** Over a connection to its socket. */
 export function openApi(connection: Socket): CloudHypervisorApi {
   const client = unixHttpClient(connection);
@@ -96,15 +99,16 @@ export function openApi(connection: Socket): CloudHypervisorApi {
     name: string,
     body: unknown,
     signal: AbortSignal | undefined,
+    limitMs?: number,
   ): Promise<unknown> => {
-    const answer = await client.call(method, `/api/v1/${name}`, body, signal);
+    const answer = await client.call(method, pathOf(name), body, signal, limitMs);
     if (answer.status === 200 || answer.status === 204) return answer.body;
     throw new NovaError('vmm_failed', `Cloud Hypervisor refused ${name}: ${reasonOf(answer.body, answer.status)}`, {
       details: { status: answer.status },
     });
   };
-  const put = async (name: string, body: unknown, signal?: AbortSignal): Promise<void> =>
-    void (await call('PUT', name, body, signal));
+  const put = async (name: string, body: unknown, signal?: AbortSignal, limitMs?: number): Promise<void> =>
+    void (await call('PUT', name, body, signal, limitMs));
   return {
     create: (config, signal) => put('vm.create', config, signal),
     boot: (signal) => put('vm.boot', undefined, signal),
@@ -113,10 +117,19 @@ export function openApi(connection: Socket): CloudHypervisorApi {
       if (found.success) return found.data;
       throw new NovaError('vmm_failed', `Cloud Hypervisor told nonsense of its machine: ${found.error.message}`);
     },
-    pause: (signal) => put('vm.pause', undefined, signal),
+    async pause(signal) {
+      try {
+        await put('vm.pause', undefined, signal);
+      } catch (error) {
+        // It may do it yet, when nobody thinks of it as paused.
+        if (isUnanswered(error)) client.leave('PUT', pathOf('vm.resume'));
+        throw error;
+      }
+    },
     resume: (signal) => put('vm.resume', undefined, signal),
-    snapshot: (directory, signal) => put('vm.snapshot', { destination_url: `file://${directory}` }, signal),
-    restore: (config, signal) => put('vm.restore', config, signal),
+    snapshot: (directory, signal) =>
+      put('vm.snapshot', { destination_url: `file://${directory}` }, signal, patience.memoryMs),
+    restore: (config, signal) => put('vm.restore', config, signal, patience.memoryMs),
     resize: (to, signal) => put('vm.resize', to, signal),
     addDisk: (disk, signal) => put('vm.add-disk', disk, signal),
     addNet: (net, signal) => put('vm.add-net', net, signal),

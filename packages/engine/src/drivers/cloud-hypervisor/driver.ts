@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineRecord, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
+import type {
+  Machine,
+  MachineRecord,
+  MachineSpec,
+  ProbeOptions,
+  SnapshotFiles,
+  VmmDriver,
+} from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
 import { confine, confinerFor } from '../../vmm/confine.ts';
@@ -19,6 +26,8 @@ import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { userfaultfdAccess, userfaultfdDevice } from '../../vmm/userfaultfd.ts';
 import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import { usersOfVmms } from '../../vmm/vmm-users.ts';
+import { createSharedProbe } from '../../vmm/shared-probe.ts';
+import { believedMs } from '../../vmm/verdict.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi } from './api.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
@@ -50,24 +59,17 @@ export interface CloudHypervisorOptions extends DriverOptions {
 
 /** Cloud Hypervisor 52 and later over its REST API. */
 export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
-  let known: Promise<CloudHypervisorProbe> | undefined;
-  const probe = (asked: Parameters<VmmDriver['probe']>[0] = {}): Promise<CloudHypervisorProbe> => {
-    if (asked.fresh === true || known === undefined) {
-      const running = probeCloudHypervisor({
+  const shared = createSharedProbe(
+    (how) =>
+      probeCloudHypervisor({
         whyNoKvm,
         ...options,
-        ...asked,
+        ...how,
         boot: (spec, host, signal) => start(options, spec, host, null, signal),
-      });
-      // What failed is asked again.
-      running.then(
-        ({ host }) => host ?? (known = undefined),
-        () => (known = undefined),
-      );
-      known = running;
-    }
-    return known;
-  };
+      }),
+    ({ host, doubtful }) => believedMs(host !== null, doubtful),
+  );
+  const probe = (asked: ProbeOptions = {}): Promise<CloudHypervisorProbe> => shared.ask(asked);
   const host = async (signal?: AbortSignal): Promise<CloudHypervisorHost> => {
     throwIfAborted(signal, 'before the VMM was started');
     const found = await probe({ signal });
@@ -96,6 +98,7 @@ export function createCloudHypervisorDriver(options: CloudHypervisorOptions): Vm
     launch: async (spec, { signal }) => start(options, spec, await host(signal), null, signal),
     restore: async (spec, snapshot, { signal }) => start(options, spec, await host(signal), snapshot, signal),
     attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record) : null),
+    endProbes: () => shared.end(),
   };
 }
 

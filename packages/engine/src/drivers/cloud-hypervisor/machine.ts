@@ -9,6 +9,7 @@ import { limitCgroup } from '../../vmm/cgroup.ts';
 import { seesItsFilesAlone } from '../../vmm/confine.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { giveFile, sealSnapshotFiles, vmmUser } from '../../vmm/ownership.ts';
+import { isUnanswered } from '../../vmm/patience.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
@@ -151,7 +152,8 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     try {
       await change();
     } catch (error) {
-      if (!isNovaError(error, 'vmm_failed') || (await api.info(signal)).state !== state) throw error;
+      if (!isNovaError(error, 'vmm_failed') || isUnanswered(error) || (await api.info(signal)).state !== state)
+        throw error;
     }
   }
 

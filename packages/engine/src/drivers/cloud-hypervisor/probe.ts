@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
-import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
+import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
 import { keptVerdict } from '../../vmm/verdict.ts';
 import { whyNotVersion } from '../../vmm/versions.ts';
 
@@ -20,6 +20,8 @@ export interface CloudHypervisorProbe {
   readonly version: string;
   /** One line for people. */
   readonly reason: string;
+  /** A probe VM did not boot, though this host says that it would. */
+  readonly doubtful?: boolean;
 }
 
 interface ProbeCloudHypervisorOptions extends ProbeBootOptions {
@@ -57,8 +59,8 @@ async function decide(
   version: string,
   options: ProbeCloudHypervisorOptions,
 ): Promise<CloudHypervisorProbe> {
-  const boot = (landlock: boolean): Promise<string | null> =>
-    probeBoot(options, (spec, signal) => options.boot(spec, { binary, version, landlock }, signal));
+  const boot = async (landlock: boolean): Promise<string | null> =>
+    whyNot(await probeBoot(options, (spec, signal) => options.boot(spec, { binary, version, landlock }, signal)));
   const works = (landlock: boolean, how: string): CloudHypervisorProbe => ({
     host: { binary, version, landlock },
     binary,
@@ -69,7 +71,7 @@ async function decide(
   const failure = await boot(false);
   if (failure === null) return works(false, ', without Landlock, which this kernel lacks or has too old');
   const reason = `Cloud Hypervisor ${version}: /dev/kvm opens, but a probe VM did not boot on it (${failure})`;
-  return { host: null, binary, version, reason };
+  return { host: null, binary, version, reason, doubtful: true };
 }
 
 /** Where the kernel does not say, it has to be tried. */

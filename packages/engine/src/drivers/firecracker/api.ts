@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { z } from 'zod';
 import { socketPath } from '../../layout.ts';
+import { patience } from '../../vmm/patience.ts';
 import { unixHttpClient, type UnixHttpClient } from '../../vmm/unix-http.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 
@@ -27,6 +28,8 @@ export interface FirecrackerApi extends Disposable {
    * `cancelled` on abort.
    */
   send(requests: readonly ApiRequest[], signal?: AbortSignal): Promise<void>;
+  /** Sends a request whose answer nobody waits for (UnixHttpClient). */
+  leave(request: ApiRequest): void;
   instance(signal?: AbortSignal): Promise<Instance>;
 }
 
@@ -37,13 +40,14 @@ export function firecrackerApi(socket: Socket): FirecrackerApi {
       const answers = await Promise.all(
         requests.map(async ({ method, path, body }) => ({
           what: `${method} ${path}`,
-          ...(await http.call(method, path, body, signal)),
+          ...(await http.call(method, path, body, signal, limitOf(path))),
         })),
       );
       const refused = answers.find(({ status }) => status >= 300);
       if (refused !== undefined)
         throw new NovaError('vmm_failed', `Firecracker refused ${refused.what}: ${fault(refused.body)}`);
     },
+    leave: ({ method, path, body }) => http.leave(method, path, body),
     async instance(signal) {
       const { body } = await http.call('GET', '/', undefined, signal);
       const instance = instanceSchema.safeParse(body);
@@ -53,6 +57,9 @@ export function firecrackerApi(socket: Socket): FirecrackerApi {
     [Symbol.dispose]: () => http.close(),
   };
 }
+
+/** Snapshots are written, and may be read, as one request. */
+const limitOf = (path: string): number => (path.startsWith('/snapshot/') ? patience.memoryMs : patience.answerMs);
 
 /** For one operation: Firecracker serves ten connections, and no process is to hold one. */
 export async function openApi(socketDirectory: string, signal?: AbortSignal): Promise<FirecrackerApi> {

@@ -16,6 +16,8 @@ import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-ident
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnProcess, spawnVmm } from '../../vmm/spawn.ts';
 import { terminate, waitForEnd } from '../../vmm/terminate.ts';
+import { createSharedProbe } from '../../vmm/shared-probe.ts';
+import { believedMs } from '../../vmm/verdict.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
 import {
@@ -73,25 +75,18 @@ export interface FirecrackerOptions extends DriverOptions {
 
 /** Firecracker 1.16.1 and later over its API. */
 export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver {
-  let known: Promise<FirecrackerProbe> | undefined;
-  const probe = (asked: ProbeOptions): Promise<FirecrackerProbe> => {
-    if (asked.fresh === true || known === undefined) {
-      const running = probeFirecracker({
+  const shared = createSharedProbe(
+    (how) =>
+      probeFirecracker({
         whyNoKvm,
         jailed: true,
         ...options,
-        ...asked,
+        ...how,
         boot: (spec, host, signal) => launch(options, host, spec, signal),
-      });
-      // What failed is asked again.
-      running.then(
-        ({ host }) => host ?? (known = undefined),
-        () => (known = undefined),
-      );
-      known = running;
-    }
-    return known;
-  };
+      }),
+    ({ host, doubtful }) => believedMs(host !== null, doubtful),
+  );
+  const probe = (asked: ProbeOptions = {}): Promise<FirecrackerProbe> => shared.ask(asked);
   const proven = async (signal?: AbortSignal): Promise<FirecrackerHost> => {
     const { host, reason } = await probe({ signal });
     if (host === null) throw new NovaError('hypervisor_unavailable', reason);
@@ -126,6 +121,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
       });
     },
     attach: (record) => Promise.resolve(isAlive(record) ? new FirecrackerMachine(record) : null),
+    endProbes: () => shared.end(),
   };
 }
 

@@ -4,6 +4,7 @@ import { NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
 import type { Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
+import { isUnanswered } from '../../vmm/patience.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
 import { isAtLeast } from '../../vmm/verdict.ts';
@@ -25,8 +26,15 @@ export class FirecrackerMachine extends MachineProcess implements Machine {
     return connectAgent(socketPath(this.record.socketDirectory, vsockSocket), this.record, signal);
   }
 
-  pause({ signal }: Cancellable): Promise<void> {
-    return this.#send(pauseRequest, signal);
+  async pause({ signal }: Cancellable): Promise<void> {
+    using api = await openApi(this.record.socketDirectory, signal);
+    try {
+      await api.send([pauseRequest], signal);
+    } catch (error) {
+      // It may do it yet, when nobody thinks of it as paused.
+      if (isUnanswered(error)) api.leave(resumeRequest);
+      throw error;
+    }
   }
 
   async resume({ signal }: Cancellable): Promise<void> {

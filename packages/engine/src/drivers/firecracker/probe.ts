@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
-import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
+import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
 import { keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 
@@ -21,6 +21,8 @@ export interface FirecrackerProbe {
   readonly version: string;
   /** One line for people. */
   readonly reason: string;
+  /** A probe VM did not boot, though this host says that it would. */
+  readonly doubtful?: boolean;
 }
 
 interface FirecrackerProbeOptions extends ProbeBootOptions {
@@ -50,7 +52,7 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
 
   const host = { binary: realpathSync(binary), jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
   const decide = async (): Promise<{ failure: string | null }> => ({
-    failure: await probeBoot(options, (spec, signal) => options.boot(spec, host, signal)),
+    failure: whyNot(await probeBoot(options, (spec, signal) => options.boot(spec, host, signal))),
   });
   const { failure } = await keptVerdict(
     {
@@ -62,7 +64,8 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
     },
     decide,
   );
-  if (failure !== null) return without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, version);
+  if (failure !== null)
+    return { ...without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, version), doubtful: true };
   const how = host.jailer === null ? 'without jailer' : 'in its jailer';
   return { host, binary, version, reason: `Firecracker ${version} on KVM, ${how}: a probe VM booted on it` };
 }

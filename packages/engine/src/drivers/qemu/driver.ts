@@ -19,8 +19,10 @@ import { kvmGroups } from '../../vmm/kvm.ts';
 import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, letThrough, memoryGroup } from '../../vmm/ownership.ts';
+import { patience } from '../../vmm/patience.ts';
 import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { reach } from '../../vmm/reach.ts';
+import { createSharedProbe, type SharedProbe } from '../../vmm/shared-probe.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import {
@@ -34,7 +36,7 @@ import {
 } from './config.ts';
 import { QemuMachine } from './machine.ts';
 import { dialectOf, type QemuDialect } from './dialect.ts';
-import { probeQemu, type QemuProbe } from './probe.ts';
+import { keptForMs, probeQemu, type QemuProbe } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
 import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
 
@@ -58,23 +60,23 @@ const own = {
 };
 
 export function createQemuDriver(options: DriverOptions): VmmDriver {
-  const known = new Map<ArchitectureName, Promise<QemuProbe>>();
+  const probes = new Map<ArchitectureName, SharedProbe<QemuProbe>>();
   const probe = (asked: ProbeOptions): Promise<QemuProbe> => {
     const architecture = guestArchitecture(asked.architecture).name;
-    const found = known.get(architecture);
-    if (asked.fresh === true || found === undefined) {
-      const running = probeQemu({
-        ...options,
-        ...asked,
-        architecture,
-        boot: (spec, accelerator, signal) => start(options, spec, accelerator, { kind: 'plain' }, { signal }),
-      });
-      // A failed probe is asked again.
-      running.catch(() => known.delete(architecture));
-      known.set(architecture, running);
-      return running;
-    }
-    return found;
+    const shared =
+      probes.get(architecture) ??
+      createSharedProbe(
+        (how) =>
+          probeQemu({
+            ...options,
+            ...how,
+            architecture,
+            boot: (spec, accelerator, signal) => start(options, spec, accelerator, { kind: 'plain' }, { signal }),
+          }),
+        keptForMs,
+      );
+    probes.set(architecture, shared);
+    return shared.ask(asked);
   };
   const accelerator = async (
     { architecture }: Pick<MachineSpec, 'architecture'>,
@@ -123,6 +125,9 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
     },
     attach(record) {
       return Promise.resolve(isAlive(record) ? new QemuMachine(record, null) : null);
+    },
+    async endProbes() {
+      await Promise.all([...probes.values()].map((shared) => shared.end()));
     },
   };
 }
@@ -184,7 +189,7 @@ async function start(
     spec,
     vmm: identity,
     path: socketPath(spec.socketDirectory, qmpSocket),
-    open: openQmp,
+    open: (socket) => openQmp(socket, patience.startMs),
     limits: vmmLimits(spec, own),
     signal,
   });

@@ -33,7 +33,15 @@ export class QemuMachine extends MachineProcess implements Machine {
   }
 
   pause({ signal }: Cancellable): Promise<void> {
-    return this.#control(async (qmp) => void (await qmp.execute('stop')), signal);
+    return this.#control(async (qmp) => {
+      try {
+        await qmp.execute('stop');
+      } catch (error) {
+        // One that does not answer now may yet do what it was told, when nobody thinks of it as paused.
+        qmp.leave('cont');
+        throw error;
+      }
+    }, signal);
   }
 
   resume({ signal }: Cancellable): Promise<void> {

@@ -4,8 +4,8 @@ import { architectures, hostArchitecture } from '../../architecture.ts';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findProgram } from '../../vmm/confine.ts';
 import { whyNoKvm } from '../../vmm/kvm.ts';
-import { probeBoot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { keptVerdict } from '../../vmm/verdict.ts';
+import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
+import { believedMs, keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 import type { Accelerator } from './config.ts';
 
@@ -14,7 +14,12 @@ export interface QemuProbe {
   readonly version: string;
   /** One line for people. */
   readonly reason: string;
+  /** It rests on a failure of a probe VM that may pass: found again after a while. */
+  readonly doubtful?: boolean;
 }
+
+/** How long what was found is believed, ms. */
+export const keptForMs = ({ accelerator, doubtful }: QemuProbe): number => believedMs(accelerator !== null, doubtful);
 
 interface QemuProbeOptions extends ProbeBootOptions {
   readonly architecture: ArchitectureName;
@@ -38,6 +43,7 @@ export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
       binary,
       fresh: options.fresh === true,
       works: ({ accelerator }) => accelerator !== null,
+      keptForMs,
       basis: machineOf(options.architecture),
     },
     () => decide(binary, options),
@@ -69,9 +75,10 @@ async function decide(binary: string, options: QemuProbeOptions): Promise<QemuPr
   // Debian's small build for microvms starts faster, but has no seccomp sandbox.
   const hardware: Accelerator = { name: 'kvm', binary, version };
   const failure = await probeBoot(options, (spec, signal) => options.boot(spec, hardware, signal));
-  return failure === null
-    ? { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` }
-    : decideEmulation(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, binary, version, options);
+  if (failure === null)
+    return { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` };
+  const why = `/dev/kvm opens, but a probe VM did not boot on it (${failure.why})`;
+  return { ...(await decideEmulation(why, binary, version, options)), doubtful: failure.mayPass };
 }
 
 /** What a guest sees of its machine: guests of another one have to be probed anew. */
@@ -101,7 +108,9 @@ async function decideEmulation(
       outlivesBoot: true,
     },
     async () => ({
-      failure: await probeBoot(options, (spec, signal) => options.boot(spec, accelerator, signal), { emulates: true }),
+      failure: whyNot(
+        await probeBoot(options, (spec, signal) => options.boot(spec, accelerator, signal), { emulates: true }),
+      ),
     }),
   );
   if (failure === null) return { accelerator, version, reason: emulated(version, why) };

@@ -1,15 +1,21 @@
 import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
+import { patience, unanswered } from '../../vmm/patience.ts';
 
 /**
  * QEMU's machine protocol: JSON objects, one a line; a greeting, then replies with events in between
  * (https://www.qemu.org/docs/master/interop/qmp-spec.html). Only our own QEMU speaks here, but a compromised one might: lines are bounded.
  */
 export interface QmpClient extends Disposable {
-  /** Runs a command; rejects with `vmm_failed` when QEMU refuses it or the connection ends first. */
+  /**
+   * Runs a command; rejects with `vmm_failed` when QEMU refuses it, or the connection ends or the client's patience does first. The connection has ended then too: an
+   * answer that comes later is nobody's.
+   */
   execute<T = unknown>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T>;
   /** Resolves with the next event of that name. Wait for it before causing it. */
   event(name: string): Promise<Readonly<Record<string, unknown>>>;
+  /** Sends a command whose answer nobody waits for: QEMU runs it after those before it, also when it has long not answered. */
+  leave(command: string): void;
 }
 
 const maxLineBytes = 1 << 20;
@@ -19,8 +25,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Speaks QMP over a connection. The handshake goes ahead of the first command. */
-export function openQmp(socket: Duplex): QmpClient {
+/** Speaks QMP over a connection, on which QEMU may take `answerMs` for each answer. The handshake goes ahead of the first command. */
+export function openQmp(socket: Duplex, answerMs: number = patience.answerMs): QmpClient {
   const replies = new Map<number, Waiting>();
   const events = new Map<string, Waiting[]>();
   let nextId = 1;
@@ -65,13 +71,22 @@ export function openQmp(socket: Duplex): QmpClient {
   const lost = (): void => fail(new NovaError('vmm_failed', 'QEMU closed its control connection.'));
   socket.on('end', lost).on('close', lost).on('error', lost);
 
+  const send = (id: number, command: string, args?: Readonly<Record<string, unknown>>): void =>
+    void socket.write(
+      `${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`,
+    );
   const execute = async <T>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T> => {
     if (ended !== null) throw ended;
     const id = nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     replies.set(id, { resolve, reject });
-    socket.write(`${JSON.stringify({ execute: command, id, ...(args === undefined ? {} : { arguments: args }) })}\n`);
-    return (await promise) as T;
+    send(id, command, args);
+    const timer = setTimeout(() => fail(unanswered('QEMU', command, answerMs)), answerMs);
+    try {
+      return (await promise) as T;
+    } finally {
+      clearTimeout(timer);
+    }
   };
 
   // QEMU reads commands in order, so the handshake need not be waited for: its failure shows in the first command.
@@ -86,6 +101,7 @@ export function openQmp(socket: Duplex): QmpClient {
       promise.catch(() => undefined);
       return promise as Promise<Readonly<Record<string, unknown>>>;
     },
+    leave: (command) => send(nextId++, command),
     [Symbol.dispose]() {
       fail(new NovaError('vmm_failed', 'The control connection was closed.'));
       socket.destroy();

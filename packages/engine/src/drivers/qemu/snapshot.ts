@@ -3,9 +3,11 @@ import { createWriteStream } from 'node:fs';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { mayChangeUsers } from '../../vmm/confine.ts';
 import { sealSnapshotFiles } from '../../vmm/ownership.ts';
+import { patience, unanswered } from '../../vmm/patience.ts';
 import type { QmpClient } from './qmp.ts';
 
 export const memoryFile = 'ram';
@@ -71,15 +73,22 @@ async function* bounded(state: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
 }
 
+/** An event that was missed is made up for by a look; how long one is waited for, ms. */
+const lookEveryMs = 1000;
+
 /** Waits for the migration's end; looks as well as listens, as the event may have come before anyone waited. */
 export async function migrationEnd(qmp: QmpClient): Promise<void> {
-  for (;;) {
+  const end = performance.now() + patience.memoryMs;
+  while (performance.now() < end) {
     const event = qmp.event('MIGRATION');
     const { status, 'error-desc': description } = await qmp.execute<MigrationStatus>('query-migrate');
     if (status === 'completed') return;
     if (status === 'failed' || status === 'cancelled') {
       throw new NovaError('snapshot_failed', `QEMU's migration ${status}: ${description ?? 'no reason given'}`);
     }
-    await event;
+    const waited = new AbortController();
+    const look = delay(lookEveryMs, undefined, { signal: waited.signal }).catch(() => undefined);
+    await Promise.race([event, look]).finally(() => waited.abort());
   }
+  throw unanswered('QEMU', 'that its migration has ended', patience.memoryMs);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { queryBoolean } from '../query.ts';
 import {
   entryWireSchema,
   fileAttributesSchema,
@@ -121,7 +122,7 @@ export const filesRoutes = {
     tag: 'files',
     summary: 'Changes below a directory',
     permission: 'guest:file_transfer',
-    query: pathQuerySchema.extend({ recursive: z.stringbool().default(false) }),
+    query: pathQuerySchema.extend({ recursive: queryBoolean.default(false) }),
     responseType: 'websocket',
   },
 } as const satisfies Record<string, Route>;

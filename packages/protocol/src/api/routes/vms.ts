@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { queryBoolean } from '../query.ts';
 import {
   createVmSchema,
   listVmsQuerySchema,
@@ -89,7 +90,7 @@ export const vmsRoutes = {
     tag: 'vms',
     summary: 'Stop a VM and delete it',
     permission: 'vm:delete',
-    query: z.object({ force: z.stringbool().default(true) }),
+    query: z.object({ force: queryBoolean.default(true) }),
     status: 204,
   },
   startVm: {

@@ -7,7 +7,8 @@ import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext, Services } from '../../context.ts';
 import { createByteBudget } from '../../bodies/byte-budget.ts';
-import { maxHeaders } from '../../http/listeners.ts';
+import { createDrain } from '../../drain.ts';
+import { maxHeaderBytes, maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
@@ -39,7 +40,7 @@ export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise
     state.guest(connection);
   };
   const plane = dataPlane(contextWith(reached), limits);
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: maxHeaderBytes }, (request, response) => {
     if (plane.handles(request)) plane.request(request, response);
     else response.writeHead(404).end('not for a sandbox');
   });
@@ -146,5 +147,6 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
     tracing: untraced,
+    drain: createDrain(),
   };
 }

@@ -28,9 +28,11 @@ def execute(ref: str, command: Command, options: RunOptions, key: Optional[str] 
     )
 
 
-def execute_stream(ref: str, command: Command, options: RunOptions) -> Request[None]:
-    """Its output as it comes: lines of JSON."""
+def execute_stream(ref: str, command: Command, options: RunOptions, keep_running: bool = False) -> Request[None]:
+    """Its output as it comes: lines of JSON. With `keep_running` the command does not depend on who listens."""
     body = command_body(command, options)
+    if keep_running:
+        body["keep_running"] = True
     return Request("POST", f"{_vm(ref)}/execute/stream", nothing, json=body, patience=stream_patience)
 
 

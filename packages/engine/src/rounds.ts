@@ -5,8 +5,9 @@ export function startRounds(everyMs: number, work: () => Promise<void>): AsyncDi
   const next = (): void => {
     timer = setTimeout(() => {
       // What fails now is tried again in the next round.
-      running = work().catch(() => undefined);
-      void running.finally(next);
+      running = work()
+        .catch(() => undefined)
+        .finally(next);
     }, everyMs).unref();
   };
   next();

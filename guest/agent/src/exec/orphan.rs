@@ -1,0 +1,66 @@
+//! Those attached leave: some say that the process shall go on, others are lost, and it is ended when nobody comes back for it.
+
+use super::request::wait_ms;
+use crate::agent::Agent;
+use crate::dispatch::Caller;
+use crate::record::{self, Fields};
+use crate::sys;
+use crate::timers::Timer;
+
+impl Agent {
+    /// The stream was cancelled: the process goes on, and on its own once the last one has said so.
+    pub fn detach(&mut self, exec: u64, caller: Caller) {
+        let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        process.attachments.retain(|attachment| attachment.caller != caller);
+        if process.attachments.is_empty() && process.orphaned.is_none() {
+            process.wait_ms = 0;
+        }
+        self.pump(exec);
+    }
+
+    /// The session was lost: nobody has said what shall become of the process.
+    pub fn lose(&mut self, exec: u64, caller: Caller) {
+        let wait_ms = self.processes.all.get(&exec).map_or(0, |process| process.wait_ms);
+        self.orphan(exec, caller, wait_ms);
+    }
+
+    /// The host itself has lost whoever it spoke for, or is about to be lost.
+    pub fn leave(&mut self, exec: u64, caller: Caller, record: &[u8]) {
+        let mut asked = 0;
+        for (tag, value) in Fields::new(record) {
+            if tag == 1 {
+                let Ok(ms) = record::int(value) else { return };
+                asked = wait_ms(ms);
+            }
+        }
+        let own = self.processes.all.get(&exec).map_or(0, |process| process.wait_ms);
+        if let Some(link) = self.links.get_mut(&caller.link) {
+            link.waiting.remove(&caller.stream);
+            link.streams.remove(&caller.stream);
+        }
+        self.orphan(exec, caller, if asked == 0 { own } else { asked });
+    }
+
+    fn orphan(&mut self, exec: u64, caller: Caller, wait_ms: u64) {
+        let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        process.attachments.retain(|attachment| attachment.caller != caller);
+        if process.attachments.is_empty() && wait_ms > 0 && !process.is_finished() {
+            self.timers.cancel(&mut process.orphaned);
+            process.orphaned = Some(self.timers.after_ms(wait_ms, Timer::ExecOrphan(exec)));
+        }
+        self.pump(exec);
+    }
+
+    /// Nobody has come back: a process that depends on somebody is ended, its output waits for nobody.
+    pub fn on_orphan(&mut self, exec: u64) {
+        let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        process.orphaned = None;
+        if process.wait_ms > 0 && process.ended.is_none() {
+            process.killed = true;
+            sys::kill(-process.pid, libc::SIGTERM);
+            self.kill_later(exec);
+        }
+        self.pump(exec);
+        self.retire_if_finished(exec);
+    }
+}

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, test } from 'node:test';
+import { toNovaError, type ErrorCode } from '@novasandbox/protocol';
+import { openSqliteStore } from './sqlite.ts';
+import { transactionsOf } from './transaction.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'nova-storage-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function told(work: () => unknown): [ErrorCode, string] {
+  try {
+    work();
+  } catch (error) {
+    const { code, message } = toNovaError(error);
+    return [code, message];
+  }
+  return assert.fail('it did not fail');
+}
+
+test('what SQLite and the file system throw is told by what can be done about it', () => {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE things (thing TEXT); PRAGMA max_page_count = 4;');
+  const [full, why] = told(() => {
+    for (;;) db.prepare('INSERT INTO things VALUES (?)').run('x'.repeat(1000));
+  });
+  assert.deepEqual([full, /disk is full/.test(why)], ['host_resource_exhausted', true]);
+  db.exec('PRAGMA query_only = ON');
+  assert.equal(told(() => db.exec('DELETE FROM things'))[0], 'storage_failed');
+  const damaged = join(folder, 'damaged.sqlite');
+  writeFileSync(damaged, 'no database at all'.repeat(1000));
+  const [code, message] = told(() => openSqliteStore(damaged, join(folder, 'reserve')));
+  assert.deepEqual([code, /damaged/.test(message)], ['storage_failed', true]);
+  for (const [system, expected] of [
+    ['ENOSPC', 'host_resource_exhausted'],
+    ['EROFS', 'storage_failed'],
+    ['EIO', 'storage_failed'],
+    ['EPERM', 'internal'],
+  ] as const) {
+    assert.equal(toNovaError(Object.assign(new Error('x'), { code: system })).code, expected, system);
+  }
+});
+
+test('a rollback that fails does not hide why it was needed', () => {
+  using db = new DatabaseSync(':memory:');
+  const transaction = transactionsOf(db);
+  const work = (): void =>
+    transaction(() => {
+      // As SQLite does by itself when it finds the disk full.
+      db.exec('ROLLBACK');
+      throw new Error('the cause');
+    });
+  assert.throws(work, /the cause/);
+  assert.equal(
+    transaction(() => 'goes on'),
+    'goes on',
+  );
+});
+
+test('a damaged record is listed as such, keeps nobody from seeing the others, and can be removed', () => {
+  const file = join(folder, 'records.sqlite');
+  using store = openSqliteStore(file, join(folder, 'reserve'));
+  {
+    using db = new DatabaseSync(file);
+    const add = db.prepare('INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)');
+    add.run('cut1', null, 'box', 'running', '{"id":"cut1","state":"runn');
+    add.run('empty1', null, null, 'stopped', '{}');
+    add.run('whole1', null, null, 'stopped', '{"id":"whole1","state":"stopped","config":{}}');
+  }
+  assert.deepEqual(
+    store.listSandboxes().map(({ id, state }) => [id, state]),
+    [
+      ['cut1', 'failed'],
+      ['empty1', 'failed'],
+      ['whole1', 'stopped'],
+    ],
+  );
+  assert.match(store.findSandbox('box')?.reason ?? '', /damaged/);
+  assert.equal(store.changeSandbox('cut1', ['failed', 'running'], { state: 'stopped' }), null);
+  store.removeSandbox('cut1');
+  assert.equal(store.listSandboxes().length, 2);
+});

@@ -1,0 +1,71 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeCgroup } from './cgroup.ts';
+import { processesNaming } from './find-processes.ts';
+import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import { removeFolder } from './remove-folder.ts';
+import { terminate } from './terminate.ts';
+
+/** A machine that lives for a piece of work (a snapshot, a root image, a probe) and that no store knows. */
+export interface WorkingMachine {
+  readonly id: string;
+  readonly socketDirectory: string;
+  /** What else is its own on this host. */
+  readonly folders: readonly string[];
+}
+
+interface Note extends WorkingMachine {
+  /** Who makes it. A VMM outlives its maker: when that has been killed, all of it is debris. */
+  readonly maker: ProcessIdentity;
+}
+
+const suffix = '.json';
+
+/** Notes in a folder what is about to be made, before anything of it is there; to be disposed when nothing of it is left. */
+export function noteUnfinished(notes: string, { id, socketDirectory, folders }: WorkingMachine): Disposable {
+  const note: Note = { id, socketDirectory, folders, maker: ownIdentity() };
+  const file = join(notes, `${id}${suffix}`);
+  mkdirSync(notes, { recursive: true, mode: 0o700 });
+  // Whole or not at all.
+  writeFileSync(`${file}.new`, JSON.stringify(note), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+  return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
+}
+
+/** Clears up after makers that were killed: their VMMs, cgroups and folders. Returns the ids of the machines. Several may do so at once. */
+export async function reclaimUnfinished(notes: string): Promise<string[]> {
+  const reclaimed: string[] = [];
+  for (const name of namesIn(notes)) {
+    const file = join(notes, name);
+    const note = name.endsWith(suffix) ? readNote(file) : null;
+    if (note === null || isAlive(note.maker)) continue;
+    await clearUp(notes, note);
+    reclaimed.push(note.id);
+  }
+  return reclaimed;
+}
+
+/** Removes whatever there is of a machine: its VMM, if that runs, cgroup and folders, and in the end the note. */
+export async function clearUp(notes: string, { id, socketDirectory, folders }: WorkingMachine): Promise<void> {
+  for (const vmm of processesNaming(socketDirectory)) await terminate(vmm, 0);
+  await removeCgroup(id);
+  for (const folder of [socketDirectory, ...folders]) await removeFolder(folder);
+  rmSync(join(notes, `${id}${suffix}`), { force: true });
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Null where somebody else has just cleared up. */
+function readNote(file: string): Note | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Note;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { createEngine, processesNaming } from '@novasandbox/engine';
+import { eventually } from '../support/eventually.ts';
+import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
+import { serverUnderTest } from '../support/server.ts';
+import { assertNoLeaks, findLeaks } from '../support/leaks.ts';
+import { testHome, type TestHome } from '../support/test-home.ts';
+
+/** A process that works with an engine of its own, until it is killed. */
+function maker({ env }: TestHome, work: string): ChildProcess {
+  const script = `
+    const { createEngine } = await import('@novasandbox/engine');
+    const engine = await createEngine();
+    await ${work};`;
+  return spawn(process.execPath, ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script], {
+    env,
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+test('what is left of a snapshot whose maker was killed is cleared up by whoever starts next', async () => {
+  await using home = await testHome({ own: ['snapshots', 'work'] });
+  const { layout } = home;
+  const child = maker(home, "engine.sandboxes.create({ templateId: 'linux-default' })");
+  await eventually(
+    'a guest boots for the snapshot',
+    async () =>
+      (await readdir(layout.run)).some((id) => id.startsWith('snap') && processesNaming(layout.sockets(id)).length > 0),
+    60_000,
+  );
+  await kill(child);
+  assert.ok((await findLeaks(layout)).some((leak) => leak.startsWith('process')));
+  {
+    await using engine = await createEngine({ home: home.home });
+    await assertNoLeaks(layout);
+    assert.deepEqual(await readdir(layout.making), []);
+    assert.deepEqual(await engine.sandboxes.list({ all: true }), []);
+  }
+});
+
+test('so is a probe', async () => {
+  await using home = await testHome({ own: ['probes'] });
+  const { layout } = home;
+  const notes = join(layout.probeDirectory, 'making');
+  const child = maker(home, 'engine.hypervisors()');
+  const probes = async (): Promise<string[]> =>
+    (await readdir(notes).catch(() => [])).filter((name) => name.endsWith('.json'));
+  await eventually('a probe is under way', async () => (await probes()).length > 0, 60_000);
+  await kill(child);
+  assert.ok((await probes()).length > 0);
+  {
+    await using _engine = await createEngine({ home: home.home });
+    assert.deepEqual(await probes(), []);
+    assert.deepEqual(
+      (await readdir(layout.probeDirectory)).filter((name) => name.startsWith('boot')),
+      [],
+    );
+  }
+  await assertNoLeaks(layout);
+});
+
+test('a create with an Idempotency-Key whose daemon is killed, at any moment: sent again it makes one VM in all', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const moments: readonly [string, () => boolean | Promise<boolean>][] = [
+    ['its folder is there', async () => (await readdir(layout.sandboxes)).length > 0],
+    [
+      'its VMM runs',
+      async () => (await readdir(layout.run)).some((id) => processesNaming(layout.sockets(id)).length > 0),
+    ],
+    [
+      'it runs, and nobody has been told',
+      async () => {
+        await using engine = await createEngine({ home: server.home.home });
+        return (await engine.sandboxes.list()).length > 0;
+      },
+    ],
+  ];
+  for (const [what, isSo] of moments) {
+    const headers = { 'idempotency-key': `key-${what.length}` };
+    const lost = server.call('POST', '/vms', { body: {}, headers }).catch(() => null);
+    await eventually(what, isSo, 60_000);
+    await server.end('SIGKILL');
+    await lost;
+    await server.restart();
+    const again = await server.call('POST', '/vms', { body: {}, headers });
+    assert.equal(again.status, 201, `${what}: ${again.bytes.toString()}`);
+    const { vms } = await server.ok('GET', '/vms?status=all');
+    assert.deepEqual(
+      vms.map(({ id, status }: { id: string; status: string }) => [id, status]),
+      [[again.body.id, 'running']],
+      what,
+    );
+    assert.deepEqual(await readdir(layout.sandboxes), [again.body.id]);
+    await server.ok('DELETE', `/vms/${again.body.id}?force=true`);
+  }
+});
+
+test('a removal whose process was killed is finished by whoever looks next', async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const runs = await engine.sandboxes.create({});
+  const stopped = await engine.sandboxes.create({});
+  await engine.sandboxes.stop(stopped.id, { force: true });
+  const gone = { pid: 2 ** 22 + 1, startTime: '1' };
+  {
+    using store = new DatabaseSync(layout.storeFile);
+    store
+      .prepare("UPDATE sandboxes SET record = json_set(record, '$.goesWithMaker', json('true'), '$.maker', json(?))")
+      .run(JSON.stringify(gone));
+  }
+  await using next = await createEngine({ home: layout.home });
+  assert.deepEqual(await next.sandboxes.list({ all: true }), []);
+  assert.deepEqual(processesNaming(layout.sockets(runs.id)), []);
+});
+
+test('a VMM that is killed while its sandbox is made costs no snapshot: the create goes on with the same', async () => {
+  await using under = await engineUnderTest({ own: ['snapshots'] });
+  const { engine, layout } = under;
+  await using _first = await sandbox(engine, { templateId: 'linux-default' });
+  const [digest = ''] = await readdir(layout.snapshots);
+  const { ino } = await stat(layout.snapshot(digest));
+  /** Ends the VMM as soon as it is there; false where it was not seen before its sandbox was made. */
+  const killed = async (creating: Promise<unknown>): Promise<boolean> => {
+    let made = false;
+    const ended = creating.then(
+      () => (made = true),
+      () => (made = true),
+    );
+    while (!made) {
+      for (const id of await readdir(layout.sandboxes)) {
+        if (id === _first.id) continue;
+        const [vmm] = processesNaming(layout.sockets(id));
+        if (vmm === undefined) continue;
+        process.kill(vmm.pid, 'SIGKILL');
+        await ended;
+        return true;
+      }
+      await turn();
+    }
+    return false;
+  };
+  for (;;) {
+    const creating = engine.sandboxes.create({ templateId: 'linux-default' });
+    const wasKilled = await killed(creating);
+    const made = await creating;
+    await engine.sandboxes.remove(made.id, { force: true });
+    if (!wasKilled) continue;
+    assert.equal(made.metadata.bootKind, 'snapshot');
+    break;
+  }
+  assert.deepEqual(await readdir(layout.snapshots), [digest]);
+  assert.equal((await stat(layout.snapshot(digest))).ino, ino);
+});
+
+test('start after the VMM was killed starts it anew, at once', async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const { id } = await engine.sandboxes.create({});
+  for (const { pid } of processesNaming(layout.sockets(id))) process.kill(pid, 'SIGKILL');
+  await eventually('it has ended', () => processesNaming(layout.sockets(id)).length === 0);
+  assert.equal((await engine.sandboxes.start(id)).state, 'running');
+  assert.equal((await sh(engine, id, 'echo runs')).stdout, 'runs\n');
+});
+
+test('a command whose child the kernel kills for memory says so, under a shell too', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine, { templateId: 'linux-default', memoryMb: 160 });
+  const { exit } = await sh(engine, box.id, 'tail /dev/zero; exit $?');
+  assert.deepEqual([exit.exitCode, exit.oomKilled], [137, true]);
+  // A shell that says 137 of its own accord was not.
+  assert.equal((await sh(engine, box.id, 'exit 137')).exit.oomKilled, false);
+});
