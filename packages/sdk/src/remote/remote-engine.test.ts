@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '@novasandbox/engine';
+import { isNovaError } from '@novasandbox/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { createRemoteEngine } from './remote-engine.ts';
 
@@ -198,6 +199,22 @@ test('a process that is lost, refused or garbled ends with a typed error', async
     await assert.rejects(process.output[Symbol.asyncIterator]().next(), { code });
     await assert.rejects(process.writeStdin(Buffer.from('x')), { code: 'process_not_found' });
     await process.detach();
+  }
+});
+
+test('a start that the daemon says nothing of may have run, and is told so', async () => {
+  const endings: ((socket: WebSocket) => void)[] = [(s) => s.terminate(), (s) => s.close(1000), (s) => s.close(1001)];
+  let end: (socket: WebSocket) => void = () => undefined;
+  await using daemon = await fakeDaemon(
+    () => undefined,
+    (socket) => void socket.once('message', () => end(socket)),
+  );
+  for (const how of endings) {
+    end = how;
+    const start = daemon.engine.exec.start('box1', { argv: ['x'] });
+    await assert.rejects(start, { code: 'command_outcome_unknown' }, how.toString());
+    const attach = daemon.engine.exec.attach('box1', 7, { stdout: 0, stderr: 0 });
+    await assert.rejects(attach, (error) => isNovaError(error, 'server_unreachable', 'shutting_down'));
   }
 });
 

@@ -131,7 +131,8 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
 
 function endOf(code: number, reason: string, failure: unknown, name: string): NovaError {
   if (failure instanceof NovaError) return failure;
-  if (code === 1001 || code === 1012) return new NovaError('shutting_down', `The daemon at ${name} is ending.`);
+  if (code === 1001 || code === 1012)
+    return new NovaError('shutting_down', `The daemon at ${name} is ending.`, { details: { closed: code } });
   if (code === 1009) return new NovaError('payload_too_large', 'The message is longer than the daemon takes.');
   const why = failure instanceof Error ? failure.message : reason === '' ? 'the connection was lost' : reason;
   return connectionError(name, new Error(why, { cause: failure }));
