@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { blockSize, encodeHeader, type TarHeader } from './header.ts';
@@ -9,20 +9,30 @@ import { padding } from './read-tar.ts';
 const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
+/** What is left out of an archive, and why. */
+export type OnSkipped = (skipped: { readonly path: string; readonly reason: string }) => void;
+
 /**
- * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out. Files
+ * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out, and told. Files
  * that change meanwhile are cut or filled with zeros to the size they had: an archive cannot take a size back.
  */
-export async function* packDirectory(directory: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* packDirectory(
+  directory: string,
+  onSkipped: OnSkipped = () => undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* packBelow(Buffer.from(directory), '');
+    yield* packBelow(Buffer.from(directory), '', onSkipped);
   } catch (error) {
     throw hostFileError(error);
   }
   yield new Uint8Array(2 * blockSize);
 }
 
-async function* packBelow(directory: Buffer, prefix: string): AsyncGenerator<Uint8Array, void, undefined> {
+async function* packBelow(
+  directory: Buffer,
+  prefix: string,
+  onSkipped: OnSkipped,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const names = await readdir(directory, { encoding: 'buffer' });
   for (const name of names.sort((a, b) => a.compare(b))) {
     const onDisk = Buffer.concat([directory, separator, name]);
@@ -31,15 +41,22 @@ async function* packBelow(directory: Buffer, prefix: string): AsyncGenerator<Uin
     const common = { mode: found.mode & 0o7777, modifiedSeconds: found.mtimeMs / 1000, size: 0, linkTarget: '' };
     if (found.isDirectory()) {
       yield* header({ ...common, path: `${path}/`, typeFlag: '5' });
-      yield* packBelow(onDisk, `${path}/`);
+      yield* packBelow(onDisk, `${path}/`, onSkipped);
     } else if (found.isSymbolicLink()) {
       const target = await readlink(onDisk, { encoding: 'buffer' });
       yield* header({ ...common, path, typeFlag: '2', linkTarget: target.toString('latin1') });
     } else if (found.isFile()) {
       yield* header({ ...common, path, typeFlag: '0', size: found.size });
       yield* contents(onDisk, found.size);
+    } else {
+      onSkipped({ path: prefix + name.toString(), reason: `it is ${kindOf(found)}` });
     }
   }
+}
+
+function kindOf(found: Stats): string {
+  if (found.isSocket()) return 'a socket';
+  return found.isFIFO() ? 'a named pipe' : 'a device';
 }
 
 async function* contents(path: Buffer, size: number): AsyncGenerator<Uint8Array, void, undefined> {
