@@ -233,3 +233,27 @@ test('what cannot be copied is told, and what was there stays', async () => {
   assert.equal(await readFile(join(folder, 'mine'), 'utf8'), 'mine');
   assert.deepEqual(await readdir(folder), ['mine']);
 });
+
+test('what an upload leaves out is told, and a destination that cannot be is named as it was typed', async () => {
+  await using cli = await cliUnderTest();
+  const folder = await mkdtemp(join(tmpdir(), 'nova-cp-'));
+  try {
+    const id = await cli.ok('create', '-q', '--no-network');
+    await mkdir(join(folder, 'tree/below'), { recursive: true });
+    await writeFile(join(folder, 'tree/file'), 'x');
+    execFileSync('mkfifo', [join(folder, 'tree/below/pipe')]);
+    const told = await cli.nova(['cp', '--json', join(folder, 'tree'), `${id}:/tmp/`]);
+    assert.equal(told.code, 0, told.stderr);
+    assert.match(told.stderr, /left out below\/pipe: it is a named pipe/);
+    const { skipped } = JSON.parse(told.stdout) as { readonly skipped: unknown };
+    assert.deepEqual(skipped, [{ path: 'below/pipe', reason: 'it is a named pipe' }]);
+
+    const target = join(folder, 'missing/report');
+    const failed = await cli.nova(['cp', `${id}:/etc/hostname`, target]);
+    assert.notEqual(failed.code, 0);
+    assert.ok(failed.stderr.includes(`no such file or directory, ${target}\n`), failed.stderr);
+    assert.doesNotMatch(failed.stderr, /\.part/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

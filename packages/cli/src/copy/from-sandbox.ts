@@ -82,8 +82,16 @@ async function writeHostFile(path: string, content: AsyncIterable<Uint8Array>, m
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw hostFileError(error);
+    throw hostFileError(asTyped(error, path));
   }
+}
+
+/** What is said of the temporary file is true of the file that was asked for. */
+function asTyped(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  const what = /^\w+: (.*?), /.exec(error.message)?.[1] ?? String(code);
+  return Object.assign(new Error(`${String(code)}: ${what}, ${path}`, { cause: error }), { code, syscall });
 }
 
 async function* bounded(

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { hostFileError, isNovaError, packDirectory, packFile, type Sandbox } from 'novasandbox';
+import { hostFileError, isNovaError, packDirectory, packFile, SkippedFiles, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
 
@@ -20,8 +20,10 @@ export async function copyToSandbox(
   const target = intoIt && !contentsOnly ? `${path.replace(/\/+$/, '')}/${basename(resolve(source))}` : path;
   if (found.isDirectory()) {
     const counter = new Counter(`Copying ${source}`, progress);
-    const { entries } = await sandbox.files.importTar(target, counter.count(packDirectory(source)), { user, signal });
-    return { entries, bytes: counter.bytes, skipped: [] };
+    const skipped = new SkippedFiles();
+    const packed = counter.count(packDirectory(source, skipped.add));
+    const { entries } = await sandbox.files.importTar(target, packed, { user, signal });
+    return { entries, bytes: counter.bytes, skipped: skipped.list };
   }
   const counter = new Counter(`Copying ${source}`, progress, found.size);
   if (found.isFile() && (await mayBeReplaced(sandbox, target, options))) {

@@ -13,13 +13,19 @@ const maxLinks = 65_536;
 const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
+/** What is left out of an archive, and why. */
+export type OnSkipped = (skipped: { readonly path: string; readonly reason: string }) => void;
+
 /**
- * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out. Files
+ * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out, and told. Files
  * that change meanwhile are cut or filled with zeros to the size they had: an archive cannot take a size back.
  */
-export async function* packDirectory(directory: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* packDirectory(
+  directory: string,
+  onSkipped: OnSkipped = () => undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* packBelow(Buffer.from(directory), '', new Map());
+    yield* packBelow(Buffer.from(directory), '', new Map(), onSkipped);
   } catch (error) {
     throw hostFileError(error);
   }
@@ -45,6 +51,7 @@ async function* packBelow(
   directory: Buffer,
   prefix: string,
   links: Map<string, string>,
+  onSkipped: OnSkipped,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const names = await readdir(directory, { encoding: 'buffer' });
   for (const name of names.sort((a, b) => a.compare(b))) {
@@ -54,7 +61,7 @@ async function* packBelow(
     const common = { mode: Number(found.mode & 0o7777n), ...timesOf(found), size: 0, linkTarget: '' };
     if (found.isDirectory()) {
       yield* header({ ...common, path: `${path}/`, typeFlag: '5' });
-      yield* packBelow(onDisk, `${path}/`, links);
+      yield* packBelow(onDisk, `${path}/`, links, onSkipped);
     } else if (found.isSymbolicLink()) {
       const target = await readlink(onDisk, { encoding: 'buffer' });
       yield* header({ ...common, path, typeFlag: '2', linkTarget: target.toString('latin1') });
@@ -67,8 +74,15 @@ async function* packBelow(
       }
       if (found.nlink > 1n && links.size < maxLinks) links.set(identity, path);
       yield* packContents(onDisk, { ...common, path, typeFlag: '0' }, found, constants.O_NOFOLLOW);
+    } else {
+      onSkipped({ path: prefix + name.toString(), reason: `it is ${kindOf(found)}` });
     }
   }
+}
+
+function kindOf(found: BigIntStats): string {
+  if (found.isSocket()) return 'a socket';
+  return found.isFIFO() ? 'a named pipe' : 'a device';
 }
 
 function timesOf(found: BigIntStats): { readonly modifiedSeconds: number; readonly modified: string } {
