@@ -83,7 +83,7 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/store`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod'],
     because: 'the store keeps rows and decides nothing',
   },
   {
@@ -212,7 +212,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/store`,
-    may: ['@novasandbox/protocol', ports, `${engine}/open-database.ts`, `${engine}/vmm/process-identity.ts`],
+    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/open-database.ts`, `${engine}/vmm/process-identity.ts`],
     because: 'the store keeps records and decides nothing',
   },
   {

@@ -10,6 +10,8 @@ import { NovaError } from '@novasandbox/protocol';
  *     <home>/                   NOVA_HOME; /var/lib/novasandbox for root, ~/.novasandbox for others
  *       store.sqlite            sandboxes, leases
  *       server.sqlite           the daemon's keys, users, answers
+ *       server.sqlite.lock      held by the running daemon
+ *       *.sqlite.layout-<n>     what an upgrade found, before it brought the file to a later layout (store/migrate.ts)
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
  *       reserve                 space that is given back when the disk is full (store/reserve.ts)
  *       admin.key server.secret config.yaml

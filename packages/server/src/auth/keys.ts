@@ -5,7 +5,8 @@ import type { Permission, Role } from '@novasandbox/protocol/api';
 import type { Ownership } from '@novasandbox/protocol';
 import { callerOf } from '../authority/callers.ts';
 import type { Principal } from '../context.ts';
-import type { KeyRow, ServerStore } from '../store/server-store.ts';
+import type { KeyRow } from '../store/rows.ts';
+import type { ServerStore } from '../store/server-store.ts';
 import { sha256 } from './secrets.ts';
 import { userPrincipalName } from './users.ts';
 
