@@ -163,7 +163,14 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/vmm`,
-    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/abort.ts`, `${engine}/architecture.ts`],
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      ports,
+      `${engine}/layout.ts`,
+      `${engine}/abort.ts`,
+      `${engine}/architecture.ts`,
+    ],
     because: 'mechanics that drivers share know no driver and no service',
   },
   {
@@ -219,6 +226,7 @@ const rules: readonly Rule[] = [
     from: `${engine}/network`,
     may: [
       '@novasandbox/protocol',
+      'zod',
       ports,
       `${engine}/vmm`,
       `${engine}/abort.ts`,
