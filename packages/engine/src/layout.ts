@@ -24,6 +24,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
  *       making/<id>.json        who makes which machine for a snapshot or an image
+ *       replaced-<time>/        what lay where `nova restore` has put a backup
  *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM

@@ -117,8 +117,8 @@ export function openServerStore(file: string, reserve: string): ServerStore {
   return reserved(reserve, store, ['addUser', 'putForward']);
 }
 
-/** Of a file beside the database, which stays empty. */
-function lockForOneDaemon(file: string): DatabaseSync {
+/** Keeps daemons from a database until the result is closed: a lock of a file beside it, which stays empty. */
+export function lockForOneDaemon(file: string): DatabaseSync {
   const lock = openDatabase(`${file}.lock`, { timeout: 300 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
