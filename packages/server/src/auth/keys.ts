@@ -131,7 +131,9 @@ export function createKeys(store: ServerStore): Keys {
     setAdmin(key) {
       const hash = hashOf(key);
       if (hash === null)
-        throw new NovaError('invalid_argument', 'The admin key is not of the form nova_<hex> or e2b_<hex>.');
+        throw new NovaError('invalid_argument', 'The admin key is not of the form nova_<hex> or e2b_<hex>.', {
+          hint: 'Give another one, or remove admin.key from the state folder: the next start makes one.',
+        });
       const before = rows().find(({ id }) => id === adminKeyId);
       if (before?.hash === hash) return;
       if (before !== undefined) byHash.delete(before.hash);
