@@ -25,7 +25,7 @@ test('a backup of a daemon at work is restored: keys, and a VM that was lost, wi
 
   // While it runs, nothing is put back: it has its disk open.
   const early = await nova('restore', file);
-  assert.deepEqual([early.code, /has sandboxes that run/.test(early.stderr)], [1, true]);
+  assert.deepEqual([early.code, /Sandboxes of the state folder run/.test(early.stderr)], [1, true]);
   await server.ok('POST', '/vms/kept/stop');
   const beside = await nova('restore', file);
   assert.deepEqual([beside.code, /Another daemon/.test(beside.stderr)], [1, true]);

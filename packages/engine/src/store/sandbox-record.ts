@@ -8,6 +8,7 @@ import {
   sandboxStateSchema,
 } from '@novasandbox/protocol';
 import type { SandboxRecord } from '../ports/store.ts';
+import { parseJson } from './parse-json.ts';
 
 /*
  * Records as they are stored. What an older version did not store has a default here, or a step of the store's layout gives it. What this version does
@@ -116,7 +117,7 @@ export function createRecordReader(): RecordReader {
   const examined = new Map<number, string>();
 
   const parseRow = ({ id, sequence, record: text }: SandboxRow): SandboxRecord => {
-    const stored: unknown = JSON.parse(text);
+    const stored = parseJson(text);
     if (examined.get(sequence) === text) return { ...(stored as SandboxRecord), sequence };
     const record = parse(recordSchema, stored, 'record');
     if (record.id !== id) throw new Error(`it is the record of ${record.id}`);

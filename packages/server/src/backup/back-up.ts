@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { copyDatabase, prepareLayout, type Layout } from '@novasandbox/engine';
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError, toNovaError } from '@novasandbox/protocol';
 import { databasesOf, plainFilesOf, tar } from './contents.ts';
 
 export interface Backup {
@@ -32,6 +32,12 @@ export async function backUp(
     });
   }
   await using undo = new AsyncDisposableStack();
+  const half = `${file}.${process.pid}.new`;
+  // It holds keys and the environments of sandboxes: tar takes over an empty file with its mode.
+  const handle = undo.use(
+    await open(half, 'wx', 0o600).catch((error: unknown) => Promise.reject(notWritable(file, error))),
+  );
+  undo.defer(() => rm(half, { force: true }));
   const work = await mkdtemp(join(layout.workDirectory, 'backup-'));
   undo.defer(() => rm(work, { recursive: true, force: true }));
   for (const each of databases) copyDatabase(each, join(work, basename(each)));
@@ -39,12 +45,14 @@ export async function backUp(
   for (const each of plainFiles) await copyFile(each, join(work, basename(each)));
 
   const holds = [...databases, ...plainFiles].map((each) => basename(each));
-  const half = `${file}.${process.pid}.new`;
-  undo.defer(() => rm(half, { force: true }));
-  // It holds keys and the environments of sandboxes: tar takes over an empty file with its mode.
-  await using handle = await open(half, 'wx', 0o600);
   await tar(['-cf', half, '-C', work, '--', ...holds], signal);
   await handle.sync();
   await rename(half, file);
   return { file, holds, sizeBytes: (await stat(file)).size };
+}
+
+function notWritable(file: string, error: unknown): NovaError {
+  const known = toNovaError(error);
+  if (known.code !== 'internal') return known;
+  return new NovaError('invalid_argument', `${file} cannot be written: ${known.message}`, { cause: error });
 }

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { layoutAt, openSqliteStore, prepareLayout, type Layout } from '@novasandbox/engine';
+import { layoutAt, openSqliteStore, ownIdentity, prepareLayout, type Layout } from '@novasandbox/engine';
 import { parse, sandboxConfigSchema } from '@novasandbox/protocol';
 import { openServerStore } from '../store/server-store.ts';
 import { backUp } from './back-up.ts';
@@ -149,11 +149,29 @@ test('nothing is restored while a daemon, another process or a sandbox uses the 
     const socket = join(layout.run, 'here1', 'vmm', 'socket');
     const vmm = spawn(process.execPath, ['-e', 'process.stdout.write("on"); process.stdin.resume()', socket]);
     await once(vmm.stdout, 'data');
-    await assert.rejects(restore(layout, file), { code: 'conflict', message: /sandboxes that run/ });
+    await assert.rejects(restore(layout, file), { code: 'conflict', message: /Sandboxes of the state folder run/ });
     vmm.stdin.end();
     await once(vmm, 'exit');
   }
   assert.deepEqual(sandboxesOf(layout), []);
+  {
+    using store = openSqliteStore(layout.storeFile, layout.reserveFile);
+    const machine = {
+      driver: 'qemu',
+      id: 'runs1',
+      directory: '/',
+      socketDirectory: '/',
+      channels: 1,
+      cgroup: null,
+    } as const;
+    addSandbox(layout, 'runs1');
+    store.changeSandbox('runs1', ['creating'], { state: 'running', machine: { ...machine, ...ownIdentity() } });
+  }
+  await assert.rejects(restore(layout, file), { code: 'conflict', message: /Sandboxes of the state folder run/ });
+  {
+    using store = openSqliteStore(layout.storeFile, layout.reserveFile);
+    store.removeSandbox('runs1');
+  }
   await restore(layout, file);
   assert.deepEqual(sandboxesOf(layout), ['here1']);
 });
@@ -194,8 +212,13 @@ test('what is no backup, damaged, or of a newer version is refused, and nothing 
   for (const [file, code, message] of cases) await assert.rejects(restore(layout, file), { code, message });
   assert.deepEqual(sandboxesOf(layout), ['stays1']);
   assert.deepEqual(readdirSync(layout.workDirectory), []);
-  assert.ok(!readdirSync(layout.home).some((name) => name.startsWith('replaced-')));
   await assert.rejects(backUp(stateFolder(), newFile()), { code: 'invalid_argument', message: /nothing/ });
+  for (const name of ['restoring-', 'replaced-'])
+    assert.ok(!readdirSync(layout.home).some((each) => each.startsWith(name)));
+  await assert.rejects(backUp(layout, join(folder, 'missing', 'nova.tar')), {
+    code: 'invalid_argument',
+    message: /cannot be written/,
+  });
   const aborted = newFile();
   await assert.rejects(backUp(layout, aborted, { signal: AbortSignal.abort() }));
   assert.ok(!existsSync(aborted));

@@ -1,7 +1,15 @@
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { openDatabase, openSqliteStore, prepareLayout, processesNaming, type Layout } from '@novasandbox/engine';
+import type { DatabaseSync } from 'node:sqlite';
+import {
+  isAlive,
+  openDatabase,
+  openSqliteStore,
+  prepareLayout,
+  processesNaming,
+  type Layout,
+} from '@novasandbox/engine';
 import { isNovaError, NovaError, toNovaError } from '@novasandbox/protocol';
 import { lockForOneDaemon, openServerStore } from '../store/server-store.ts';
 import { databasesOf, namesOf, tar } from './contents.ts';
@@ -28,21 +36,28 @@ export async function restore(
   prepareLayout(layout);
   requireNoMachines(layout);
   await using undo = new AsyncDisposableStack();
-  const work = await mkdtemp(join(layout.workDirectory, 'restore-'));
+  // In the state folder itself, so that it takes its place in one step, whatever `work` leads to.
+  const work = await mkdtemp(join(layout.home, 'restoring-'));
   undo.defer(() => rm(work, { recursive: true, force: true }));
   const holds = await unpack(layout, file, work, signal);
   // Opening them brings them to the layout of this version, and refuses those of a newer one.
   const reserve = join(work, 'reserve');
-  for (const [at, open] of [
+  for (const [at, openStore] of [
     [layout.storeFile, openSqliteStore],
     [layout.daemon.database, openServerStore],
   ] as const) {
     const name = basename(at);
-    if (holds.includes(name)) open(join(work, name), reserve)[Symbol.dispose]();
+    if (holds.includes(name)) openStore(join(work, name), reserve)[Symbol.dispose]();
   }
+  for (const name of holds) await flush(join(work, name));
   signal?.throwIfAborted();
   undo.use(lockForOneDaemon(layout.daemon.database));
-  for (const each of databasesOf(layout)) undo.use(takeOver(each));
+  for (const each of databasesOf(layout)) {
+    const taken = takeOver(each);
+    if (taken === null) continue;
+    undo.use(taken);
+    if (each === layout.storeFile) requireNoMachinesIn(taken);
+  }
   const replaced = await moveAway(layout);
   for (const name of holds) await rename(join(work, name), join(layout.home, name));
   return { holds, replaced };
@@ -50,12 +65,39 @@ export async function restore(
 
 /** A machine that runs on has its disk open: the store that is restored may not know it, and would start another one on that disk. */
 function requireNoMachines(layout: Layout): void {
-  const running = [layout.run, layout.sandboxes].flatMap((folder) => processesNaming(folder));
+  refuse([layout.run, layout.sandboxes].flatMap((folder) => processesNaming(folder)));
+}
+
+/** The same by what the store says that is replaced, in whatever layout: hosts other than Linux do not tell what a process names. */
+function requireNoMachinesIn(store: DatabaseSync): void {
+  let rows: Record<string, unknown>[];
+  try {
+    rows = store
+      .prepare(
+        `SELECT record ->> '$.machine.pid' AS pid, record ->> '$.machine.startTime' AS start_time FROM sandboxes
+         WHERE iif(json_valid(record), record ->> '$.machine.pid', NULL) IS NOT NULL`,
+      )
+      .all();
+  } catch {
+    // It is replaced because it is damaged.
+    return;
+  }
+  const machines = rows.map((row) => ({ pid: Number(row['pid']), startTime: String(row['start_time']) }));
+  refuse(machines.filter((machine) => isAlive(machine)));
+}
+
+function refuse(running: readonly { readonly pid: number }[]): void {
   if (running.length === 0) return;
-  throw new NovaError('conflict', `${layout.home} has sandboxes that run.`, {
+  throw new NovaError('conflict', 'Sandboxes of the state folder run.', {
     hint: 'Stop them with `nova stop $(nova ls -q)`, end the daemon, and restore then.',
     details: { pids: [...new Set(running.map(({ pid }) => pid))] },
   });
+}
+
+/** After a rename a power cut must not show a file that is empty. */
+async function flush(path: string): Promise<void> {
+  await using handle = await open(path, 'r');
+  await handle.sync();
 }
 
 /** Names of what the backup holds, which then lies in `work`. Nothing else comes out of it. */
@@ -102,9 +144,9 @@ function whyNotSound(file: string): string | null {
   }
 }
 
-/** Keeps all others from a database, and puts what lies in its journal into it, until the result is disposed. */
-function takeOver(file: string): Disposable {
-  if (!existsSync(file)) return { [Symbol.dispose]: () => undefined };
+/** Keeps all others from a database, and puts what lies in its journal into it, until the result is closed; null where there is none. */
+function takeOver(file: string): DatabaseSync | null {
+  if (!existsSync(file)) return null;
   const db = openDatabase(file, { timeout: 1000 });
   try {
     const { journal_mode: mode } = db.prepare('PRAGMA journal_mode = DELETE').get() ?? {};

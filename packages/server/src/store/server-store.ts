@@ -5,6 +5,7 @@ import {
   newerVersionHint,
   openDatabase,
   reserved,
+  parseJson,
   tellInBackground,
   withReserve,
 } from '@novasandbox/engine';
@@ -130,7 +131,7 @@ export function lockForOneDaemon(file: string): DatabaseSync {
 }
 
 function openLocked(file: string, lock: DatabaseSync): ServerStore {
-  const db = openDatabase(file, { timeout: 10_000 });
+  const db = openDatabase(file, { timeout: 1000 });
   try {
     migrate(db, {
       file,
@@ -158,7 +159,7 @@ function inUse(error: unknown): unknown {
 /** A row as it was stored; null, and told, where it is damaged: nobody comes in with it, and the others are as they were. */
 function readRow<S extends z.ZodType>(schema: S, what: string, text: unknown): z.output<S> | null {
   try {
-    return parse(schema, JSON.parse(String(text)), what);
+    return parse(schema, parseJson(String(text)), what);
   } catch (error) {
     tellInBackground(`reading the ${what}, which is damaged and counts for nothing`, error);
     return null;
