@@ -83,7 +83,7 @@ const serverRules: readonly Rule[] = [
   },
   {
     from: `${server}/store`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod'],
     because: 'the store keeps rows and decides nothing',
   },
   {
@@ -163,7 +163,14 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/vmm`,
-    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/abort.ts`, `${engine}/architecture.ts`],
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      ports,
+      `${engine}/layout.ts`,
+      `${engine}/abort.ts`,
+      `${engine}/architecture.ts`,
+    ],
     because: 'mechanics that drivers share know no driver and no service',
   },
   {
@@ -212,13 +219,14 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/store`,
-    may: ['@novasandbox/protocol', ports, `${engine}/open-database.ts`, `${engine}/vmm/process-identity.ts`],
+    may: ['@novasandbox/protocol', 'zod', ports, `${engine}/open-database.ts`, `${engine}/vmm/process-identity.ts`],
     because: 'the store keeps records and decides nothing',
   },
   {
     from: `${engine}/network`,
     may: [
       '@novasandbox/protocol',
+      'zod',
       ports,
       `${engine}/vmm`,
       `${engine}/abort.ts`,

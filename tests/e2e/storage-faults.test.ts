@@ -108,6 +108,19 @@ test('a sandbox whose record is damaged is listed beside the others, and removed
   assert.deepEqual(processesNaming(layout.sockets(id)), []);
 });
 
+test('a sandbox that was stored before there were rate limits and Hyper-V is shown and starts', async () => {
+  await using server = await serverUnderTest();
+  await server.vm({ name: 'earlier' });
+  await server.ok('POST', '/vms/earlier/stop');
+  {
+    using db = new DatabaseSync(server.home.layout.storeFile);
+    db.exec("UPDATE sandboxes SET record = json_remove(record, '$.config.rateLimits', '$.config.hyperv')");
+  }
+  const { rate_limits, hyperv } = await server.ok('GET', '/vms/earlier/config');
+  assert.deepEqual([rate_limits, hyperv], [{}, false]);
+  assert.equal((await server.ok('POST', '/vms/earlier/start')).status, 'running');
+});
+
 test('a store that is older than the sandboxes, or lost: their folders are put aside and told, and can be put back', async () => {
   await using server = await serverUnderTest();
   const { layout } = server.home;

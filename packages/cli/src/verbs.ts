@@ -43,6 +43,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
   doctor: { summary: 'check what this host can do, and how to mend it', load: () => import('./commands/doctor.ts') },
   serve: { summary: 'run the daemon: REST and E2B-compatible API', load: () => import('./commands/serve.ts') },
   config: { summary: "show or check the daemon's configuration", load: () => import('./commands/config.ts') },
+  backup: {
+    summary: 'write what the state folder knows into a file',
+    load: () => import('./commands/backup.ts'),
+  },
+  restore: { summary: 'put back what a backup holds', load: () => import('./commands/restore.ts') },
   bench: { summary: 'measure NovaSandbox on this host', load: () => import('./commands/bench.ts') },
   lab: {
     summary: 'run tests on an emulated machine with KVM',

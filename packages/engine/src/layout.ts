@@ -10,6 +10,8 @@ import { NovaError } from '@novasandbox/protocol';
  *     <home>/                   NOVA_HOME; /var/lib/novasandbox for root, ~/.novasandbox for others
  *       store.sqlite            sandboxes, leases
  *       server.sqlite           the daemon's keys, users, answers
+ *       server.sqlite.lock      held by the running daemon
+ *       *.sqlite.layout-<n>     what an upgrade found, before it brought the file to a later layout (store/migrate.ts)
  *       nova.sock nova.pid      the running daemon: its owner's way in, its process
  *       reserve                 space that is given back when the disk is full (store/reserve.ts)
  *       admin.key server.secret config.yaml
@@ -22,6 +24,7 @@ import { NovaError } from '@novasandbox/protocol';
  *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
  *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
  *       making/<id>.json        who makes which machine for a snapshot or an image
+ *       replaced-<time>/        what lay where `nova restore` has put a backup
  *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
  *       cache/ setup/ node/     compiled code, what ./nova found out and installed
  *       probes/                 what a probe boot found, by host boot and VMM

@@ -16,7 +16,7 @@ const readOnly: StorageFailure = {
 const damaged: StorageFailure = {
   code: 'storage_failed',
   what: 'A database of the state folder is damaged',
-  hint: 'Put a copy of it in its place, or move it away: sandboxes that it knew are then kept in `quarantine` of the state folder.',
+  hint: 'Put a backup back with `nova restore`, or move it away: sandboxes that it knew are then kept in `quarantine` of the state folder.',
 };
 const broken: StorageFailure = { code: 'storage_failed', what: 'The state folder could not be read or written' };
 const busy: StorageFailure = {

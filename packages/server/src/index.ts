@@ -1,3 +1,5 @@
+export { backUp, type Backup } from './backup/back-up.ts';
+export { restore, type Restored } from './backup/restore.ts';
 export { apiKeySchema, serverConfigSchema, type ServerConfig, type ServerConfigInput } from './config/schema.ts';
 export { loadConfig, redacted, type ConfigSources } from './config/load.ts';
 export { checkFiles } from './check-files.ts';

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { z } from 'zod';
 import type { NetworkProbe } from '../ports/network.ts';
 import { findProgram } from '../vmm/confine.ts';
 import { keptVerdict } from '../vmm/verdict.ts';
@@ -9,6 +10,8 @@ export interface ProbeNetworkOptions {
   readonly fresh: boolean;
   readonly host: () => SlotHost;
 }
+
+const schema = z.object({ slots: z.boolean(), reason: z.string() });
 
 /** Why this process cannot make slots at all; null: it may be able to. */
 export function whyNoSlots(): string | null {
@@ -43,5 +46,5 @@ export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetwork
     return { slots: true, reason: 'network slots: a namespace with a tap each, NAT by nftables' };
   };
   const works = ({ slots }: NetworkProbe): boolean => slots;
-  return keptVerdict({ directory: probeDirectory, name: 'network', binary: nft, fresh, works }, decide);
+  return keptVerdict({ directory: probeDirectory, name: 'network', binary: nft, schema, fresh, works }, decide);
 }

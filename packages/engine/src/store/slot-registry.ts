@@ -4,7 +4,9 @@ import type { SlotOwner, SlotRecord, SlotRegistry, SlotState } from '../ports/sl
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { openHostRegistry } from './host-registry.ts';
 
-const schema = `
+/** Layouts of the registry (see migrate). */
+const steps = [
+  `
   CREATE TABLE slots (
     number INTEGER PRIMARY KEY,
     state TEXT NOT NULL,
@@ -23,19 +25,27 @@ const schema = `
   CREATE TABLE forwarding (interface TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE latest (number INTEGER NOT NULL) STRICT;
   INSERT INTO latest VALUES (0);
-`;
+`,
+];
 
 type Row = Readonly<Record<string, unknown>>;
 
+/** One that is damaged counts as being taken down: nobody takes it, and it stands in nobody's way. */
+const stateOf = (stored: unknown): SlotState =>
+  stored === 'making' || stored === 'ready' || stored === 'held' ? stored : 'going';
+
+const ownerOf = ({ home, sandbox }: Row): SlotOwner | null =>
+  typeof home === 'string' && typeof sandbox === 'string' ? { home, sandbox } : null;
+
 /** Opens or makes the registry of this host's slots, numbered 1 to `count`. */
 export function openSlotRegistry(file: string, count: number): SlotRegistry {
-  const { db, transaction } = openHostRegistry(file, schema);
+  const { db, transaction } = openHostRegistry(file, steps);
 
   const read = (row: Row): SlotRecord => ({
     number: Number(row['number']),
-    state: row['state'] as SlotState,
+    state: stateOf(row['state']),
     holder: { pid: Number(row['pid']), startTime: String(row['start_time']) },
-    owner: row['home'] === null ? null : { home: row['home'] as string, sandbox: row['sandbox'] as string },
+    owner: ownerOf(row),
     forwards: db
       .prepare('SELECT host_port, guest_port FROM forwards WHERE slot = ? ORDER BY host_port')
       .all(Number(row['number']))

@@ -11,6 +11,29 @@ import { openSqliteStore } from './sqlite.ts';
 const folder = mkdtempSync(join(tmpdir(), 'nova-store-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
+/** As the first version wrote them. */
+const firstRecord = JSON.stringify({
+  id: 'aaaa1',
+  name: 'box',
+  state: 'stopped',
+  config: {},
+  hypervisor: 'qemu',
+  memoryMb: 512,
+  vcpus: 1,
+  diskSizeMb: 1024,
+  createdAtMs: 1,
+  startedAtMs: null,
+  stoppedAtMs: null,
+  expiresAtMs: null,
+  pausedAtMs: null,
+  bootTimeMs: null,
+  bootKind: null,
+  accelerator: null,
+  machine: null,
+  maker: null,
+  reason: null,
+});
+
 const made = (id: string, name: string | null, owner: string | null, team: string | null = owner): NewSandbox => ({
   id,
   name,
@@ -37,7 +60,7 @@ test('a store of the version before: its sandboxes belong to the host, and runni
       CREATE TABLE leases (
         thing TEXT NOT NULL, number INTEGER NOT NULL, pid INTEGER NOT NULL, start_time TEXT NOT NULL, PRIMARY KEY (thing, number)
       ) STRICT, WITHOUT ROWID;
-      INSERT INTO sandboxes VALUES (7, 'aaaa1', 'box', 'stopped', '{"id":"aaaa1","name":"box","state":"stopped","config":{}}');
+      INSERT INTO sandboxes VALUES (7, 'aaaa1', 'box', 'stopped', '${firstRecord}');
       INSERT INTO sandboxes VALUES (9, 'bbbb1', NULL, 'stopped', '{}');
       DELETE FROM sandboxes WHERE sequence = 9;
       PRAGMA user_version = 1;
@@ -77,4 +100,21 @@ test('names are unique among the sandboxes of one owner, and are looked up withi
   store.addSandbox(made('eeee1', 'box', null));
   assert.equal(find('box'), 'eeee1');
   assert.throws(() => store.addSandbox(made('ffff1', 'box', null)), { code: 'sandbox_exists' });
+});
+
+test('a stored record keeps labels that callers may not set, and what another version has put into it', () => {
+  const file = join(folder, 'kept.sqlite');
+  using store = openSqliteStore(file, join(folder, 'reserve'));
+  const labels = { 'novasandbox.public': 'true' };
+  const sandbox = made('gggg1', null, null);
+  store.addSandbox({ ...sandbox, config: { ...sandbox.config, labels } });
+  using db = new DatabaseSync(file);
+  db.exec(`UPDATE sandboxes SET record = json_set(record, '$.later', 1, '$.config.later', 2)`);
+  store.changeSandbox('gggg1', ['creating'], { state: 'stopped' });
+  const { state, config } = store.findSandbox('gggg1') ?? {};
+  assert.deepEqual([state, config?.labels], ['stopped', labels]);
+  assert.deepEqual(
+    { ...db.prepare(`SELECT record ->> '$.later' AS one, record ->> '$.config.later' AS two FROM sandboxes`).get() },
+    { one: 1, two: 2 },
+  );
 });

@@ -1,20 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import {
-  everything,
-  NovaError,
-  parse,
-  sandboxConfigSchema,
-  within,
-  type SandboxState,
-  type Scope,
-} from '@novasandbox/protocol';
+import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
 import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
 import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
 import { journalPages, reserved, withReserve } from './reserve.ts';
-import { transactionsOf } from './transaction.ts';
+import { migrate, newerVersionHint } from './migrate.ts';
+import { createRecordReader, noMachineYet, type SandboxRow } from './sandbox-record.ts';
 
-/** What each version of the schema adds to the one before; written once and never changed. */
+/** Layouts of the store (see migrate). */
 const steps = [
   `
   CREATE TABLE sandboxes (
@@ -45,7 +38,8 @@ const steps = [
     record TEXT NOT NULL
   ) STRICT;
   INSERT INTO owned_sandboxes (sequence, id, name, state, record)
-    SELECT sequence, id, name, state, json_set(record, '$.owner', NULL, '$.team', NULL) FROM sandboxes;
+    SELECT sequence, id, name, state, iif(json_valid(record), json_set(record, '$.owner', NULL, '$.team', NULL), record)
+    FROM sandboxes;
   DELETE FROM sqlite_sequence WHERE name = 'owned_sandboxes';
   INSERT INTO sqlite_sequence (name, seq) SELECT 'owned_sandboxes', seq FROM sqlite_sequence WHERE name = 'sandboxes';
   DROP TABLE sandboxes;
@@ -54,27 +48,6 @@ const steps = [
   CREATE UNIQUE INDEX sandboxes_by_name ON sandboxes (name, ifnull(owner, ''));
 `,
 ];
-
-interface Row {
-  readonly sequence: number;
-  readonly id: string;
-  readonly owner: string | null;
-  readonly name: string | null;
-  readonly record: string;
-}
-
-/** Of a sandbox that has not run. */
-const noMachineYet = {
-  startedAtMs: null,
-  stoppedAtMs: null,
-  expiresAtMs: null,
-  pausedAtMs: null,
-  bootTimeMs: null,
-  bootKind: null,
-  accelerator: null,
-  machine: null,
-  reason: null,
-} as const;
 
 /** Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it takes `reserve`, except for new sandboxes. */
 export function openSqliteStore(file: string, reserve: string): Store {
@@ -91,9 +64,6 @@ export function openSqliteStore(file: string, reserve: string): Store {
 }
 
 function storeIn(db: DatabaseSync, file: string): Store {
-  db.exec(
-    `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = ${journalPages};`,
-  );
   const statements = new Map<string, StatementSync>();
   /** Prepared once: parsing costs more than running. */
   const prepare = (sql: string): StatementSync => {
@@ -101,31 +71,21 @@ function storeIn(db: DatabaseSync, file: string): Store {
     statements.set(sql, known);
     return known;
   };
-  const transaction = transactionsOf(db);
-  const version = (): number => Number(prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version() < steps.length) {
-    transaction(() => {
-      // Another process may have done it meanwhile.
-      const missing = steps.slice(version());
-      if (missing.length > 0) db.exec(`${missing.join('')} PRAGMA user_version = ${steps.length};`);
-    });
-  }
-  if (version() !== steps.length) {
-    throw new NovaError(
-      'set_up_failed',
-      `${file} was written by another version of NovaSandbox (schema ${version()}).`,
-      {
-        hint: 'Use that version, or another NOVA_HOME.',
-      },
-    );
-  }
+  const transaction = migrate(db, {
+    file,
+    steps,
+    pragmas: `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = ${journalPages};`,
+    keepCopy: true,
+    hint: newerVersionHint,
+  });
 
+  const records = createRecordReader();
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
       prepare(`SELECT sequence, id, owner, name, record FROM sandboxes WHERE ${where} ORDER BY sequence`).all(
         ...values,
-      ) as unknown as Row[]
-    ).map((row) => read(row) ?? damaged(row));
+      ) as unknown as SandboxRow[]
+    ).map((row) => records.read(row));
   const write = (record: SandboxRecord): void => {
     prepare('UPDATE sandboxes SET name = ?, state = ?, record = ? WHERE sequence = ?').run(
       record.name,
@@ -167,8 +127,8 @@ function storeIn(db: DatabaseSync, file: string): Store {
     changeSandbox(id, from, change: SandboxChange, machine) {
       return transaction(() => {
         const row = prepare('SELECT sequence, id, owner, name, record FROM sandboxes WHERE id = ?').get(id);
-        const record = row === undefined ? null : read(row as unknown as Row);
         // A damaged one is left as it is: whoever mends it has all that there was.
+        const record = row === undefined ? null : records.readWhole(row as unknown as SandboxRow);
         if (record === null || !from.includes(record.state)) return null;
         if (machine !== undefined && !sameProcess(record.machine, machine)) return null;
         const changed = { ...record, ...change };
@@ -231,35 +191,4 @@ function ofName(name: string, namesakes: readonly SandboxRecord[], scope: Scope)
 
 function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {
   return one?.pid === other?.pid && one?.startTime === other?.startTime;
-}
-
-/** Null where it is damaged. */
-function read(row: Row): SandboxRecord | null {
-  try {
-    const record = JSON.parse(row.record) as SandboxRecord;
-    return record.id === row.id && typeof record.config === 'object' ? { ...record, sequence: row.sequence } : null;
-  } catch {
-    return null;
-  }
-}
-
-/** What is known of a sandbox whose record is damaged: enough to see it and to remove it. */
-function damaged({ sequence, id, owner, name }: Row): SandboxRecord {
-  return {
-    ...noMachineYet,
-    sequence,
-    id,
-    name,
-    owner,
-    team: owner,
-    state: 'failed',
-    config: parse(sandboxConfigSchema, {}, 'config'),
-    hypervisor: 'qemu',
-    memoryMb: 0,
-    vcpus: 0,
-    diskSizeMb: 0,
-    createdAtMs: 0,
-    maker: null,
-    reason: 'its record is damaged: no more is known than its id and its name',
-  };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { toNovaError, type ErrorCode } from '@novasandbox/protocol';
+import { parse, sandboxConfigSchema, toNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { openSqliteStore } from './sqlite.ts';
 import { transactionsOf } from './transaction.ts';
 
@@ -63,12 +63,33 @@ test('a rollback that fails does not hide why it was needed', () => {
 test('a damaged record is listed as such, keeps nobody from seeing the others, and can be removed', () => {
   const file = join(folder, 'records.sqlite');
   using store = openSqliteStore(file, join(folder, 'reserve'));
+  const whole = store.addSandbox({
+    id: 'made1',
+    name: null,
+    owner: null,
+    team: null,
+    config: parse(sandboxConfigSchema, {}, 'config'),
+    hypervisor: 'qemu',
+    memoryMb: 512,
+    vcpus: 1,
+    diskSizeMb: 1024,
+    createdAtMs: 1,
+    maker: null,
+  });
+  store.removeSandbox('made1');
   {
     using db = new DatabaseSync(file);
     const add = db.prepare('INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)');
-    add.run('cut1', null, 'box', 'running', '{"id":"cut1","state":"runn');
+    add.run('cut1', null, 'box', 'running', '{"id":"cut1","env":{"TOKEN":"secret');
     add.run('empty1', null, null, 'stopped', '{}');
-    add.run('whole1', null, null, 'stopped', '{"id":"whole1","state":"stopped","config":{}}');
+    add.run('whole1', null, null, 'stopped', JSON.stringify({ ...whole, id: 'whole1', state: 'stopped' }));
+    add.run(
+      'wrong1',
+      null,
+      null,
+      'stopped',
+      JSON.stringify({ ...whole, id: 'wrong1', state: 'stopped', vcpus: 'two' }),
+    );
   }
   assert.deepEqual(
     store.listSandboxes().map(({ id, state }) => [id, state]),
@@ -76,9 +97,14 @@ test('a damaged record is listed as such, keeps nobody from seeing the others, a
       ['cut1', 'failed'],
       ['empty1', 'failed'],
       ['whole1', 'stopped'],
+      ['wrong1', 'failed'],
     ],
   );
-  assert.match(store.findSandbox('box')?.reason ?? '', /damaged/);
+  assert.match(store.findSandbox('wrong1')?.reason ?? '', /damaged.*vcpus/);
+  store.removeSandbox('wrong1');
+  const { reason } = store.findSandbox('box') ?? {};
+  assert.match(reason ?? '', /damaged/);
+  assert.doesNotMatch(reason ?? '', /secret/);
   assert.equal(store.changeSandbox('cut1', ['failed', 'running'], { state: 'stopped' }), null);
   store.removeSandbox('cut1');
   assert.equal(store.listSandboxes().length, 2);

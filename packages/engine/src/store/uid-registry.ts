@@ -2,7 +2,9 @@ import type { UidHolder, UidRegistry } from '../ports/uid-registry.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { openHostRegistry } from './host-registry.ts';
 
-const schema = `
+/** Layouts of the registry (see migrate). */
+const steps = [
+  `
   CREATE TABLE uids (
     uid INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -11,7 +13,8 @@ const schema = `
   ) STRICT;
   CREATE TABLE latest (uid INTEGER NOT NULL) STRICT;
   INSERT INTO latest VALUES (0);
-`;
+`,
+];
 
 /** The user ids that VMMs may have: `count` of them, from `lowest`. */
 export interface UidRange {
@@ -21,7 +24,7 @@ export interface UidRange {
 
 /** Opens or makes the registry of the user ids of this host's VMMs. */
 export function openUidRegistry(file: string, { lowest, count }: UidRange): UidRegistry {
-  const { db, transaction } = openHostRegistry(file, schema);
+  const { db, transaction } = openHostRegistry(file, steps);
 
   const holderOf = (uid: number): UidHolder | null => {
     const row = db.prepare('SELECT kind, pid, start_time FROM uids WHERE uid = ?').get(uid);

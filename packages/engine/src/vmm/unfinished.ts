@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { removeCgroup } from './cgroup.ts';
 import { processesNaming } from './find-processes.ts';
-import { isAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import { isAlive, ownIdentity } from './process-identity.ts';
 import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 
@@ -14,16 +15,20 @@ export interface WorkingMachine {
   readonly folders: readonly string[];
 }
 
-interface Note extends WorkingMachine {
+const noteSchema = z.object({
+  id: z.string().min(1),
+  socketDirectory: z.string().min(1),
+  folders: z.array(z.string().min(1)),
   /** Who makes it. A VMM outlives its maker: when that has been killed, all of it is debris. */
-  readonly maker: ProcessIdentity;
-}
+  maker: z.object({ pid: z.int(), startTime: z.string() }),
+});
+type Note = z.infer<typeof noteSchema>;
 
 const suffix = '.json';
 
 /** Notes in a folder what is about to be made, before anything of it is there; to be disposed when nothing of it is left. */
 export function noteUnfinished(notes: string, { id, socketDirectory, folders }: WorkingMachine): Disposable {
-  const note: Note = { id, socketDirectory, folders, maker: ownIdentity() };
+  const note: Note = { id, socketDirectory, folders: [...folders], maker: ownIdentity() };
   const file = join(notes, `${id}${suffix}`);
   mkdirSync(notes, { recursive: true, mode: 0o700 });
   // Whole or not at all.
@@ -61,10 +66,10 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Null where somebody else has just cleared up. */
+/** Null where somebody else has just cleared up, or where it is damaged: what it was about is not known then. */
 function readNote(file: string): Note | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Note;
+    return noteSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
     return null;
   }

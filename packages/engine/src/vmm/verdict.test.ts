@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { z } from 'zod';
 import { keptVerdict, type VerdictOptions } from './verdict.ts';
 
 interface Verdict {
@@ -10,8 +11,14 @@ interface Verdict {
   readonly round: number;
 }
 
+const schema = z.object({ works: z.boolean(), round: z.int() });
+
 async function probing(): Promise<
-  AsyncDisposable & { probe(works: boolean, more?: Partial<VerdictOptions<Verdict>>): Promise<Verdict> }
+  AsyncDisposable & {
+    probe(works: boolean, more?: Partial<VerdictOptions<Verdict>>): Promise<Verdict>;
+    /** Replaces what is kept. */
+    spoil(kept: string): Promise<void>;
+  }
 > {
   const directory = await mkdtemp(join(tmpdir(), 'nova-verdict-'));
   const binary = join(directory, 'vmm');
@@ -20,9 +27,14 @@ async function probing(): Promise<
   return {
     probe: (works, more = {}) =>
       keptVerdict<Verdict>(
-        { directory, name: 'vmm', binary, fresh: false, works: (verdict) => verdict.works, ...more },
+        { directory, name: 'vmm', binary, schema, fresh: false, works: (verdict) => verdict.works, ...more },
         () => Promise.resolve({ works, round: ++round }),
       ),
+    async spoil(kept) {
+      const files = (await readdir(directory)).filter((name) => name.endsWith('.json'));
+      assert.equal(files.length, 1);
+      await writeFile(join(directory, files[0] ?? ''), kept);
+    },
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
   };
 }
@@ -64,4 +76,13 @@ test('many may write one verdict at once', async () => {
   await using vmm = await probing();
   const found = await Promise.all(Array.from({ length: 20 }, () => vmm.probe(true)));
   assert.equal(found.length, 20);
+});
+
+test('a kept verdict that is damaged, or of another shape than this version has, is found again', async () => {
+  await using vmm = await probing();
+  await vmm.probe(true);
+  for (const [round, kept] of ['', '{"verdict":', 'null', '{}', '{"verdict":{"works":true},"until":null}'].entries()) {
+    await vmm.spoil(kept);
+    assert.equal((await vmm.probe(true)).round, round + 2, kept);
+  }
 });

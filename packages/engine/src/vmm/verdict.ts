@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 
 /** Raised when a verdict holds something new. */
@@ -13,6 +14,8 @@ export interface VerdictOptions<V> {
   /** Of the probe; each driver has one or more. */
   readonly name: string;
   readonly binary: string;
+  /** What a kept verdict has to be: one that is not, such as a damaged one, is found again. */
+  readonly schema: z.ZodType<V>;
   /** Does not believe an earlier verdict. */
   readonly fresh: boolean;
   /** Whether what was probed works. A failed probe is not kept: its cause may be gone the next time. */
@@ -31,12 +34,16 @@ const doubtMs = 15 * 60_000;
 /** How long a process believes a probe. What failed for want of a program or of rights is found again at once: that costs nothing, and may have been mended. */
 export const believedMs = (works: boolean, doubtful = false): number => (doubtful ? doubtMs : works ? Infinity : 0);
 
+/** Of a probe that tells only why it failed. */
+export const failureSchema = z.object({ failure: z.string().nullable() });
+
 /** What a probe found, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the same. */
 export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => Promise<V>): Promise<V> {
   const {
     directory,
     name,
     binary,
+    schema,
     fresh,
     works,
     basis = [],
@@ -45,7 +52,7 @@ export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => P
   } = options;
   const file = join(directory, `${name}-${key(binary, [outlivesBoot ? '' : bootId(), ...basis])}.json`);
   if (!fresh) {
-    const kept = await read<V>(file);
+    const kept = await read(file, schema);
     if (kept !== null) return kept;
   }
   const verdict = await decide();
@@ -88,9 +95,11 @@ function key(binary: string, basis: readonly string[]): string {
     .slice(0, 16);
 }
 
-async function read<V>(file: string): Promise<V | null> {
+async function read<V>(file: string, schema: z.ZodType<V>): Promise<V | null> {
   try {
-    const { verdict, until } = JSON.parse(await readFile(file, 'utf8')) as { verdict: V; until: number | null };
+    const { verdict, until } = z
+      .object({ verdict: schema, until: z.number().nullable() })
+      .parse(JSON.parse(await readFile(file, 'utf8')));
     return until === null || Date.now() < until ? verdict : null;
   } catch {
     return null;

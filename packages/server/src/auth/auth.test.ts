@@ -165,11 +165,21 @@ test('a store of the version before is brought up to date and keeps what it has'
     using store = openServerStore(file, join(folder, 'reserve'));
     store.addUser({ username: 'ann', team: 'user:ann', role: 'user', createdAtMs: 1, password: 'x' });
   }
+  const rest = {
+    name: 'k',
+    hash: 'x',
+    scopes: [],
+    createdAtMs: 1,
+    expiresAtMs: null,
+    lastUsedAtMs: null,
+    revoked: false,
+  };
+  const keyBefore = (id: string, role: string): string => JSON.stringify({ id, role, ...rest });
   const db = new DatabaseSync(file);
   db.exec(`
     DROP TABLE forwards; DROP TABLE login_failures; ALTER TABLE answers DROP COLUMN principal;
     UPDATE users SET row = json_remove(row, '$.team');
-    INSERT INTO keys VALUES ('a1', 'x', '{"id":"a1","role":"user","scopes":[]}'), ('admin', 'y', '{"id":"admin","role":"admin","scopes":[]}');
+    INSERT INTO keys VALUES ('a1', 'x', '${keyBefore('a1', 'user')}'), ('admin', 'y', '${keyBefore('admin', 'admin')}');
     PRAGMA user_version = 1;
   `);
   db.close();

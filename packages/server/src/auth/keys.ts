@@ -5,7 +5,8 @@ import type { Permission, Role } from '@novasandbox/protocol/api';
 import type { Ownership } from '@novasandbox/protocol';
 import { callerOf } from '../authority/callers.ts';
 import type { Principal } from '../context.ts';
-import type { KeyRow, ServerStore } from '../store/server-store.ts';
+import type { KeyRow } from '../store/rows.ts';
+import type { ServerStore } from '../store/server-store.ts';
 import { sha256 } from './secrets.ts';
 import { userPrincipalName } from './users.ts';
 
@@ -130,7 +131,9 @@ export function createKeys(store: ServerStore): Keys {
     setAdmin(key) {
       const hash = hashOf(key);
       if (hash === null)
-        throw new NovaError('invalid_argument', 'The admin key is not of the form nova_<hex> or e2b_<hex>.');
+        throw new NovaError('invalid_argument', 'The admin key is not of the form nova_<hex> or e2b_<hex>.', {
+          hint: 'Give another one, or remove admin.key from the state folder: the next start makes one.',
+        });
       const before = rows().find(({ id }) => id === adminKeyId);
       if (before?.hash === hash) return;
       if (before !== undefined) byHash.delete(before.hash);

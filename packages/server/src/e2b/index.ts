@@ -10,6 +10,7 @@ import { startAutoPause } from './auto-pause.ts';
 import { createSandbox } from './create.ts';
 import { sendE2bError } from './errors.ts';
 import { killable, liveSandbox } from './find.ts';
+import { sandboxOfAnswer } from './kept-answer.ts';
 import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
 import { listSandboxes } from './list.ts';
 import { missingRoutes } from './missing.ts';
@@ -73,7 +74,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
         },
       );
       if (kept.replayed) void reply.header('idempotency-replayed', 'true');
-      info = JSON.parse(kept.body) as SandboxInfo;
+      info = await sandboxOfAnswer(kept.body, (id) => sandboxOfId(context.engine, id));
     } else {
       info = await create();
     }

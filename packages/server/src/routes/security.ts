@@ -7,7 +7,7 @@ import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
 import { sourceOf } from '../http/source.ts';
-import type { KeyRow, UserRow } from '../store/server-store.ts';
+import type { KeyRow, UserRow } from '../store/rows.ts';
 import { closeSocketsOf } from '../sockets/accept.ts';
 import type { z } from 'zod';
 import type { JsonHandlers } from './call.ts';

@@ -1,32 +1,17 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { journalPages, openDatabase, reserved, withReserve } from '@novasandbox/engine';
-import { NovaError } from '@novasandbox/protocol';
-import type { Permission, Role } from '@novasandbox/protocol/api';
-
-export interface KeyRow {
-  readonly id: string;
-  readonly name: string;
-  /** SHA-256 of the key's hexadecimal part. */
-  readonly hash: string;
-  readonly role: Role;
-  /** The user whose key it is; null: nobody's. */
-  readonly username: string | null;
-  readonly team: string | null;
-  readonly scopes: readonly Permission[];
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number | null;
-  readonly lastUsedAtMs: number | null;
-  readonly revoked: boolean;
-}
-
-export interface UserRow {
-  readonly username: string;
-  readonly role: Role;
-  readonly team: string;
-  readonly createdAtMs: number;
-  /** scrypt, with its salt and costs (auth/passwords.ts). */
-  readonly password: string;
-}
+import {
+  journalPages,
+  migrate,
+  newerVersionHint,
+  openDatabase,
+  reserved,
+  parseJson,
+  tellInBackground,
+  withReserve,
+} from '@novasandbox/engine';
+import { NovaError, parse } from '@novasandbox/protocol';
+import type { z } from 'zod';
+import { keyRowSchema, userRowSchema, type KeyRow, type UserRow } from './rows.ts';
 
 export interface StoredAnswer {
   /** The principal that it was given to. */
@@ -81,12 +66,14 @@ export interface ServerStore extends Disposable {
   check(): void;
 }
 
+type Row = Readonly<Record<string, unknown>>;
+
 export const answerLifeMs = 24 * 3_600_000;
 const maxAnswers = 10_000;
 /** Longer than any name is locked. */
 const failureLifeMs = 24 * 3_600_000;
 const maxFailures = 10_000;
-/** What each version of the schema adds to the one before; written once and never changed. */
+/** Layouts of the daemon's database (see migrate). */
 const steps = [
   `
   CREATE TABLE keys (id TEXT PRIMARY KEY, hash TEXT NOT NULL UNIQUE, row TEXT NOT NULL) STRICT;
@@ -107,65 +94,84 @@ const steps = [
 `,
   // Users have teams, and keys belong to users or to themselves. Answers are forgotten with their principals.
   `
-  UPDATE users SET row = json_set(row, '$.team', 'user:' || username);
-  UPDATE keys SET row = json_set(row, '$.username', NULL, '$.team', CASE id WHEN 'admin' THEN NULL ELSE 'key:' || id END);
+  UPDATE users SET row = json_set(row, '$.team', 'user:' || username) WHERE json_valid(row);
+  UPDATE keys SET row = json_set(row, '$.username', NULL, '$.team', CASE id WHEN 'admin' THEN NULL ELSE 'key:' || id END)
+    WHERE json_valid(row);
   ALTER TABLE answers ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 `,
 ];
 
 /**
- * Opens or makes the daemon's own database. It is held exclusively while it is open: that lock goes with the process, however it ends, and
- * is what keeps two daemons from sharing a state folder. Where its disk is full it takes `reserve`, except for what is only more to remember.
+ * Opens or makes the daemon's own database, which one daemon at a time has: its lock goes with the process, however it ends. Others may read the
+ * database meanwhile, to make a copy. Where its disk is full it takes `reserve`, except for what is only more to remember.
  */
 export function openServerStore(file: string, reserve: string): ServerStore {
-  const store = withReserve(reserve, () => storeIn(open(file)));
+  const store = withReserve(reserve, () => {
+    const lock = lockForOneDaemon(file);
+    try {
+      return openLocked(file, lock);
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  });
   return reserved(reserve, store, ['addUser', 'putForward']);
 }
 
-function open(file: string): DatabaseSync {
-  const db = openDatabase(file, { timeout: 300 });
+/** Keeps daemons from a database until the result is closed: a lock of a file beside it, which stays empty. */
+export function lockForOneDaemon(file: string): DatabaseSync {
+  const lock = openDatabase(`${file}.lock`, { timeout: 300 });
   try {
-    db.exec(
-      `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${journalPages};`,
-    );
-    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-    if (version > steps.length) {
-      throw new NovaError(
-        'set_up_failed',
-        `${file} was written by another version of NovaSandbox (schema ${version}).`,
-        {
-          hint: 'Use that version, or another NOVA_HOME.',
-        },
-      );
-    }
-    // The lock is taken before the first write; where there is none to do, a full disk is no obstacle.
-    const missing = steps.slice(version);
-    const work = missing.length === 0 ? '' : `${missing.join('')} PRAGMA user_version = ${steps.length};`;
-    db.exec(`BEGIN IMMEDIATE; ${work} COMMIT;`);
-    return db;
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
   } catch (error) {
-    db.close();
-    if (error instanceof Error && /locked|busy/.test(error.message)) {
-      throw new NovaError('set_up_failed', 'Another daemon uses this state folder.', {
-        hint: 'Use that one, stop it, or give this one a folder of its own with NOVA_HOME.',
-        cause: error,
-      });
-    }
-    throw error;
+    lock.close();
+    throw inUse(error);
   }
 }
 
-function storeIn(db: DatabaseSync): ServerStore {
-  const rowOf = <T>(row: Record<string, unknown> | undefined): T | null =>
-    row === undefined ? null : (JSON.parse(String(row['row'])) as T);
-  const all = <T>(sql: string): T[] =>
-    db
-      .prepare(sql)
-      .all()
-      .map((row) => JSON.parse(String(row['row'])) as T);
+function openLocked(file: string, lock: DatabaseSync): ServerStore {
+  const db = openDatabase(file, { timeout: 1000 });
+  try {
+    migrate(db, {
+      file,
+      steps,
+      pragmas: `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${journalPages};`,
+      keepCopy: true,
+      hint: newerVersionHint,
+    });
+    return storeIn(db, lock);
+  } catch (error) {
+    db.close();
+    throw inUse(error);
+  }
+}
+
+/** The same error, or what it means where another process holds the lock. */
+function inUse(error: unknown): unknown {
+  if (!(error instanceof Error && /locked|busy/.test(error.message))) return error;
+  return new NovaError('set_up_failed', 'Another daemon uses this state folder.', {
+    hint: 'Use that one, stop it, or give this one a folder of its own with NOVA_HOME.',
+    cause: error,
+  });
+}
+
+/** A row as it was stored; null, and told, where it is damaged: nobody comes in with it, and the others are as they were. */
+function readRow<S extends z.ZodType>(schema: S, what: string, text: unknown): z.output<S> | null {
+  try {
+    return parse(schema, parseJson(String(text)), what);
+  } catch (error) {
+    tellInBackground(`reading the ${what}, which is damaged and counts for nothing`, error);
+    return null;
+  }
+}
+
+function storeIn(db: DatabaseSync, lock: DatabaseSync): ServerStore {
+  const readKey = ({ id, row }: Row): KeyRow | null => readRow(keyRowSchema, `key ${String(id)}`, row);
+  const readUser = ({ username, row }: Row): UserRow | null => readRow(userRowSchema, `user ${String(username)}`, row);
   const putKey = db.prepare('INSERT OR REPLACE INTO keys (id, hash, row) VALUES (?, ?, ?)');
   const revoked = db.prepare('SELECT 1 FROM revoked_tokens WHERE id = ?');
-  const findUser = db.prepare('SELECT row FROM users WHERE username = ?');
+  const findUser = db.prepare('SELECT username, row FROM users WHERE username = ?');
   const findAnswer = db.prepare(
     'SELECT principal, body_hash, status, body FROM answers WHERE scope = ? AND made_at >= ?',
   );
@@ -178,10 +184,23 @@ function storeIn(db: DatabaseSync): ServerStore {
   const clearFailures = db.prepare('DELETE FROM login_failures WHERE name = ?');
 
   return {
-    keys: () => all<KeyRow>('SELECT row FROM keys'),
+    keys: () =>
+      db
+        .prepare('SELECT id, row FROM keys')
+        .all()
+        .map(readKey)
+        .filter((key) => key !== null),
     putKey: (key) => void putKey.run(key.id, key.hash, JSON.stringify(key)),
-    users: () => all<UserRow>('SELECT row FROM users ORDER BY username'),
-    findUser: (username) => rowOf<UserRow>(findUser.get(username)),
+    users: () =>
+      db
+        .prepare('SELECT username, row FROM users ORDER BY username')
+        .all()
+        .map(readUser)
+        .filter((user) => user !== null),
+    findUser(username) {
+      const row = findUser.get(username);
+      return row === undefined ? null : readUser(row);
+    },
     addUser: (user) =>
       db.prepare('INSERT OR IGNORE INTO users (username, row) VALUES (?, ?)').run(user.username, JSON.stringify(user))
         .changes > 0,
@@ -247,6 +266,9 @@ function storeIn(db: DatabaseSync): ServerStore {
       ).run(maxFailures);
     },
     check: () => void db.prepare('SELECT 1').get(),
-    [Symbol.dispose]: () => db.close(),
+    [Symbol.dispose]() {
+      db.close();
+      lock.close();
+    },
   };
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { z } from 'zod';
 import { findBinary } from '../../vmm/binary.ts';
 import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
 import { keptVerdict } from '../../vmm/verdict.ts';
@@ -15,6 +16,14 @@ export interface AppleVzProbe {
   /** A probe VM did not boot, though this host says that it would. */
   readonly doubtful?: boolean;
 }
+
+const probeSchema = z.object({
+  usable: z.string().nullable(),
+  binary: z.string(),
+  version: z.string(),
+  reason: z.string(),
+  doubtful: z.boolean().exactOptional(),
+});
 
 interface ProbeAppleVzOptions extends ProbeBootOptions {
   readonly whyNotHere: () => string | null;
@@ -58,6 +67,7 @@ export async function probeAppleVz(options: ProbeAppleVzOptions): Promise<AppleV
       directory: options.probeDirectory,
       name: 'apple-vz',
       binary,
+      schema: probeSchema,
       fresh: options.fresh === true,
       works: ({ usable }) => usable !== null,
     },

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { z } from 'zod';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
 import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
@@ -24,6 +25,14 @@ export interface CloudHypervisorProbe {
   readonly doubtful?: boolean;
 }
 
+const probeSchema = z.object({
+  host: z.object({ binary: z.string(), version: z.string(), landlock: z.boolean() }).nullable(),
+  binary: z.string(),
+  version: z.string(),
+  reason: z.string(),
+  doubtful: z.boolean().exactOptional(),
+});
+
 interface ProbeCloudHypervisorOptions extends ProbeBootOptions {
   readonly whyNoKvm: () => string | null;
   boot(spec: MachineSpec, host: CloudHypervisorHost, signal: AbortSignal): Promise<Machine>;
@@ -47,6 +56,7 @@ export async function probeCloudHypervisor(options: ProbeCloudHypervisorOptions)
       directory: options.probeDirectory,
       name: 'cloud-hypervisor',
       binary,
+      schema: probeSchema,
       fresh: options.fresh === true,
       works: ({ host }) => host !== null,
     },

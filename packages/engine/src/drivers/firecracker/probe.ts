@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
 import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { keptVerdict } from '../../vmm/verdict.ts';
+import { failureSchema, keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 
 /** What machines are started with. */
@@ -59,6 +59,7 @@ export async function probeFirecracker(options: FirecrackerProbeOptions): Promis
       directory: options.probeDirectory,
       name: host.jailer === null ? 'firecracker' : 'firecracker-jailed',
       binary,
+      schema: failureSchema,
       fresh: options.fresh === true,
       works: (verdict) => verdict.failure === null,
     },

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { z } from 'zod';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { architectures, hostArchitecture } from '../../architecture.ts';
 import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
 import { findProgram } from '../../vmm/confine.ts';
 import { whyNoKvm } from '../../vmm/kvm.ts';
 import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { believedMs, keptVerdict } from '../../vmm/verdict.ts';
+import { believedMs, failureSchema, keptVerdict } from '../../vmm/verdict.ts';
 import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
 import type { Accelerator } from './config.ts';
 
@@ -17,6 +18,13 @@ export interface QemuProbe {
   /** It rests on a failure of a probe VM that may pass: found again after a while. */
   readonly doubtful?: boolean;
 }
+
+const probeSchema = z.object({
+  accelerator: z.object({ name: z.enum(['kvm', 'hvf', 'tcg']), binary: z.string(), version: z.string() }).nullable(),
+  version: z.string(),
+  reason: z.string(),
+  doubtful: z.boolean().exactOptional(),
+});
 
 /** How long what was found is believed, ms. */
 export const keptForMs = ({ accelerator, doubtful }: QemuProbe): number => believedMs(accelerator !== null, doubtful);
@@ -41,6 +49,7 @@ export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
       directory: options.probeDirectory,
       name: `qemu-${options.architecture}`,
       binary,
+      schema: probeSchema,
       fresh: options.fresh === true,
       works: ({ accelerator }) => accelerator !== null,
       keptForMs,
@@ -102,6 +111,7 @@ async function decideEmulation(
       directory: options.probeDirectory,
       name: 'qemu-emulation',
       binary,
+      schema: failureSchema,
       fresh: options.fresh === true,
       works: (verdict) => verdict.failure === null,
       basis: machineOf(options.architecture),
