@@ -1,14 +1,22 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layoutAt } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
+/** The folder of the Python library. */
+export const pythonSdk = join(import.meta.dirname, '../../sdks/python');
+
 /** Runs a program to its end. */
-export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliResult> {
+export async function program(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd: string = process.cwd(),
+): Promise<CliResult> {
   return finished(
-    spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(argv[0] ?? '', argv.slice(1), { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
   );
 }
 
@@ -29,4 +37,14 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   }
   await writeFile(mark, packages.join('\n'));
   return python;
+}
+
+/** A Python with what the library's pyproject.toml asks for: what it needs, is built with, and is checked and tested with. */
+export async function pythonForSdk(): Promise<string> {
+  const manifest = readFileSync(join(pythonSdk, 'pyproject.toml'), 'utf8');
+  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test|dev) = \[(.*)\]$/gm)].flatMap(
+    ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
+  );
+  const digest = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 16);
+  return pythonWith(`novasandbox-python-${digest}`, packages);
 }

@@ -124,7 +124,7 @@ class Execution:
         return pieces
 
     def resume(self, error: NovaError) -> float:
-        """A connection broke: the seconds after which `request` finds the command again. Raises where that cannot be."""
+        """A connection broke: the seconds after which `request` finds the command again. Raises where it cannot be."""
         lost = isinstance(error, (NetworkError, TimedOutError)) and error.code in ("connection_lost", "request_timeout")
         away = self._fruitless > 0 and error.code == "server_unreachable"
         if not (lost or away) or self.process_id is None or not self.started or self._fruitless >= max_resumptions:

@@ -158,6 +158,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "template_build_failed": NovaError,
     "vmm_failed": NovaError,
     "snapshot_failed": NovaError,
+    "storage_failed": NovaError,
     "snapshot_incompatible": ConflictError,
     "set_up_failed": NovaError,
     "download_failed": NovaError,
