@@ -8,6 +8,7 @@ from typing_extensions import assert_type
 
 import microvm_client
 import novasandbox
+import novasandbox.microvm_client
 from novasandbox import AsyncSandbox, CommandHandle, CommandResult, Entry, NetworkError, Sandbox, SandboxInfo
 from novasandbox.core import SandboxConfig
 from novasandbox.providers import QemuHypervisor
@@ -46,6 +47,7 @@ def main() -> None:
         assert package.__file__ is not None and Path(package.__file__).with_name("py.typed").exists()
     assert microvm_client.MicroVMClient is novasandbox.microvm_client.MicroVMClient
     assert QemuHypervisor.name == "qemu"
+    code = ""
     try:
         Sandbox.create(api_url="http://127.0.0.1:1")
     except NetworkError as error:
