@@ -6,7 +6,7 @@ import { styleText } from 'node:util';
 import { createEngine, guestArchitectures, hostArchitecture, layoutAt, type Engine } from '@novasandbox/engine';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { findLeaks } from './support/leaks.ts';
-import { pythonForSdk } from './support/python.ts';
+import { pythonOfSdk } from './support/python.ts';
 import { failedText, outcomeOf, passedText, skippedText } from './support/outcome.ts';
 
 /**
@@ -87,7 +87,7 @@ async function agentTests(): Promise<void> {
 async function pythonChecks(): Promise<void> {
   let python: string;
   try {
-    python = await pythonForSdk();
+    python = await pythonOfSdk();
   } catch (error) {
     return fail('python: ruff', String(error));
   }

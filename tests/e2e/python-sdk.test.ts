@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { daemonUnderTest } from '../support/daemon.ts';
-import { program, pythonForSdk, pythonSdk as sdk } from '../support/python.ts';
+import { program, pythonOfSdk, sdkFolder as sdk } from '../support/python.ts';
 
 /** A program of somebody who has installed the library. */
 const stranger = join(import.meta.dirname, 'python-sdk/stranger.py');
@@ -20,7 +20,7 @@ suite('Python SDK', () => {
   let python: string;
   let folder: string;
   before(async () => {
-    python = await pythonForSdk();
+    python = await pythonOfSdk();
     folder = await mkdtemp(join(tmpdir(), 'nova-python-'));
   });
   after(() => rm(folder, { recursive: true, force: true }));

@@ -7,7 +7,7 @@ import { layoutAt } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
 /** The folder of the Python library. */
-export const pythonSdk = join(import.meta.dirname, '../../sdks/python');
+export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
 
 /** Runs a program to its end. */
 export async function program(
@@ -39,12 +39,12 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   return python;
 }
 
-/** A Python with what the library's pyproject.toml asks for: what it needs, is built with, and is checked and tested with. */
-export async function pythonForSdk(): Promise<string> {
-  const manifest = readFileSync(join(pythonSdk, 'pyproject.toml'), 'utf8');
+/** A Python with what the SDK's pyproject.toml asks for, and what it is built, checked and tested with. */
+export async function pythonOfSdk(): Promise<string> {
+  const manifest = readFileSync(join(sdkFolder, 'pyproject.toml'), 'utf8');
   const packages = [...manifest.matchAll(/^(?:requires|dependencies|test|dev) = \[(.*)\]$/gm)].flatMap(
     ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
   );
-  const digest = createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 16);
+  const digest = createHash('sha256').update(manifest).digest('hex').slice(0, 16);
   return pythonWith(`novasandbox-python-${digest}`, packages);
 }

@@ -43,7 +43,7 @@ export function createExecService(context: EngineContext): ExecService {
       const place = await linked(context, ref, signal);
       return { agent: place.agent, asked: await whole(place, request, { signal }) };
     });
-    return start(agent, asked, { ...call, timeoutMs: Math.max(1, end - performance.now()) });
+    return start(agent, asked, { ...call, timeoutMs: Math.max(1, Math.ceil(end - performance.now())) });
   };
   return {
     start: (ref, request, call = {}) =>

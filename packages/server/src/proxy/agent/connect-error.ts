@@ -23,6 +23,7 @@ const codes: Partial<Record<ErrorCode, Code>> = {
   guest_unreachable: Code.Unavailable,
   sandbox_not_found: Code.Unavailable,
   sandbox_not_running: Code.Unavailable,
+  shutting_down: Code.Unavailable,
   channel_busy: Code.ResourceExhausted,
 };
 
