@@ -98,10 +98,25 @@ test('what cannot be is refused with a code, a message and a hint; nothing is le
 test('of several sandboxes, those that work are printed and the others told', async () => {
   await using cli = await cliUnderTest();
   await cli.ok('create', '--name', 'one');
-  const { code, stdout, stderr } = await cli.nova(['rm', '-f', 'one', 'two']);
+  const { code, stdout, stderr } = await cli.nova(['stop', '-f', 'one', 'two']);
   assert.equal(code, 1);
   assert.equal(stdout, 'one\n');
   assert.match(stderr, /two/);
+  assert.equal((await cli.nova(['rm', 'two'])).code, 1);
+});
+
+test('what docker users type: ps, images, kill, rm -f of what is gone', async () => {
+  await using cli = await cliUnderTest();
+  const id = await cli.ok('create', '--name', 'box', '-p', '18080:80');
+  assert.equal(await cli.ok('ps', '-q'), id);
+  assert.match(await cli.ok('ps'), /18080:80/);
+  assert.equal(await cli.ok('images'), await cli.ok('template', 'ls'));
+  assert.equal(await cli.ok('kill', 'box'), 'box');
+  assert.equal(await cli.ok('ps', '-q'), '');
+  assert.equal(await cli.ok('ps', '-a', '-q'), id);
+  assert.equal(await cli.ok('rm', '-f', 'nobody', 'box'), 'box');
+  assert.equal(await cli.ok('rm', '-f', 'box'), '');
+  assert.equal(await cli.ok('rm', '-f', '--json', 'box'), '[]');
 });
 
 test('a time to live ends the sandbox though nobody is there', async () => {

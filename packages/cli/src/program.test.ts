@@ -37,11 +37,12 @@ test('help lists every verb', () => {
 });
 
 test('every verb has help with an example', () => {
-  for (const [name, { hidden = false }] of Object.entries(verbs)) {
+  for (const [name, { hidden = false, alias }] of Object.entries(verbs)) {
     if (hidden) continue;
     const { status, stdout } = nova(name, '--help');
     assert.equal(status, 0, name);
     assert.match(stdout, new RegExp(`^Usage: nova ${name}`), name);
+    if (alias !== undefined) assert.equal(nova(alias, '--help').stdout, stdout, alias);
     assert.match(stdout, new RegExp(`Examples?:\\n(.*\\n)*.*nova ${name}`), name);
   }
   assert.equal(nova('help', 'run').stdout, nova('run', '--help').stdout);

@@ -51,7 +51,7 @@ export function addSandboxOptions(command: Command): Command {
     .option('-u, --user <user>', 'user that commands run as (default: the template says)')
     .option('--ttl <time>', 'time to live of the sandbox, such as 30m', parseDuration)
     .option('--no-network', 'no network at all')
-    .option('--port <host:guest>', 'port of 127.0.0.1 that leads to one of the guest', parsePortMapping)
+    .option('-p, --port <host:guest>', 'port of 127.0.0.1 that leads to one of the guest', parsePortMapping)
     .option('--read-only', 'read-only root file system (/tmp and /run stay writable)')
     .option('--rootfs <image>', 'ext4, erofs or squashfs image as root file system')
     .option('--drive <image:path>', 'another disk image, mounted at path, may be repeated', parseDrive)
