@@ -57,6 +57,9 @@ test('mistakes end with 2 and say what to do', () => {
     [['run', '-d', '-t', '--', 'x'], /--detach does not go with/],
     [['exec', 'box'], /missing required argument 'command'/],
     [['cp', 'a', 'b'], /One side must be in a sandbox/],
+    [['cp', 'a', 'box:/b', 'c'], /One side must be in a sandbox/],
+    [['cp', 'a', '-', 'box:/b'], /Several sources can be neither read from stdin/],
+    [['cp', 'a'], /Say what to copy, and where to/],
     [['template', 'bild'], /unknown command 'bild'/],
     [['completion', 'csh'], /Allowed choices are bash, zsh, fish/],
   ];

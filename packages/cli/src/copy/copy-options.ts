@@ -7,8 +7,6 @@ export interface CopyOptions {
   readonly archive: boolean;
   /** Most bytes taken from a guest. */
   readonly maxBytes: number;
-  /** The destination has to be a directory, because several sources go there. */
-  readonly intoDirectory?: boolean;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
 }
