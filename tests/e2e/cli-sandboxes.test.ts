@@ -119,6 +119,32 @@ test('what docker users type: ps, images, kill, rm -f of what is gone', async ()
   assert.equal(await cli.ok('rm', '-f', '--json', 'box'), '[]');
 });
 
+test('prune removes what is stopped, after it was told to', async () => {
+  await using cli = await cliUnderTest();
+  const running = await cli.ok('create', '--name', 'running');
+  for (const name of ['one', 'two']) {
+    await cli.ok('create', '--name', name, '--label', `is=${name}`);
+    await cli.ok('kill', name);
+  }
+  const prune = (answer: string, ...argv: string[]): string => {
+    const command = [...novaCommand, 'prune', ...argv].map((word) => `'${word}'`).join(' ');
+    const asked = spawnSync('script', ['-qec', command, '/dev/null'], {
+      env: cli.home.env,
+      encoding: 'utf8',
+      input: answer,
+    });
+    return asked.stdout;
+  };
+  assert.match(prune('n\n'), /stopped +one\r\n[^]*Remove these with their disks/);
+  assert.equal((await cli.ok('ps', '-a', '-q')).split('\n').length, 3);
+  prune('y\n', '--label', 'is=one');
+  assert.equal((await cli.nova(['inspect', 'one'])).code, 1);
+  const [{ ref }] = JSON.parse(await cli.ok('prune', '--force', '--json')) as [{ ref: string }];
+  assert.equal((await cli.nova(['inspect', ref])).code, 1);
+  assert.equal(await cli.ok('ps', '-a', '-q'), running);
+  assert.equal(await cli.ok('prune', '-f'), '');
+});
+
 test('a time to live ends the sandbox though nobody is there', async () => {
   await using cli = await cliUnderTest();
   const id = await cli.ok('create', '--ttl', '2s');

@@ -59,6 +59,7 @@ test('mistakes end with 2 and say what to do', () => {
     [['cp', 'a', 'b'], /One side must be in a sandbox/],
     [['cp', 'a', 'box:/b', 'c'], /One side must be in a sandbox/],
     [['cp', 'a', '-', 'box:/b'], /Several sources can be neither read from stdin/],
+    [['prune'], /There is no terminal to ask at/],
     [['cp', 'a'], /Say what to copy, and where to/],
     [['template', 'bild'], /unknown command 'bild'/],
     [['completion', 'csh'], /Allowed choices are bash, zsh, fish/],

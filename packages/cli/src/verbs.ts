@@ -24,6 +24,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   stop: { summary: 'stop sandboxes; their disks stay', load: () => import('./commands/stop.ts') },
   kill: { summary: 'stop sandboxes without asking their guests', load: () => import('./commands/kill.ts') },
   rm: { summary: 'remove sandboxes with their disks', load: () => import('./commands/rm.ts') },
+  prune: { summary: 'remove sandboxes that are stopped or have failed', load: () => import('./commands/prune.ts') },
   ls: { summary: 'list sandboxes', load: () => import('./commands/ls.ts'), alias: 'ps' },
   exec: {
     summary: 'run a command in a sandbox',
