@@ -87,7 +87,8 @@ test('what cannot be is refused with a code, a message and a hint; nothing is le
   ];
   for (const [[verb = '', ...argv], code] of cases) {
     const result = await cli.nova([verb, '--json', ...argv.filter((word) => word !== '--json')]);
-    assert.equal(result.code, verb === 'exec' ? 125 : 1, `${verb} ${argv.join(' ')}: ${result.stderr}`);
+    const expected = code === 'invalid_argument' ? 2 : verb === 'exec' ? 125 : 1;
+    assert.equal(result.code, expected, `${verb} ${argv.join(' ')}: ${result.stderr}`);
     const { error } = JSON.parse(result.stderr) as { error: { code: string; message: string; hint: string } };
     assert.equal(error.code, code, `${verb} ${argv.join(' ')}: ${error.message}`);
     assert.ok(error.hint.length > 0);

@@ -110,6 +110,39 @@ test('a daemon can be named before the verb and after it', () => {
     assert.equal(status, 1, argv.join(' '));
     assert.match(stderr, /The daemon at http:\/\/127\.0\.0\.1:1 cannot be reached/, argv.join(' '));
   }
-  assert.match(nova('--embedded', ...at, 'ls').stderr, /does not go with apiUrl/);
+  for (const argv of [
+    ['--embedded', ...at, 'ls'],
+    ['--embedded', 'ls', ...at],
+  ]) {
+    const { status, stderr } = nova(...argv);
+    assert.deepEqual([status, stderr], [2, 'nova: --embedded does not go with --api-url.\n']);
+  }
   assert.match(nova('run', '--api-url', 'nonsense', '--', 'true').stderr, /is not of the form http/);
+});
+
+test('what is wrong with a value is told of the option, or the variable, that it came from', () => {
+  const create = ['--api-url', 'http://127.0.0.1:1', 'create'];
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [[...create, '--memory', '0'], /^nova: --memory: Too small/],
+    [[...create, '--name', '..', '--max-processes', '1'], /^nova: --name: must [^]*; --max-processes: Too small/],
+    [[...create, '-e', '=1'], /option '-e, --env <NAME=value>'/],
+    [[...create, '-p', '80', '--no-network'], /^nova: --port does not go with --no-network/],
+    [['ls', '--api-url', 'nonsense'], /^nova: --api-url: "nonsense" is not of the form/],
+    [[...create.slice(0, 2), '--api-key', 'a b', 'ls'], /--api-key: must be printable/],
+    [['run', '--api-url', 'http://127.0.0.1:1', '--vcpus', '0', '--', 'true'], /^nova: --vcpus: Too small/],
+  ];
+  for (const [argv, message] of cases) {
+    const { status, stderr } = nova(...argv);
+    assert.match(stderr, message);
+    assert.equal(status, 2, `${argv.join(' ')}: ${stderr}`);
+  }
+  const env = { ...process.env, NOVA_API_URL: 'nonsense' };
+  const { status, stderr } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', main, 'ls'], {
+    env,
+    encoding: 'utf8',
+  });
+  assert.deepEqual(
+    [status, stderr.split('\n')[0]],
+    [1, 'nova: NOVA_API_URL: "nonsense" is not of the form http://host:port.'],
+  );
 });

@@ -25,9 +25,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
     const { reportError } = await import('./render/error.ts');
+    const command = program.commands.find((each) => each.name() === called) ?? program;
     const exitCode = await reportError(error, {
-      json: wantsJson(program.commands.find((command) => command.name() === called)),
+      json: wantsJson(command),
       exitCode: verbs[called]?.errorExitCode ?? 1,
+      command,
     });
     await flush();
     return exitCode;
@@ -75,8 +77,8 @@ Examples:
 }
 
 /** Whether `--json` was given, to the verb or to its own verbs; not to the command that is run. */
-function wantsJson(command: Command | undefined): boolean {
-  return command !== undefined && (command.opts()['json'] === true || command.commands.some(wantsJson));
+function wantsJson(command: Command): boolean {
+  return command.opts()['json'] === true || command.commands.some(wantsJson);
 }
 
 function pathOf(command: Command): string {

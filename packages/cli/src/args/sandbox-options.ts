@@ -8,6 +8,7 @@ import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseWholeNumber } from './whole-number.ts';
+import { UsageError } from '../usage-error.ts';
 
 /** What `addSandboxOptions` parses. */
 export interface SandboxOptions {
@@ -81,6 +82,11 @@ export const hypervisorOption = (description: string): Option =>
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
   const { template, name, label, memory, vcpus, disk, env, envFile, user, ttl, port, readOnly, drive } = options;
   const { rootfs, kernelArgs, maxProcesses, bootTimeout, hypervisor, arch } = options;
+  if (port !== undefined && !options.network) {
+    throw new UsageError(
+      '--port does not go with --no-network: leave one of them out. "nova exec" works without network.',
+    );
+  }
   const config = {
     templateId: template,
     name,
