@@ -6,6 +6,7 @@ import { styleText } from 'node:util';
 import { createEngine, guestArchitectures, hostArchitecture, layoutAt, type Engine } from '@novasandbox/engine';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { findLeaks } from './support/leaks.ts';
+import { pythonOfSdk } from './support/python.ts';
 import { failedText, outcomeOf, passedText, skippedText } from './support/outcome.ts';
 
 /**
@@ -83,6 +84,17 @@ async function agentTests(): Promise<void> {
   }
 }
 
+async function pythonChecks(): Promise<void> {
+  let python: string;
+  try {
+    python = await pythonOfSdk();
+  } catch (error) {
+    return fail('python: ruff', String(error));
+  }
+  await check('python: lint', [python, '-m', 'ruff', 'check', '--no-cache', '--quiet', '.']);
+  await check('python: format', [python, '-m', 'ruff', 'format', '--no-cache', '--quiet', '--check', '.']);
+}
+
 /** Runs test files, each in a process of its own. */
 async function nodeTests(title: string, patterns: readonly string[], concurrency: number): Promise<void> {
   const files = patterns
@@ -147,6 +159,7 @@ if (wanted.length === 0) {
   await check('types', [bin('tsc'), '--noEmit', '-p', '.']);
   await check('lint', [bin('oxlint'), '--type-aware', '--deny-warnings']);
   await check('format', [bin('prettier'), '--check', '.']);
+  await pythonChecks();
   await agentTests();
 }
 await nodeTests('unit', ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/*.test.ts'], 2);

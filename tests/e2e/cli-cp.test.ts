@@ -138,6 +138,28 @@ test('what breaks off on a full disk is told, with what is there, and leaves no 
   await fails('box:/tmp/loop/below', /too many symbolic links/);
 });
 
+test('several sources go into a directory that is there, both ways', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const [one, tree] = [join(folder, 'one'), join(folder, 'tree')];
+  await writeFile(one, 'one');
+  await mkdir(tree);
+  await writeFile(join(tree, 'two'), 'two');
+  const copied = JSON.parse(await cli.ok('cp', '--json', one, tree, 'box:/tmp')) as { readonly skipped: unknown };
+  assert.deepEqual(copied.skipped, []);
+  assert.equal(await its.sh('cat /tmp/one /tmp/tree/two'), 'onetwo');
+  await mkdir(join(folder, 'back'));
+  await cli.ok('cp', 'box:/tmp/one', 'box:/tmp/tree', join(folder, 'back'));
+  assert.equal(await readFile(join(folder, 'back/tree/two'), 'utf8'), 'two');
+  for (const destination of ['box:/tmp/one', 'box:/tmp/none', join(folder, 'one')]) {
+    const source = destination.startsWith('box') ? [one, tree] : ['box:/tmp/one', 'box:/tmp/tree'];
+    const { code, stderr } = await cli.nova(['cp', ...source, destination]);
+    assert.equal(code, 1);
+    assert.match(stderr, destination.endsWith('none') ? /\/tmp\/none/ : /is not a directory, and several sources/);
+  }
+  assert.equal(await readFile(one, 'utf8'), 'one');
+});
+
 test('streams: a file from stdin and to stdout, directories as tar', async () => {
   await using its = await copying();
   const { cli, folder } = its;

@@ -32,8 +32,9 @@ function parseSession(text: string): Step[] {
 const marker = '=== next ===';
 
 test('the page names every verb', () => {
-  for (const [name, { hidden = false }] of Object.entries(verbs)) {
+  for (const [name, { hidden = false, alias }] of Object.entries(verbs)) {
     if (!hidden) assert.match(page, new RegExp(`\`${name}\``), name);
+    if (alias !== undefined) assert.match(page, new RegExp(`\`${alias}\``), alias);
   }
 });
 

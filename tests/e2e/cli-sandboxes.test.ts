@@ -87,7 +87,8 @@ test('what cannot be is refused with a code, a message and a hint; nothing is le
   ];
   for (const [[verb = '', ...argv], code] of cases) {
     const result = await cli.nova([verb, '--json', ...argv.filter((word) => word !== '--json')]);
-    assert.equal(result.code, verb === 'exec' ? 125 : 1, `${verb} ${argv.join(' ')}: ${result.stderr}`);
+    const expected = code === 'invalid_argument' ? 2 : verb === 'exec' ? 125 : 1;
+    assert.equal(result.code, expected, `${verb} ${argv.join(' ')}: ${result.stderr}`);
     const { error } = JSON.parse(result.stderr) as { error: { code: string; message: string; hint: string } };
     assert.equal(error.code, code, `${verb} ${argv.join(' ')}: ${error.message}`);
     assert.ok(error.hint.length > 0);
@@ -98,10 +99,51 @@ test('what cannot be is refused with a code, a message and a hint; nothing is le
 test('of several sandboxes, those that work are printed and the others told', async () => {
   await using cli = await cliUnderTest();
   await cli.ok('create', '--name', 'one');
-  const { code, stdout, stderr } = await cli.nova(['rm', '-f', 'one', 'two']);
+  const { code, stdout, stderr } = await cli.nova(['stop', '-f', 'one', 'two']);
   assert.equal(code, 1);
   assert.equal(stdout, 'one\n');
   assert.match(stderr, /two/);
+  assert.equal((await cli.nova(['rm', 'two'])).code, 1);
+});
+
+test('what docker users type: ps, images, kill, rm -f of what is gone', async () => {
+  await using cli = await cliUnderTest();
+  const id = await cli.ok('create', '--name', 'box', '-p', '18080:80');
+  assert.equal(await cli.ok('ps', '-q'), id);
+  assert.match(await cli.ok('ps'), /18080:80/);
+  assert.equal(await cli.ok('images'), await cli.ok('template', 'ls'));
+  assert.equal(await cli.ok('kill', 'box'), 'box');
+  assert.equal(await cli.ok('ps', '-q'), '');
+  assert.equal(await cli.ok('ps', '-a', '-q'), id);
+  assert.equal(await cli.ok('rm', '-f', 'nobody', 'box'), 'box');
+  assert.equal(await cli.ok('rm', '-f', 'box'), '');
+  assert.equal(await cli.ok('rm', '-f', '--json', 'box'), '[]');
+});
+
+test('prune removes what is stopped, after it was told to', async () => {
+  await using cli = await cliUnderTest();
+  const running = await cli.ok('create', '--name', 'running');
+  for (const name of ['one', 'two']) {
+    await cli.ok('create', '--name', name, '--label', `is=${name}`);
+    await cli.ok('kill', name);
+  }
+  const prune = (answer: string, ...argv: string[]): string => {
+    const command = [...novaCommand, 'prune', ...argv].map((word) => `'${word}'`).join(' ');
+    const asked = spawnSync('script', ['-qec', command, '/dev/null'], {
+      env: cli.home.env,
+      encoding: 'utf8',
+      input: answer,
+    });
+    return asked.stdout;
+  };
+  assert.match(prune('n\n'), /stopped +one\r\n[^]*Remove these with their disks/);
+  assert.equal((await cli.ok('ps', '-a', '-q')).split('\n').length, 3);
+  prune('y\n', '--label', 'is=one');
+  assert.equal((await cli.nova(['inspect', 'one'])).code, 1);
+  const [{ ref }] = JSON.parse(await cli.ok('prune', '--force', '--json')) as [{ ref: string }];
+  assert.equal((await cli.nova(['inspect', ref])).code, 1);
+  assert.equal(await cli.ok('ps', '-a', '-q'), running);
+  assert.equal(await cli.ok('prune', '-f'), '');
 });
 
 test('a time to live ends the sandbox though nobody is there', async () => {

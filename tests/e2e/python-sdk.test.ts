@@ -7,6 +7,9 @@ import { after, before, suite, test } from 'node:test';
 import { daemonUnderTest } from '../support/daemon.ts';
 import { program, pythonOfSdk, sdkFolder as sdk } from '../support/python.ts';
 
+/** A program of somebody who has installed the library. */
+const stranger = join(import.meta.dirname, 'python-sdk/stranger.py');
+
 interface Outcome {
   readonly name: string;
   readonly outcome: 'passed' | 'failed' | 'skipped';
@@ -34,11 +37,36 @@ suite('Python SDK', () => {
         join(sdk, 'pyproject.toml'),
         '--cache-dir',
         join(folder, 'mypy'),
-        join(sdk, 'src/novasandbox'),
+        join(sdk, 'src'),
       ],
       { ...quiet, MYPYPATH: join(sdk, 'src') },
     );
     assert.equal(code, 0, `${stdout}${stderr}`);
+  });
+
+  test('the sync half is what generate_sync.py writes from the async half', async () => {
+    const { code, stderr } = await program([python, join(sdk, 'generate_sync.py'), '--check'], quiet);
+    assert.equal(code, 0, stderr);
+  });
+
+  test('a stranger builds a wheel from the source distribution, installs it, and checks a program with mypy', async () => {
+    const succeed = async (...argv: string[]): Promise<void> => {
+      const { code, stdout, stderr } = await program(argv, quiet, sdk);
+      assert.equal(code, 0, `${argv.join(' ')}\n${stdout}${stderr}`);
+    };
+    const packed = join(folder, 'packed');
+    await succeed(python, '-m', 'hatchling', 'build', '--target', 'sdist', '--directory', packed);
+    const [archive = 'there is none'] = globSync(join(packed, 'novasandbox-*.tar.gz'));
+
+    const venv = join(folder, 'venv');
+    const clean = join(venv, 'bin/python');
+    const wheels = join(folder, 'wheels-of-a-stranger');
+    await succeed('python3', '-m', 'venv', venv);
+    await succeed(clean, '-m', 'pip', 'wheel', '--quiet', '--wheel-dir', wheels, archive);
+    await succeed(clean, '-m', 'pip', 'install', '--quiet', '--no-index', '--find-links', wheels, 'novasandbox');
+    await succeed(clean, stranger);
+    const cache = join(folder, 'mypy-of-a-stranger');
+    await succeed(python, '-m', 'mypy', '--strict', '--cache-dir', cache, '--python-executable', clean, stranger);
   });
 
   test('pytest, with the wheel as users install it, over a daemon of its own', async (t) => {
@@ -51,8 +79,6 @@ suite('Python SDK', () => {
       const { code, stderr } = await program([python, '-m', 'pip', ...argv], quiet);
       assert.equal(code, 0, stderr);
     }
-    assert.deepEqual(globSync('novasandbox/py.typed', { cwd: installed }), ['novasandbox/py.typed']);
-
     const results = join(folder, 'results');
     await using daemon = await daemonUnderTest();
     const { code, stdout, stderr } = await program(

@@ -6,10 +6,17 @@ import { join } from 'node:path';
 import { layoutAt } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
+/** The folder of the Python library. */
+export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
+
 /** Runs a program to its end. */
-export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliResult> {
+export async function program(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd: string = process.cwd(),
+): Promise<CliResult> {
   return finished(
-    spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(argv[0] ?? '', argv.slice(1), { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
   );
 }
 
@@ -32,13 +39,11 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   return python;
 }
 
-export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
-
-/** A Python with what the SDK's pyproject.toml asks for, and what it builds and is tested with. */
+/** A Python with what the SDK's pyproject.toml asks for, and what it is built, checked and tested with. */
 export async function pythonOfSdk(): Promise<string> {
   const manifest = readFileSync(join(sdkFolder, 'pyproject.toml'), 'utf8');
-  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test) = \[(.*)\]$/gm)].flatMap(([, list = '']) =>
-    [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
+  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test|dev) = \[(.*)\]$/gm)].flatMap(
+    ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
   );
   const digest = createHash('sha256').update(manifest).digest('hex').slice(0, 16);
   return pythonWith(`novasandbox-python-${digest}`, packages);

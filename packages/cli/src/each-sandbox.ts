@@ -6,18 +6,21 @@ import { reportError } from './render/error.ts';
 import { printJson } from './render/json.ts';
 
 /**
- * Does one thing to several sandboxes at once. Prints each that worked, as it was named; tells each that did not, and then ends with 1.
+ * Does one thing to several sandboxes at once. Prints each that worked, as it was named; tells each that did not, and then ends with 1. A call that
+ * resolves to `null` had nothing to do, and nothing is printed.
  */
 export async function eachSandbox(
   refs: readonly string[],
   { json = false }: { readonly json?: boolean | undefined },
-  call: (engine: Engine, ref: string) => Promise<SandboxInfo | void>,
+  call: (engine: Engine, ref: string) => Promise<SandboxInfo | void | null>,
 ): Promise<void> {
   await using engine = await openEngine();
   const results = await Promise.allSettled(
     [...new Set(refs)].map(async (ref) => ({ ref, info: await call(engine, ref) })),
   );
-  const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const done = results.flatMap((result) =>
+    result.status === 'fulfilled' && result.value.info !== null ? [result.value] : [],
+  );
   if (json) printJson(done.map(({ ref, info }) => info ?? { ref }));
   else process.stdout.write(done.map(({ ref }) => `${printable(ref)}\n`).join(''));
   for (const result of results) {

@@ -1,5 +1,6 @@
 import type { Engine } from '@novasandbox/engine';
 import type { ConnectionFlags } from './args/connection-options.ts';
+import { UsageError } from './usage-error.ts';
 
 let flags: ConnectionFlags = {};
 
@@ -8,6 +9,8 @@ const warning =
 
 /** What the command line says of where to work; the verbs need not know. */
 export function connectAs({ json, ...given }: ConnectionFlags & { readonly json?: unknown }): void {
+  if (given.embedded === true && given.apiUrl !== undefined)
+    throw new UsageError('--embedded does not go with --api-url.');
   flags = given;
   // Where errors are JSON, nothing else is on stderr.
   if (given.apiKey !== undefined && json === undefined) process.stderr.write(warning);

@@ -37,11 +37,12 @@ test('help lists every verb', () => {
 });
 
 test('every verb has help with an example', () => {
-  for (const [name, { hidden = false }] of Object.entries(verbs)) {
+  for (const [name, { hidden = false, alias }] of Object.entries(verbs)) {
     if (hidden) continue;
     const { status, stdout } = nova(name, '--help');
     assert.equal(status, 0, name);
     assert.match(stdout, new RegExp(`^Usage: nova ${name}`), name);
+    if (alias !== undefined) assert.equal(nova(alias, '--help').stdout, stdout, alias);
     assert.match(stdout, new RegExp(`Examples?:\\n(.*\\n)*.*nova ${name}`), name);
   }
   assert.equal(nova('help', 'run').stdout, nova('run', '--help').stdout);
@@ -56,6 +57,10 @@ test('mistakes end with 2 and say what to do', () => {
     [['run', '-d', '-t', '--', 'x'], /--detach does not go with/],
     [['exec', 'box'], /missing required argument 'command'/],
     [['cp', 'a', 'b'], /One side must be in a sandbox/],
+    [['cp', 'a', 'box:/b', 'c'], /One side must be in a sandbox/],
+    [['cp', 'a', '-', 'box:/b'], /Several sources can be neither read from stdin/],
+    [['prune'], /There is no terminal to ask at/],
+    [['cp', 'a'], /Say what to copy, and where to/],
     [['template', 'bild'], /unknown command 'bild'/],
     [['completion', 'csh'], /Allowed choices are bash, zsh, fish/],
   ];
@@ -105,6 +110,39 @@ test('a daemon can be named before the verb and after it', () => {
     assert.equal(status, 1, argv.join(' '));
     assert.match(stderr, /The daemon at http:\/\/127\.0\.0\.1:1 cannot be reached/, argv.join(' '));
   }
-  assert.match(nova('--embedded', ...at, 'ls').stderr, /does not go with apiUrl/);
+  for (const argv of [
+    ['--embedded', ...at, 'ls'],
+    ['--embedded', 'ls', ...at],
+  ]) {
+    const { status, stderr } = nova(...argv);
+    assert.deepEqual([status, stderr], [2, 'nova: --embedded does not go with --api-url.\n']);
+  }
   assert.match(nova('run', '--api-url', 'nonsense', '--', 'true').stderr, /is not of the form http/);
+});
+
+test('what is wrong with a value is told of the option, or the variable, that it came from', () => {
+  const create = ['--api-url', 'http://127.0.0.1:1', 'create'];
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [[...create, '--memory', '0'], /^nova: --memory: Too small/],
+    [[...create, '--name', '..', '--max-processes', '1'], /^nova: --name: must [^]*; --max-processes: Too small/],
+    [[...create, '-e', '=1'], /option '-e, --env <NAME=value>'/],
+    [[...create, '-p', '80', '--no-network'], /^nova: --port does not go with --no-network/],
+    [['ls', '--api-url', 'nonsense'], /^nova: --api-url: "nonsense" is not of the form/],
+    [[...create.slice(0, 2), '--api-key', 'a b', 'ls'], /--api-key: must be printable/],
+    [['run', '--api-url', 'http://127.0.0.1:1', '--vcpus', '0', '--', 'true'], /^nova: --vcpus: Too small/],
+  ];
+  for (const [argv, message] of cases) {
+    const { status, stderr } = nova(...argv);
+    assert.match(stderr, message);
+    assert.equal(status, 2, `${argv.join(' ')}: ${stderr}`);
+  }
+  const env = { ...process.env, NOVA_API_URL: 'nonsense' };
+  const { status, stderr } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', main, 'ls'], {
+    env,
+    encoding: 'utf8',
+  });
+  assert.deepEqual(
+    [status, stderr.split('\n')[0]],
+    [1, 'nova: NOVA_API_URL: "nonsense" is not of the form http://host:port.'],
+  );
 });

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '@novasandbox/protocol/visible';
 import { addConnectionOptions, verbOf, type ConnectionFlags } from './args/connection-options.ts';
 import { connectAs } from './open-engine.ts';
-import { verbs } from './verbs.ts';
+import { verbNamed, verbs } from './verbs.ts';
 import { usageExitCode } from './exit-codes.ts';
 import { outputFailed } from './output-failed.ts';
 import { version } from './version.ts';
@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       if (stream.listenerCount('error') === 1) process.exit(outputFailed(error));
     });
   }
-  const called = verbOf(argv);
+  const called = verbNamed(verbOf(argv));
   const program = await buildProgram(called);
   try {
     if (argv.length === 0) program.outputHelp();
@@ -25,9 +25,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
     const { reportError } = await import('./render/error.ts');
+    const command = program.commands.find((each) => each.name() === called) ?? program;
     const exitCode = await reportError(error, {
-      json: wantsJson(program.commands.find((command) => command.name() === called)),
+      json: wantsJson(command),
       exitCode: verbs[called]?.errorExitCode ?? 1,
+      command,
     });
     await flush();
     return exitCode;
@@ -58,6 +60,7 @@ Examples:
   addConnectionOptions(program, { hidden: false });
   for (const [name, verb] of Object.entries(verbs)) {
     const command = program.command(name, { hidden: verb.hidden ?? false }).summary(verb.summary);
+    if (verb.alias !== undefined) command.alias(verb.alias);
     if (name !== called) continue;
     (await verb.load()).define(command);
     for (const each of [command, ...command.commands]) addConnectionOptions(each, { hidden: true });
@@ -74,8 +77,8 @@ Examples:
 }
 
 /** Whether `--json` was given, to the verb or to its own verbs; not to the command that is run. */
-function wantsJson(command: Command | undefined): boolean {
-  return command !== undefined && (command.opts()['json'] === true || command.commands.some(wantsJson));
+function wantsJson(command: Command): boolean {
+  return command.opts()['json'] === true || command.commands.some(wantsJson);
 }
 
 function pathOf(command: Command): string {

@@ -8,6 +8,8 @@ export interface Verb {
   /** Exit code for errors of ours, so that they cannot be taken for the command's own. */
   readonly errorExitCode?: number;
   readonly hidden?: boolean;
+  /** Another name, which docker has for it. */
+  readonly alias?: string;
 }
 
 /** Every verb; tests hold the docs against this table. */
@@ -20,8 +22,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   create: { summary: 'make a sandbox that stays', load: () => import('./commands/create.ts') },
   start: { summary: 'boot stopped sandboxes again', load: () => import('./commands/start.ts') },
   stop: { summary: 'stop sandboxes; their disks stay', load: () => import('./commands/stop.ts') },
+  kill: { summary: 'stop sandboxes without asking their guests', load: () => import('./commands/kill.ts') },
   rm: { summary: 'remove sandboxes with their disks', load: () => import('./commands/rm.ts') },
-  ls: { summary: 'list sandboxes', load: () => import('./commands/ls.ts') },
+  prune: { summary: 'remove sandboxes that are stopped or have failed', load: () => import('./commands/prune.ts') },
+  ls: { summary: 'list sandboxes', load: () => import('./commands/ls.ts'), alias: 'ps' },
   exec: {
     summary: 'run a command in a sandbox',
     load: () => import('./commands/exec.ts'),
@@ -39,6 +43,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   pause: { summary: 'freeze sandboxes', load: () => import('./commands/pause.ts') },
   resume: { summary: 'let paused sandboxes go on', load: () => import('./commands/resume.ts') },
   template: { summary: 'list, build, inspect and remove templates', load: () => import('./commands/template.ts') },
+  images: { summary: 'list templates', load: () => import('./commands/images.ts') },
   setup: { summary: 'fetch and install a hypervisor', load: () => import('./commands/setup.ts') },
   doctor: { summary: 'check what this host can do, and how to mend it', load: () => import('./commands/doctor.ts') },
   serve: { summary: 'run the daemon: REST and E2B-compatible API', load: () => import('./commands/serve.ts') },
@@ -61,3 +66,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
     hidden: true,
   },
 };
+
+/** The verb that a word names, by its name or its alias; the word itself where it names none. */
+export function verbNamed(word: string): string {
+  return Object.entries(verbs).find(([name, { alias }]) => word === name || word === alias)?.[0] ?? word;
+}

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { NovaError, toNovaError } from '@novasandbox/protocol';
 import type { Layout } from './layout.ts';
 import { requireOwn } from './own-folder.ts';
 import { openToVmms } from './vmm/image-group.ts';
@@ -9,7 +10,7 @@ const passable = 0o711;
 
 /**
  * Makes the folders that must be there before anything else, and closes them to other users, whatever the umask is and whatever they were before.
- * @throws NovaError `set_up_failed` where another user could exchange what lies in them
+ * @throws NovaError `set_up_failed` where another user could exchange what lies in them, `storage_failed` where one cannot be made
  */
 export function prepareLayout(layout: Layout): void {
   for (const folder of [layout.home, layout.run]) requireOwn(folder);
@@ -28,12 +29,42 @@ export function prepareLayout(layout: Layout): void {
 }
 
 function make(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return;
-  // The first that was missing: VMMs of other users must be able to pass through all that were made.
-  const made = mkdirSync(folder, { recursive: true, mode: passable }) ?? folder;
-  for (let each = folder; each.startsWith(made); each = dirname(each)) chmodSync(each, passable);
+  try {
+    makeWithParents(folder);
+  } catch (error) {
+    // A full or read-only disk has a better hint than this one.
+    if (toNovaError(error).code !== 'internal') throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new NovaError('storage_failed', `The folder ${folder} cannot be made: ${reason}.`, {
+      cause: error,
+      hint: 'NOVA_HOME names the state folder: set it to a folder that can be made and written to.',
+    });
+  }
+}
+
+/** Not by Node's `recursive`, which never returns below /proc. */
+function makeWithParents(folder: string): void {
+  if (isDirectory(folder)) return;
+  if (dirname(folder) !== folder) makeWithParents(dirname(folder));
+  try {
+    mkdirSync(folder, passable);
+  } catch (error) {
+    // Another process may have been faster, and opens it as we would.
+    if (isDirectory(folder)) return;
+    throw error;
+  }
+  // VMMs of other users must be able to pass through all that were made.
+  chmodSync(folder, passable);
 }
 
 function keepTo(mode: number, folder: string): void {
   if ((statSync(folder).mode & 0o7777) !== mode) chmodSync(folder, mode);
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Iterator
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in ("NOVA_API_URL", "NOVA_API_KEY", "NOVA_HOME"):
         monkeypatch.delenv(name, raising=False)
-    yield monkeypatch
+    return monkeypatch
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

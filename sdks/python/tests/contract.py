@@ -1,4 +1,4 @@
-"""A daemon made of its own OpenAPI document: checks what it is asked against the document, and answers samples of it."""
+"""A daemon made of its own OpenAPI document: it checks requests against the document, and answers samples of it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ class Contract:
         if "application/x-ndjson" in content:
             lines = [
                 {"type": "started", "process_id": 1, "pid": 2, "stdout_offset": 0, "stderr_offset": 0},
-                {"type": "exit", "exit_code": 0, "signal": None, "timed_out": False, "oom_killed": False, "duration_ms": 1},
+                {
+                    "type": "exit",
+                    "exit_code": 0,
+                    "signal": None,
+                    "timed_out": False,
+                    "oom_killed": False,
+                    "duration_ms": 1,
+                },
             ]
             return httpx.Response(int(status), content="\n".join(map(json.dumps, lines)) + "\n")
         return httpx.Response(int(status), content=b"")

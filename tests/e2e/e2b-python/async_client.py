@@ -43,5 +43,6 @@ async def main():
 
 
 asyncio.run(main())
-# A thread of the client's own native dependencies at times aborts the interpreter while it shuts down. Everything has been checked by then.
+# A thread of the client's own native dependencies at times aborts the interpreter while it shuts down. Everything has
+# been checked by then.
 os._exit(0)

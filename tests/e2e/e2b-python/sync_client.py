@@ -33,7 +33,9 @@ def eventually(what, is_so, within=60):
 
 def commands(box):
     seen = []
-    result = box.commands.run("echo out; echo err >&2; id -un; pwd; echo $A$B", envs={"B": "call"}, on_stdout=seen.append)
+    result = box.commands.run(
+        "echo out; echo err >&2; id -un; pwd; echo $A$B", envs={"B": "call"}, on_stdout=seen.append
+    )
     assert result.stdout == "out\nuser\n/home/user\ncreatecall\n", result
     assert result.stderr == "err\n" and result.exit_code == 0 and "".join(seen) == result.stdout
     assert box.commands.run("id -un", user="root", cwd="/etc").stdout == "root\n"

@@ -8,7 +8,8 @@ from schemathesis.generation.modes import GenerationMode
 def documented_input_is_valid(ctx, response, case):
     """What the document allows is not refused for its form.
 
-    Whether a user, a file or a program is there is for the guest to say, and no schema knows; such refusals list no issues.
+    Whether a user, a file or a program is there is for the guest to say, and no schema knows; such refusals list no
+    issues.
     """
     meta = case.meta
     # Its fields have to come before its file, which JSON Schema cannot say.

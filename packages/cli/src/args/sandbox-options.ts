@@ -8,6 +8,7 @@ import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseWholeNumber } from './whole-number.ts';
+import { UsageError } from '../usage-error.ts';
 
 /** What `addSandboxOptions` parses. */
 export interface SandboxOptions {
@@ -51,7 +52,7 @@ export function addSandboxOptions(command: Command): Command {
     .option('-u, --user <user>', 'user that commands run as (default: the template says)')
     .option('--ttl <time>', 'time to live of the sandbox, such as 30m', parseDuration)
     .option('--no-network', 'no network at all')
-    .option('--port <host:guest>', 'port of 127.0.0.1 that leads to one of the guest', parsePortMapping)
+    .option('-p, --port <host:guest>', 'port of 127.0.0.1 that leads to one of the guest', parsePortMapping)
     .option('--read-only', 'read-only root file system (/tmp and /run stay writable)')
     .option('--rootfs <image>', 'ext4, erofs or squashfs image as root file system')
     .option('--drive <image:path>', 'another disk image, mounted at path, may be repeated', parseDrive)
@@ -81,6 +82,11 @@ export const hypervisorOption = (description: string): Option =>
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
   const { template, name, label, memory, vcpus, disk, env, envFile, user, ttl, port, readOnly, drive } = options;
   const { rootfs, kernelArgs, maxProcesses, bootTimeout, hypervisor, arch } = options;
+  if (port !== undefined && !options.network) {
+    throw new UsageError(
+      '--port does not go with --no-network: leave one of them out. "nova exec" works without network.',
+    );
+  }
   const config = {
     templateId: template,
     name,

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { parseCopyPath } from '../args/copy-path.ts';
+import type { Engine } from '@novasandbox/engine';
+import { parseCopyPath, type CopyPath } from '../args/copy-path.ts';
 import { parseMemorySize } from '../args/memory-size.ts';
 import type { CopyOptions, CopyResult } from '../copy/copy-options.ts';
+import { directoryAt } from '../copy/directory-at.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { printJson, toJson } from '../render/json.ts';
@@ -19,8 +21,8 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .argument('<source>', 'path of the host, sandbox:path, or - for stdin')
-    .argument('<destination>', 'sandbox:path, path of the host, or - for stdout')
+    .usage('[options] <source...> <destination>')
+    .argument('<source...>', 'paths of the host, sandbox:path, or - for stdin; the last one is the destination')
     .option('-a, --archive', 'the stream is a tar archive')
     .option('-u, --user <user>', "owner of what is made in the sandbox (default: the sandbox's user)")
     .option('--max-size <size>', 'most that is taken from a sandbox: MiB, 512m or 2g', parseMemorySize, 16 * 1024)
@@ -30,31 +32,33 @@ export function define(command: Command): void {
       'after',
       `
 A file or directory goes into the destination where that is a directory, and becomes it else; "folder/." means what is in the folder.
+Several sources go into a directory that is there; the first one that cannot be copied ends the copying.
 What comes from a sandbox is not trusted: nothing is written outside the destination, links that lead out and devices are left
 out and told.
 
 Examples:
   nova cp ./project box:/home/user/
   nova cp box:/home/user/report.pdf .
+  nova cp setup.py README.md src box:/home/user/
   echo '{}' | nova cp - box:/etc/app/config.json
   nova cp box:/var/log - | tar t
   tar c src | nova cp --archive - box:/build`,
     )
-    .action((source: string, destination: string, options: Options) => cp(source, destination, options));
+    .action((paths: string[], options: Options) => cp(paths.map(parseCopyPath), options));
 }
 
-async function cp(from: string, to: string, options: Options): Promise<void> {
-  const source = parseCopyPath(from);
-  const destination = parseCopyPath(to);
-  if ((source.kind === 'sandbox') === (destination.kind === 'sandbox')) {
+async function cp(paths: readonly CopyPath[], options: Options): Promise<void> {
+  const [destination, sources] = [paths.at(-1), paths.slice(0, -1)];
+  if (destination === undefined || sources.length === 0) throw new UsageError('Say what to copy, and where to.');
+  if (sources.some(({ kind }) => (kind === 'sandbox') === (destination.kind === 'sandbox'))) {
     throw new UsageError('One side must be in a sandbox (sandbox:path), the other on the host.');
   }
-  const ref = source.kind === 'sandbox' ? source.ref : destination.kind === 'sandbox' ? destination.ref : '';
-  const { Sandbox } = await import('novasandbox');
+  if (sources.length > 1 && [...sources, destination].some(({ kind }) => kind === 'stream')) {
+    throw new UsageError('Several sources can be neither read from stdin nor written to stdout: copy them one by one.');
+  }
   using interrupts = new Interrupts();
   await using engine = await openEngine();
   try {
-    await using sandbox = await Sandbox.connect(ref, { engine });
     using progress = showProgress({ quiet: options.quiet === true || options.json === true });
     const how: CopyOptions = {
       user: options.user,
@@ -63,26 +67,16 @@ async function cp(from: string, to: string, options: Options): Promise<void> {
       signal: interrupts.signal,
       progress: progress.sink,
     };
-    let result: CopyResult;
-    if (source.kind === 'sandbox') {
-      const copy = await import('../copy/from-sandbox.ts');
-      result =
-        destination.kind === 'host'
-          ? await copy.copyFromSandbox(sandbox, source.path, destination.path, how)
-          : await copy.copyFromSandboxToStream(sandbox, source.path, process.stdout, how);
-    } else if (destination.kind === 'sandbox') {
-      const copy = await import('../copy/to-sandbox.ts');
-      result =
-        source.kind === 'host'
-          ? await copy.copyToSandbox(sandbox, source.path, destination.path, how)
-          : await copy.copyStreamToSandbox(sandbox, process.stdin, destination.path, how);
-    } else {
-      return;
-    }
-    for (const { path, reason } of result.skipped) {
+    const target = sources.length > 1 ? await directoryAt(engine, destination, how) : destination;
+    const results: CopyResult[] = [];
+    for (const source of sources) results.push(await copy(engine, source, target, how));
+    const skipped = results.flatMap((result) => result.skipped);
+    for (const { path, reason } of skipped) {
       process.stderr.write(`nova: left out ${printableName(path)}: ${printableName(reason)}\n`);
     }
-    if (options.json === true) (destination.kind === 'stream' ? toStderr : printJson)(result);
+    const sum = (of: 'entries' | 'bytes'): number => results.reduce((total, result) => total + result[of], 0);
+    if (options.json === true)
+      (destination.kind === 'stream' ? toStderr : printJson)({ entries: sum('entries'), bytes: sum('bytes'), skipped });
   } catch (error) {
     if (interrupts.signal.aborted) {
       process.exitCode = interrupts.exitCode;
@@ -90,6 +84,24 @@ async function cp(from: string, to: string, options: Options): Promise<void> {
     }
     throw error;
   }
+}
+
+/** Copies one source. One of the two sides is in a sandbox. */
+async function copy(engine: Engine, source: CopyPath, destination: CopyPath, how: CopyOptions): Promise<CopyResult> {
+  const { Sandbox } = await import('novasandbox');
+  if (source.kind === 'sandbox') {
+    await using sandbox = await Sandbox.connect(source.ref, { engine });
+    const { copyFromSandbox, copyFromSandboxToStream } = await import('../copy/from-sandbox.ts');
+    return destination.kind === 'host'
+      ? await copyFromSandbox(sandbox, source.path, destination.path, how)
+      : await copyFromSandboxToStream(sandbox, source.path, process.stdout, how);
+  }
+  const { ref, path } = destination.kind === 'sandbox' ? destination : { ref: '', path: '' };
+  await using sandbox = await Sandbox.connect(ref, { engine });
+  const { copyToSandbox, copyStreamToSandbox } = await import('../copy/to-sandbox.ts');
+  return source.kind === 'host'
+    ? await copyToSandbox(sandbox, source.path, path, how)
+    : await copyStreamToSandbox(sandbox, process.stdin, path, how);
 }
 
 /** Stdout holds what was copied. */

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { eachSandbox } from '../each-sandbox.ts';
+import { isGone } from '../is-gone.ts';
 
 export function define(command: Command): void {
   command
     .argument('<sandbox...>', 'ids, beginnings of ids, or names')
-    .option('-f, --force', 'stop what runs; without it a running sandbox is refused')
+    .option('-f, --force', 'stop what runs, and do not mind what is gone; without it both are refused')
     .option('--json', 'print what was removed as JSON')
     .addHelpText(
       'after',
@@ -14,6 +15,13 @@ Examples:
   nova rm --force $(nova ls --all -q)`,
     )
     .action((refs: string[], { force = false, json }: { readonly force?: boolean; readonly json?: boolean }) =>
-      eachSandbox(refs, { json }, (engine, ref) => engine.sandboxes.remove(ref, { force })),
+      eachSandbox(refs, { json }, async (engine, ref) => {
+        try {
+          return await engine.sandboxes.remove(ref, { force });
+        } catch (error) {
+          if (!force || !isGone(error)) throw error;
+          return null;
+        }
+      }),
     );
 }

@@ -5,6 +5,7 @@ import type { SandboxInfo } from '@novasandbox/protocol';
 import { addCommandOptions, commandWords, type CommandOptions } from '../args/command-options.ts';
 import { addSandboxOptions, toSandboxConfig, type SandboxOptions } from '../args/sandbox-options.ts';
 import { openEngine } from '../open-engine.ts';
+import { isGone } from '../is-gone.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { loginShell } from '../process/login-shell.ts';
 import { runCommand, runCommandForJson } from '../process/run-command.ts';
@@ -112,5 +113,5 @@ async function create(
 
 /** An ephemeral sandbox whose guest has ended itself may be gone by now. */
 function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'sandbox_not_found')) throw error;
+  if (!isGone(error)) throw error;
 }

@@ -25,11 +25,7 @@ Examples:
   nova template build base
   nova template inspect base`,
   );
-  command
-    .command('ls')
-    .description('List templates, built or not.')
-    .option('--json', 'print as JSON')
-    .action(({ json = false }: { readonly json?: boolean }) => ls(json));
+  addListing(command.command('ls').description('List templates, built or not.'));
   command
     .command('build')
     .description('Make what a template needs: kernel, agent, root image, snapshot. What is there is kept.')
@@ -54,6 +50,11 @@ Examples:
     .option('--json', 'print what was removed as JSON')
     .addHelpText('after', '\nExample:\n  nova template rm linux-default')
     .action((ids: string[], { json = false }: { readonly json?: boolean }) => rm(ids, json));
+}
+
+/** Makes a verb list the templates. */
+export function addListing(command: Command): Command {
+  return command.option('--json', 'print as JSON').action(({ json = false }: { readonly json?: boolean }) => ls(json));
 }
 
 async function ls(json: boolean): Promise<void> {

@@ -24,6 +24,7 @@ test('sandboxes, templates, shells and files stand where they are asked for', as
   assert.deepEqual(await complete('exec', ''), ['box', 'web']);
   assert.deepEqual(await complete('rm', 'box', 'w'), ['web']);
   assert.deepEqual(await complete('rm', '--force', ''), ['box', 'web']);
+  assert.deepEqual(await complete('ps', '--te'), ['--team']);
   assert.deepEqual(await complete('run', '--template', 'b'), ['base']);
   assert.deepEqual(await complete('run', '--memory', '1g', '--hypervisor', 'q'), ['qemu']);
   assert.deepEqual(await complete('start', '--hypervisor', 'f'), ['firecracker']);

@@ -1,6 +1,7 @@
 import type { Command, Option } from 'commander';
 import { verbOf } from '../args/connection-options.ts';
 import { buildProgram } from '../program.ts';
+import { verbNamed } from '../verbs.ts';
 
 /** What the candidates are made of besides the program itself. */
 export interface CompletionSource {
@@ -15,7 +16,7 @@ const files = ':files';
 export async function completionCandidates(words: readonly string[], source: CompletionSource): Promise<string[]> {
   const current = words.at(-1) ?? '';
   const before = words.slice(0, -1);
-  const program = await buildProgram(verbOf(before));
+  const program = await buildProgram(verbNamed(verbOf(before)));
   let command: Command = program;
   let positionals = 0;
   let open: Option | undefined;
@@ -31,7 +32,7 @@ export async function completionCandidates(words: readonly string[], source: Com
       open = option?.required === true ? option : undefined;
       continue;
     }
-    const inner = command.commands.find((each) => each.name() === word);
+    const inner = command.commands.find((each) => each.name() === word || each.alias() === word);
     if (inner === undefined) positionals += 1;
     else command = inner;
   }

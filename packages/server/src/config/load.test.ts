@@ -34,7 +34,11 @@ test('what is wrong is named with its field', () => {
   assert.throws(() => load('server: 8000\n'), /server: is a section/);
   assert.throws(() => load('- a\n'), /does not hold sections/);
   assert.throws(() => load('a: [\n'), /config\.yaml/);
-  assert.throws(() => load('', { NOVA_API_KEY: 'short' }), /security\.api_key/);
+  assert.throws(() => load('', { NOVA_API_KEY: 'short' }), /security\.api_key \(NOVA_API_KEY\): /);
+  assert.throws(() => load('', { NOVA_SERVER_PORT: 'abc' }), /^NovaError: config: server\.port \(NOVA_SERVER_PORT\): /);
+  assert.throws(() => load('', { NOVA_SERVER_PROT: '1' }), /config: server \(NOVA_SERVER_PROT\): .*"prot"/);
+  // The flag is what counts, and what is wrong.
+  assert.throws(() => load('', { NOVA_SERVER_PORT: '1' }, -1), /server\.port: /);
   assert.throws(() => loadConfig({ file: join(folder, 'none'), fileNamed: true, env: {} }), /there is no file/);
 });
 

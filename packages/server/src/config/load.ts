@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { NovaError, parse } from '@novasandbox/protocol';
 import { parse as parseYaml } from 'yaml';
+import { nameOrigins } from './origins.ts';
 import { serverConfigSchema, type ServerConfig } from './schema.ts';
 
 type Sections = Record<string, Record<string, unknown>>;
@@ -22,11 +23,19 @@ const aliases: Readonly<Record<string, readonly [section: string, field: string]
   NOVA_LOG_LEVEL: ['monitoring', 'log_level'],
 };
 
-/** Defaults, then the file, then the environment (`NOVA_<SECTION>_<FIELD>`), then flags. What does not fit is named with its field. */
+/** Defaults, then the file, then the environment (`NOVA_<SECTION>_<FIELD>`), then flags. What does not fit is named with its field, and the variable it came from. */
 export function loadConfig({ file, fileNamed, env, flags = {} }: ConfigSources): ServerConfig {
   const given: Sections = {};
-  for (const layer of [fromFile(file, fileNamed), fromEnvironment(env), flags]) merge(given, layer);
-  return parse(serverConfigSchema, given, 'config');
+  const origins = new Map<string, string>();
+  for (const layer of [fromFile(file, fileNamed), fromEnvironment(env, origins), flags]) merge(given, layer);
+  for (const [section, fields] of Object.entries(flags)) {
+    for (const [field, value] of Object.entries(fields)) if (value !== undefined) origins.delete(`${section}.${field}`);
+  }
+  try {
+    return parse(serverConfigSchema, given, 'config');
+  } catch (error) {
+    throw nameOrigins(error, origins);
+  }
 }
 
 /** As it may be shown: secrets are left out. */
@@ -70,7 +79,8 @@ function fromFile(file: string, named: boolean): object {
   return content;
 }
 
-function fromEnvironment(env: NodeJS.ProcessEnv): Sections {
+/** Notes in `origins` which variable each field came from. */
+function fromEnvironment(env: NodeJS.ProcessEnv, origins: Map<string, string>): Sections {
   const sections: Sections = {};
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || value === '') continue;
@@ -78,6 +88,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Sections {
     if (place === null) continue;
     const [section, field] = place;
     sections[section] = { ...sections[section], [field]: valueOf(value) };
+    origins.set(`${section}.${field}`, name);
   }
   return sections;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Iterable, Iterator, Union, cast
+from typing import IO, Generator, Iterable, Iterator, Union, cast
 
 from .errors import InvalidArgumentError
 
@@ -11,6 +11,8 @@ chunk_bytes = 256 * 1024
 max_read_bytes = 256 * 1024 * 1024
 
 Content = Union[str, bytes, bytearray, memoryview, IO[bytes], Iterable[bytes]]
+#: What yields a file of the guest.
+Chunks = Generator[bytes, None, None]
 
 
 def whole(content: Content) -> bytes | None:

@@ -127,7 +127,7 @@ class Execution:
         return pieces
 
     def resume(self, error: NovaError) -> float:
-        """A connection broke: the seconds after which `request` finds the command again. Raises where that cannot be."""
+        """A connection broke: the seconds after which `request` finds the command again. Raises where it cannot be."""
         now = time.monotonic()
         ending = error.code == "shutting_down"
         if ending and self._fruitless == 0:

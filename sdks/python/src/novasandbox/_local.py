@@ -10,7 +10,7 @@ from typing import IO, Iterator, Union
 
 
 @contextmanager
-def replacing(path: Union[str, "os.PathLike[str]"]) -> Iterator[IO[bytes]]:
+def replacing(path: Union[str, os.PathLike[str]]) -> Iterator[IO[bytes]]:
     """A file that takes its place when it is whole; nothing is left when it does not become so."""
     target = Path(path)
     number, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)

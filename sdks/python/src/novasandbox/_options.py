@@ -6,7 +6,8 @@ from typing import Callable, Mapping, Optional, Union
 
 from typing_extensions import TypedDict
 
-from ._connection import ConnectionOptions
+from ._connection import ConnectionOptions, check_options
+from .errors import InvalidArgumentError, NovaError
 
 
 class CreateOptions(TypedDict, total=False):
@@ -72,3 +73,14 @@ class RunOptions(TypedDict, total=False):
     check: bool
     #: Kept of stdout, and of stderr: the newest. Default: 64 MiB, 1 MiB in the background.
     max_output_bytes: Optional[int]
+
+
+def refuse_callbacks(options: RunOptions) -> None:
+    """A command that may be answered from memory has nothing to stream."""
+    check_options(options, RunOptions)
+    if options.get("on_stdout") is not None or options.get("on_stderr") is not None:
+        raise one_or_the_other("callbacks")
+
+
+def one_or_the_other(what: str) -> NovaError:
+    return InvalidArgumentError(f"idempotency_key: does not go together with {what}.", code="invalid_argument")

@@ -139,7 +139,9 @@ def raise_network_error(error: httpx.TransportError, connection: Connection) -> 
         raise NetworkError(
             f"There is no daemon at {connection.place}: {error}",
             code="server_unreachable",
-            hint="Start it with `nova serve`, or set NOVA_API_URL." if local else "Is it running, and is that its address?",
+            hint="Start it with `nova serve`, or set NOVA_API_URL."
+            if local
+            else "Is it running, and is that its address?",
         ) from error
     raise NetworkError(
         f"The connection to {connection.place} broke: {error or type(error).__name__}", code="connection_lost"

@@ -1,39 +1,38 @@
+# Written by generate_sync.py from aio/command_handle.py: change that file, and run it again.
 """A command in the background."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
+from functools import partial
 from typing import Optional, Union
-
-import httpx
 
 from ._api import guest
 from ._execution import Execution
+from ._reader import SyncReader
 from ._transport import SyncTransport
+from ._waiting import sleep, tell
 from .errors import NovaError, ProcessNotFoundError
 from .results import CommandResult
 
 
-def read_to_end(transport: SyncTransport, execution: Execution, handle: Optional[CommandHandle] = None) -> None:
+def read_to_end(transport: SyncTransport, execution: Execution, reader: Optional[SyncReader] = None) -> None:
     """Reads a command's stream, and finds it again when a connection breaks."""
     while not execution.ended:
         try:
             with transport.stream(execution.request) as response:
-                if handle is not None:
-                    handle._hold(response)
+                if reader is not None:
+                    reader.hold(response)
                 for data in transport.chunks(response):
                     for piece in execution.feed(data):
-                        piece.tell(piece.text)
-                    if handle is not None and execution.started:
-                        handle._started.set()
+                        tell(piece)
+                    if reader is not None and execution.started:
+                        reader.mark_started()
             if not execution.ended:
                 raise execution.cut_off()
         except NovaError as error:
-            if handle is not None and handle._released:
+            if reader is not None and reader.released:
                 return
-            time.sleep(execution.resume(error))
+            sleep(execution.resume(error))
 
 
 def send_signal(transport: SyncTransport, execution: Execution, number: Union[int, str]) -> bool:
@@ -51,21 +50,23 @@ class CommandHandle:
     """A command that runs in the background.
 
     A thread of its own reads the output as it comes, so that the command never waits because nobody looks; callbacks
-    are called from it. Letting go of the handle leaves the command running: `commands.connect(process_id)` finds it again.
+    are called from it. Letting go of the handle leaves the command running, and `commands.connect(process_id)` finds
+    it again.
     """
 
     def __init__(self, transport: SyncTransport, execution: Execution) -> None:
         self._transport = transport
         self._execution = execution
-        self._started = threading.Event()
-        self._done = threading.Event()
-        self._failure: Optional[BaseException] = None
-        self._released = False
-        self._response: Optional[httpx.Response] = None
-        threading.Thread(target=self._read, name="nova-command", daemon=True).start()
-        self._started.wait()
-        if self._failure is not None and not execution.started:
-            raise self._failure
+        self._reader = SyncReader(partial(read_to_end, transport, execution))
+
+    @classmethod
+    def begin(cls, transport: SyncTransport, execution: Execution) -> CommandHandle:
+        """A handle, as soon as the command runs."""
+        handle = cls(transport, execution)
+        handle._reader.until_started()
+        if not execution.started:
+            handle._reader.until_done()
+        return handle
 
     @property
     def process_id(self) -> int:
@@ -79,7 +80,7 @@ class CommandHandle:
 
     @property
     def is_running(self) -> bool:
-        return not self._done.is_set()
+        return not self._reader.done
 
     @property
     def stdout(self) -> str:
@@ -91,7 +92,7 @@ class CommandHandle:
         return self._execution.stderr.content().decode(errors="replace")
 
     def wait(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the waiting, not the command."""
+        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the wait, not the command."""
         self._await_end(timeout)
         return self._execution.outcome()
 
@@ -110,9 +111,7 @@ class CommandHandle:
 
     def disconnect(self) -> None:
         """Lets go of the command, which goes on."""
-        self._released = True
-        if self._response is not None:
-            _wake(self._response)
+        self._reader.release()
 
     def __enter__(self) -> CommandHandle:
         return self
@@ -120,35 +119,8 @@ class CommandHandle:
     def __exit__(self, *_exc: object) -> None:
         self.disconnect()
 
-    def _hold(self, response: httpx.Response) -> None:
-        self._response = response
-        if self._released:
-            _wake(response)
-
-    def _read(self) -> None:
-        try:
-            read_to_end(self._transport, self._execution, self)
-        except BaseException as error:  # raised to whoever waits
-            self._failure = error
-        finally:
-            self._done.set()
-            self._started.set()
-
     def _await_end(self, timeout: Optional[float]) -> None:
-        if not self._done.wait(timeout):
+        if not self._reader.until_done(timeout):
             raise TimeoutError(f"{self._execution.name} still runs after {timeout} s")
-        if self._failure is not None:
-            raise self._failure
         if not self._execution.ended:
             raise NovaError("The handle was disconnected before the command ended.", code="cancelled")
-
-
-def _wake(response: httpx.Response) -> None:
-    """Ends the reading of an answer that another thread is in."""
-    stream = response.extensions.get("network_stream")
-    connection = None if stream is None else stream.get_extra_info("socket")
-    if isinstance(connection, socket.socket):
-        try:
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass

@@ -1,18 +1,20 @@
+# Written by generate_sync.py from aio/commands.py: change that file, and run it again.
 """Commands of one sandbox."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import List, Literal, Optional, Union, overload
 
 from typing_extensions import Unpack
 
 from ._api import guest
-from ._connection import check_options
 from ._execution import Execution, background_bytes, describe, result_of_executed
-from ._options import RunOptions
+from ._options import RunOptions, one_or_the_other, refuse_callbacks
 from ._transport import SyncTransport
+from ._waiting import uninterrupted
 from .command_handle import CommandHandle, read_to_end, send_signal
-from .errors import InvalidArgumentError, NovaError, ProcessNotFoundError
+from .errors import NovaError, ProcessNotFoundError
 from .models import ProcessInfo
 from .results import CommandResult, check_result
 
@@ -45,19 +47,19 @@ class Commands:
         idempotency_key: Optional[str] = None,
         **options: Unpack[RunOptions],
     ) -> Union[CommandResult, CommandHandle]:
-        """Runs a command to its end; raises CommandExitException when it fails, CommandTimeoutException when its time is up.
+        """Runs a command to its end.
 
-        `background=True` returns a handle as soon as it runs. With an `idempotency_key` the command runs once, however often
-        the call is repeated: the daemon answers as it did the first time, and the call is repeated by itself when a
-        connection breaks; output is then limited to 16 MiB and not streamed.
+        It raises CommandExitException when the command fails, CommandTimeoutException when its time is up.
+
+        `background=True` returns a handle as soon as it runs. With an `idempotency_key` the command runs once, however
+        often the call is repeated: the daemon answers as it did the first time, and the call is repeated by itself when
+        a connection breaks; output is then limited to 16 MiB and not streamed.
         """
         if background:
             if idempotency_key is not None:
                 raise one_or_the_other("background")
-            execution = Execution(
-                self._id, options, command=cmd, default_max_bytes=background_bytes, keep_running=True
-            )
-            return CommandHandle(self._transport, execution)
+            execution = Execution(self._id, options, command=cmd, default_max_bytes=background_bytes, keep_running=True)
+            return CommandHandle.begin(self._transport, execution)
         if idempotency_key is not None:
             return self._run_once(cmd, idempotency_key, options)
         execution = Execution(self._id, options, command=cmd)
@@ -65,17 +67,18 @@ class Commands:
             read_to_end(self._transport, execution)
         except BaseException:
             # Whoever interrupts the call, or a callback that raises, does not leave the command behind.
-            self._end(execution)
+            uninterrupted(self._end, execution)
             raise
         return execution.outcome()
 
     def list(self) -> List[ProcessInfo]:
         """Commands that run or have just ended."""
-        return self._transport.send(guest.processes(self._id)).processes
+        listing = self._transport.send(guest.processes(self._id))
+        return listing.processes
 
     def connect(self, process_id: int, **options: Unpack[RunOptions]) -> CommandHandle:
         """A handle on a command that runs, with what output the guest has kept."""
-        return CommandHandle(
+        return CommandHandle.begin(
             self._transport, Execution(self._id, options, process_id=process_id, default_max_bytes=background_bytes)
         )
 
@@ -89,22 +92,10 @@ class Commands:
 
     def _run_once(self, cmd: guest.Command, key: str, options: RunOptions) -> CommandResult:
         refuse_callbacks(options)
-        result = result_of_executed(self._transport.send(guest.execute(self._id, cmd, options, key)))
+        executed = self._transport.send(guest.execute(self._id, cmd, options, key))
+        result = result_of_executed(executed)
         return check_result(describe(cmd), result) if options.get("check", True) else result
 
     def _end(self, execution: Execution) -> None:
-        try:
+        with suppress(NovaError):
             send_signal(self._transport, execution, "SIGKILL")
-        except NovaError:
-            pass
-
-
-def refuse_callbacks(options: RunOptions) -> None:
-    """A command that may be answered from memory has nothing to stream."""
-    check_options(options, RunOptions)
-    if options.get("on_stdout") is not None or options.get("on_stderr") is not None:
-        raise one_or_the_other("callbacks")
-
-
-def one_or_the_other(what: str) -> NovaError:
-    return InvalidArgumentError(f"idempotency_key: does not go together with {what}.", code="invalid_argument")

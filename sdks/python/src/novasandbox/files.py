@@ -1,15 +1,16 @@
+# Written by generate_sync.py from aio/files.py: change that file, and run it again.
 """Files of one sandbox."""
 
 from __future__ import annotations
 
 import os
-from typing import Iterator, List, Optional, Union
+from typing import List, Optional, Union
 
-from . import _contents
 from ._api import files as api
+from ._contents import Chunks, Content, max_read_bytes, pieces, too_large, whole
 from ._local import replacing
-from ._contents import Content
 from ._transport import SyncTransport
+from ._waiting import without_blocking
 from .errors import PathNotFoundError
 from .models import Entry
 
@@ -23,9 +24,10 @@ class Files:
         self._transport = transport
         self._id = sandbox_id
 
-    def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _contents.max_read_bytes) -> str:
+    def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = max_read_bytes) -> str:
         """A file as text: UTF-8, with U+FFFD for what is not."""
-        return self.read_bytes(path, user=user, max_bytes=max_bytes).decode(errors="replace")
+        content = self.read_bytes(path, user=user, max_bytes=max_bytes)
+        return content.decode(errors="replace")
 
     def read_bytes(
         self,
@@ -34,23 +36,28 @@ class Files:
         user: Optional[str] = None,
         offset: int = 0,
         length: Optional[int] = None,
-        max_bytes: int = _contents.max_read_bytes,
+        max_bytes: int = max_read_bytes,
     ) -> bytes:
         """A file, or `length` bytes of it from `offset` on."""
         content = bytearray()
-        for chunk in self.read_stream(path, user=user, offset=offset, length=length):
-            content += chunk
-            if len(content) > max_bytes:
-                raise _contents.too_large(path, max_bytes)
+        stream = self.read_stream(path, user=user, offset=offset, length=length)
+        try:
+            for chunk in stream:
+                content += chunk
+                if len(content) > max_bytes:
+                    raise too_large(path, max_bytes)
+        finally:
+            stream.close()
         return bytes(content)
 
     def read_stream(
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
-    ) -> Iterator[bytes]:
+    ) -> Chunks:
         """A file of any size, at the pace it is read."""
         request = api.read(self._id, path, user=user, offset=offset, length=length)
         with self._transport.stream(request) as response:
-            yield from self._transport.chunks(response)
+            for chunk in self._transport.chunks(response):
+                yield chunk
 
     def write(
         self,
@@ -62,9 +69,9 @@ class Files:
         append: bool = False,
         exclusive: bool = False,
     ) -> Entry:
-        """Writes text, bytes, an open file, or an iterable of bytes; directories on the way are made."""
-        memory = _contents.whole(content)
-        body = _contents.pieces(content) if memory is None else memory
+        """Writes text, bytes, an open file, or an iterable of bytes. Makes directories on the way."""
+        memory = whole(content)
+        body = pieces(content) if memory is None else memory
         return self._transport.send(
             api.write(self._id, path, body, user=user, mode=mode, append=append, exclusive=exclusive)
         )
@@ -81,13 +88,18 @@ class Files:
         """Copies a file of the sandbox to this machine; the number of bytes. The file appears when it is whole."""
         size = 0
         with replacing(local_path) as file:
-            for chunk in self.read_stream(path, user=user):
-                size += file.write(chunk)
+            stream = self.read_stream(path, user=user)
+            try:
+                for chunk in stream:
+                    size += without_blocking(file.write, chunk)
+            finally:
+                stream.close()
         return size
 
     def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
         """What a directory holds, `depth` levels deep."""
-        return self._transport.send(api.listing(self._id, path, user=user, depth=depth)).entries
+        listing = self._transport.send(api.listing(self._id, path, user=user, depth=depth))
+        return listing.entries
 
     def stat(self, path: str, *, user: Optional[str] = None) -> Entry:
         """One file or directory."""
@@ -107,9 +119,7 @@ class Files:
 
     def rename(self, source: str, destination: str, *, user: Optional[str] = None) -> Entry:
         """Moves a file or directory."""
-        return self._transport.send(
-            api.rename(self._id, source, destination, user=user)
-        )
+        return self._transport.send(api.rename(self._id, source, destination, user=user))
 
     def remove(self, path: str, *, user: Optional[str] = None) -> bool:
         """Removes a file or directory with all in it. False when there was none."""

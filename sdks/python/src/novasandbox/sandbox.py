@@ -1,3 +1,4 @@
+# Written by generate_sync.py from aio/sandbox.py: change that file, and run it again.
 """The sandbox."""
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ class Sandbox:
 
     @classmethod
     def create(cls, template: str = "base", **options: Unpack[SandboxOptions]) -> Sandbox:
-        """Makes a sandbox and returns when it answers. It lives for the daemon's default time unless `timeout` says more."""
+        """Makes a sandbox and returns when it answers.
+
+        It lives for the daemon's default time unless `timeout` says more.
+        """
         transport = SyncTransport(connection_part(options))
         try:
             return cls(transport, transport.send(vms.create(template, **options)), owned=True)  # type: ignore[misc]
@@ -74,9 +78,7 @@ class Sandbox:
             found: List[SandboxInfo] = []
             cursor: Optional[str] = None
             while True:
-                which = vms.page(
-                    states=states, metadata=metadata, owner=owner, team=team, limit=1000, cursor=cursor
-                )
+                which = vms.page(states=states, metadata=metadata, owner=owner, team=team, limit=1000, cursor=cursor)
                 page = transport.send(which)
                 found += page.vms
                 cursor = page.next_cursor
@@ -90,12 +92,16 @@ class Sandbox:
         """What sandboxes can be made from."""
         transport = SyncTransport(options)
         try:
-            return transport.send(vms.templates()).templates
+            listing = transport.send(vms.templates())
+            return listing.templates
         finally:
             transport.close()
 
     def kill(self: Union[Sandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
-        """Removes the sandbox, whatever its state: `sandbox.kill()`, or `Sandbox.kill("name")`. False when there is none."""
+        """Removes the sandbox, whatever its state: `sandbox.kill()`, or `Sandbox.kill("name")`.
+
+        False when there is none.
+        """
         transport = self._transport if isinstance(self, Sandbox) else SyncTransport(options)
         try:
             transport.send(vms.delete(self.id if isinstance(self, Sandbox) else self))
@@ -130,7 +136,8 @@ class Sandbox:
     def is_running(self) -> bool:
         """Whether it runs now."""
         try:
-            return self.info().status == SandboxState.RUNNING
+            info = self.info()
+            return info.status == SandboxState.RUNNING
         except SandboxNotFoundError:
             return False
 

@@ -69,7 +69,9 @@ def test_first_novasandbox_quick_start() -> None:
         assert await sandbox.resume() and sandbox.is_running() and sandbox.get_uptime_ms() > 0
         stats = await sandbox.get_stats()
         assert stats["memory_usage_mb"] > 0 and stats["cpu_usage_us"] > 0
-        assert await hypervisor.pause_sandbox(sandbox.sandbox_id) and await hypervisor.resume_sandbox(sandbox.sandbox_id)
+        assert await hypervisor.pause_sandbox(sandbox.sandbox_id) and await hypervisor.resume_sandbox(
+            sandbox.sandbox_id
+        )
         assert (await hypervisor.get_sandbox_stats(sandbox.sandbox_id))["cpu_count"] == 1
         assert await sandbox.stop() and not await sandbox.stop() and not sandbox.is_running()
         assert sandbox.get_uptime_ms() == 0
@@ -87,7 +89,9 @@ def test_a_hypervisor_the_host_cannot_run_is_refused_unless_the_daemon_may_choos
         with pytest.raises(UnavailableError, match="macOS"):
             await AppleVZHypervisor().create_sandbox(SandboxConfig())
         async with FirecrackerHypervisor(hypervisor="auto") as hypervisor:
-            sandboxes = await asyncio.gather(*[hypervisor.create_sandbox(SandboxConfig(memory_mb=256)) for _ in range(2)])
+            sandboxes = await asyncio.gather(
+                *[hypervisor.create_sandbox(SandboxConfig(memory_mb=256)) for _ in range(2)]
+            )
             assert {info.id for info in await hypervisor.list_sandboxes()} >= {each.sandbox_id for each in sandboxes}
             await asyncio.gather(*[each.remove() for each in sandboxes])
         templates = TemplateManager()

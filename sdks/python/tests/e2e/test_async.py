@@ -5,7 +5,14 @@ from typing import AsyncIterator
 
 import pytest
 
-from novasandbox import AsyncSandbox, CommandError, CommandExitException, CommandTimeoutException, PathNotFoundError, Sandbox
+from novasandbox import (
+    AsyncSandbox,
+    CommandError,
+    CommandExitException,
+    CommandTimeoutException,
+    PathNotFoundError,
+    Sandbox,
+)
 
 
 def test_life_of_a_sandbox() -> None:
@@ -54,7 +61,7 @@ def test_background_and_cancellation(shared: Sandbox) -> None:
             handle = await sandbox.commands.run("echo here; exec sleep 1000", background=True)
             with pytest.raises(TimeoutError):
                 await handle.wait(timeout=0.1)
-            while handle.stdout == "":
+            while handle.stdout == "":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             assert any(process.id == handle.process_id for process in await sandbox.commands.list())
             await handle.disconnect()

@@ -50,7 +50,9 @@ def test_a_time_limit_ends_it(shared: Sandbox) -> None:
 
 def test_output_is_told_as_it_comes_and_whole(shared: Sandbox) -> None:
     told: list[tuple[float, str]] = []
-    shared.commands.run("for i in 1 2 3; do echo $i; sleep 0.3; done", on_stdout=lambda t: told.append((time.time(), t)))
+    shared.commands.run(
+        "for i in 1 2 3; do echo $i; sleep 0.3; done", on_stdout=lambda t: told.append((time.time(), t))
+    )
     assert "".join(text for _, text in told) == "1\n2\n3\n"
     assert told[-1][0] - told[0][0] > 0.4
     size = 3_000_000

@@ -60,7 +60,9 @@ def test_what_is_not_there_is_said(shared: Sandbox) -> None:
 
 def test_links_are_followed(shared: Sandbox) -> None:
     shared.files.write("/tmp/links/target", "0123456789" * 100)
-    shared.commands.run("cd /tmp/links && ln -s target near && ln -s /tmp/links/near far && mkdir sub && ln -s ../far sub/x")
+    shared.commands.run(
+        "cd /tmp/links && ln -s target near && ln -s /tmp/links/near far && mkdir sub && ln -s ../far sub/x"
+    )
     for link in ("near", "far", "sub/x"):
         assert len(shared.files.read(f"/tmp/links/{link}")) == 1000
         assert shared.files.read_bytes(f"/tmp/links/{link}", offset=995, length=50) == b"56789"

@@ -17,7 +17,11 @@ def test_the_environment_says_where_the_daemon_is(environment: pytest.MonkeyPatc
     assert "x-api-key" not in connection_of({}).headers
     environment.setenv("NOVA_API_URL", "https://nova.example:8443/")
     remote = connection_of({})
-    assert (remote.socket, remote.base_url, remote.headers["x-api-key"]) == (None, "https://nova.example:8443", "nova_1")
+    assert (remote.socket, remote.base_url, remote.headers["x-api-key"]) == (
+        None,
+        "https://nova.example:8443",
+        "nova_1",
+    )
     assert remote.encrypted and remote.proxied
     assert connection_of({"home": "/other"}).socket == "/other/nova.sock"
     assert connection_of({"api_key": "nova_2"}).headers["x-api-key"] == "nova_2"

@@ -52,7 +52,9 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch) -> None:
     sandbox = Sandbox.create(**EVERY_OPTION, **to)
     assert sandbox.id == "text" and sandbox.info() == sandbox.last_info == Sandbox.connect("x", **to).info()
     Sandbox.templates(**to)
-    page = contract.sample(contract.operation("GET", "/api/v1/vms")["responses"]["200"]["content"]["application/json"]["schema"])
+    page = contract.sample(
+        contract.operation("GET", "/api/v1/vms")["responses"]["200"]["content"]["application/json"]["schema"]
+    )
     assert models.SandboxPage.model_validate(page).vms[0].id == "text"
     sandbox.pause(), sandbox.resume(), sandbox.stop(force=True, grace=1), sandbox.start()
     sandbox.set_timeout(5), sandbox.stats(), sandbox.logs(5)

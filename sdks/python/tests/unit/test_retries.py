@@ -11,8 +11,9 @@ from novasandbox import CommandExitException, GuestError, NetworkError, NovaErro
 from novasandbox.microvm_client import SyncMicroVMClient
 
 VM: Dict[str, Any] = {
-    "id": "abcd", "name": None, "owner": None, "team": None, "status": "running", "template": "base", "os_type": "linux", "hypervisor": "qemu", "architecture": "amd64",
-    "accelerator": None, "vcpus": 1, "memory_mb": 1, "disk_mb": 1, "network": True, "host_port": None, "guest_port": 1,
+    "id": "abcd", "name": None, "owner": None, "team": None, "status": "running", "template": "base",
+    "os_type": "linux", "hypervisor": "qemu", "architecture": "amd64", "accelerator": None,
+    "vcpus": 1, "memory_mb": 1, "disk_mb": 1, "network": True, "host_port": None, "guest_port": 1,
     "metadata": {}, "ephemeral": False, "created_at": "2026-01-02T03:04:05Z", "started_at": None, "stopped_at": None,
     "expires_at": None, "boot_time_ms": None, "boot_kind": None, "reason": None,
 }  # fmt: skip
@@ -69,7 +70,14 @@ def out(data: bytes) -> Dict[str, Any]:
 
 
 def ended(code: int = 0) -> Dict[str, Any]:
-    return {"type": "exit", "exit_code": code, "signal": None, "timed_out": False, "oom_killed": False, "duration_ms": 1}
+    return {
+        "type": "exit",
+        "exit_code": code,
+        "signal": None,
+        "timed_out": False,
+        "oom_killed": False,
+        "duration_ms": 1,
+    }
 
 
 def sandbox(daemon: Daemon) -> Sandbox:
@@ -117,7 +125,9 @@ def test_a_limit_is_waited_for_when_that_is_short() -> None:
 
 def test_a_command_goes_on_where_its_stream_broke() -> None:
     first = httpx.Response(200, stream=Cut(events(started(), out(b"abc")) + b'{"type":"std'))
-    daemon = Daemon(first, httpx.ReadError("reset"), httpx.Response(200, content=events(started(3), out(b"def"), ended(2))))
+    daemon = Daemon(
+        first, httpx.ReadError("reset"), httpx.Response(200, content=events(started(3), out(b"def"), ended(2)))
+    )
     told: List[str] = []
     with pytest.raises(CommandExitException) as caught:
         sandbox(daemon).commands.run("x", on_stdout=told.append)
@@ -126,7 +136,10 @@ def test_a_command_goes_on_where_its_stream_broke() -> None:
         "http://d/api/v1/vms/abcd/processes/7/output?stdout_offset=3&stderr_offset=0"
     ] * 2
     # What was lost in between is told.
-    daemon = Daemon(httpx.Response(200, content=events(started(), out(b"abc"))), httpx.Response(200, content=events(started(9), ended())))
+    daemon = Daemon(
+        httpx.Response(200, content=events(started(), out(b"abc"))),
+        httpx.Response(200, content=events(started(9), ended())),
+    )
     assert sandbox(daemon).commands.run("x").stdout_truncated
 
 
@@ -144,7 +157,9 @@ def test_a_command_is_not_started_twice() -> None:
     assert [request.headers["idempotency-key"] for request in daemon.requests] == ["mine", "mine"]
 
 
-@pytest.mark.parametrize("line", [b"[]\n", b"nonsense\n", b'{"type":"stdout","data":5}\n', b'{"type":"exit"}\n', b"5\n"])
+@pytest.mark.parametrize(
+    "line", [b"[]\n", b"nonsense\n", b'{"type":"stdout","data":5}\n', b'{"type":"exit"}\n', b"5\n"]
+)
 def test_a_stream_of_nonsense(line: bytes) -> None:
     daemon = Daemon(httpx.Response(200, content=events(started()) + line), httpx.Response(204))
     with pytest.raises(GuestError):
@@ -175,7 +190,14 @@ def test_lists_are_read_to_their_end() -> None:
     daemon = Daemon(page("next"), page(None))
     which: Any = {"states": ["running", "stopped"], "metadata": {"a": "b=c"}, "owner": "user:ann", "team": "crew"}
     assert len(Sandbox.list(**which, **daemon.options)) == 2
-    asked = {"limit": "1000", "cursor": "next", "status": "running,stopped", "label": "a=b=c", "owner": "user:ann", "team": "crew"}
+    asked = {
+        "limit": "1000",
+        "cursor": "next",
+        "status": "running,stopped",
+        "label": "a=b=c",
+        "owner": "user:ann",
+        "team": "crew",
+    }
     assert dict(daemon.requests[1].url.params) == asked
     client = SyncMicroVMClient("http://d")
     client.close()

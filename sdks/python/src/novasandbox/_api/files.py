@@ -35,7 +35,9 @@ def read(
 ) -> Request[None]:
     """A file, or a range of it, as it comes."""
     if offset < 0 or (length is not None and length <= 0):
-        raise InvalidArgumentError("offset: must not be negative, and length must be positive.", code="invalid_argument")
+        raise InvalidArgumentError(
+            "offset: must not be negative, and length must be positive.", code="invalid_argument"
+        )
     headers = {}
     if offset > 0 or length is not None:
         headers["range"] = f"bytes={offset}-{'' if length is None else offset + length - 1}"

@@ -57,7 +57,9 @@ def command_body(command: Command, options: RunOptions) -> dict[str, Any]:
     if not isinstance(command, str):
         command = list(command)
     if not command or not all(isinstance(part, str) for part in command):
-        raise InvalidArgumentError("command: must be text, or a list of texts that is not empty.", code="invalid_argument")
+        raise InvalidArgumentError(
+            "command: must be text, or a list of texts that is not empty.", code="invalid_argument"
+        )
     env = options.get("env")
     return given(
         command=command,

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from typing import Callable, Optional, Union
+from functools import partial
+from typing import Optional, Union
 
 from .._api import guest
 from .._execution import Execution
-from .._transport import AsyncTransport
 from ..errors import NovaError, ProcessNotFoundError
 from ..results import CommandResult
+from ._reader import AsyncReader
+from ._transport import AsyncTransport
+from ._waiting import sleep, tell
 
 
-async def read_to_end(
-    transport: AsyncTransport, execution: Execution, on_start: Optional[Callable[[], object]] = None
-) -> None:
+async def read_to_end(transport: AsyncTransport, execution: Execution, reader: Optional[AsyncReader] = None) -> None:
     """Reads a command's stream, and finds it again when a connection breaks."""
     while not execution.ended:
         try:
             async with transport.stream(execution.request) as response:
+                if reader is not None:
+                    reader.hold(response)
                 async for data in transport.chunks(response):
                     for piece in execution.feed(data):
-                        told = piece.tell(piece.text)
-                        if inspect.isawaitable(told):
-                            await told
-                    if on_start is not None and execution.started:
-                        on_start()
+                        await tell(piece)
+                    if reader is not None and execution.started:
+                        reader.mark_started()
             if not execution.ended:
                 raise execution.cut_off()
         except NovaError as error:
-            await asyncio.sleep(execution.resume(error))
+            if reader is not None and reader.released:
+                return
+            await sleep(execution.resume(error))
 
 
 async def send_signal(transport: AsyncTransport, execution: Execution, number: Union[int, str]) -> bool:
@@ -47,32 +48,23 @@ async def send_signal(transport: AsyncTransport, execution: Execution, number: U
 class AsyncCommandHandle:
     """A command that runs in the background.
 
-    A task of its own reads the output as it comes, so that the command never waits because nobody looks. Letting go of
-    the handle leaves the command running: `commands.connect(process_id)` finds it again.
+    A task of its own reads the output as it comes, so that the command never waits because nobody looks; callbacks
+    are called from it. Letting go of the handle leaves the command running, and `commands.connect(process_id)` finds
+    it again.
     """
 
     def __init__(self, transport: AsyncTransport, execution: Execution) -> None:
         self._transport = transport
         self._execution = execution
-        self._started = asyncio.Event()
-        self._task = asyncio.create_task(read_to_end(transport, execution, self._started.set))
-        # Nobody has to wait for a command: its failure is then nobody's.
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._reader = AsyncReader(partial(read_to_end, transport, execution))
 
     @classmethod
     async def begin(cls, transport: AsyncTransport, execution: Execution) -> AsyncCommandHandle:
         """A handle, as soon as the command runs."""
         handle = cls(transport, execution)
-        started = asyncio.create_task(handle._started.wait())
-        try:
-            await asyncio.wait({started, handle._task}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            handle._task.cancel()
-            raise
-        finally:
-            started.cancel()
+        await handle._reader.until_started()
         if not execution.started:
-            await handle._task
+            await handle._reader.until_done()
         return handle
 
     @property
@@ -87,7 +79,7 @@ class AsyncCommandHandle:
 
     @property
     def is_running(self) -> bool:
-        return not self._task.done()
+        return not self._reader.done
 
     @property
     def stdout(self) -> str:
@@ -99,7 +91,7 @@ class AsyncCommandHandle:
         return self._execution.stderr.content().decode(errors="replace")
 
     async def wait(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the waiting, not the command."""
+        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the wait, not the command."""
         await self._await_end(timeout)
         return self._execution.outcome()
 
@@ -118,8 +110,7 @@ class AsyncCommandHandle:
 
     async def disconnect(self) -> None:
         """Lets go of the command, which goes on."""
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await self._reader.release()
 
     async def __aenter__(self) -> AsyncCommandHandle:
         return self
@@ -128,9 +119,7 @@ class AsyncCommandHandle:
         await self.disconnect()
 
     async def _await_end(self, timeout: Optional[float]) -> None:
-        await asyncio.wait({self._task}, timeout=timeout)
-        if not self._task.done():
+        if not await self._reader.until_done(timeout):
             raise TimeoutError(f"{self._execution.name} still runs after {timeout} s")
-        if self._task.cancelled():
+        if not self._execution.ended:
             raise NovaError("The handle was disconnected before the command ended.", code="cancelled")
-        self._task.result()

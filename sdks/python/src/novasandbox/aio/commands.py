@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 from typing import List, Literal, Optional, Union, overload
 
 from typing_extensions import Unpack
 
 from .._api import guest
 from .._execution import Execution, background_bytes, describe, result_of_executed
-from .._options import RunOptions
-from .._transport import AsyncTransport
-from .command_handle import AsyncCommandHandle, read_to_end, send_signal
+from .._options import RunOptions, one_or_the_other, refuse_callbacks
 from ..errors import NovaError, ProcessNotFoundError
-from ..commands import one_or_the_other, refuse_callbacks
 from ..models import ProcessInfo
 from ..results import CommandResult, check_result
+from ._transport import AsyncTransport
+from ._waiting import uninterrupted
+from .command_handle import AsyncCommandHandle, read_to_end, send_signal
 
 
 class AsyncCommands:
@@ -36,7 +36,9 @@ class AsyncCommands:
     ) -> CommandResult: ...
 
     @overload
-    async def run(self, cmd: guest.Command, *, background: Literal[True], **options: Unpack[RunOptions]) -> AsyncCommandHandle: ...
+    async def run(
+        self, cmd: guest.Command, *, background: Literal[True], **options: Unpack[RunOptions]
+    ) -> AsyncCommandHandle: ...
 
     async def run(
         self,
@@ -46,18 +48,18 @@ class AsyncCommands:
         idempotency_key: Optional[str] = None,
         **options: Unpack[RunOptions],
     ) -> Union[CommandResult, AsyncCommandHandle]:
-        """Runs a command to its end; raises CommandExitException when it fails, CommandTimeoutException when its time is up.
+        """Runs a command to its end.
 
-        `background=True` returns a handle as soon as it runs. With an `idempotency_key` the command runs once, however often
-        the call is repeated: the daemon answers as it did the first time, and the call is repeated by itself when a
-        connection breaks; output is then limited to 16 MiB and not streamed.
+        It raises CommandExitException when the command fails, CommandTimeoutException when its time is up.
+
+        `background=True` returns a handle as soon as it runs. With an `idempotency_key` the command runs once, however
+        often the call is repeated: the daemon answers as it did the first time, and the call is repeated by itself when
+        a connection breaks; output is then limited to 16 MiB and not streamed.
         """
         if background:
             if idempotency_key is not None:
                 raise one_or_the_other("background")
-            execution = Execution(
-                self._id, options, command=cmd, default_max_bytes=background_bytes, keep_running=True
-            )
+            execution = Execution(self._id, options, command=cmd, default_max_bytes=background_bytes, keep_running=True)
             return await AsyncCommandHandle.begin(self._transport, execution)
         if idempotency_key is not None:
             return await self._run_once(cmd, idempotency_key, options)
@@ -66,14 +68,14 @@ class AsyncCommands:
             await read_to_end(self._transport, execution)
         except BaseException:
             # Whoever interrupts the call, or a callback that raises, does not leave the command behind.
-            # Shielded: a second cancellation does not stop the first from being thorough.
-            await asyncio.shield(self._end(execution))
+            await uninterrupted(self._end, execution)
             raise
         return execution.outcome()
 
     async def list(self) -> List[ProcessInfo]:
         """Commands that run or have just ended."""
-        return (await self._transport.send(guest.processes(self._id))).processes
+        listing = await self._transport.send(guest.processes(self._id))
+        return listing.processes
 
     async def connect(self, process_id: int, **options: Unpack[RunOptions]) -> AsyncCommandHandle:
         """A handle on a command that runs, with what output the guest has kept."""
@@ -91,11 +93,10 @@ class AsyncCommands:
 
     async def _run_once(self, cmd: guest.Command, key: str, options: RunOptions) -> CommandResult:
         refuse_callbacks(options)
-        result = result_of_executed(await self._transport.send(guest.execute(self._id, cmd, options, key)))
+        executed = await self._transport.send(guest.execute(self._id, cmd, options, key))
+        result = result_of_executed(executed)
         return check_result(describe(cmd), result) if options.get("check", True) else result
 
     async def _end(self, execution: Execution) -> None:
-        try:
+        with suppress(NovaError):
             await send_signal(self._transport, execution, "SIGKILL")
-        except NovaError:
-            pass

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from typing import AsyncGenerator, List, Optional, Union
+from typing import List, Optional, Union
 
-from .. import _contents
 from .._api import files as api
+from .._contents import max_read_bytes, too_large
 from .._local import replacing
-from ._async_pieces import AsyncContent as Content, async_pieces, whole
-from .._transport import AsyncTransport
 from ..errors import PathNotFoundError
 from ..models import Entry
+from ._contents import Chunks, Content, pieces, whole
+from ._transport import AsyncTransport
+from ._waiting import without_blocking
 
 LocalPath = Union[str, "os.PathLike[str]"]
 
@@ -24,9 +24,10 @@ class AsyncFiles:
         self._transport = transport
         self._id = sandbox_id
 
-    async def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = _contents.max_read_bytes) -> str:
+    async def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = max_read_bytes) -> str:
         """A file as text: UTF-8, with U+FFFD for what is not."""
-        return (await self.read_bytes(path, user=user, max_bytes=max_bytes)).decode(errors="replace")
+        content = await self.read_bytes(path, user=user, max_bytes=max_bytes)
+        return content.decode(errors="replace")
 
     async def read_bytes(
         self,
@@ -35,7 +36,7 @@ class AsyncFiles:
         user: Optional[str] = None,
         offset: int = 0,
         length: Optional[int] = None,
-        max_bytes: int = _contents.max_read_bytes,
+        max_bytes: int = max_read_bytes,
     ) -> bytes:
         """A file, or `length` bytes of it from `offset` on."""
         content = bytearray()
@@ -44,14 +45,14 @@ class AsyncFiles:
             async for chunk in stream:
                 content += chunk
                 if len(content) > max_bytes:
-                    raise _contents.too_large(path, max_bytes)
+                    raise too_large(path, max_bytes)
         finally:
             await stream.aclose()
         return bytes(content)
 
     async def read_stream(
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> Chunks:
         """A file of any size, at the pace it is read."""
         request = api.read(self._id, path, user=user, offset=offset, length=length)
         async with self._transport.stream(request) as response:
@@ -68,9 +69,9 @@ class AsyncFiles:
         append: bool = False,
         exclusive: bool = False,
     ) -> Entry:
-        """Writes text, bytes, an open file, or an iterable of bytes (async ones too); directories on the way are made."""
+        """Writes text, bytes, an open file, or an iterable of bytes (async ones too). Makes directories on the way."""
         memory = whole(content)
-        body = async_pieces(content) if memory is None else memory
+        body = pieces(content) if memory is None else memory
         return await self._transport.send(
             api.write(self._id, path, body, user=user, mode=mode, append=append, exclusive=exclusive)
         )
@@ -90,14 +91,15 @@ class AsyncFiles:
             stream = self.read_stream(path, user=user)
             try:
                 async for chunk in stream:
-                    size += await asyncio.to_thread(file.write, chunk)
+                    size += await without_blocking(file.write, chunk)
             finally:
                 await stream.aclose()
         return size
 
     async def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
         """What a directory holds, `depth` levels deep."""
-        return (await self._transport.send(api.listing(self._id, path, user=user, depth=depth))).entries
+        listing = await self._transport.send(api.listing(self._id, path, user=user, depth=depth))
+        return listing.entries
 
     async def stat(self, path: str, *, user: Optional[str] = None) -> Entry:
         """One file or directory."""
@@ -117,9 +119,7 @@ class AsyncFiles:
 
     async def rename(self, source: str, destination: str, *, user: Optional[str] = None) -> Entry:
         """Moves a file or directory."""
-        return await self._transport.send(
-            api.rename(self._id, source, destination, user=user)
-        )
+        return await self._transport.send(api.rename(self._id, source, destination, user=user))
 
     async def remove(self, path: str, *, user: Optional[str] = None) -> bool:
         """Removes a file or directory with all in it. False when there was none."""

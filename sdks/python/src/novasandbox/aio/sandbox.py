@@ -9,11 +9,11 @@ from typing_extensions import Unpack
 from .._api import vms
 from .._connection import ConnectionOptions, connection_part
 from .._options import SandboxOptions
-from .._transport import AsyncTransport
-from .commands import AsyncCommands
 from ..errors import SandboxNotFoundError
-from .files import AsyncFiles
 from ..models import SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from ._transport import AsyncTransport
+from .commands import AsyncCommands
+from .files import AsyncFiles
 
 
 class AsyncSandbox:
@@ -38,7 +38,10 @@ class AsyncSandbox:
 
     @classmethod
     async def create(cls, template: str = "base", **options: Unpack[SandboxOptions]) -> AsyncSandbox:
-        """Makes a sandbox and returns when it answers. It lives for the daemon's default time unless `timeout` says more."""
+        """Makes a sandbox and returns when it answers.
+
+        It lives for the daemon's default time unless `timeout` says more.
+        """
         transport = AsyncTransport(connection_part(options))
         try:
             return cls(transport, await transport.send(vms.create(template, **options)), owned=True)  # type: ignore[misc]
@@ -74,9 +77,7 @@ class AsyncSandbox:
             found: List[SandboxInfo] = []
             cursor: Optional[str] = None
             while True:
-                which = vms.page(
-                    states=states, metadata=metadata, owner=owner, team=team, limit=1000, cursor=cursor
-                )
+                which = vms.page(states=states, metadata=metadata, owner=owner, team=team, limit=1000, cursor=cursor)
                 page = await transport.send(which)
                 found += page.vms
                 cursor = page.next_cursor
@@ -90,12 +91,16 @@ class AsyncSandbox:
         """What sandboxes can be made from."""
         transport = AsyncTransport(options)
         try:
-            return (await transport.send(vms.templates())).templates
+            listing = await transport.send(vms.templates())
+            return listing.templates
         finally:
             await transport.close()
 
     async def kill(self: Union[AsyncSandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
-        """Removes the sandbox, whatever its state: `sandbox.kill()`, or `AsyncSandbox.kill("name")`. False when there is none."""
+        """Removes the sandbox, whatever its state: `sandbox.kill()`, or `AsyncSandbox.kill("name")`.
+
+        False when there is none.
+        """
         transport = self._transport if isinstance(self, AsyncSandbox) else AsyncTransport(options)
         try:
             await transport.send(vms.delete(self.id if isinstance(self, AsyncSandbox) else self))
@@ -130,7 +135,8 @@ class AsyncSandbox:
     async def is_running(self) -> bool:
         """Whether it runs now."""
         try:
-            return (await self.info()).status == SandboxState.RUNNING
+            info = await self.info()
+            return info.status == SandboxState.RUNNING
         except SandboxNotFoundError:
             return False
 

@@ -1,4 +1,7 @@
-"""`SandboxConfig`, `Sandbox` and `BaseHypervisor` as the first NovaSandbox had them, over a daemon. For asyncio."""
+"""Compatibility: `SandboxConfig`, `Sandbox` and `BaseHypervisor` as the first NovaSandbox had them, over a daemon.
+
+All of it is for asyncio. New programs use `novasandbox.AsyncSandbox`.
+"""
 
 from ..models import SandboxState
 from .config import SandboxConfig

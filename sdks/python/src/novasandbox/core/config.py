@@ -44,7 +44,7 @@ class SandboxConfig:
             raise InvalidArgumentError("template_id: is empty.", code="invalid_argument")
         if self.kernel_args or self.rootfs_path or self.extra_drives:
             raise InvalidArgumentError(
-                "kernel_args, rootfs_path, extra_drives: are paths and words of the daemon's host, which clients do not choose.",
+                "kernel_args, rootfs_path, extra_drives: belong to the daemon's host, and clients do not choose them.",
                 code="invalid_argument",
                 hint="Put them into a template on the host.",
             )

@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from .._api import vms
 from .._connection import ConnectionOptions
-from .._transport import AsyncTransport
+from ..aio._transport import AsyncTransport
 from ..errors import SandboxNotFoundError
 from ..models import SandboxInfo
 from .config import SandboxConfig
@@ -25,7 +25,7 @@ class BaseHypervisor:
         self._transport = AsyncTransport(options)
 
     async def create_sandbox(self, config: Optional[SandboxConfig] = None) -> Sandbox:
-        """Makes a sandbox and returns when it answers. Raises NotSupportedError where the daemon has no such hypervisor."""
+        """Makes a sandbox and returns when it answers. Raises NotSupportedError if the daemon lacks the hypervisor."""
         config = config or SandboxConfig()
         return Sandbox(self._transport, await self._transport.send(config.request(self.hypervisor)), config)
 

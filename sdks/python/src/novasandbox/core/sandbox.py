@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 
 from .._api import vms
 from .._request import Request
-from .._transport import AsyncTransport
+from ..aio._transport import AsyncTransport
 from ..aio.commands import AsyncCommands
 from ..aio.files import AsyncFiles
 from ..errors import NotFoundError, SandboxNotFoundError, SandboxNotRunningError

@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from .._api import vms
 from .._connection import ConnectionOptions
-from .._transport import AsyncTransport
+from ..aio._transport import AsyncTransport
 from ..models import TemplateInfo
 
 

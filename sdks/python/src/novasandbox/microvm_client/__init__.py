@@ -1,4 +1,7 @@
-"""`MicroVMClient`, for programs written for the MicroVM Sandbox: the same names over a NovaSandbox daemon.
+"""Compatibility: `MicroVMClient`, for programs written for the MicroVM Sandbox.
+
+It has the same names, over a NovaSandbox daemon. `import microvm_client` works too. New programs use
+`novasandbox.Sandbox`.
 
 ::
 
@@ -24,13 +27,13 @@ VMNotFoundError = SandboxNotFoundError
 MicroVMError = NovaError
 
 __all__ = [
+    "VM",
     "AuthenticationError",
     "ExecResult",
     "MicroVMClient",
     "MicroVMError",
     "NetworkError",
     "SyncMicroVMClient",
-    "VM",
     "VMNotFoundError",
     "ValidationError",
 ]

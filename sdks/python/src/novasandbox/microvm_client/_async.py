@@ -6,7 +6,7 @@ from typing import Any, List, Mapping, Optional, Union
 
 from .._api import vms
 from .._api.guest import Command
-from .._transport import AsyncTransport
+from ..aio._transport import AsyncTransport
 from ..aio.commands import AsyncCommands
 from ..aio.files import AsyncFiles
 from ..files import LocalPath

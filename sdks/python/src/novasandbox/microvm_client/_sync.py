@@ -1,3 +1,4 @@
+# Written by generate_sync.py from microvm_client/_async.py: change that file, and run it again.
 """The client without asyncio."""
 
 from __future__ import annotations
@@ -71,9 +72,7 @@ class SyncMicroVMClient:
     ) -> ExecResult:
         """Runs a command to its end. One that fails is a result, not an exception."""
         commands = Commands(self._transport, vm_id)
-        return exec_result(
-            commands.run(command, timeout=timeout, cwd=working_directory, env=environment, check=False)
-        )
+        return exec_result(commands.run(command, timeout=timeout, cwd=working_directory, env=environment, check=False))
 
     def upload_file(
         self, vm_id: str, local_path: LocalPath, remote_path: str, permissions: Union[int, str, None] = None

@@ -1,4 +1,7 @@
-"""Hypervisors by name. Which of them there are is the daemon's to say: one that is not there yet raises NotSupportedError.
+"""Compatibility: hypervisors by name, as the first NovaSandbox had them.
+
+The daemon says which of them it has: one that is not there yet raises NotSupportedError. New programs give
+`hypervisor=` to `novasandbox.Sandbox.create`.
 
 ``FirecrackerHypervisor(hypervisor="auto")`` leaves the choice to the daemon.
 """
