@@ -130,8 +130,7 @@ await() { # name
       fi
     done
     [ "$under_way" -eq 1 ] || break
-    [ "$live" -eq 0 ] || draw
-    sleep 0.1
+    if [ "$live" -eq 1 ]; then draw && sleep 0.2; else sleep 0.1; fi
   done
   erase
 }
