@@ -1,10 +1,12 @@
 # shellcheck shell=bash
-# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root home setup command wants_guest qemu node_version
+# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root home setup command wants_guest modules qemu node_version
 # node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
 . "$root/deploy/step.sh"
+# shellcheck source=deploy/find.sh
+. "$root/deploy/find.sh"
 
 # A stamp holds one line and appears whole.
 stamp() { # name, line
@@ -31,91 +33,40 @@ apt_install() {
   apt_install_once "$@" || { as_root dpkg --configure -a && apt_install_once "$@"; }
 }
 
-# Installs `missing`, and where `least_cargo` is set a Rust of at least that version, from the packages of this system.
-install_packages() {
-  local what="$missing" rust_packages=""
-  [ -z "$least_cargo" ] || what="$what cargo (>= $least_cargo)"
+# Begins to install `missing`, and where `least_cargo` is set a Rust of at least that version, from the packages of this system.
+begin_packages() {
   if ! is_there apt-get; then
-    give_up "this machine lacks:$what" "Install these (by the names of your distribution), then run the same command again."
+    give_up "this machine lacks:$(lacked)" "Install these (by the names of your distribution), then run the same command again."
   fi
   if [ "$EUID" -ne 0 ]; then
-    is_there sudo || give_up "this machine lacks:$what, and there is no sudo" "As root: apt-get install$missing"
+    is_there sudo || give_up "this machine lacks:$(lacked), and there is no sudo" "As root: apt-get install$(lacked)"
     # Asked for in the foreground: a step runs in the background and could not.
-    sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install$missing"
+    sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install$(lacked)"
   fi
-  step apt-lists "Package lists" "See that apt-get update works, then run the same command again." apt_update
+  begin apt-lists "Package lists" "See that apt-get update works, then run the same command again." apt_update
+}
+
+finish_packages() {
+  await apt-lists
   # apt takes lists it could not read for a success.
   if grep -q -E '^(W|E|Err)[: ]' "$setup/apt-lists.log"; then
     say "not every package list could be read:"
     grep -E '^(W|E): ' "$setup/apt-lists.log" | head -n 3 | sed 's/^/    /' >&2
   fi
+  rust_packages=""
   if [ -n "$least_cargo" ]; then
     find_rust_packages "$least_cargo"
     [ -n "$rust_packages" ] || give_up "this system has no package with Rust >= $least_cargo" "$rust_remedy"
   fi
   # shellcheck disable=SC2086 # names of packages, split on purpose
   set -- $missing $rust_packages
-  step apt "System packages: $*" \
+  begin apt "System packages: $*" \
     "See that \`apt-get install $*\` works, then run the same command again." apt_install "$@"
+  await apt
   hash -r
 }
 
-# Debian's newest Rust is named otherwise than its first one. Sets `rust_packages`, empty where none is new enough.
-find_rust_packages() { # least version
-  local pair candidate
-  rust_packages=""
-  for pair in "cargo rustc" "cargo-web rustc-web"; do
-    candidate="$(apt-cache policy "${pair%% *}" 2>/dev/null | sed -n 's/^ *Candidate: *//p')"
-    case "$candidate" in '' | '(none)') continue ;; esac
-    if dpkg --compare-versions "$candidate" ge "$1"; then
-      rust_packages="$pair libc6-dev"
-      return
-    fi
-  done
-}
-
-# --- Rust ---------------------------------------------------------------------------------------------------------------------------
-
-# Sets `cargo_bin` to the folder of the first cargo on the PATH that is new enough.
-find_cargo() { # least version
-  local cargo version
-  cargo_bin=""
-  while IFS= read -r cargo; do
-    version="$("$cargo" --version 2>/dev/null | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p')"
-    [ -n "$version" ] || continue
-    if [ "${version%%.*}" -gt "${1%%.*}" ] ||
-      { [ "${version%%.*}" -eq "${1%%.*}" ] && [ "${version#*.}" -ge "${1#*.}" ]; }; then
-      cargo_bin="${cargo%/*}"
-      return 0
-    fi
-  done < <(type -aP cargo)
-  return 1
-}
-
-# What the crate asks for.
-least_rust() {
-  sed -n 's/^rust-version *= *"\([0-9]*\.[0-9]*\).*/\1/p' "$root/guest/agent/Cargo.toml"
-}
-
 # --- Node ---------------------------------------------------------------------------------------------------------------------------
-
-# Sets `node` to the machine's Node if that is new enough, or to the one installed here.
-find_node() {
-  local candidate version
-  for candidate in "$(type -P node || :)" "$home/node/node_modules/.bin/node"; do
-    [ -x "$candidate" ] || continue
-    # What does not run (another libc, another processor) is none.
-    version="$("$candidate" --version 2>/dev/null)" || continue
-    version="${version#v}"
-    if [ "${version%%.*}" -ge "$node_major" ] 2>/dev/null; then
-      node="$candidate"
-      # A version manager's shim may be another Node in another folder: what it runs is remembered.
-      case "$node" in "$home"/*) ;; *) node="$("$candidate" -p process.execPath)" ;; esac
-      return 0
-    fi
-  done
-  return 1
-}
 
 # The package that holds the binary itself: the package `node` would fetch it in an install script, which npm may refuse to run.
 node_package() {
@@ -126,22 +77,60 @@ node_package() {
   esac
 }
 
-install_node() {
+# Node alone; the npm that goes with it where all packages are wanted.
+install_node() { # what else
   # npm's own configuration of the folder, if any, is not meant for this.
   mkdir -p "$home/node"
   cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts \
-    "$(node_package)@$node_version" "npm@$npm_version"
+    "$(node_package)@$node_version" "$@"
 }
 
 # --- node_modules -------------------------------------------------------------------------------------------------------------------
 
-install_modules() {
+# Sandboxes need a handful of packages, which any npm installs in a second; the daemon and the tests need two hundred.
+install_some_modules() {
+  cd "$root" && npm ci --omit=dev --omit=optional --workspace=novasandbox --include-workspace-root \
+    --no-audit --no-fund --loglevel=error
+}
+
+install_all_modules() {
   # By the Node that will run them: an older one would leave out packages that are not for it.
+  case "$node" in
+    "$home"/*) [ -x "${node%/*}/npm" ] || install_node "npm@$npm_version" ;;
+  esac
   use_node
+  hash -r
   cd "$root" && npm ci --no-audit --no-fund --loglevel=error
 }
 
-# --- in order -----------------------------------------------------------------------------------------------------------------------
+begin_modules() {
+  rm -f "$root/node_modules/.nova"
+  begin npm "npm packages" "See that npm reaches its registry (npm ping) and that $root is yours to write to." "install_${modules}_modules"
+}
+
+# --- guest agent --------------------------------------------------------------------------------------------------------------------
+
+# Begins to compile the guest agent, and root's program that confines VMMs, for the first time, beside all else. The engine asks the same cargo for
+# the same in the same folder: it waits there until this has ended, and tells what failed. Later changes are the engine's alone.
+begin_build() {
+  if [ "$wants_guest" -eq 0 ] || [ -n "${NOVA_MIRROR:-}" ] || [ -n "$beside" ] || [ -d "$home/agent/target" ]; then return; fi
+  set -m
+  # Nobody's child: this shell becomes Node, which does not know it.
+  (build_programs </dev/null >"$setup/build.log" 2>&1 9>&- &) &
+  beside=$!
+  set +m
+}
+build_programs() {
+  compile guest/agent agent
+  [ "$EUID" -ne 0 ] || compile host/confine confine
+}
+compile() { # crate, folder
+  (umask 077 && mkdir -p "$home/$2")
+  cd "$root/$1" && PATH="$cargo_bin:$PATH" CARGO_TARGET_DIR="$home/$2/target" CARGO_TERM_COLOR=never \
+    nice cargo build --release --locked
+}
+
+# --- side by side -------------------------------------------------------------------------------------------------------------------
 
 on_macos() {
   say 'on macOS the library and the command line run; guests have not been tried here, and making them (agent, kernel, root image) needs Linux.'
@@ -153,7 +142,7 @@ on_macos() {
 { mkdir -p "$setup" "$home/cache" && chmod 711 "$home" && chmod 700 "$setup" "$home/cache"; } 2>/dev/null ||
   give_up "$home cannot be written to" 'Set NOVA_HOME to a folder of yours.'
 trap interrupted INT TERM HUP
-trap stop_job EXIT
+trap stop_steps EXIT
 
 # One set-up at a time. npm keeps the lock open, so that one that outlived its script is waited for too.
 if is_there flock; then
@@ -168,43 +157,49 @@ case "$OSTYPE" in
   darwin*) on_macos ;;
 esac
 
-missing=""
-least_cargo=""
-rust_remedy=""
-if [ "$wants_guest" -eq 1 ]; then
-  missing_packages
-  if ! known_cargo; then
-    [ -f "$root/guest/agent/Cargo.toml" ] || give_up "there is no guest agent in $root/guest/agent" 'Clone the whole repository.'
-    wanted="$(least_rust)"
-    rust_remedy="Install Rust >= $wanted (rustup, or a newer distribution), then run the same command again."
-    find_cargo "$wanted" || least_cargo="$wanted"
+look_around
+if [ -n "$missing$least_cargo" ]; then begin_packages; fi
+[ -z "$cargo_bin" ] || begin_build
+
+node_remedy="Install Node >= $node_major by hand, then run the same command again."
+begin_node() { begin node "Node $node_version" "$node_remedy" install_node; }
+if [ -z "$node" ] && is_there npm; then begin_node; fi
+
+if ! modules_are_there; then
+  wanted="$(cksum <"$root/package-lock.json")"
+  found="$(cat "$root/node_modules/.nova" 2>/dev/null || :)"
+  # Whoever has installed them without us has a use for all.
+  if [ -z "$found" ] && [ -f "$root/node_modules/.package-lock.json" ]; then modules=all; fi
+  # A lock file that is younger, but the same, as after a change of branches and back.
+  if [ "$found" = "$wanted" ] || { [ "$modules" = some ] && [ "$found" = "some $wanted" ]; }; then
+    wanted="$found"
+  elif [ "$modules" = some ]; then
+    wanted="some $wanted"
+    if is_there npm; then begin_modules; fi
   fi
 fi
-if ! known_node && ! find_node && ! is_there npm; then missing="$missing nodejs npm"; fi
-if ! modules_are_there && ! is_there npm; then
-  case " $missing " in *' npm '*) ;; *) missing="$missing npm" ;; esac
-fi
-if [ -n "$missing$least_cargo" ]; then install_packages; fi
 
-if [ "$wants_guest" -eq 1 ] && ! known_cargo; then
-  find_cargo "$wanted" || give_up "there is still no cargo >= $wanted on the PATH" "$rust_remedy"
+if [ -n "$missing$least_cargo" ]; then finish_packages; fi
+
+if [ "$wants_guest" -eq 1 ] && ! known_cargo && ! may_do_without_cargo; then
+  find_cargo "$least_rust" || give_up "there is still no cargo >= $least_rust on the PATH" "$rust_remedy"
   stamp cargo "$cargo_bin"
+  begin_build
 fi
 
 if ! known_node; then
-  if ! find_node; then
-    step node "Node $node_version" "Install Node >= $node_major by hand, then run the same command again." install_node
-    find_node || give_up "the Node just installed in $home/node does not run" "Install Node >= $node_major by hand."
+  if [ -z "$node" ] && ! is_begun node && ! find_node; then begin_node; fi
+  if is_begun node; then
+    await node
+    find_node || give_up "the Node just installed in $home/node does not run" "$node_remedy"
   fi
   stamp node "$node"
 fi
 
 if ! modules_are_there; then
-  wanted="$(cksum <"$root/package-lock.json")"
-  # A lock file that is younger, but the same, as after a change of branches and back.
-  if [ "$(cat "$root/node_modules/.nova" 2>/dev/null)" != "$wanted" ]; then
-    rm -f "$root/node_modules/.nova"
-    step npm "npm packages" "See that npm reaches its registry (npm ping) and that $root is yours to write to." install_modules
+  if [ "$(cat "$root/node_modules/.nova" 2>/dev/null || :)" != "$wanted" ]; then
+    is_begun npm || begin_modules
+    await npm
   fi
   printf '%s\n' "$wanted" >"$root/node_modules/.nova"
 fi

@@ -11,28 +11,40 @@ give_up() { # what happened, remedy
   exit 1
 }
 
-job=""
-job_name=""
-# Ends what the step has started. npm does not listen; dpkg gets the time to finish the package at hand.
-stop_job() {
-  local tenths=20
-  [ -z "$job" ] && return
-  kill -TERM -- "-$job" 2>/dev/null || :
-  [ "$job_name" = apt ] && tenths=600
-  while kill -0 -- "-$job" 2>/dev/null && [ "$tenths" -gt 0 ]; do
+# The steps begun, in that order; what has ended has no process. Two that run at once share nothing but the screen.
+steps=0
+step_pid=() step_name=() step_label=() step_remedy=() step_began=()
+# Process group of what runs beside them unshown (begin_build).
+beside=""
+
+# Ends what the steps have started. npm does not listen; dpkg gets the time to finish the package at hand.
+stop_steps() {
+  local i
+  for ((i = 0; i < steps; i++)); do [ -z "${step_pid[i]}" ] || kill -TERM -- "-${step_pid[i]}" 2>/dev/null || :; done
+  [ -z "$beside" ] || end_group "$beside" 20
+  for ((i = 0; i < steps; i++)); do
+    [ -n "${step_pid[i]}" ] || continue
+    if [ "${step_name[i]}" = apt ]; then end_group "${step_pid[i]}" 600; else end_group "${step_pid[i]}" 20; fi
+    wait "${step_pid[i]}" 2>/dev/null || :
+  done
+  steps=0
+  beside=""
+}
+end_group() { # group, tenths of a second that it has for it
+  local tenths="$2"
+  kill -TERM -- "-$1" 2>/dev/null || :
+  while kill -0 -- "-$1" 2>/dev/null && [ "$tenths" -gt 0 ]; do
     sleep 0.1
     tenths=$((tenths - 1))
   done
-  kill -KILL -- "-$job" 2>/dev/null || :
-  wait "$job" 2>/dev/null || :
-  job=""
+  kill -KILL -- "-$1" 2>/dev/null || :
 }
 interrupted() {
   trap '' INT TERM HUP
   trap - EXIT
   printf '\n' >&2
   say 'interrupted: ending what is under way ...'
-  stop_job
+  stop_steps
   say 'the same command goes on from here.'
   exit 130
 }
@@ -55,12 +67,32 @@ percent() { # log
 }
 
 # One line of the terminal: the step, how far it is, for how long, and the newest line of its log.
-show() { # label, seconds, log
+line_of() { # label, seconds, log
   local head detail room
   head="${1%%:*}$(percent "$3")  $2 s"
   room=$((columns - ${#head} - 5))
   detail="$(tail -n 1 "$3" 2>/dev/null | tr -d '\033\r')"
-  printf '\r\033[K  %s  \033[2m%s\033[0m' "$head" "${detail:0:$((room > 0 ? room : 0))}" >&2
+  printf '  %s  \033[2m%s\033[0m' "$head" "${detail:0:$((room > 0 ? room : 0))}"
+}
+
+# A line for each step that is under way, drawn over the last ones.
+drawn=0
+erase() {
+  while [ "$drawn" -gt 0 ]; do
+    printf '\033[1A\r\033[K' >&2
+    drawn=$((drawn - 1))
+  done
+}
+draw() {
+  local i text="" lines=0
+  for ((i = 0; i < steps; i++)); do
+    [ -n "${step_pid[i]}" ] || continue
+    text="$text$(line_of "${step_label[i]}" "$((SECONDS - step_began[i]))" "$setup/${step_name[i]}.log")"$'\n'
+    lines=$((lines + 1))
+  done
+  erase
+  printf '%s' "$text" >&2
+  drawn="$lines"
 }
 
 # What a log says of the failure: npm says it first and its usage last, others last.
@@ -72,32 +104,58 @@ complaints() { # log
   fi
 }
 
-# Runs a command as a step. Its output goes to a log, of which a failure shows the end.
-step() { # name, label, remedy, command...
-  local name="$1" label="$2" remedy="$3" log="$setup/$1.log" began="$SECONDS" code=0
+# Begins a command as a step. Its output goes to a log, of which a failure shows the end.
+begin() { # name, label, remedy, command...
+  step_name[steps]="$1" step_label[steps]="$2" step_remedy[steps]="$3" step_began[steps]="$SECONDS"
   shift 3
-  if [ "$live" -eq 0 ]; then say "$label ..."; fi
+  if [ "$live" -eq 0 ]; then say "${step_label[steps]} ..."; fi
   set -m # a process group of its own, to be ended as a whole
-  "$@" </dev/null >"$log" 2>&1 &
-  job=$!
-  job_name="$name"
+  "$@" </dev/null >"$setup/${step_name[steps]}.log" 2>&1 &
+  step_pid[steps]=$!
   set +m
-  if [ "$live" -eq 1 ]; then
-    while kill -0 "$job" 2>/dev/null; do
-      show "$label" "$((SECONDS - began))" "$log"
-      sleep 0.2
+  steps=$((steps + 1))
+}
+
+# Waits until that step has ended. A failure, of it or of one beside it, ends the script.
+await() { # name
+  local i under_way
+  while :; do
+    under_way=0
+    for ((i = 0; i < steps; i++)); do
+      [ -n "${step_pid[i]}" ] || continue
+      if kill -0 "${step_pid[i]}" 2>/dev/null; then
+        [ "${step_name[i]}" = "$1" ] && under_way=1
+      else
+        finish "$i"
+      fi
     done
-  fi
-  wait "$job" || code=$?
-  job=""
+    [ "$under_way" -eq 1 ] || break
+    if [ "$live" -eq 1 ]; then draw && sleep 0.2; else sleep 0.1; fi
+  done
+  erase
+}
+
+# Tells the end of a step.
+finish() { # which
+  local label="${step_label[$1]}" name="${step_name[$1]}" took="$((SECONDS - step_began[$1]))" code=0
+  wait "${step_pid[$1]}" || code=$?
+  step_pid[$1]=""
+  erase
   if [ "$code" -eq 0 ]; then
-    if [ "$live" -eq 1 ]; then printf '\r\033[K  \033[32m✔\033[0m %s  \033[2m%s s\033[0m\n' "$label" "$((SECONDS - began))" >&2
-    else say "$label: done in $((SECONDS - began)) s"; fi
+    if [ "$live" -eq 1 ]; then printf '  \033[32m✔\033[0m %s  \033[2m%s s\033[0m\n' "$label" "$took" >&2
+    else say "$label: done in $took s"; fi
     return 0
   fi
-  [ "$live" -eq 1 ] && printf '\r\033[K  \033[31m✖\033[0m %s\n' "$label" >&2
-  say "the step \"$name\" failed ($code). From $log:"
-  complaints "$log" | sed 's/^/    /' >&2
-  say "  -> $remedy"
+  [ "$live" -eq 1 ] && printf '  \033[31m✖\033[0m %s\n' "$label" >&2
+  say "the step \"$name\" failed ($code). From $setup/$name.log:"
+  complaints "$setup/$name.log" | sed 's/^/    /' >&2
+  say "  -> ${step_remedy[$1]}"
   exit 1
+}
+
+# Whether that step was begun.
+is_begun() { # name
+  local i
+  for ((i = 0; i < steps; i++)); do [ "${step_name[i]}" != "$1" ] || return 0; done
+  return 1
 }

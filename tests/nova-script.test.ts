@@ -7,9 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { verbs } from '../packages/cli/src/verbs.ts';
+import { version } from '../packages/cli/src/version.ts';
 import { eventually } from './support/eventually.ts';
 
 const repository = join(import.meta.dirname, '..');
+
+const npmSome =
+  'npm ci --omit=dev --omit=optional --workspace=novasandbox --include-workspace-root --no-audit --no-fund --loglevel=error';
+const npmAll = 'npm ci --no-audit --no-fund --loglevel=error';
 
 /** What the script takes for granted on any machine. */
 const coreTools = [
@@ -32,6 +38,12 @@ const coreTools = [
   'uname',
 ];
 
+interface StartOptions {
+  readonly cwd?: string;
+  readonly script?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** A checkout with the script, a state folder, and a PATH with nothing on it but the core tools and what a test puts there. */
 class Machine implements AsyncDisposable {
   readonly root: string;
@@ -50,7 +62,7 @@ class Machine implements AsyncDisposable {
     const machine = new Machine(await mkdtemp(join(tmpdir(), 'nova-script-')));
     await mkdir(machine.root, { recursive: true });
     await mkdir(machine.programs);
-    for (const part of ['nova', 'deploy'])
+    for (const part of ['nova', 'deploy', 'package.json', 'packages/cli/src/verbs.ts'])
       cpSync(join(repository, part), join(machine.root, part), { recursive: true });
     await writeFile(join(machine.root, 'package-lock.json'), '{}');
     for (const tool of coreTools) await symlink(findTool(tool), join(machine.programs, tool));
@@ -70,15 +82,21 @@ class Machine implements AsyncDisposable {
     );
   }
 
+  /** What says which Rust the agent needs. */
+  async guestSources(): Promise<void> {
+    await mkdir(join(this.root, 'guest/agent'), { recursive: true });
+    await writeFile(join(this.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  }
+
   /** The calls of npm so far. */
   async calls(): Promise<string[]> {
     const text = await readFile(join(this.root, 'calls'), 'utf8').catch(() => '');
     return text.split('\n').filter((line) => line !== '');
   }
 
-  start(words: readonly string[], options: { readonly cwd?: string; readonly script?: string } = {}) {
-    const env = { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb' };
-    // `--version` asks for no guest: the tools for that are the end-to-end tests' to find.
+  start(words: readonly string[], options: StartOptions = {}) {
+    const env = { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb', ...options.env };
+    // `doctor` asks for no guest: the tools for that are the end-to-end tests' to find.
     return spawn(options.script ?? join(this.root, 'nova'), words, {
       cwd: options.cwd,
       env,
@@ -86,7 +104,7 @@ class Machine implements AsyncDisposable {
     });
   }
 
-  async run(words: readonly string[] = ['--version'], options: Parameters<Machine['start']>[1] = {}) {
+  async run(words: readonly string[] = ['doctor'], options: StartOptions = {}) {
     const child = this.start(words, options);
     let stdout = '';
     let stderr = '';
@@ -125,7 +143,21 @@ test('when all is there, the script is Node with the same arguments, directory a
     assert.equal(stderr, '');
     assert.equal(stdout, `cwd=${tmpdir()}\n<--><${machine.root}/packages/cli/src/main.ts><:><:--version><:a  b><:>`);
   }
-  assert.deepEqual(await machine.calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
+  assert.deepEqual(await machine.calls(), [npmSome]);
+});
+
+test('what sandboxes need is installed first, and all when something needs all', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  await machine.run();
+  await machine.run(['config', 'show']);
+  await machine.run();
+  assert.deepEqual(await machine.calls(), [npmSome, npmAll]);
+  // Whoever has installed them without us has a use for all.
+  await rm(join(machine.root, 'node_modules/.nova'));
+  await writeFile(join(machine.root, 'node_modules/.package-lock.json'), '{}');
+  await machine.run();
+  assert.deepEqual(await machine.calls(), [npmSome, npmAll, npmAll]);
 });
 
 test('npm ci runs again when the lock file has changed, not when it was only touched', async () => {
@@ -166,7 +198,7 @@ test('an interruption ends what is under way, and the next run begins that step 
   await machine.node('v24.1.0');
   const begun = join(machine.home, 'begun');
   await machine.program('npm', `mkdir -p node_modules; echo $$ > '${begun}'; trap '' TERM; sleep 300; sleep 300`);
-  const child = machine.start(['--version']);
+  const child = machine.start(['doctor']);
   while (!existsSync(begun) || (await readFile(begun, 'utf8')) === '') await delay(50);
   const npm = Number(await readFile(begun, 'utf8'));
   child.kill('SIGTERM');
@@ -190,7 +222,7 @@ test('where Node is too old, one is installed beside the state, and used', async
        chmod +x node_modules/.bin/node ;;
      ci) mkdir -p node_modules; node --version >> calls ;; esac`,
   );
-  assert.equal((await machine.run()).stdout, 'the new one\n');
+  assert.equal((await machine.run(['config'])).stdout, 'the new one\n');
   assert.deepEqual(await machine.calls(), ['v24.9.0'], 'npm ci runs by the new Node');
 });
 
@@ -206,8 +238,7 @@ test('a machine that cannot be helped says what it lacks', async () => {
 test('what emulates another processor is asked for where that processor is, and by the tests', async () => {
   await using machine = await Machine.make();
   await machine.node('v24.1.0');
-  await mkdir(join(machine.root, 'guest/agent'), { recursive: true });
-  await writeFile(join(machine.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  await machine.guestSources();
   const lacked = async (words: readonly string[]): Promise<boolean> => {
     const { code, stderr } = await machine.run(words);
     assert.equal(code, 1);
@@ -258,8 +289,7 @@ test("nothing in the current folder is run: neither Python's modules nor what a 
   await machine.node('v24.1.0');
   await machine.run();
   await symlink(findTool('python3'), join(machine.programs, 'python3'));
-  await mkdir(join(machine.root, 'guest/agent'), { recursive: true });
-  await writeFile(join(machine.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  await machine.guestSources();
   const cwd = join(machine.home, 'project');
   await mkdir(cwd);
   for (const name of ['ensurepip.py', 'venv.py']) await writeFile(join(cwd, name), 'open("evil", "w")\n');
@@ -279,4 +309,116 @@ test('two at once: the second waits for the first', async () => {
     [7, 7],
   );
   assert.deepEqual(await machine.calls(), ['begin', 'end']);
+});
+
+test('Node and the packages are fetched side by side', async () => {
+  await using machine = await Machine.make();
+  const meet = (mine: string, other: string): string =>
+    `touch '${machine.home}/${mine}'; until [ -e '${machine.home}/${other}' ]; do sleep 0.05; done`;
+  await symlink(findTool('touch'), join(machine.programs, 'touch'));
+  await machine.program(
+    'npm',
+    `case "$1" in install) ${meet('node', 'modules')}; mkdir -p node_modules/.bin
+       printf '%s\\n' '#!${findTool('bash')}' 'case "$1" in --version) echo v24.9.0 ;; *) exit 7 ;; esac' > node_modules/.bin/node
+       chmod +x node_modules/.bin/node ;;
+     ci) ${meet('modules', 'node')}; mkdir -p node_modules ;; esac`,
+  );
+  const { code, stderr } = await machine.run();
+  assert.equal(code, 7, stderr);
+  assert.deepEqual(
+    stderr.split('\n').filter((line) => line.endsWith('...')),
+    ['nova: Node 24.21.0 ...', 'nova: npm packages ...'],
+  );
+});
+
+test('a step that fails ends the one beside it', async () => {
+  await using machine = await Machine.make();
+  const begun = join(machine.home, 'begun');
+  await machine.program(
+    'npm',
+    `case "$1" in install) until [ -s '${begun}' ]; do sleep 0.05; done; echo 'npm error 404' >&2; exit 3 ;;
+     ci) echo $$ > '${begun}'; sleep 300 ;; esac`,
+  );
+  const { code, stderr } = await machine.run();
+  assert.equal(code, 1);
+  assert.match(stderr, /the step "node" failed \(3\)/);
+  const beside = await readFile(`/proc/${(await readFile(begun, 'utf8')).trim()}/stat`, 'utf8').catch(() => 'gone Z');
+  assert.match(beside, / Z/);
+});
+
+test('help and version are had without Node, and nothing is installed for them', async () => {
+  await using machine = await Machine.make();
+  for (const words of [[], ['--help'], ['help', 'run'], ['run', '--help']]) {
+    const { code, stdout, stderr } = await machine.run(words);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^Usage: nova/);
+    for (const [name, { summary, hidden }] of Object.entries(verbs))
+      assert.equal(stdout.includes(`  ${name.padEnd(11)} ${summary}\n`), hidden !== true, name);
+  }
+  assert.equal((await machine.run(['--version'])).stdout, `${version}\n`);
+  const completion = await machine.run(['completion', 'bash']);
+  assert.equal(completion.code, 1);
+  assert.match(completion.stderr, /-> \.\/nova setup client/);
+  assert.deepEqual(await machine.calls(), []);
+  await machine.node('v24.1.0');
+  await machine.run();
+  assert.match((await machine.run(['run', '--help'])).stdout, /<:run><:--help>/);
+});
+
+test('the client of a daemon installs nothing, and works with Node and the packages alone', async () => {
+  await using machine = await Machine.make();
+  const remote = { env: { NOVA_API_URL: 'http://127.0.0.1:1' } };
+  for (const [words, options] of [
+    [['run', '--', 'true'], remote],
+    [['--api-url', 'http://127.0.0.1:1', 'ls'], {}],
+    [['ls', '--api-url=http://127.0.0.1:1'], {}],
+  ] as const) {
+    const { code, stderr } = await machine.run(words, options);
+    assert.equal(code, 1);
+    assert.match(stderr, /a client of a daemon installs nothing[\s\S]*-> \.\/nova setup client/);
+  }
+  assert.deepEqual(await machine.calls(), []);
+  await machine.node('v24.1.0');
+  assert.match((await machine.run(['setup', 'client'])).stdout, /<:setup><:client>/);
+  assert.deepEqual(await machine.calls(), [npmSome]);
+  const { code, stdout, stderr } = await machine.run(['run', '--', 'true'], remote);
+  assert.equal(code, 7, stderr);
+  assert.match(stdout, /<:run><:--><:true>/);
+  assert.deepEqual(await machine.calls(), [npmSome]);
+});
+
+test('a service installs nothing, and says all that is lacked at once', async () => {
+  await using machine = await Machine.make();
+  await machine.guestSources();
+  for (const name of ['apt-get', 'cargo'])
+    await machine.program(
+      name,
+      `case "$1" in --version) echo cargo 1.65.0 ;; *) echo "${name} $*" >> '${machine.root}/calls' ;; esac`,
+    );
+  const service = { env: { INVOCATION_ID: 'a1b2' } };
+  const { code, stderr } = await machine.run(['serve'], service);
+  assert.equal(code, 1);
+  const [said = '', remedy = ''] = stderr.split('\n');
+  for (const lacked of [
+    'qemu-system-',
+    'mmdebstrap',
+    'zstd',
+    'cargo-web rustc-web libc6-dev',
+    'Node (>= 24)',
+    ', the npm packages',
+  ])
+    assert.ok(said.includes(lacked), `${lacked}: ${said}`);
+  assert.match(remedy, /-> .*NOVA_HOME='.*\/nova setup host/);
+  assert.deepEqual(await machine.calls(), []);
+});
+
+test('the remedy names all packages at once, Rust among them, by the name this system has for it', async () => {
+  await using machine = await Machine.make();
+  await machine.guestSources();
+  await rm(join(machine.programs, 'npm'));
+  const lacked = async (): Promise<string> => (await machine.run(['create'])).stderr;
+  assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo-web rustc-web libc6-dev$/m);
+  await machine.program('apt-cache', 'echo "  Candidate: 1.90.0-1"');
+  await machine.program('dpkg', 'exit 0');
+  assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo rustc libc6-dev$/m);
 });

@@ -39,3 +39,29 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+/**
+ * Runs `works` side by side and gives their results. The first failure aborts the others, and is thrown once all of them have ended: nothing of
+ * them runs on.
+ */
+export async function together<const T extends readonly unknown[]>(
+  signal: AbortSignal | undefined,
+  works: { readonly [K in keyof T]: (signal: AbortSignal) => Promise<T[K]> },
+): Promise<T> {
+  const failed = new AbortController();
+  const shared = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  let first: { readonly error: unknown } | undefined;
+  const results = await Promise.all(
+    works.map(async (work) => {
+      try {
+        return await work(shared);
+      } catch (error) {
+        first ??= { error };
+        failed.abort(error);
+        return undefined;
+      }
+    }),
+  );
+  if (first !== undefined) throw first.error;
+  return results as unknown as T;
+}

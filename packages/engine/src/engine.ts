@@ -1,4 +1,5 @@
 import { toNovaError, type HypervisorName, type NovaError } from '@novasandbox/protocol';
+import { together } from './abort.ts';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
 import { typedErrors } from './boundary.ts';
@@ -31,6 +32,7 @@ import { openUidRegistry } from './store/uid-registry.ts';
 import { runInGuest } from './template/run-in-guest.ts';
 import { loadTemplate } from './template/load.ts';
 import { createTemplateService } from './template/service.ts';
+import { confinerFor } from './vmm/confine.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/probe-boot.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
@@ -76,8 +78,12 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: async (options) => {
-      const kernel = await images.kernel(await loadTemplate(layout, 'base'), options);
-      const initramfs = await images.initramfs(kernel, options);
+      const template = await loadTemplate(layout, 'base');
+      const [{ kernel, initramfs }] = await together(options.signal, [
+        (signal) => images.boot(template, { ...options, signal }),
+        // The probe's VMM is started by it: built meanwhile.
+        (signal) => confinerFor({ confiner: () => images.confiner({ ...options, signal }) }, signal),
+      ]);
       return { kernel: kernel.path, initramfs: initramfs.path };
     },
   };

@@ -39,6 +39,7 @@ export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram, type Confiner, type VisibleFile } from './vmm/confine.ts';
 export { hostKernelArguments } from './vmm/host-kernel-arguments.ts';
+export { installRemedy, lackedPackages } from './images/debian-packages.ts';
 export { hostSuite } from './images/debian-sources.ts';
 export { problemsOf, rateVersion, versionFacts, type VersionedVmm } from './vmm/versions.ts';
 export { removeCgroup } from './vmm/cgroup.ts';

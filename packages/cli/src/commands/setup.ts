@@ -14,7 +14,9 @@ interface Options {
 
 export function define(command: Command): void {
   command
-    .addArgument(new Argument('<hypervisor>', 'what to install').choices(['firecracker', 'cloud-hypervisor']))
+    .addArgument(
+      new Argument('<what>', 'what to set up').choices(['firecracker', 'cloud-hypervisor', 'client', 'host']),
+    )
     .option('--version <version>', 'another version than the one NovaSandbox is made for')
     .option('--sha256 <digest>', "SHA-256 of the release's file, where it is not to be asked for at the release page")
     .option('-q, --quiet', 'no progress')
@@ -22,14 +24,26 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-Fetches a release of the project's own for this machine, checks its SHA-256 and installs it in the state folder. What is there
-already is kept. NOVA_MIRROR names a mirror of https://github.com to fetch from.
+A hypervisor: fetches a release of the project's own for this machine, checks its SHA-256 and installs it in the state folder. What
+is there already is kept. NOVA_MIRROR names a mirror of https://github.com to fetch from.
+
+\`client\` and \`host\` are done by the script ./nova, before this: Node and the npm packages, all that a client of a daemon needs, and
+besides all that guests need of this host. A client of a daemon and a service (\`nova serve\` by systemd) never do that by themselves.
 
 Examples:
   nova setup firecracker
-  nova setup cloud-hypervisor --json`,
+  nova setup cloud-hypervisor --json
+  nova setup host`,
     )
-    .action((name: ReleaseName, options: Options) => setup(name, options));
+    .action(async (what: ReleaseName | 'client' | 'host', options: Options) => {
+      if (what === 'client' || what === 'host') tellReady(what);
+      else await setup(what, options);
+    });
+}
+
+/** What ./nova has seen to: this would not run otherwise. */
+function tellReady(what: 'client' | 'host'): void {
+  process.stdout.write(`${what === 'client' ? 'a client of a daemon runs here' : 'this host is set up'}\n`);
 }
 
 async function setup(name: ReleaseName, options: Options): Promise<void> {

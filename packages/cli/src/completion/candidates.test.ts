@@ -28,7 +28,7 @@ test('sandboxes, templates, shells and files stand where they are asked for', as
   assert.deepEqual(await complete('run', '--template', 'b'), ['base']);
   assert.deepEqual(await complete('run', '--memory', '1g', '--hypervisor', 'q'), ['qemu']);
   assert.deepEqual(await complete('start', '--hypervisor', 'f'), ['firecracker']);
-  assert.deepEqual(await complete('setup', 'c'), ['cloud-hypervisor']);
+  assert.deepEqual(await complete('setup', 'clo'), ['cloud-hypervisor']);
   assert.deepEqual(await complete('template', ''), ['ls', 'build', 'inspect', 'rm']);
   assert.deepEqual(await complete('template', 'build', 'l'), ['linux-default']);
   assert.deepEqual(await complete('cp', 'b'), ['box:', ':files']);

@@ -22,6 +22,7 @@ export async function examineHost(): Promise<Finding[]> {
     await examineMemory(),
     await examineDisk(),
     ...(await examineQuarantine()),
+    ...(await examinePackages()),
     ...(process.platform === 'linux' ? [await examineKvm(), await examineCgroups()] : []),
   ];
 }
@@ -78,6 +79,15 @@ async function examineDisk(): Promise<Finding> {
       remedy: 'Set NOVA_HOME to a folder of your own.',
     };
   }
+}
+
+/** Programs that guests need, all that are missing at once. */
+async function examinePackages(): Promise<Finding[]> {
+  const { installRemedy, lackedPackages } = await import('@novasandbox/engine');
+  const lacked = lackedPackages();
+  if (lacked.length === 0) return [];
+  const detail = `what guests are made with is missing: ${lacked.join(' ')}`;
+  return [{ state: 'note', subject: 'packages', detail, remedy: installRemedy() ?? undefined }];
 }
 
 /** What the daemon has put aside, as the store did not know it. */

@@ -20,8 +20,8 @@ export interface Progress extends Disposable {
 }
 
 /**
- * Shows long steps: on a terminal one line that is drawn over, with a bar where the fraction is known; elsewhere a line when a step begins
- * to take long, every ten seconds, and when it is done. Disposing clears the line.
+ * Shows long steps: on a terminal a line for each that is under way, drawn over, with a bar where the fraction is known; elsewhere a line when a
+ * step begins to take long, every ten seconds, and when it is done. Disposing clears the lines.
  */
 export function showProgress({ quiet = false, stream = process.stderr as ProgressStream } = {}): Progress {
   if (quiet) return { sink: () => undefined, [Symbol.dispose]: () => undefined };
@@ -33,7 +33,8 @@ class TerminalProgress implements Progress {
   readonly #running = new Map<string, { event: ProgressEvent; readonly since: number }>();
   #timer: NodeJS.Timeout | undefined;
   #frame = 0;
-  #drawn = false;
+  /** Lines on the terminal; the cursor is at the end of the last. */
+  #drawn = 0;
 
   constructor(stream: ProgressStream) {
     this.#stream = stream;
@@ -49,8 +50,7 @@ class TerminalProgress implements Progress {
     this.#running.delete(event.step);
     const took = known === undefined ? event.elapsedMs : performance.now() - known.since;
     if (took >= patienceMs) {
-      this.#clear();
-      this.#stream.write(`${event.state === 'done' ? '✓' : '✗'} ${describe(event)} (${seconds(took)})\n`);
+      this.#write(`${event.state === 'done' ? '✓' : '✗'} ${describe(event)} (${seconds(took)})\n`);
     }
     if (this.#running.size === 0) this[Symbol.dispose]();
   };
@@ -62,23 +62,30 @@ class TerminalProgress implements Progress {
   }
 
   #draw(): void {
-    // The step that began last: the ones around it wait for it.
-    const current = [...this.#running.values()].at(-1);
-    if (current === undefined) return;
-    const elapsed = performance.now() - current.since;
-    if (elapsed < patienceMs) return;
-    this.#frame += 1;
-    const { event } = current;
-    const bar = event.fraction === undefined ? '' : ` ${renderBar(event.fraction)}`;
-    const line = `${spinner[this.#frame % spinner.length]} ${describe(event)}${bar} ${seconds(elapsed)}`;
+    const now = performance.now();
     const width = Math.max(20, (this.#stream.columns ?? 80) - 1);
-    this.#stream.write(`\r\x1b[2K${line.slice(0, width)}`);
-    this.#drawn = true;
+    this.#frame += 1;
+    const lines = [...this.#running.values()]
+      .filter(({ since }) => now - since >= patienceMs)
+      .map(({ event, since }) => {
+        const bar = event.fraction === undefined ? '' : ` ${renderBar(event.fraction)}`;
+        const line = `${spinner[this.#frame % spinner.length]} ${describe(event)}${bar} ${seconds(now - since)}`;
+        return `\r\x1b[2K${line.slice(0, width)}`;
+      });
+    if (lines.length === 0) return;
+    this.#write(lines.join('\n'));
+    this.#drawn = lines.length;
   }
 
   #clear(): void {
-    if (this.#drawn) this.#stream.write('\r\x1b[2K');
-    this.#drawn = false;
+    if (this.#drawn > 0) this.#write('');
+  }
+
+  /** Writes in place of the lines. */
+  #write(text: string): void {
+    const cleared = this.#drawn === 0 ? '' : `\r\x1b[2K${'\x1b[1A\x1b[2K'.repeat(this.#drawn - 1)}`;
+    this.#drawn = 0;
+    this.#stream.write(`${cleared}${text}`);
   }
 }
 

@@ -97,6 +97,22 @@ test('a long step is shown with its bar on a terminal, and the line is left clea
   );
 });
 
+test('steps side by side have a line each, and what is done stays above those that go on', async () => {
+  let shown = '';
+  const progress = showProgress({ stream: { isTTY: true, columns: 60, write: (text) => (shown += text) } });
+  const seen = (): string => shown.replaceAll('\x1b', '^').replaceAll('\r', '<');
+  progress.sink(event('start', { elapsedMs: 2000 }));
+  progress.sink(event('start', { step: 'agent', label: 'Guest agent', elapsedMs: 2000 }));
+  await sleep(250);
+  assert.match(seen(), /Building 2\.\d s\n<\^\[2K. Guest agent 2\.\d s$/);
+  progress.sink(event('done', { elapsedMs: 2300 }));
+  assert.match(seen(), /<\^\[2K\^\[1A\^\[2K✓ Building \(2\.\d s\)\n$/);
+  await sleep(150);
+  assert.match(seen(), /\n<\^\[2K. Guest agent 2\.\d s$/);
+  progress[Symbol.dispose]();
+  assert.match(seen(), /<\^\[2K$/);
+});
+
 test('elsewhere it is a line when it gets long and one at its end', async () => {
   let shown = '';
   using progress = showProgress({ stream: { write: (text) => (shown += text) } });

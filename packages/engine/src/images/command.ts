@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { finished } from 'node:stream/promises';
 import { once } from 'node:events';
 import { NovaError } from '@novasandbox/protocol';
+import { installRemedy } from './debian-packages.ts';
 
 export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
@@ -116,7 +117,7 @@ export async function runCommand(
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT' && 'syscall' in error) {
       throw new NovaError('set_up_failed', `The program "${program}" is not installed.`, {
         cause: error,
-        hint: `Install ${program}, or let the script ./nova do it.`,
+        hint: installRemedy(program) ?? `Install ${program}, or let the script ./nova do it.`,
       });
     }
     throw error;

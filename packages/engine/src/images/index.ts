@@ -1,4 +1,5 @@
 import { NovaError } from '@novasandbox/protocol';
+import { together } from '../abort.ts';
 import { architectures, hostArchitecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { ImageSource, RunInGuest } from '../ports/image-source.ts';
@@ -19,6 +20,13 @@ export function createImageSource(layout: Layout, runInGuest: RunInGuest = canno
     kernel: (template, options) => guestKernel(layout, template, options),
     initramfs: async (kernel, options) =>
       guestInitramfs(layout, kernel, await guestAgent(layout, architectures[kernel.architecture], options), options),
+    boot: async (template, options) => {
+      const [kernel, agent] = await together(options.signal, [
+        (signal) => guestKernel(layout, template, { ...options, signal }),
+        (signal) => guestAgent(layout, architectures[template.architecture], { ...options, signal }),
+      ]);
+      return { kernel, initramfs: await guestInitramfs(layout, kernel, agent, options) };
+    },
     rootImage: (template, options) => rootImage(layout, template, runInGuest, options),
     builtRootImage: async (template) => builtRootImage(layout, template),
     agent: (options) => guestAgent(layout, hostArchitecture(), options),

@@ -6,6 +6,7 @@ import type { Architecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions } from '../ports/image-source.ts';
 import { CommandFailure, runCommand } from './command.ts';
+import { installRemedy } from './debian-packages.ts';
 import { withLock } from './lock.ts';
 import { publish } from './publish.ts';
 import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
@@ -151,8 +152,7 @@ function filesIn(line: string): string[] {
 export async function requireRust({ title, source }: RustProgram, signal: AbortSignal | undefined): Promise<void> {
   const manifest = await readFile(join(source, 'Cargo.toml'), 'utf8');
   const needed = /^rust-version\s*=\s*"(\d+)\.(\d+)/m.exec(manifest);
-  const hint =
-    'Install it with ./nova, or by hand: `apt-get install cargo-web rustc-web` on Debian 12, rustup elsewhere.';
+  const hint = `${installRemedy('cargo')}; or with rustup. A mirror may have it built (NOVA_MIRROR).`;
   const version = await runCommand('cargo', ['--version'], { cwd: source, signal }).catch((error: unknown) => {
     if (signal?.aborted === true) throw error;
     throw new NovaError('set_up_failed', `The ${title} needs Rust, and cargo does not run.`, { cause: error, hint });

@@ -20,6 +20,11 @@ export interface Initramfs {
   readonly path: string;
 }
 
+export interface BootFiles {
+  readonly kernel: GuestKernel;
+  readonly initramfs: Initramfs;
+}
+
 export interface RootImage {
   readonly digest: string;
   readonly path: string;
@@ -65,6 +70,8 @@ export interface ImageSource {
     kernel: GuestKernel,
     options: ImageOptions & { readonly moreModules?: readonly string[] },
   ): Promise<Initramfs>;
+  /** Both of what a guest boots, made side by side where they are missing. */
+  boot(template: LoadedTemplate, options: ImageOptions): Promise<BootFiles>;
   /** The template's root image, built when it is not there. */
   rootImage(template: LoadedTemplate, options: ImageOptions): Promise<RootImage>;
   /** The root image if it is there already; never builds. */

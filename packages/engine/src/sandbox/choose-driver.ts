@@ -1,4 +1,5 @@
 import { NovaError, type SandboxConfig } from '@novasandbox/protocol';
+import { installRemedy } from '../images/debian-packages.ts';
 import type { EngineContext } from '../context.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext } from '../services.ts';
@@ -38,7 +39,10 @@ export async function chooseDriver(
     if (probe.available) return { driver, accelerator: probe.accelerator, network };
     reasons.push(probe.reason);
   }
-  throw new NovaError('hypervisor_unavailable', `No hypervisor works on this host: ${reasons.join('; ')}`);
+  const hint = installRemedy();
+  throw new NovaError('hypervisor_unavailable', `No hypervisor works on this host: ${reasons.join('; ')}`, {
+    ...(hint === null ? {} : { hint: `${hint}; then run \`nova doctor\`.` }),
+  });
 }
 
 /** Why a hypervisor cannot run such a sandbox on any host; null where it can. */

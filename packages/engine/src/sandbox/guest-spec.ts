@@ -1,4 +1,5 @@
 import type { SandboxConfig } from '@novasandbox/protocol';
+import { together } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { GuestKernel, Initramfs, RootImage } from '../ports/image-source.ts';
 import { hostKernelArguments } from '../vmm/host-kernel-arguments.ts';
@@ -96,8 +97,9 @@ export async function guestImages(
   template: Parameters<EngineContext['images']['kernel']>[0],
   options: Parameters<EngineContext['images']['kernel']>[1],
 ): Promise<GuestImages> {
-  const kernel = await context.images.kernel(template, options);
-  const initramfs = await context.images.initramfs(kernel, options);
-  const root = await context.images.rootImage(template, options);
-  return { kernel, initramfs, root };
+  const [boot, root] = await together(options.signal, [
+    (signal) => context.images.boot(template, { ...options, signal }),
+    (signal) => context.images.rootImage(template, { ...options, signal }),
+  ]);
+  return { ...boot, root };
 }

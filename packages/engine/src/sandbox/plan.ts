@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { NovaError, type SandboxConfig } from '@novasandbox/protocol';
+import { together } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import { requireFreePort } from './free-port.ts';
@@ -52,7 +53,11 @@ export async function planSandbox(
     });
   }
   const vcpus = config.vcpus ?? template.template.vcpus;
-  const { driver, accelerator, network } = await chooseDriver(context, { ...config, vcpus }, options);
+  const [{ driver, accelerator, network }] = await together(options.signal, [
+    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, signal }),
+    // It takes longest where it is missing: made while the hypervisor is proved.
+    (signal) => makeRoot(context, config, template, { ...options, signal }),
+  ]);
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,
@@ -63,6 +68,20 @@ export async function planSandbox(
     vcpus,
     diskSizeMb: config.diskSizeMb ?? Math.round(template.template.disk_size_gb * 1024),
   };
+}
+
+/** Builds the root image where a machine will need it and it is missing. */
+async function makeRoot(
+  context: EngineContext,
+  { hypervisor }: SandboxConfig,
+  template: LoadedTemplate,
+  options: BuildContext,
+): Promise<void> {
+  const hasRoot = [...context.drivers.values()].some(
+    ({ name, features }) => features.virtualMachine && (hypervisor === 'auto' || hypervisor === name),
+  );
+  if (hasRoot && (await context.images.builtRootImage(template)) === null)
+    await context.images.rootImage(template, options);
 }
 
 export async function requireFile(path: string, field: string): Promise<void> {

@@ -33,8 +33,7 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const { architecture } = template;
   const config = parse(sandboxConfigSchema, { architecture, enableNetwork: false }, 'config');
   const { driver } = await chooseDriver(context, { ...config, vcpus }, options);
-  const kernel = await context.images.kernel(template, options);
-  const initramfs = await context.images.initramfs(kernel, options);
+  const { kernel, initramfs } = await context.images.boot(template, options);
 
   await using undo = new AsyncDisposableStack();
   const id = `root${randomBytes(10).toString('hex')}`;

@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { hostArchitecture } from '../architecture.ts';
+
+/** Whose sandboxes need a program: everybody's, root's (network slots), or those of all others (root images in a user namespace). */
+type Users = 'all' | 'root' | 'others';
+
+/** What guests are made and run with, and the Debian package of each. */
+const packageOf: readonly (readonly [program: string, packages: string, users: Users])[] = [
+  ['mmdebstrap', 'mmdebstrap', 'all'],
+  ['apt-get', 'apt', 'all'],
+  ['dpkg-deb', 'dpkg', 'all'],
+  ['mke2fs', 'e2fsprogs', 'all'],
+  ['filefrag', 'e2fsprogs', 'all'],
+  ['e2fsck', 'e2fsprogs', 'all'],
+  ['resize2fs', 'e2fsprogs', 'all'],
+  ['xz', 'xz-utils', 'all'],
+  ['lz4', 'lz4', 'all'],
+  ['zstd', 'zstd', 'all'],
+  ['depmod', 'kmod', 'all'],
+  ['unshare', 'util-linux', 'all'],
+  ['setpriv', 'util-linux', 'all'],
+  ['nsenter', 'util-linux', 'all'],
+  ['prlimit', 'util-linux', 'all'],
+  ['mount', 'mount', 'all'],
+  ['umount', 'mount', 'all'],
+  ['tar', 'tar', 'all'],
+  ['ip', 'iproute2', 'root'],
+  ['nft', 'nftables', 'root'],
+  ['conntrack', 'conntrack', 'root'],
+  ['newuidmap', 'uidmap', 'others'],
+  // Debian 12 has its newer Rust under a name of its own; its `cargo` is too old for the agent.
+  ['cargo', 'cargo-web rustc-web libc6-dev', 'all'],
+];
+
+/** The Debian packages of programs that guests need and this host has not, in a fixed order; `also`: a program that is known to be missing. */
+export function lackedPackages(also?: string): string[] {
+  if (process.platform !== 'linux') return [];
+  const qemu = hostArchitecture().qemu;
+  const users: Users = process.getuid?.() === 0 ? 'root' : 'others';
+  const programs = [[qemu.program, qemu.package, 'all'] as const, ...packageOf];
+  // A mirror may have what it would build.
+  const needed = (program: string): boolean => program !== 'cargo' || (process.env['NOVA_MIRROR'] ?? '') === '';
+  return [
+    ...new Set(
+      programs
+        .filter(([program]) => program === also || needed(program))
+        .filter(([program, , of]) => program === also || ((of === 'all' || of === users) && !isThere(program)))
+        .map(([, packages]) => packages),
+    ),
+  ];
+}
+
+/** One remedy for all that is lacked; null where nothing is, as far as is known here. */
+export function installRemedy(also?: string): string | null {
+  const lacked = lackedPackages(also);
+  return lacked.length === 0
+    ? null
+    : `Let ./nova do it, or install what this host lacks by the names of Debian 12: apt-get install ${lacked.join(' ')}`;
+}
+
+/** Looked for where commands are run (command.ts). */
+function isThere(program: string): boolean {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => folder !== '' && existsSync(join(folder, program)));
+}
