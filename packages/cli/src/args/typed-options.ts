@@ -23,6 +23,8 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   arch: ['architecture'],
   workdir: ['cwd'],
   timeout: ['timeoutMs'],
+  version: ['version'],
+  sha256: ['sha256'],
   apiUrl: ['apiUrl'],
   apiKey: ['apiKey'],
   apiKeyFile: ['apiKey'],
@@ -41,12 +43,15 @@ export interface InTypedWords {
 export function inTypedWords(message: string, command: Command | undefined): InTypedWords {
   const options = typedOptions(command);
   const named: string[] = [];
-  const text = message.replaceAll(/(^|: |; )([A-Za-z]+)(\.[^\s:]+)?(?=: )/g, (whole, before: string, field: string) => {
-    const name = options.get(field) ?? variables[field];
-    if (name === undefined || (name.startsWith('NOVA_') && process.env[name] === undefined)) return whole;
-    named.push(name);
-    return `${before}${name}`;
-  });
+  const text = message.replaceAll(
+    /(^|: |; )([A-Za-z0-9]+)(\.[^\s:]+)?(?=: )/g,
+    (whole, before: string, field: string) => {
+      const name = options.get(field) ?? variables[field];
+      if (name === undefined || (name.startsWith('NOVA_') && process.env[name] === undefined)) return whole;
+      named.push(name);
+      return `${before}${name}`;
+    },
+  );
   return {
     message: named.length > 0 ? text.replace(/^(sandbox config|config): (?=--|NOVA_)/, '') : message,
     typed: named.some((name) => name.startsWith('--')),
