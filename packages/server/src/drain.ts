@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import type { Drain } from './context.ts';
@@ -8,6 +9,8 @@ const farewellMs = 6000;
 
 export function createDrain(): Drain {
   const leaving = new AbortController();
+  // As many as there are commands.
+  setMaxListeners(0, leaving.signal);
   const held = new Set<object>();
   let idle = Promise.withResolvers<void>();
   let until: number | null = null;

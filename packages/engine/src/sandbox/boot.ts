@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, toNovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { copyExtents } from '../images/sparse.ts';
 import { makeWritableDisk } from '../images/writable-disk.ts';
@@ -74,8 +74,10 @@ async function bootMachine(
         late.delete(digest);
         return cloned;
       } catch (error) {
-        if (isNovaError(error, 'boot_timeout')) await countLate(context, digest);
-        if (attempt === mostClones || !isNovaError(error, ...unfinished)) throw error;
+        // What went wrong first counts, also where clearing up failed after it.
+        const cause = toNovaError(error);
+        if (isNovaError(cause, 'boot_timeout')) await countLate(context, digest);
+        if (attempt === mostClones || !isNovaError(cause, ...unfinished)) throw error;
         // Its VMM may have been killed. A snapshot that cannot be continued twice is made anew, once; the third failure is about something else.
         if (attempt > 1) await discardSnapshot(context, digest);
         await rm(diskOf(context, record), { force: true });
