@@ -260,7 +260,7 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/prepare-layout.ts`,
-    may: [`${engine}/layout.ts`, `${engine}/own-folder.ts`, `${engine}/vmm`],
+    may: ['@novasandbox/protocol', `${engine}/layout.ts`, `${engine}/own-folder.ts`, `${engine}/vmm`],
     because: 'the first step knows the paths and who may pass',
   },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },

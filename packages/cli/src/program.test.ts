@@ -51,6 +51,7 @@ test('every verb has help with an example', () => {
 test('mistakes end with 2 and say what to do', () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['rnu'], /unknown command 'rnu'\n\(Did you mean run\?\)/],
+    [['help', 'rnu'], /unknown command 'rnu'\n\(Did you mean run\?\)/],
     [['run', '--nonsense', '--', 'x'], /unknown option '--nonsense'[^]*nova run --help/],
     [['run'], /Say what to run/],
     [['run', '--memory', 'much', '--', 'x'], /Give MiB/],
@@ -126,6 +127,10 @@ test('what is wrong with a value is told of the option, or the variable, that it
     [[...create, '--memory', '0'], /^nova: --memory: Too small/],
     [[...create, '--name', '..', '--max-processes', '1'], /^nova: --name: must [^]*; --max-processes: Too small/],
     [[...create, '-e', '=1'], /option '-e, --env <NAME=value>'/],
+    [[...create, '--label', `${'k'.repeat(300)}=v`], /^nova: --label k+/],
+    [['config', 'show', '--host', ''], /^nova: --host: /],
+    [['setup', 'firecracker', '--version', '../x'], /^nova: --version: "..\/x" is no version/],
+    [['setup', 'firecracker', '--sha256', 'abc'], /^nova: --sha256: must be/],
     [[...create, '-p', '80', '--no-network'], /^nova: --port does not go with --no-network/],
     [['ls', '--api-url', 'nonsense'], /^nova: --api-url: "nonsense" is not of the form/],
     [[...create.slice(0, 2), '--api-key', 'a b', 'ls'], /--api-key: must be printable/],
@@ -136,6 +141,7 @@ test('what is wrong with a value is told of the option, or the variable, that it
     assert.match(stderr, message);
     assert.equal(status, 2, `${argv.join(' ')}: ${stderr}`);
   }
+  assert.match(nova(...create, '--drive', '/x:/y').stderr, /^nova: --drive does not work over a daemon/);
   const env = { ...process.env, NOVA_API_URL: 'nonsense' };
   const { status, stderr } = spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', main, 'ls'], {
     env,

@@ -19,7 +19,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = await buildProgram(called);
   try {
     if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync([...argv], { from: 'user' });
+    else await program.parseAsync(asksAboutNoVerb(argv, called) ? [called] : [...argv], { from: 'user' });
     await flush();
     return process.stdout.errored ? outputFailed(process.stdout.errored) : Number(process.exitCode ?? 0);
   } catch (error) {
@@ -74,6 +74,11 @@ Examples:
     if (command !== program) command.showHelpAfterError(`("nova ${pathOf(command)} --help" tells more)`);
   }
   return program;
+}
+
+/** Help for a verb that there is not: commander would print the whole help, and not say why. */
+function asksAboutNoVerb(argv: readonly string[], called: string): boolean {
+  return argv[0] === 'help' && called !== '' && !(called in verbs);
 }
 
 /** Whether `--json` was given, to the verb or to its own verbs; not to the command that is run. */

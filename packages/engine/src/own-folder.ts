@@ -18,13 +18,23 @@ const mostLinks = 40;
 /** Looks at a path and all above it, and where one is a link, at the way that this names. */
 function requireWay(folder: string, path: string, isAbove: boolean, linksLeft: number): void {
   for (let each = path, above = isAbove; ; each = dirname(each), above = true) {
-    const found = lstatSync(each, { throwIfNoEntry: false });
+    const found = lookAt(each);
     if (found !== undefined) requireTrusted(folder, each, found, above);
     if (found?.isSymbolicLink() === true) {
       if (linksLeft === 0) throw new NovaError('set_up_failed', `The folder ${folder} is a link that leads nowhere.`);
       requireWay(folder, resolve(dirname(each), readlinkSync(each)), above, linksLeft - 1);
     }
     if (each === dirname(each)) return;
+  }
+}
+
+/** Nothing lies below a file: whoever makes the folder is told of that. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 

@@ -16,11 +16,11 @@ try:
 finally:
     sandbox.kill()
 
-for round in range(4):
+
+def kill_while_it_runs(command: str) -> None:
+    """A command that is ended by whoever else knows the sandbox."""
     sandbox = Sandbox.create()
     started = threading.Event()
-    # Silent and talking commands, ended by the call and by whoever else knows the sandbox.
-    command = "echo up; sleep 1000" if round % 2 == 0 else "yes | head -c 100000000; sleep 1000"
     killer = threading.Thread(target=lambda: (started.wait(), Sandbox.kill(sandbox.sandbox_id)))
     killer.start()
     try:
@@ -31,3 +31,9 @@ for round in range(4):
     finally:
         started.set()
         killer.join()
+
+
+for _ in range(2):
+    # A command that is silent, and one that talks.
+    kill_while_it_runs("echo up; sleep 1000")
+    kill_while_it_runs("yes | head -c 100000000; sleep 1000")

@@ -27,7 +27,7 @@ export async function reportError(
 
 /** An error about a field as one about the option that was typed for it. */
 async function asTyped(error: NovaError, command?: Command): Promise<{ known: NovaError; typed: boolean }> {
-  if (error.code !== 'invalid_argument') return { known: error, typed: false };
+  if (error.code !== 'invalid_argument' && error.code !== 'feature_unsupported') return { known: error, typed: false };
   const { NovaError } = await import('@novasandbox/protocol');
   const { message, typed } = inTypedWords(error.message, command);
   const { code, hint, details } = error;
