@@ -25,7 +25,15 @@ test('a pause or resume that cannot be recorded is undone: what is told of a san
       createdAtMs: 1,
     };
     store.addSandbox({ ...made, config: parse(sandboxConfigSchema, {}, 'config'), hypervisor: 'qemu', maker: null });
-    const machine = ownIdentity() as MachineRecord;
+    const machine: MachineRecord = {
+      ...ownIdentity(),
+      driver: 'qemu',
+      id: 'box1',
+      directory: folder,
+      socketDirectory: folder,
+      channels: 1,
+      cgroup: null,
+    };
     store.changeSandbox('box1', ['creating'], { state: 'running', machine });
     let runs = true;
     let full = true;
