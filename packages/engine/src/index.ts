@@ -31,6 +31,8 @@ export { keepReserve, journalPages, reserved, withReserve } from './store/reserv
 export { openSlotRegistry } from './store/slot-registry.ts';
 export { loadTemplate } from './template/load.ts';
 export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';
+export { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
+export { writeMirror, type WrittenPart } from './setup/write-mirror.ts';
 export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.ts';
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram, type Confiner, type VisibleFile } from './vmm/confine.ts';
