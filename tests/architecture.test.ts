@@ -210,6 +210,8 @@ const rules: readonly Rule[] = [
     may: [
       '@novasandbox/protocol',
       'zod',
+      ports,
+      `${engine}/architecture.ts`,
       `${engine}/layout.ts`,
       `${engine}/abort.ts`,
       `${engine}/images`,

@@ -418,6 +418,9 @@ test('the remedy names all packages at once, Rust among them, by the name this s
   await rm(join(machine.programs, 'npm'));
   const lacked = async (): Promise<string> => (await machine.run(['create'])).stderr;
   assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo-web rustc-web libc6-dev$/m);
+  // A mirror may have what Rust would build.
+  const mirrored = await machine.run(['create'], { env: { NOVA_MIRROR: 'file:///mirror' } });
+  assert.match(mirrored.stderr, /lacks: .*mmdebstrap.* nodejs npm$/m);
   await machine.program('apt-cache', 'echo "  Candidate: 1.90.0-1"');
   await machine.program('dpkg', 'exit 0');
   assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo rustc libc6-dev$/m);

@@ -2,10 +2,20 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { findBinary, releases } from '@novasandbox/engine';
+import { pathToFileURL } from 'node:url';
+import {
+  createFetchPrebuilt,
+  createImageSource,
+  findBinary,
+  loadTemplate,
+  releases,
+  type ImageSource,
+  type WrittenPart,
+} from '@novasandbox/engine';
+import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished, novaCommand, type CliResult } from '../support/nova-cli.ts';
 import { cloudHypervisorAsset, firecrackerAsset, hostileAsset, releaseServer } from '../support/release-server.ts';
@@ -223,6 +233,8 @@ test('bad versions, digests and mirrors are told before anything is fetched', op
   for (const [words, more] of cases)
     assert.equal(errorOf(await setup(['firecracker', '--json', ...words], more)).code, 'invalid_argument', words[1]);
   assert.equal((await setup(['xen'])).code, 2);
+  assert.equal((await setup(['mirror'])).code, 2);
+  assert.equal((await setup(['firecracker', 'folder'])).code, 2);
   assert.deepEqual(server.asked, []);
   await assertNothing('firecracker');
 });
@@ -264,6 +276,138 @@ test('two at once: one fetches, the other finds it', options, async () => {
   );
   assert.equal(server.asked.length, 1);
   await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
+});
+
+/** A mirror of what this machine has built, which the server serves too, and a state folder that has nothing of it. */
+async function mirrored() {
+  const empty = await testHome({ own: ['agent', 'confine', 'kernels', 'initramfs', 'work'] });
+  const folder = join(empty.home, 'a mirror');
+  const result = await setup(['mirror', folder, '--json']);
+  assert.equal(result.code, 0, result.stderr);
+  const parts = JSON.parse(result.stdout) as WrittenPart[];
+  const path = ({ kind, address }: WrittenPart, name: string): string => `/novasandbox/${kind}/${address}/${name}`;
+  for (const part of parts)
+    for (const name of await readdir(part.directory))
+      server.assets.set(path(part, name), await readFile(join(part.directory, name)));
+  const imagesFrom = (mirror: string): ImageSource =>
+    createImageSource(empty.layout, undefined, createFetchPrebuilt(mirror));
+  const pathsOf = (kind: WrittenPart['kind']): string[] =>
+    [...server.assets.keys()].filter((asset) => asset.startsWith(`/novasandbox/${kind}/`));
+  return { empty, folder, parts, imagesFrom, pathsOf, [Symbol.asyncDispose]: () => empty[Symbol.asyncDispose]() };
+}
+
+/** No Rust, and no apt that could fetch a kernel. */
+async function withoutMeans<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const { PATH } = process.env;
+  const programs = join(folder, 'bin');
+  await mkdir(programs, { recursive: true });
+  for (const name of ['cargo', 'apt-get', 'apt-cache'])
+    await writeFile(join(programs, name), '#!/bin/sh\nexit 9\n', { mode: 0o755 });
+  process.env['PATH'] = `${programs}:${PATH}`;
+  try {
+    return await work();
+  } finally {
+    process.env['PATH'] = PATH;
+  }
+}
+
+test('a mirror of agent, confiner and kernel serves a machine that can build none of them', options, async () => {
+  await using at = await mirrored();
+  assert.deepEqual(
+    at.parts.map(({ kind }) => kind),
+    ['agent', 'confine', 'kernel'],
+  );
+  const here = createImageSource(home.layout);
+  const base = await loadTemplate(home.layout, 'base');
+  for (const mirror of [server.url, `${pathToFileURL(at.folder).href}/`]) {
+    await withoutMeans(at.empty.home, async () => {
+      const images = at.imagesFrom(mirror);
+      const { kernel, initramfs } = await images.boot(base, {});
+      const expected = await here.boot(base, {});
+      assert.equal(kernel.digest, expected.kernel.digest);
+      assert.equal(initramfs.digest, expected.initramfs.digest);
+      assert.deepEqual(await readFile(initramfs.path), await readFile(expected.initramfs.path));
+      const { program } = await images.confiner({});
+      assert.deepEqual(await readFile(program), await readFile((await here.confiner({})).program));
+    });
+    for (const name of ['agent', 'confine', 'kernels', 'initramfs'])
+      await rm(join(at.empty.home, name), { recursive: true });
+    for (const name of ['agent', 'confine', 'kernels', 'initramfs']) await mkdir(join(at.empty.home, name));
+  }
+  await assertNoLeaks(at.empty.layout);
+});
+
+test(
+  'what a mirror has is used only as it was written: altered, cut short, another part, broken off',
+  options,
+  async () => {
+    await using at = await mirrored();
+    const [binary = '', manifest = ''] = at.pathsOf('agent').toSorted((a) => (a.endsWith('.json') ? 1 : -1));
+    const right = new Map(at.pathsOf('agent').map((path) => [path, server.assets.get(path) ?? Buffer.alloc(0)]));
+    const content = right.get(binary) ?? Buffer.alloc(0);
+    const fails = async (code: ErrorCode, mirror = server.url): Promise<void> => {
+      await assert.rejects(at.imagesFrom(mirror).agent({}), (error) => {
+        assert.ok(isNovaError(error, code), String(error));
+        assert.match(error.hint, /nova setup mirror/);
+        return true;
+      });
+      assert.deepEqual(
+        (await readdir(join(at.empty.home, 'agent'))).filter((name) => /^[0-9a-f]{64}$/.test(name)),
+        [],
+      );
+      assert.deepEqual(await readdir(at.empty.layout.workDirectory), []);
+    };
+    const put = (path: string, bytes: Buffer): void => void server.assets.set(path, bytes);
+    const told = JSON.parse(String(right.get(manifest))) as { files: object[] };
+    const tell = (more: object): void => put(manifest, Buffer.from(JSON.stringify({ ...told, ...more })));
+    const cases: [ErrorCode, () => void][] = [
+      ['checksum_mismatch', () => put(binary, Buffer.concat([content.subarray(1), Buffer.from('x')]))],
+      ['checksum_mismatch', () => put(binary, content.subarray(0, 1000))],
+      ['download_failed', () => put(binary, Buffer.concat([content, content]))],
+      ['download_failed', () => void server.assets.delete(binary)],
+      ['download_failed', () => (server.breakOff = true)],
+      ['download_failed', () => put(manifest, Buffer.from('<html>'))],
+      ['download_failed', () => put(manifest, Buffer.alloc(100_000, ' '))],
+      ['download_failed', () => tell({ address: '00'.repeat(32) })],
+      ['download_failed', () => tell({ files: [{ ...told.files[0], name: '../../evil' }] })],
+      ['download_failed', () => void server.redirects.set(binary, 'http://example.org/agent')],
+    ];
+    for (const [code, spoil] of cases) {
+      try {
+        spoil();
+        await fails(code);
+      } finally {
+        server.breakOff = false;
+        server.redirects.clear();
+        for (const [path, bytes] of right) put(path, bytes);
+      }
+    }
+    await truncate(join(at.folder, binary.replace('/novasandbox', 'novasandbox')), 100);
+    await fails('checksum_mismatch', pathToFileURL(at.folder).href);
+    // The same again, and it is there.
+    assert.deepEqual(await readFile((await at.imagesFrom(server.url).agent({})).path), content);
+  },
+);
+
+test('what a mirror has not, and what could be changed on the way, is built here', options, async () => {
+  await using at = await mirrored();
+  for (const path of at.pathsOf('agent')) server.assets.delete(path);
+  server.asked.length = 0;
+  const wouldBuild = (mirror: string): Promise<void> =>
+    withoutMeans(at.empty.home, () =>
+      assert.rejects(at.imagesFrom(mirror).agent({}), (error) => {
+        assert.ok(isNovaError(error, 'set_up_failed'));
+        assert.match(error.message, /needs Rust/);
+        assert.match(error.hint, /cargo-web rustc-web libc6-dev/);
+        return true;
+      }),
+    );
+  await wouldBuild(server.url);
+  assert.equal(server.asked.length, 1);
+  await wouldBuild('http://192.0.2.1');
+  await wouldBuild('file:///nonexistent');
+  await wouldBuild('');
+  assert.equal(server.asked.length, 1);
 });
 
 const root = process.getuid?.() === 0;

@@ -25,6 +25,7 @@ import { createLinks } from './sandbox/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { Engine, EngineOptions } from './services.ts';
+import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { keepReserve } from './store/reserve.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
@@ -68,7 +69,11 @@ async function assemble(options: EngineOptions): Promise<Engine> {
   prepareLayout(layout);
   keepReserve(layout.reserveFile);
   const store = openSqliteStore(layout.storeFile, layout.reserveFile);
-  const images = createImageSource(layout, (work, options) => runInGuest(context, work, options));
+  const images = createImageSource(
+    layout,
+    (work, options) => runInGuest(context, work, options),
+    createFetchPrebuilt(),
+  );
   const launcher = createLauncher();
   const users = openVmmUsers(layout);
   const vmm: DriverOptions = {

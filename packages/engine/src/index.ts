@@ -35,6 +35,8 @@ export { openSqliteStore } from './store/sqlite.ts';
 export { openSlotRegistry } from './store/slot-registry.ts';
 export { loadTemplate } from './template/load.ts';
 export { releaseNames, releases, type ReleaseName } from './setup/releases.ts';
+export { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
+export { writeMirror, type WrittenPart } from './setup/write-mirror.ts';
 export { setUpVmm, type InstalledVmm, type SetUpOptions } from './setup/install.ts';
 export { binaryVariables, findBinary } from './vmm/binary.ts';
 export { findProgram, type Confiner, type VisibleFile } from './vmm/confine.ts';

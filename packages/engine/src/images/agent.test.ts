@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
+import type { FetchPrebuilt } from '../ports/image-source.ts';
 import { guestAgent } from './agent.ts';
 import { scratchFolder, type Scratch } from './testing/scratch.ts';
 
@@ -80,4 +81,28 @@ test('what is wrong is said: old Rust, no Rust, broken sources, no sources', asy
     guestAgent(scratch.layout, hostArchitecture(), {}, join(scratch.folder, 'missing')),
     (error) => isNovaError(error, 'set_up_failed') && /sources/.test(error.message),
   );
+});
+
+test('what was built elsewhere is taken, and not built; what is not there is built', async () => {
+  await using scratch = await scratchFolder();
+  const source = await crate(scratch);
+  const builds = await cargo(scratch);
+  const asked: string[] = [];
+  const fetchPrebuilt =
+    (has: boolean): FetchPrebuilt =>
+    async ({ kind, address, files }, folder) => {
+      asked.push(`${kind} ${address}`);
+      if (has) for (const file of files) await writeFile(join(folder, file), 'prebuilt\n');
+      return has ? { kernel: null } : null;
+    };
+  const fetched = await guestAgent(scratch.layout, hostArchitecture(), { fetchPrebuilt: fetchPrebuilt(true) }, source);
+  assert.equal(await readFile(fetched.path, 'utf8'), 'prebuilt\n');
+  assert.equal((await stat(fetched.path)).mode & 0o777, 0o755);
+  assert.deepEqual(asked, [`agent ${fetched.digest}`]);
+  assert.equal(await builds(), 0);
+  // Other sources are another agent.
+  await writeFile(join(source, 'src/main.rs'), 'fn main() { }\n');
+  const built = await guestAgent(scratch.layout, hostArchitecture(), { fetchPrebuilt: fetchPrebuilt(false) }, source);
+  assert.equal(await readFile(built.path, 'utf8'), 'fn main() { }\n');
+  assert.equal(await builds(), 1);
 });

@@ -2,10 +2,9 @@ import { chmod, copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { repositoryRoot, type Layout } from '../layout.ts';
-import type { ImageOptions } from '../ports/image-source.ts';
 import { crossBuildAgent } from './cross-agent.ts';
 import { flush } from './publish.ts';
-import { cargoBuild, requireRust, rustProgram, type RustProgram } from './rust-program.ts';
+import { cargoBuild, requireRust, rustProgram, type ProgramOptions, type RustProgram } from './rust-program.ts';
 
 export interface AgentBinary {
   readonly digest: string;
@@ -19,7 +18,7 @@ const binaryName = 'nova-agent';
 export async function guestAgent(
   layout: Layout,
   architecture: Architecture,
-  options: ImageOptions,
+  options: ProgramOptions,
   source = agentSource,
 ): Promise<AgentBinary> {
   const program: RustProgram = {

@@ -2,17 +2,16 @@ import { chmod, copyFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { hostArchitecture } from '../architecture.ts';
 import { repositoryRoot, type Layout } from '../layout.ts';
-import type { ImageOptions } from '../ports/image-source.ts';
 import type { Confiner } from '../vmm/confine.ts';
 import { flush } from './publish.ts';
-import { cargoBuild, rustProgram, type RustProgram } from './rust-program.ts';
+import { cargoBuild, rustProgram, type ProgramOptions, type RustProgram } from './rust-program.ts';
 
 const confinerSource = join(repositoryRoot, 'host/confine');
 const binary = 'nova-confine';
 const readOnlyMemory = 'libread_only_memory.so';
 
 /** The program that shuts VMMs in on this host, built when there is none of just the sources of this checkout. */
-export async function hostConfiner(layout: Layout, options: ImageOptions): Promise<Confiner> {
+export async function hostConfiner(layout: Layout, options: ProgramOptions): Promise<Confiner> {
   const program: RustProgram = {
     title: 'program that confines VMMs',
     step: 'confine',

@@ -5,10 +5,12 @@ import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { z } from 'zod';
 import { architectures } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
-import type { GuestKernel, ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
+import type { GuestKernel, LoadedTemplate } from '../ports/image-source.ts';
 import { unpackDistributionKernel } from './kernel-package.ts';
 import { withLock } from './lock.ts';
+import { unpackPrebuiltKernel } from './prebuilt-kernel.ts';
 import { flush, publish } from './publish.ts';
+import type { ProgramOptions } from './rust-program.ts';
 import { fileDigest, fileMark, readJson, sha256, writeJson } from './stamp.ts';
 import { step } from './step.ts';
 import { kernelDefect, kernelRelease } from './vmlinux.ts';
@@ -28,25 +30,46 @@ const chosenSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-
 export async function guestKernel(
   layout: Layout,
   template: LoadedTemplate,
-  options: ImageOptions,
+  options: ProgramOptions,
 ): Promise<GuestKernel> {
   const { architecture } = template;
   const own = join(template.directory, templateKernelFile);
-  const ownMark = existsSync(own) ? ownKernelMark(own, template) : null;
-  const mark = `${ownMark ?? 'distribution'} ${architecture}`;
-  const record =
-    ownMark === null
-      ? distributionKernelRecord(layout, architecture)
-      : layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
+  if (!existsSync(own)) return distributionKernel(layout, architecture, options);
+  const mark = `${ownKernelMark(own, template)} ${architecture}`;
+  const record = layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
+  return keptKernel(layout, architecture, record, mark, options, () => keepOwnKernel(layout, template, own));
+}
+
+/** The distribution's kernel, fetched where it is missing. */
+export const distributionKernel = (
+  layout: Layout,
+  architecture: ArchitectureName,
+  options: ProgramOptions,
+): Promise<GuestKernel> =>
+  keptKernel(
+    layout,
+    architecture,
+    distributionKernelRecord(layout, architecture),
+    `distribution ${architecture}`,
+    options,
+    () => keepDistributionKernel(layout, architecture, options),
+  );
+
+/** The kernel that a record names, or that is made now. */
+async function keptKernel(
+  layout: Layout,
+  architecture: ArchitectureName,
+  record: string,
+  mark: string,
+  options: ProgramOptions,
+  make: () => Promise<GuestKernel>,
+): Promise<GuestKernel> {
   const known = chosen(layout, architecture, record, mark);
   if (known !== null) return known;
   return withLock(layout.kernel('lock'), options, async () => {
     const madeMeanwhile = chosen(layout, architecture, record, mark);
     if (madeMeanwhile !== null) return madeMeanwhile;
-    const made =
-      ownMark === null
-        ? await keepDistributionKernel(layout, architecture, options)
-        : await keepOwnKernel(layout, template, own);
+    const made = await make();
     await writeJson(record, { mark, digest: made.digest, release: made.release });
     return made;
   });
@@ -78,7 +101,7 @@ function chosen(layout: Layout, architecture: ArchitectureName, record: string, 
 async function keepDistributionKernel(
   layout: Layout,
   architecture: ArchitectureName,
-  options: ImageOptions,
+  options: ProgramOptions,
 ): Promise<GuestKernel> {
   if (process.platform !== 'linux') {
     throw new NovaError('set_up_failed', "The distribution's kernel can be fetched on Linux alone.", {
@@ -88,12 +111,9 @@ async function keepDistributionKernel(
   return step(options.progress, 'kernel', 'Guest kernel', async (update) => {
     let kernel: GuestKernel | undefined;
     await publish(layout, 'kernel', async (work) => {
-      const { digest, release } = await unpackDistributionKernel(
-        architectures[architecture],
-        work,
-        update,
-        options.signal,
-      );
+      const { digest, release } =
+        (await unpackPrebuiltKernel(architectures[architecture], work, update, options)) ??
+        (await unpackDistributionKernel(architectures[architecture], work, update, options.signal));
       kernel = { architecture, digest, release, path: join(layout.kernel(digest), 'vmlinux') };
       return layout.kernel(digest);
     });

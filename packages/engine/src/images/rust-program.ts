@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { Architecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
-import type { ImageOptions } from '../ports/image-source.ts';
+import type { FetchPrebuilt, ImageOptions, PartKind } from '../ports/image-source.ts';
 import { CommandFailure, runCommand } from './command.ts';
 import { installRemedy } from './debian-packages.ts';
 import { withLock } from './lock.ts';
@@ -12,12 +12,17 @@ import { publish } from './publish.ts';
 import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
 import { step, type StepUpdate } from './step.ts';
 
+export interface ProgramOptions extends ImageOptions {
+  /** Asked before anything is built. */
+  readonly fetchPrebuilt?: FetchPrebuilt | undefined;
+}
+
 /** A program of this checkout that is written in Rust. */
 export interface RustProgram {
   /** For messages, such as "guest agent". */
   readonly title: string;
   /** Name of the step that tells its progress. */
-  readonly step: string;
+  readonly step: PartKind;
   /** The folder of its crate. */
   readonly source: string;
   /** Where what was built of sources with that digest is kept. */
@@ -42,7 +47,7 @@ export async function rustProgram(
   layout: Layout,
   program: RustProgram,
   architecture: Architecture,
-  options: ImageOptions,
+  options: ProgramOptions,
   make: (site: BuildSite) => Promise<void>,
 ): Promise<{ readonly digest: string; readonly directory: string }> {
   const { title, source, folder } = program;
@@ -59,6 +64,12 @@ export async function rustProgram(
       const label = `${title.slice(0, 1).toUpperCase()}${title.slice(1)}`;
       await step(options.progress, program.step, label, (update) =>
         publish(layout, program.step, async (work) => {
+          const part = { kind: program.step, address: digest, files: program.files };
+          const fetched = (await options.fetchPrebuilt?.(part, work, update, options.signal)) ?? null;
+          if (fetched !== null) {
+            await Promise.all(program.files.map((file) => chmod(join(work, file), 0o755)));
+            return folder(digest);
+          }
           await make({ work, sources, update });
           if ((await contentDigest(architecture, source, sources)) !== digest) {
             throw new NovaError('set_up_failed', `The sources in ${source} changed while the ${title} was built.`);
@@ -123,7 +134,7 @@ export async function cargoBuild(
       onLine: (line) => {
         if (line.startsWith('error')) complaints.push(line);
         if (line.startsWith('{')) for (const path of filesIn(line)) built.set(basename(path), path);
-        else if (/^\s*(Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
+        else if (/^\s*(Blocking|Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
       },
     });
   } catch (error) {

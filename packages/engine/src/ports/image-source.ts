@@ -62,6 +62,33 @@ export interface GuestWork {
  */
 export type RunInGuest = (work: GuestWork, options: ImageOptions) => Promise<string>;
 
+/** What can be built elsewhere. */
+export type PartKind = 'agent' | 'confine' | 'kernel';
+
+export interface Part {
+  readonly kind: PartKind;
+  /** Digest of what it is built from. */
+  readonly address: string;
+  /** The names of its files, all of them. */
+  readonly files: readonly string[];
+}
+
+/** What a part was said to be by whoever built it; null for what says it itself. */
+export interface PrebuiltPart {
+  readonly kernel: { readonly digest: string; readonly release: string } | null;
+}
+
+/**
+ * Lays a part that was built elsewhere into a folder, each file as whole as it was built. Null where it is not to be had, and has to be built here.
+ * @throws NovaError `checksum_mismatch`, `download_failed` where it is to be had and does not come as it should
+ */
+export type FetchPrebuilt = (
+  part: Part,
+  folder: string,
+  update: (detail: string, fraction?: number) => void,
+  signal?: AbortSignal,
+) => Promise<PrebuiltPart | null>;
+
 export interface ImageSource {
   /** The template's own vmlinux, else the distribution's cloud kernel with its modules. */
   kernel(template: LoadedTemplate, options: ImageOptions): Promise<GuestKernel>;

@@ -9,6 +9,8 @@ export interface Network {
   /** Default: Node's own. */
   readonly fetch?: typeof globalThis.fetch | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Whether an address may be asked, each hop of a redirect among them; default: any. */
+  readonly mayAsk?: ((url: URL) => boolean) | undefined;
 }
 
 /** A release is some megabytes; more than this is none. */
@@ -26,17 +28,23 @@ export const noNetworkHint =
  * Fetches a file, hashing it on the way. Gives its SHA-256.
  * @throws NovaError `download_failed` where the server cannot be reached, has no such file or breaks off; `cancelled` on abort
  */
-export async function download(url: string, file: string, network: Network, update: StepUpdate): Promise<string> {
+export async function download(
+  url: string,
+  file: string,
+  network: Network,
+  update: StepUpdate,
+  largestBytes = maxBytes,
+): Promise<string> {
   const hash = createHash('sha256');
   let received = 0;
   await receive(url, network, ['http:', 'https:'], async (response, alive) => {
     const announced = Number(response.headers.get('content-length') ?? Number.NaN);
-    if (announced > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+    if (announced > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`);
     const counted = async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
       for await (const chunk of source) {
         alive();
         received += chunk.length;
-        if (received > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+        if (received > largestBytes) throw new Error(`it is larger than ${largestBytes} bytes`);
         hash.update(chunk);
         update(url, announced > 0 ? Math.min(1, received / announced) : undefined);
         yield chunk;
@@ -47,10 +55,15 @@ export async function download(url: string, file: string, network: Network, upda
   return hash.digest('hex');
 }
 
-/** Fetches a small text that has to come over HTTPS all the way. */
-export async function downloadText(url: string, network: Network, largestBytes: number): Promise<string> {
+/** Fetches a small text, which has to come over HTTPS all the way where nothing else is said. */
+export async function downloadText(
+  url: string,
+  network: Network,
+  largestBytes: number,
+  protocols: readonly string[] = ['https:'],
+): Promise<string> {
   const chunks: Uint8Array[] = [];
-  await receive(url, network, ['https:'], async (response, alive) => {
+  await receive(url, network, protocols, async (response, alive) => {
     let size = 0;
     for await (const chunk of bytesOf(response)) {
       alive();
@@ -67,20 +80,22 @@ const bytesOf = (response: Response): AsyncIterable<Uint8Array> =>
 
 async function receive(
   url: string,
-  { fetch = globalThis.fetch, signal }: Network,
+  { fetch = globalThis.fetch, signal, mayAsk }: Network,
   protocols: readonly string[],
   consume: (response: Response, alive: () => void) => Promise<void>,
 ): Promise<void> {
   const stalled = new AbortController();
   const timer = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs);
   const whole = AbortSignal.timeout(wholeMs);
+  let answered: number | undefined;
   try {
     const any = AbortSignal.any([stalled.signal, whole, ...(signal === undefined ? [] : [signal])]);
-    const response = await follow(url, protocols, (hop) =>
+    const response = await follow(url, protocols, mayAsk, (hop) =>
       fetch(hop, { signal: any, redirect: 'manual', headers: { 'user-agent': 'novasandbox' } }),
     );
     if (!response.ok) {
       await response.body?.cancel();
+      answered = response.status;
       throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
     }
     await consume(response, () => timer.refresh());
@@ -91,6 +106,7 @@ async function receive(
     throw new NovaError('download_failed', `${url} cannot be fetched: ${reasonOf(error)}`, {
       cause: error,
       hint: noNetworkHint,
+      details: { url, status: answered ?? null },
     });
   } finally {
     clearTimeout(timer);
@@ -101,12 +117,14 @@ async function receive(
 async function follow(
   url: string,
   protocols: readonly string[],
+  mayAsk: Network['mayAsk'],
   ask: (hop: string) => Promise<Response>,
 ): Promise<Response> {
   let hop = new URL(url);
   for (let redirects = 0; redirects <= mostRedirects; redirects++) {
     if (!protocols.includes(hop.protocol))
       throw new Error(`${hop.protocol}//${hop.host} is no ${protocols.map((name) => name.slice(0, -1)).join(' or ')}`);
+    if (mayAsk?.(hop) === false) throw new Error(`it leads to ${hop.host}, which is asked over https alone`);
     const response = await ask(hop.href);
     const next = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
     if (next === null) return response;
