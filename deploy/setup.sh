@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root home setup command wants_guest qemu node_version
-# node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
+# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root installed home setup command wants_guest qemu
+# node_version node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
@@ -72,6 +72,22 @@ find_rust_packages() { # least version
       return
     fi
   done
+}
+
+# Who clones the repository and runs ./nova wants the machine set up; who has installed a package from npm's registry is asked.
+ask_first() { # what is missing
+  local answer=""
+  [ "$installed" -eq 1 ] || return 0
+  case "${NOVA_YES:-}" in '' | 0 | no | false) ;; *) return 0 ;; esac
+  if [ -t 0 ] && [ -t 2 ]; then
+    say "this machine lacks:$1"
+    printf 'nova: install it now? [y/N] ' >&2
+    IFS= read -r answer || :
+    case "$answer" in [yY] | [yY][eE][sS]) return 0 ;; esac
+    give_up 'nothing was installed' 'Install it yourself, or run the same command again and say yes.'
+  fi
+  give_up "this machine lacks:$1" \
+    'To have it installed, run the same command with NOVA_YES=1, or with --yes as its first word (nova --yes run ...).'
 }
 
 # --- Rust ---------------------------------------------------------------------------------------------------------------------------
@@ -184,6 +200,10 @@ if ! known_node && ! find_node && ! is_there npm; then missing="$missing nodejs 
 if ! modules_are_there && ! is_there npm; then
   case " $missing " in *' npm '*) ;; *) missing="$missing npm" ;; esac
 fi
+wanted_all="$missing"
+[ -z "$least_cargo" ] || wanted_all="$wanted_all cargo (>= $least_cargo)"
+known_node || find_node || wanted_all="$wanted_all node (>= $node_major)"
+[ -z "$wanted_all" ] || ask_first "$wanted_all"
 if [ -n "$missing$least_cargo" ]; then install_packages; fi
 
 if [ "$wants_guest" -eq 1 ] && ! known_cargo; then

@@ -62,6 +62,14 @@ class Machine implements AsyncDisposable {
     await writeFile(join(this.programs, name), `#!${findTool('bash')}\n${script}\n`, { mode: 0o755 });
   }
 
+  /** Makes it what npm installs of the package. */
+  async install(): Promise<void> {
+    await rm(join(this.root, 'package-lock.json'));
+    for (const folder of ['dist/cli', 'guest/agent']) await mkdir(join(this.root, folder), { recursive: true });
+    await writeFile(join(this.root, 'dist/cli/main.js'), '');
+    await writeFile(join(this.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  }
+
   /** A Node of that version which says what it was called with. */
   node(version: string): Promise<void> {
     return this.program(
@@ -126,6 +134,33 @@ test('when all is there, the script is Node with the same arguments, directory a
     assert.equal(stdout, `cwd=${tmpdir()}\n<--><${machine.root}/packages/cli/src/main.ts><:><:--version><:a  b><:>`);
   }
   assert.deepEqual(await machine.calls(), ['npm ci --no-audit --no-fund --loglevel=error']);
+});
+
+test('an installed package runs what was compiled, and leaves its modules to npm', async () => {
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  const { code, stdout } = await machine.run(['--version']);
+  assert.equal(code, 7);
+  assert.equal(stdout, `cwd=${process.cwd()}\n<--><${machine.root}/dist/cli/main.js><:><:--version>`);
+  assert.deepEqual(await machine.calls(), []);
+});
+
+test('an installed package installs nothing unasked; a checkout does', async () => {
+  const lacking = /this machine lacks: .*mmdebstrap.* cargo \(>= 1\.85\)/;
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  await machine.program('apt-get', 'echo "apt-get $*" >> "$NOVA_HOME/apt"; exit 1');
+  const apt = join(machine.home, 'apt');
+  const refused = await machine.run(['run', '--', 'true']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, lacking);
+  assert.match(refused.stderr, /-> .*NOVA_YES=1, or with --yes/);
+  assert.ok(!existsSync(apt), 'nothing was installed');
+  const allowed = await machine.run(['--yes', 'run', '--', 'true']);
+  assert.match(allowed.stderr, /the step "apt-lists" failed|there is no sudo/);
+  if (process.getuid?.() === 0) assert.match(await readFile(apt, 'utf8'), /apt-get .*update/);
 });
 
 test('npm ci runs again when the lock file has changed, not when it was only touched', async () => {

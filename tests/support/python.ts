@@ -6,9 +6,9 @@ import { layoutAt } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
 /** Runs a program to its end. */
-export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliResult> {
+export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<CliResult> {
   return finished(
-    spawn(argv[0] ?? '', argv.slice(1), { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    spawn(argv[0] ?? '', argv.slice(1), { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
   );
 }
 
