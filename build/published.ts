@@ -48,4 +48,17 @@ export const published: readonly Published[] = [
     readDependencies: ['redoc', 'swagger-ui-dist'],
     readme: 'build/novasandbox.md',
   },
+  {
+    name: '@novasandbox/client',
+    description: 'The client of a NovaSandbox daemon: microVM sandboxes over HTTP and WebSockets, without the engine.',
+    engines: { node: '>=20' },
+    exports: { '.': 'packages/sdk/src/client.ts' },
+    programs: [],
+    imports: { '#backend': 'packages/sdk/src/backend/remote-only.ts' },
+    bin: {},
+    data: [],
+    folders: [],
+    readDependencies: [],
+    readme: 'build/client.md',
+  },
 ];

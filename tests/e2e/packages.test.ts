@@ -1,32 +1,24 @@
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Sandbox } from 'novasandbox';
-import { packAll } from '../../build/pack.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
-import { startRegistry, type Project, type Registry } from '../support/npm.ts';
+import type { Project, Registry } from '../support/npm.ts';
+import { compileCommand, registryWithPackages, strictCompiler } from '../support/published.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 
 /** What strangers do: install the packages from a registry into an empty project, compile against them, and run them. */
 
-const repository = join(import.meta.dirname, '../..');
-const tsc = join(repository, 'node_modules/typescript/bin/tsc');
-const packed = await mkdtemp(join(tmpdir(), 'nova-packed-'));
 let registry: Registry;
 let project: Project;
 
 before(async () => {
-  registry = await startRegistry();
-  for (const tarball of (await packAll(packed)).values()) await registry.publish(tarball);
+  registry = await registryWithPackages();
   project = await registry.project('novasandbox', '@types/node@24.19.2');
 });
-after(async () => {
-  await registry[Symbol.asyncDispose]();
-  await rm(packed, { recursive: true, force: true });
-});
+after(() => registry[Symbol.asyncDispose]());
 
 /** Runs `work` with a state folder of its own, in which nothing is left afterwards. */
 async function inHome(work: (home: TestHome) => Promise<void>): Promise<void> {
@@ -38,19 +30,6 @@ async function inHome(work: (home: TestHome) => Promise<void>): Promise<void> {
   }
   await assertNoLeaks(home.layout);
 }
-
-const strict = {
-  compilerOptions: {
-    target: 'es2024',
-    lib: ['es2024', 'esnext.disposable'],
-    module: 'nodenext',
-    types: ['node'],
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    skipLibCheck: false,
-    noEmit: true,
-  },
-};
 
 const typed = `import { Sandbox, isNovaError, type SandboxInfo } from 'novasandbox';
 import { createRemoteEngine } from 'novasandbox/remote';
@@ -80,13 +59,16 @@ test('a package holds what was compiled and what is built on the machine, and no
 });
 
 test('a strict compiler that checks libraries too takes its types', async () => {
-  await project.write('tsconfig.json', JSON.stringify({ ...strict, files: ['typed.ts', 'typed.cts'] }));
+  await project.write(
+    'tsconfig.json',
+    JSON.stringify({ compilerOptions: strictCompiler, files: ['typed.ts', 'typed.cts'] }),
+  );
   await project.write('typed.ts', typed);
   await project.write(
     'typed.cts',
     `import nova = require('novasandbox');\nexport const kill: Promise<boolean> = nova.Sandbox.kill('box');\n`,
   );
-  await project.run([process.execPath, tsc, '--project', '.']);
+  await project.run(compileCommand);
 });
 
 test('nothing of it can be imported but what it exports', async () => {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 import pins from './releases.json' with { type: 'json' };
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { runOptionsSchema } from '../commands.ts';
 import { withoutNul } from '../sandbox.ts';
 import { entryTypeSchema, type Entry } from '../files.ts';

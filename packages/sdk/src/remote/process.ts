@@ -1,4 +1,4 @@
-import type { AttachedProcess, OutputChunk } from '@novasandbox/engine';
+import type { AttachedProcess, OutputChunk } from '@novasandbox/engine/services';
 import { NovaError, type Exit } from '@novasandbox/protocol';
 import {
   execServerMessageSchema,
@@ -9,6 +9,7 @@ import {
 import { RemoteInbox } from './inbox.ts';
 import { cancelled, errorOfWire } from './remote-error.ts';
 import type { RemoteSocket, SocketListener } from './socket.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 const channels = new Map(
   Object.entries(outputChannelBytes).map(([channel, byte]) => [byte as number, channel as OutputChunk['channel']]),
@@ -27,8 +28,8 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   readonly started: Promise<void>;
   readonly #socket: RemoteSocket;
   readonly #writable: boolean;
-  readonly #started = Promise.withResolvers<void>();
-  readonly #exit = Promise.withResolvers<Exit>();
+  readonly #started = withResolvers<void>();
+  readonly #exit = withResolvers<Exit>();
   #inputClosed = false;
   #ended = false;
   #left = false;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { executeSchema, executedSchema, processSchema, signalSchema } from '../guest.ts';
 import type { Route } from '../route.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { processSchema } from '../guest.ts';
 import { vmSchema } from '../vms.ts';
 import type { Route } from '../route.ts';
