@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -62,6 +75,67 @@ test('directories go in and out: into one that is there, as one that is not, or 
   await mkdir(join(folder, 'there'));
   await cli.ok('cp', 'box:/tmp/tree', join(folder, 'there'));
   assert.deepEqual(await readdir(join(folder, 'there')), ['tree']);
+});
+
+test('holes, hard links and times are kept, in trees and in single files, both ways', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const tree = join(folder, 'tree');
+  await mkdir(join(tree, 'sub'), { recursive: true });
+  const sparse = join(tree, 'sparse');
+  await writeFile(sparse, Buffer.alloc(80_000, 7));
+  // More than the guest's disk has room for.
+  await truncate(sparse, 5 * 1024 ** 3);
+  await writeFile(join(tree, 'one'), 'content');
+  await link(join(tree, 'one'), join(tree, 'two'));
+  for (const name of ['sparse', 'one', 'sub']) await utimes(join(tree, name), 1_600_000_000.5, 1_600_000_000.5);
+  await cli.ok('cp', tree, 'box:/tmp/tree');
+  await cli.ok('cp', sparse, 'box:/tmp/alone');
+  await cli.ok('cp', join(tree, 'one'), 'box:/tmp/plain');
+  const facts = (names: string): string =>
+    `for name in ${names}; do stat -c '%s %Y' "$name"; du -k "$name" | cut -f 1; done`;
+  const large = `${5 * 1024 ** 3} 1600000000\n80`;
+  assert.equal(await its.sh(`cd /tmp; ${facts('tree/sparse alone')}`), `${large}\n${large}`);
+  assert.equal(
+    await its.sh('cd /tmp; stat -c "%Y %h" plain tree/sub tree/two'),
+    '1600000000 1\n1600000000 2\n1600000000 2',
+  );
+  assert.equal(await its.sh('stat -c %y /tmp/plain | cut -d . -f 2 | cut -d " " -f 1'), '500000000');
+
+  await cli.ok('cp', 'box:/tmp/tree', join(folder, 'back'));
+  await cli.ok('cp', 'box:/tmp/alone', join(folder, 'alone'));
+  await cli.ok('cp', 'box:/tmp/plain', join(folder, 'plain'));
+  for (const name of ['back/sparse', 'alone', 'plain', 'back/two', 'back/sub']) {
+    const found = await stat(join(folder, name));
+    assert.ok(found.blocks * 512 < 200_000 && Math.abs(found.mtimeMs - 1_600_000_000_500) < 1, name);
+  }
+  assert.equal((await stat(join(folder, 'back', 'two'))).nlink, 2);
+  assert.equal((await stat(join(folder, 'alone'))).size, 5 * 1024 ** 3);
+  assert.deepEqual((await readFile(join(folder, 'back', 'one'))).toString(), 'content');
+});
+
+test('what breaks off on a full disk is told, with what is there, and leaves no half file', async () => {
+  await using its = await copying();
+  const { cli, folder } = its;
+  const tree = join(folder, 'tree');
+  await mkdir(tree);
+  for (const name of ['a', 'b', 'c']) await writeFile(join(tree, name), Buffer.alloc(400_000, name));
+  await its.sh('sudo mount -t tmpfs -o size=1m,mode=777 none /mnt');
+  const { code, stderr } = await cli.nova(['cp', tree, 'box:/mnt/tree']);
+  assert.equal(code, 1);
+  assert.match(stderr, /c: no space left on device; 2 entries were unpacked before and are there/);
+  assert.equal(await its.sh('ls /mnt/tree'), 'a\nb');
+  // What was there before stays whole.
+  await writeFile(join(folder, 'a'), Buffer.alloc(900_000, 'x'));
+  assert.equal((await cli.nova(['cp', join(folder, 'a'), 'box:/mnt/tree/a'])).code, 1);
+  assert.equal(await its.sh('ls -A /mnt/tree; head -c 3 /mnt/tree/a; stat -c " %s" /mnt/tree/a'), 'a\nb\naaa 400000');
+  const fails = async (to: string, pattern: RegExp): Promise<void> => {
+    assert.match((await cli.nova(['cp', join(folder, 'a'), to])).stderr, pattern);
+  };
+  await its.sh('sudo mount -o remount,ro /mnt; ln -s loop /tmp/loop; touch /tmp/file');
+  await fails('box:/mnt/new', /read-only file system/);
+  await fails('box:/tmp/file/below', /not a directory/);
+  await fails('box:/tmp/loop/below', /too many symbolic links/);
 });
 
 test('streams: a file from stdin and to stdout, directories as tar', async () => {
@@ -158,4 +232,28 @@ test('what cannot be copied is told, and what was there stays', async () => {
   }
   assert.equal(await readFile(join(folder, 'mine'), 'utf8'), 'mine');
   assert.deepEqual(await readdir(folder), ['mine']);
+});
+
+test('what an upload leaves out is told, and a destination that cannot be is named as it was typed', async () => {
+  await using cli = await cliUnderTest();
+  const folder = await mkdtemp(join(tmpdir(), 'nova-cp-'));
+  try {
+    const id = await cli.ok('create', '-q', '--no-network');
+    await mkdir(join(folder, 'tree/below'), { recursive: true });
+    await writeFile(join(folder, 'tree/file'), 'x');
+    execFileSync('mkfifo', [join(folder, 'tree/below/pipe')]);
+    const told = await cli.nova(['cp', '--json', join(folder, 'tree'), `${id}:/tmp/`]);
+    assert.equal(told.code, 0, told.stderr);
+    assert.match(told.stderr, /left out below\/pipe: it is a named pipe/);
+    const { skipped } = JSON.parse(told.stdout) as { readonly skipped: unknown };
+    assert.deepEqual(skipped, [{ path: 'below/pipe', reason: 'it is a named pipe' }]);
+
+    const target = join(folder, 'missing/report');
+    const failed = await cli.nova(['cp', `${id}:/etc/hostname`, target]);
+    assert.notEqual(failed.code, 0);
+    assert.ok(failed.stderr.includes(`no such file or directory, ${target}\n`), failed.stderr);
+    assert.doesNotMatch(failed.stderr, /\.part/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

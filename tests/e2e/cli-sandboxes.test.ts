@@ -170,3 +170,24 @@ test('a paused sandbox has its statistics refused, not waited for', async () => 
   assert.ok(performance.now() - started < 5000);
   assert.ok(code === 1 || stdout.includes('"rssMb"'));
 });
+
+test('exec --json names the sandbox by its id, and has every byte', async () => {
+  await using cli = await cliUnderTest();
+  const id = await cli.ok('create', '-q', '--no-network', '--name', 'named');
+  const script = "printf '\\377\\000ok'; echo plain >&2";
+  const result = JSON.parse(await cli.ok('exec', '--json', 'named', '--', 'sh', '-c', script)) as Record<
+    string,
+    unknown
+  >;
+  assert.equal(result['sandboxId'], id);
+  assert.equal(result['stdoutBase64'], Buffer.from([255, 0, 111, 107]).toString('base64'));
+  assert.deepEqual([result['stderr'], 'stderrBase64' in result], ['plain\n', false]);
+});
+
+test('config validate looks at the files that the configuration names', async () => {
+  await using cli = await cliUnderTest();
+  const env = { NOVA_SERVER_TLS: '{ cert_file: /no/cert.pem, key_file: /no/key.pem }' };
+  const { code, stderr } = await cli.nova(['config', 'validate'], { env });
+  assert.equal(code, 1);
+  assert.match(stderr, /server\.tls\.cert_file: \/no\/cert\.pem cannot be read/);
+});

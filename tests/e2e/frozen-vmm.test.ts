@@ -22,7 +22,7 @@ test('a frozen VMM costs its own calls alone, each of which ends; it goes on unp
   const running = await engine.exec.start(frozen.id, limit);
   signalVmm(layout, frozen.id, 'SIGSTOP');
 
-  const unreachable = (error: unknown): boolean => isNovaError(error, 'guest_unreachable');
+  const unreachable = (error: unknown): boolean => isNovaError(error, 'guest_unreachable', 'command_outcome_unknown');
   const startedAt = performance.now();
   const starting = engine.exec.start(frozen.id, limit);
   const pausing = engine.sandboxes.pause(frozen.id);

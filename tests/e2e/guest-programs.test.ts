@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import test from 'node:test';
 import type { Engine } from '@novasandbox/engine';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 
 /** What the script prints; fails with all it said when it fails. */
@@ -170,4 +170,35 @@ test('the template base makes virtual environments with pip', async () => {
     python3 -m venv --without-pip /tmp/venv; /tmp/venv/bin/python -c 'import sys; print(sys.prefix)'
     python3 -m ensurepip --version; pip --version`;
   assert.match(await printed(engine, box.id, script, 'user'), /^\/tmp\/venv\npip \d.*\npip \d/);
+});
+
+test('what the kernel of a guest refuses has the code of its kind, and a hint that helps', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine);
+  await printed(
+    engine,
+    box.id,
+    `mkdir -p /t/full /t/fixed /t/folder/below; touch /t/file; ln -s loop /t/loop
+    mount -t tmpfs -o size=64k none /t/full; mount -t tmpfs none /t/fixed; mount -o remount,ro /t/fixed`,
+  );
+  const write = (path: string) => (): Promise<unknown> =>
+    engine.files.write(box.id, path, [Buffer.alloc(200_000, 'x')], { user: 'root' });
+  const cases: [call: () => Promise<unknown>, code: ErrorCode, hint: RegExp][] = [
+    [write('/t/full/file'), 'guest_resource_exhausted', /disk is full/],
+    [write('/t/fixed/file'), 'permission_denied', /read-only/],
+    [write('/t/folder'), 'is_a_directory', /file/],
+    [write('/t/file/below'), 'not_a_directory', /directory/],
+    [write('/t/loop/below'), 'invalid_argument', /circle/],
+    [write(`/t/${'n'.repeat(300)}`), 'invalid_argument', /shorter/],
+    [() => engine.files.makeDirectory(box.id, '/t/file', {}), 'file_exists', /./],
+    [() => engine.files.remove(box.id, '/t/full'), 'permission_denied', /mounted/],
+    [() => engine.files.stat(box.id, '/t/missing'), 'file_not_found', /./],
+  ];
+  for (const [call, code, hint] of cases) {
+    await assert.rejects(call, (error) => {
+      assert.ok(isNovaError(error, code) && hint.test(error.hint), `${code}: ${String(error)}`);
+      return true;
+    });
+  }
 });

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, processesNaming } from '@novasandbox/engine';
 import { eventually } from '../support/eventually.ts';
-import { engineUnderTest } from '../support/engine.ts';
+import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { serverUnderTest } from '../support/server.ts';
 import { assertNoLeaks, findLeaks } from '../support/leaks.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
@@ -125,4 +126,63 @@ test('a removal whose process was killed is finished by whoever looks next', asy
   await using next = await createEngine({ home: layout.home });
   assert.deepEqual(await next.sandboxes.list({ all: true }), []);
   assert.deepEqual(processesNaming(layout.sockets(runs.id)), []);
+});
+
+test('a VMM that is killed while its sandbox is made costs no snapshot: the create goes on with the same', async () => {
+  await using under = await engineUnderTest({ own: ['snapshots'] });
+  const { engine, layout } = under;
+  await using _first = await sandbox(engine, { templateId: 'linux-default' });
+  const [digest = ''] = await readdir(layout.snapshots);
+  const { ino } = await stat(layout.snapshot(digest));
+  /** Ends the VMM as soon as it is there; false where it was not seen before its sandbox was made. */
+  const killed = async (creating: Promise<unknown>): Promise<boolean> => {
+    let made = false;
+    const ended = creating.then(
+      () => (made = true),
+      () => (made = true),
+    );
+    while (!made) {
+      for (const id of await readdir(layout.sandboxes)) {
+        if (id === _first.id) continue;
+        const [vmm] = processesNaming(layout.sockets(id));
+        if (vmm === undefined) continue;
+        process.kill(vmm.pid, 'SIGKILL');
+        await ended;
+        return true;
+      }
+      await turn();
+    }
+    return false;
+  };
+  for (;;) {
+    const creating = engine.sandboxes.create({ templateId: 'linux-default' });
+    const wasKilled = await killed(creating);
+    const made = await creating;
+    await engine.sandboxes.remove(made.id, { force: true });
+    if (!wasKilled) continue;
+    assert.equal(made.metadata.bootKind, 'snapshot');
+    break;
+  }
+  assert.deepEqual(await readdir(layout.snapshots), [digest]);
+  assert.equal((await stat(layout.snapshot(digest))).ino, ino);
+});
+
+test('start after the VMM was killed starts it anew, at once', async () => {
+  await using under = await engineUnderTest();
+  const { engine, layout } = under;
+  const { id } = await engine.sandboxes.create({});
+  for (const { pid } of processesNaming(layout.sockets(id))) process.kill(pid, 'SIGKILL');
+  await eventually('it has ended', () => processesNaming(layout.sockets(id)).length === 0);
+  assert.equal((await engine.sandboxes.start(id)).state, 'running');
+  assert.equal((await sh(engine, id, 'echo runs')).stdout, 'runs\n');
+});
+
+test('a command whose child the kernel kills for memory says so, under a shell too', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine, { templateId: 'linux-default', memoryMb: 160 });
+  const { exit } = await sh(engine, box.id, 'tail /dev/zero; exit $?');
+  assert.deepEqual([exit.exitCode, exit.oomKilled], [137, true]);
+  // A shell that says 137 of its own accord was not.
+  assert.equal((await sh(engine, box.id, 'exit 137')).exit.oomKilled, false);
 });

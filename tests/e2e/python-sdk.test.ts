@@ -1,20 +1,11 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { daemonUnderTest } from '../support/daemon.ts';
-import { program, pythonWith } from '../support/python.ts';
-
-const sdk = join(import.meta.dirname, '../../sdks/python');
-const manifest = readFileSync(join(sdk, 'pyproject.toml'), 'utf8');
-
-/** What pyproject.toml asks for, and what it builds with. */
-const packages = [...manifest.matchAll(/^(?:requires|dependencies|test) = \[(.*)\]$/gm)].flatMap(([, list = '']) =>
-  [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
-);
+import { program, pythonOfSdk, sdkFolder as sdk } from '../support/python.ts';
 
 interface Outcome {
   readonly name: string;
@@ -26,8 +17,7 @@ suite('Python SDK', () => {
   let python: string;
   let folder: string;
   before(async () => {
-    const digest = createHash('sha256').update(manifest).digest('hex').slice(0, 16);
-    python = await pythonWith(`novasandbox-python-${digest}`, packages);
+    python = await pythonOfSdk();
     folder = await mkdtemp(join(tmpdir(), 'nova-python-'));
   });
   after(() => rm(folder, { recursive: true, force: true }));

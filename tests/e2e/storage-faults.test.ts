@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -155,3 +156,34 @@ test('a store that is older than the sandboxes, or lost: their folders are put a
   await server.ok('POST', '/vms/second/start');
   assert.equal((await server.ok('POST', '/vms/second/execute', { command: 'cat file' })).stdout, 'work\n');
 });
+
+test(
+  'a guest that finds no space on the host waits, which is told, and goes on when there is some',
+  { skip },
+  async () => {
+    const disk = await smallDisk();
+    await using server = await serverUnderTest({}, disk);
+    const { id } = await server.vm();
+    disk.fill();
+    const write = 'dd if=/dev/zero bs=1M count=16 conv=fsync of=file 2>&1 && sha256sum file';
+    const { process_id } = await server.ok('POST', `/vms/${id}/processes`, { command: write });
+    const reasonOf = async (): Promise<string | null> => (await server.ok('GET', `/vms/${id}`)).reason;
+    await eventually('it says that it waits', async () => /waits for space/.test((await reasonOf()) ?? ''), 60_000);
+    const refused = await server.call('POST', `/vms/${id}/execute`, { body: { command: 'true' } });
+    assert.deepEqual([refused.status, refused.body?.error?.code], [507, 'host_resource_exhausted']);
+    disk.free();
+    await eventually('it goes on', async () => (await reasonOf()) === null, 60_000);
+    const output = (await server.call('GET', `/vms/${id}/processes/${process_id}/output`)).bytes.toString();
+    assert.match(output, /"exit_code":0/);
+    const { stdout } = await server.ok('POST', `/vms/${id}/execute`, { command: 'sha256sum file; touch more' });
+    assert.match(
+      stdout,
+      new RegExp(
+        `^${createHash('sha256')
+          .update(Buffer.alloc(16 << 20))
+          .digest('hex')}`,
+      ),
+    );
+    await server.ok('DELETE', `/vms/${id}?force=true`);
+  },
+);

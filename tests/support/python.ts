@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layoutAt } from '@novasandbox/engine';
@@ -29,4 +30,16 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   }
   await writeFile(mark, packages.join('\n'));
   return python;
+}
+
+export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
+
+/** A Python with what the SDK's pyproject.toml asks for, and what it builds and is tested with. */
+export async function pythonOfSdk(): Promise<string> {
+  const manifest = readFileSync(join(sdkFolder, 'pyproject.toml'), 'utf8');
+  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test) = \[(.*)\]$/gm)].flatMap(([, list = '']) =>
+    [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
+  );
+  const digest = createHash('sha256').update(manifest).digest('hex').slice(0, 16);
+  return pythonWith(`novasandbox-python-${digest}`, packages);
 }

@@ -67,6 +67,11 @@ impl Failure {
         Failure { message: message.into(), ..self }
     }
 
+    /// Says what had been done before: `no space left on device; 12 entries were unpacked before`.
+    pub fn after(self, what: &str) -> Self {
+        Failure { message: [&self.message, "; ", what].concat().into(), ..self }
+    }
+
     pub fn with_code(self, code: Code) -> Self {
         Failure { code, ..self }
     }
@@ -121,7 +126,14 @@ fn describe(errno: i32) -> (Code, &'static str) {
         libc::ELOOP => (Code::InvalidArgument, "too many symbolic links"),
         libc::E2BIG => (Code::InvalidArgument, "argument list too long"),
         libc::EOPNOTSUPP | libc::ENOSYS => (Code::Unimplemented, "not supported here"),
-        libc::EBUSY => (Code::Internal, "busy"),
+        libc::EBUSY => (Code::PermissionDenied, "in use: it is mounted, or the kernel holds it"),
+        libc::EXDEV => (Code::InvalidArgument, "it would lead to another file system"),
+        libc::EMLINK => (Code::ResourceExhausted, "too many links"),
+        libc::ENOBUFS | libc::ENOLCK => (Code::ResourceExhausted, "the kernel has no room for it"),
+        libc::ENODATA => (Code::NotFound, "no such attribute"),
+        libc::EOVERFLOW | libc::ERANGE => (Code::InvalidArgument, "a number is too large"),
+        libc::ESPIPE | libc::ENOTTY => (Code::InvalidArgument, "not possible with this kind of file"),
+        libc::ESTALE => (Code::NotFound, "it has gone meanwhile"),
         libc::EIO => (Code::Internal, "input/output error"),
         _ => (Code::Internal, ""),
     }

@@ -41,6 +41,11 @@ pub fn read(fd: RawFd, buf: &mut [u8]) -> Sys<usize> {
     check_size(unsafe { libc::read(fd, buf.as_mut_ptr().cast(), buf.len()) })
 }
 
+pub fn read_at(fd: RawFd, buf: &mut [u8], at: u64) -> Sys<usize> {
+    // SAFETY: the buffer is valid for its length.
+    check_size(unsafe { libc::pread64(fd, buf.as_mut_ptr().cast(), buf.len(), at as libc::off64_t) })
+}
+
 pub fn write(fd: RawFd, buf: &[u8]) -> Sys<usize> {
     // SAFETY: the buffer is valid for its length.
     check_size(unsafe { libc::write(fd, buf.as_ptr().cast(), buf.len()) })

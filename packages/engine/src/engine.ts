@@ -37,6 +37,7 @@ import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
 import { reclaimWork } from './snapshot/reclaim.ts';
 import { tellInBackground } from './ports/background.ts';
 import { sweep } from './sandbox/reconcile.ts';
+import { createSpaceRounds } from './sandbox/waits-for-space.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
 export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
@@ -48,7 +49,7 @@ export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOpt
 export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
   createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
-/** How often the one process that looks after a state folder sees to its reserve, and to what was left half made. */
+/** How often guests that wait for disk space are looked for; whoever looks after a state folder sees to its reserve then, and to what was left half made. */
 const lookEveryMs = 5000;
 
 /** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
@@ -107,13 +108,15 @@ async function assemble(options: EngineOptions): Promise<Engine> {
   await network.reclaim().catch(() => undefined);
 
   const timesToLive = keepTimesToLive(context);
-  const rounds =
-    options.recover === true
-      ? startRounds(lookEveryMs, async () => {
-          keepReserve(layout.reserveFile);
-          await reclaimWork(context);
-        })
-      : null;
+  const looksAfter = options.recover === true;
+  const lookForSpace = createSpaceRounds(context, { looksAfter });
+  const rounds = startRounds(lookEveryMs, async () => {
+    if (looksAfter) {
+      keepReserve(layout.reserveFile);
+      await reclaimWork(context);
+    }
+    await lookForSpace();
+  });
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {

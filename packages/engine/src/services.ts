@@ -171,8 +171,8 @@ export interface FileService {
       readonly mode?: number;
       readonly owner?: string;
       readonly user?: string | undefined;
-      /** Extended attributes by their whole name, of the `user.` namespace. */
-      readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+      /** Extended attributes by their whole name, of the `user.` namespace; null: to be removed. */
+      readonly xattrs?: Readonly<Record<string, Uint8Array | null>>;
     },
     context?: CallContext,
   ): Promise<Entry>;

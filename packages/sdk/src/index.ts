@@ -23,7 +23,9 @@ export type { FileOptions, FileStream, FileWatch, ReadOptions, WriteOptions } fr
 export type { FileContent } from './files/file-content.ts';
 export { extractTar, type ExtractLimits, type ExtractResult } from './tar/extract.ts';
 export { hostFileError } from './tar/host-file-error.ts';
-export { packDirectory } from './tar/pack-directory.ts';
+export { extractFile } from './tar/extract-file.ts';
+export { packDirectory, packFile, type OnSkipped } from './tar/pack-directory.ts';
+export { SkippedFiles } from './tar/skipped-files.ts';
 
 export { Pty, interactiveShell, type PtyCreateOptions } from './pty/pty.ts';
 export { PtyHandle, type PtyCallback } from './pty/pty-handle.ts';

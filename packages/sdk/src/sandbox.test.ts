@@ -62,7 +62,7 @@ function recordingEngine() {
       signal: async (_ref: string, id: number, signal: number) => void calls.push(`signal ${id} ${signal}`),
     },
   } as unknown as Engine;
-  return { engine, calls, requests, script, crash: () => ended.resolve() };
+  return { engine, sandboxes, calls, requests, script, crash: () => ended.resolve() };
 }
 
 test('disposing a handle from create removes the sandbox', async () => {
@@ -120,6 +120,19 @@ test('kill by name tells whether there was one', async () => {
   const { engine } = recordingEngine();
   assert.equal(await Sandbox.kill('nobody', { engine }), false);
   assert.equal(await Sandbox.kill('abcd1234', { engine }), true);
+});
+
+test('a kill that failed left the sandbox: the next one removes it, and says so', async () => {
+  const { engine, sandboxes } = recordingEngine();
+  const sandbox = await Sandbox.create({ engine });
+  const remove = sandboxes.remove;
+  sandboxes.remove = async () => {
+    throw new NovaError('host_resource_exhausted', 'full');
+  };
+  await assert.rejects(sandbox.kill(), { code: 'host_resource_exhausted' });
+  Object.assign(sandboxes, { remove });
+  assert.equal(await sandbox.kill(), true);
+  assert.equal(await sandbox.kill(), false);
 });
 
 test('a string runs by sh, a list as it is, and options are checked', async () => {

@@ -226,18 +226,19 @@ export class Sandbox implements AsyncDisposable {
   /** Removes the sandbox with its disk and closes the handle. False when it was gone. */
   async kill(): Promise<boolean> {
     if (this.#scope.closed) return false;
-    this.#owned = false;
     this.#watching.abort();
+    let wasThere = true;
     try {
       await this.#scope.engine.sandboxes.remove(this.id, { force: true });
-      return true;
     } catch (error) {
-      if (isNovaError(error, 'sandbox_not_found')) return false;
-      throw error;
-    } finally {
-      this.#info = { ...this.#info, state: 'stopped' };
-      await this.#scope.close();
+      // One that could not be removed is still there, and can be killed again.
+      if (!isNovaError(error, 'sandbox_not_found')) throw error;
+      wasThere = false;
     }
+    this.#owned = false;
+    this.#info = { ...this.#info, state: 'stopped' };
+    await this.#scope.close();
+    return wasThere;
   }
 
   /** Closes the handle and leaves the sandbox as it is. */
@@ -249,8 +250,11 @@ export class Sandbox implements AsyncDisposable {
 
   /** A handle from `create` removes its sandbox; one from `connect` leaves it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#owned) await this.kill();
-    else await this.disconnect();
+    try {
+      if (this.#owned) await this.kill();
+    } finally {
+      await this.disconnect();
+    }
   }
 
   async #change(to: SandboxState, call: () => Promise<SandboxInfo>): Promise<boolean> {

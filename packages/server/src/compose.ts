@@ -10,6 +10,7 @@ import { createUsers } from './auth/users.ts';
 import { createViews } from './authority/view.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { DaemonContext } from './daemon-context.ts';
+import { createDrain } from './drain.ts';
 import { createForwards, type Forwards } from './forwards/forwards.ts';
 import { createByteBudget } from './bodies/byte-budget.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
@@ -99,6 +100,7 @@ export function createDaemonContext({
     store,
     log,
     tracing,
+    drain: createDrain(),
     keys,
     users,
     tickets: createTickets(),

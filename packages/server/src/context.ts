@@ -76,6 +76,20 @@ export interface Activity {
   busy(sandboxId: string): Disposable;
 }
 
+/** The end of the daemon, as those see it who work for its clients. */
+export interface Drain {
+  /** Throws `shutting_down` once no new work is taken. */
+  refuse(): void;
+  /** Aborted when clients are sent away, to come back to the daemon that follows. */
+  readonly leaving: AbortSignal;
+  /** Work that the end waits for, until disposed. */
+  hold(): Disposable;
+  /** No new work; resolves when none is left, or its time is over. */
+  finish(ms: number): Promise<void>;
+  /** Sends clients away; resolves when all have been told, or have not listened for too long. */
+  leave(): Promise<void>;
+}
+
 /** The memory that bodies may take up together, and those of one owner. */
 export interface ByteBudget {
   /** Opens an account for one body, until disposed. `owner`: a principal, a sandbox or an address. */
@@ -100,6 +114,7 @@ export interface ServerContext {
   readonly bodies: ByteBudget;
   readonly log: Logger;
   readonly tracing: Tracing;
+  readonly drain: Drain;
 }
 
 /** The parts that one request works with: the daemon as its caller may see it. */

@@ -1,3 +1,4 @@
+import { inBackground } from '@novasandbox/engine';
 import type { DaemonContext } from './daemon-context.ts';
 
 const lookMs = 1000;
@@ -10,7 +11,7 @@ export function startRounds(context: DaemonContext): Disposable {
     every(lookMs, () => roster.refresh()),
     every(lookMs, async () => {
       // Not waited for: a VM that takes its time is left alone by the next sweep, and the others have theirs.
-      void idle.sweep();
+      inBackground('stopping idle VMs', () => idle.sweep());
     }),
     every(config.monitoring.interval_seconds * 1000, () => measurements.sample()),
     every(trimMs, async () => store.trim(Date.now())),

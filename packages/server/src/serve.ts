@@ -1,6 +1,5 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createEngine,
   keepReserve,
@@ -87,7 +86,11 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     (closing ??= (async () => {
       log.info({ operation: 'stop', vms: config.server.shutdown }, 'shutting down');
       context.events.emit('server.stopping', null);
-      await drain(server, config.server.drain_seconds);
+      await context.drain.finish(config.server.drain_seconds * 1000);
+      const left = context.drain.leave();
+      closeAllSockets();
+      await left;
+      stopListening(server);
       if (config.server.shutdown === 'stop') {
         const running = await context.engine.sandboxes.list();
         // At once: one that does not end in peace takes its time on its own.
@@ -129,14 +132,12 @@ function listening(server: HttpServer, listen: () => void): Promise<void> {
   });
 }
 
-/** Takes no new connections, lets requests end for that long, then ends what is left. */
-async function drain({ listeners: { main, local } }: Server, seconds: number): Promise<void> {
-  const servers = [main, local].filter((server) => server !== null);
-  const closed = Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-  closeAllSockets();
-  for (const server of servers) server.closeIdleConnections();
-  await Promise.race([closed, delay(seconds * 1000, undefined, { ref: false })]);
-  for (const server of servers) server.closeAllConnections();
+/** Everyone has been told: what is left is cut off. */
+function stopListening({ listeners: { main, local } }: Server): void {
+  for (const server of [main, local]) {
+    server?.close();
+    server?.closeAllConnections();
+  }
 }
 
 function urlOf(main: HttpServer, { server }: ServerConfig): string {

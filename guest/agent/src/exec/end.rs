@@ -45,9 +45,9 @@ impl Agent {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
         let code = if signal == 0 { libc::WEXITSTATUS(status) } else { 128 + signal };
-        // Only a SIGKILL that the agent did not send can be the kernel's.
+        // Only a SIGKILL that the agent did not send can be the kernel's. A shell whose child ended so says it by its code.
         let mut oom_killed = false;
-        if signal == libc::SIGKILL && !process.killed {
+        if code == 128 + libc::SIGKILL && !process.killed {
             let kills = metrics::oom_kills();
             oom_killed = kills > self.processes.oom_kills;
             self.processes.oom_kills = kills;

@@ -9,6 +9,7 @@ use super::remove::remove_tree;
 use crate::error::{Failure, Outcome};
 use crate::jobs::Job;
 use crate::sys::{self, check, Errno, Sys};
+use crate::tar::{Piece, Sparse};
 
 /// Both directories of every level are held open; a deeper tree than this is refused.
 const DEEPEST: usize = 1_024;
@@ -80,7 +81,7 @@ fn copy_one(job: &Arc<Job>, from: RawFd, name: &CStr, to: RawFd, new_name: &CStr
                 let source = open_at(from, name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK)?;
                 let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
                 let copy = sys::own(libc::openat(to, new_name.as_ptr(), flags, 0o600))?;
-                copy_content(job, &source, &copy)?;
+                copy_content(job, &source, &copy, &stat)?;
                 copy_xattrs(&source, &copy);
                 finish(copy.as_raw_fd(), &stat)?;
             }
@@ -102,17 +103,38 @@ fn copy_one(job: &Arc<Job>, from: RawFd, name: &CStr, to: RawFd, new_name: &CStr
     Ok(None)
 }
 
-fn copy_content(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd) -> Outcome<()> {
-    loop {
+/// Holes stay holes.
+fn copy_content(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd, stat: &libc::stat64) -> Outcome<()> {
+    let size = stat.st_size as u64;
+    let may_have_holes = (stat.st_blocks as u64).saturating_mul(512) < size;
+    let Some(sparse) = (if may_have_holes { Sparse::of_file(source, size).unwrap_or(None) } else { None }) else {
+        return copy_piece(job, source, copy, Piece { at: 0, length: u64::MAX });
+    };
+    for piece in sparse.pieces {
+        copy_piece(job, source, copy, piece)?;
+    }
+    // SAFETY: an open descriptor.
+    check(unsafe { libc::ftruncate64(copy.as_raw_fd(), stat.st_size) })?;
+    Ok(())
+}
+
+fn copy_piece(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd, piece: Piece) -> Outcome<()> {
+    let (mut at, mut left) = (piece.at as libc::off64_t, piece.length);
+    // SAFETY: an open descriptor, no memory involved.
+    if unsafe { libc::lseek64(copy.as_raw_fd(), at, libc::SEEK_SET) } < 0 {
+        return Err(Errno::last().into());
+    }
+    while left > 0 {
         job.go_on()?;
-        // SAFETY: both are open; the file positions are used and moved.
-        let count = unsafe { libc::sendfile64(copy.as_raw_fd(), source.as_raw_fd(), std::ptr::null_mut(), PIECE) };
-        match count {
-            0 => return Ok(()),
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+        // SAFETY: both are open; the position of the copy is used and moved, and `at` instead of that of the source.
+        match unsafe { libc::sendfile64(copy.as_raw_fd(), source.as_raw_fd(), &mut at, most) } {
+            0 => break,
             count if count < 0 => return Err(Errno::last().into()),
-            _ => {}
+            count => left -= count as u64,
         }
     }
+    Ok(())
 }
 
 /// As far as the other file system has them.

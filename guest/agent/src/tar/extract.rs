@@ -4,9 +4,10 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use super::format::{kind, Header};
+use super::format::{kind, Header, Time};
 use super::inside::{clean, open_inside, split};
 use super::reader::Reader;
+use super::sparse::Piece;
 use crate::agent::Agent;
 use crate::dispatch::{Begun, Caller};
 use crate::error::{Failure, Outcome};
@@ -26,7 +27,7 @@ struct Extraction {
     superuser: bool,
     /// The folder of the last entry: the next one is mostly in the same.
     last: Option<(Vec<u8>, OwnedFd)>,
-    times: Vec<(Vec<u8>, i64)>,
+    times: Vec<(Vec<u8>, Time)>,
     entries: u64,
     bytes: u64,
 }
@@ -63,6 +64,22 @@ impl Agent {
 
 impl Extraction {
     fn run(mut self, job: &Arc<Job>) -> Outcome<Record> {
+        let result = self.extract_all(job);
+        // Also where it has broken off: what is there is as the archive has it.
+        for (path, modified) in self.times.iter().rev() {
+            if let Ok(directory) = open_inside(&self.top, path) {
+                set_time(&directory, *modified);
+            }
+        }
+        if let Err(failure) = result {
+            return Err(failure.after(&format!("{} entries were unpacked before and are there", self.entries)));
+        }
+        let mut record = Record::new();
+        record.int(1, self.entries).int(2, self.bytes);
+        Ok(record)
+    }
+
+    fn extract_all(&mut self, job: &Arc<Job>) -> Outcome<()> {
         let mut reader = Reader::new(|| job.receive());
         while let Some(header) = reader.next()? {
             job.go_on()?;
@@ -76,14 +93,7 @@ impl Extraction {
             self.extract(&header, &path, &mut reader).map_err(failed)?;
             self.entries += 1;
         }
-        for (path, modified) in self.times.iter().rev() {
-            if let Ok(directory) = open_inside(&self.top, path) {
-                set_time(&directory, *modified);
-            }
-        }
-        let mut record = Record::new();
-        record.int(1, self.entries).int(2, self.bytes);
-        Ok(record)
+        Ok(())
     }
 
     /// Makes `last` the given folder, with all that is missing above it.
@@ -143,7 +153,8 @@ impl Extraction {
                     CString::new(header.link.as_slice()).map_err(|_| Failure::invalid("a link holds a NUL"))?;
                 // SAFETY: both names end in NUL.
                 self.make(&name, |parent| check(unsafe { libc::symlinkat(target.as_ptr(), parent, name.as_ptr()) }))?;
-                self.give(&name, Some(header))
+                self.give(&name, Some(header))?;
+                self.set_link_time(&name, header.modified)
             }
             kind::CHARACTER_DEVICE | kind::BLOCK_DEVICE | kind::FIFO => {
                 let bits = match header.kind {
@@ -155,7 +166,8 @@ impl Extraction {
                 let mode = bits | (header.mode & 0o777);
                 // SAFETY: the name ends in NUL.
                 self.make(&name, |parent| check(unsafe { libc::mknodat(parent, name.as_ptr(), mode, device) }))?;
-                self.give(&name, Some(header))
+                self.give(&name, Some(header))?;
+                self.set_link_time(&name, header.modified)
             }
             _ => Err(Failure::invalid("an entry of a kind that is not served")),
         }
@@ -203,17 +215,64 @@ impl Extraction {
     where
         S: FnMut() -> Outcome<Option<Vec<u8>>>,
     {
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        // SAFETY: the name ends in NUL.
-        let fd = self.make(name, |parent| check(unsafe { libc::openat(parent, name.as_ptr(), flags, 0o600) }))?;
-        let file = sys::own(fd)?;
-        loop {
-            let content = reader.content()?;
-            if content.is_empty() {
-                break;
+        let parent = self.parent()?.as_raw_fd();
+        let create = |name: &CStr| {
+            let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+            // SAFETY: the name ends in NUL.
+            sys::own(unsafe { libc::openat(parent, name.as_ptr(), flags, 0o600) })
+        };
+        // What has that name already stays until all of the new file is there.
+        let (file, beside) = match create(name) {
+            Err(Errno(libc::EEXIST)) => {
+                let beside = name_beside(name);
+                // SAFETY: the name ends in NUL. One that was left behind.
+                unsafe { libc::unlinkat(parent, beside.as_ptr(), 0) };
+                (create(&beside)?, Some(beside))
             }
-            self.bytes += content.len() as u64;
-            sys::write_all(file.as_raw_fd(), content)?;
+            result => (result?, None),
+        };
+        let made = beside.as_deref().unwrap_or(name);
+        let mut filled = self.fill(&file, made, header, reader);
+        if let (Ok(()), Some(beside)) = (&filled, &beside) {
+            // SAFETY: both names end in NUL.
+            let renamed = check(unsafe { libc::renameat(parent, beside.as_ptr(), parent, name.as_ptr()) });
+            filled = renamed.map(drop).map_err(Failure::from);
+        }
+        if filled.is_err() {
+            // Half a file is worse than none.
+            // SAFETY: the name ends in NUL.
+            unsafe { libc::unlinkat(parent, made.as_ptr(), 0) };
+        }
+        filled
+    }
+
+    fn fill<S>(&mut self, file: &OwnedFd, name: &CStr, header: &Header, reader: &mut Reader<S>) -> Outcome<()>
+    where
+        S: FnMut() -> Outcome<Option<Vec<u8>>>,
+    {
+        let whole = [Piece { at: 0, length: u64::MAX }];
+        for piece in header.sparse.as_ref().map_or(whole.as_slice(), |sparse| &sparse.pieces) {
+            let mut left = piece.length;
+            if header.sparse.is_some() {
+                // SAFETY: no memory involved.
+                let found = unsafe { libc::lseek64(file.as_raw_fd(), piece.at as libc::off64_t, libc::SEEK_SET) };
+                if found < 0 {
+                    return Err(Errno::last().into());
+                }
+            }
+            while left > 0 {
+                let content = reader.content(left)?;
+                if content.is_empty() {
+                    break;
+                }
+                left -= content.len() as u64;
+                self.bytes += content.len() as u64;
+                sys::write_all(file.as_raw_fd(), content)?;
+            }
+        }
+        if let Some(sparse) = &header.sparse {
+            // SAFETY: an open descriptor. A last hole is not written, it just is.
+            check(unsafe { libc::ftruncate64(file.as_raw_fd(), sparse.size as libc::off64_t) })?;
         }
         for (name, value) in &header.xattrs {
             let Ok(name) = CString::new(name.as_slice()) else { continue };
@@ -221,8 +280,17 @@ impl Extraction {
             unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
         }
         self.give(name, Some(header))?;
-        set_mode(&file, header.mode)?;
-        set_time(&file, header.modified);
+        set_mode(file, header.mode)?;
+        set_time(file, header.modified);
+        Ok(())
+    }
+
+    /// The time of a link itself, or of what must not be opened.
+    fn set_link_time(&self, name: &CStr, modified: Time) -> Outcome<()> {
+        let times = [modified.into(); 2];
+        let parent = self.parent()?.as_raw_fd();
+        // SAFETY: the name ends in NUL, both times are valid. Not every file system has times of links.
+        unsafe { libc::utimensat(parent, name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) };
         Ok(())
     }
 
@@ -245,8 +313,20 @@ fn set_mode(file: &OwnedFd, mode: u32) -> Sys<()> {
     check(unsafe { libc::fchmod(file.as_raw_fd(), mode & 0o7777) }).map(drop)
 }
 
-fn set_time(file: &OwnedFd, modified: i64) {
-    let time = libc::timespec { tv_sec: modified as libc::time_t, tv_nsec: 0 };
+fn set_time(file: &OwnedFd, modified: Time) {
     // SAFETY: an open descriptor and two valid times.
-    unsafe { libc::futimens(file.as_raw_fd(), [time, time].as_ptr()) };
+    unsafe { libc::futimens(file.as_raw_fd(), [modified.into(); 2].as_ptr()) };
+}
+
+impl From<Time> for libc::timespec {
+    fn from(time: Time) -> Self {
+        libc::timespec { tv_sec: time.seconds as libc::time_t, tv_nsec: time.nanoseconds as libc::c_long }
+    }
+}
+
+/// A hidden name in the same folder, as long as names may be.
+fn name_beside(name: &CStr) -> CString {
+    let name = name.to_bytes();
+    let name = [b".", &name[..name.len().min(200)], b".nova-part"].concat();
+    CString::new(name).unwrap_or_default()
 }

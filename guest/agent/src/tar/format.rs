@@ -1,5 +1,6 @@
 //! The blocks of a tar archive: POSIX ustar with pax records, and what GNU tar writes for long names.
 
+use super::sparse::{self, Sparse};
 use crate::error::{Failure, Outcome};
 
 pub const BLOCK: usize = 512;
@@ -19,6 +20,42 @@ pub mod kind {
     pub const PAX_FOR_ALL: u8 = b'g';
     pub const GNU_LONG_NAME: u8 = b'L';
     pub const GNU_LONG_LINK: u8 = b'K';
+    pub const GNU_SPARSE: u8 = b'S';
+}
+
+/// When something was changed, in seconds since 1970 and nanoseconds beyond.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    pub seconds: i64,
+    pub nanoseconds: u32,
+}
+
+impl Time {
+    /// `-1.5` is a second and a half before 1970.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (digits, fraction) = match text.iter().position(|&byte| byte == b'.') {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, b"".as_slice()),
+        };
+        if !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let seconds: i64 = decimal(digits)?;
+        let padded: Vec<u8> = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9).collect();
+        let nanoseconds: u32 = decimal(&padded)?;
+        if digits.first() == Some(&b'-') && nanoseconds > 0 {
+            return Some(Time { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds });
+        }
+        Some(Time { seconds, nanoseconds })
+    }
+
+    fn text(self) -> String {
+        match (self.seconds, self.nanoseconds) {
+            (seconds, 0) => seconds.to_string(),
+            (seconds, rest) if seconds < 0 => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - rest),
+            (seconds, rest) => format!("{seconds}.{rest:09}"),
+        }
+    }
 }
 
 /// One entry, whatever blocks it is spread over.
@@ -31,14 +68,16 @@ pub struct Header {
     pub uid: u32,
     pub gid: u32,
     pub size: u64,
-    pub modified: i64,
+    pub modified: Time,
     pub device: (u32, u32),
+    /// A file with holes: its size with them, and where its data lies. `size` is that of what is stored.
+    pub sparse: Option<Sparse>,
     /// Of the `user.` namespace.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Octal digits, or big-endian bytes behind a set first bit.
-fn number(field: &[u8]) -> Outcome<u64> {
+pub(super) fn number(field: &[u8]) -> Outcome<u64> {
     let wrong = || Failure::invalid("the archive holds a number that is none");
     if field[0] & 0x80 != 0 {
         let mut value = u64::from(field[0] & 0x7F);
@@ -85,8 +124,9 @@ impl Header {
             uid: small(108, 116)?,
             gid: small(116, 124)?,
             size: number(&block[124..136])?,
-            modified: number(&block[136..148])? as i64,
+            modified: Time { seconds: number(&block[136..148])? as i64, nanoseconds: 0 },
             device: (small(329, 337)?, small(337, 345)?),
+            sparse: None,
             xattrs: Vec::new(),
         })
     }
@@ -94,6 +134,7 @@ impl Header {
     /// Applies pax records: `length key=value\n` one after another.
     pub fn apply_pax(&mut self, mut records: &[u8]) -> Outcome<()> {
         let wrong = || Failure::invalid("the archive holds a damaged pax record");
+        let mut sparse = sparse::PaxRecords::default();
         while !records.is_empty() {
             let digits = records.iter().position(|&byte| byte == b' ').ok_or_else(wrong)?;
             let length: usize = decimal(&records[..digits]).ok_or_else(wrong)?;
@@ -109,10 +150,12 @@ impl Header {
                 b"uid" => self.uid = decimal(value).ok_or_else(wrong)?,
                 b"gid" => self.gid = decimal(value).ok_or_else(wrong)?,
                 b"mtime" => {
-                    let seconds = value.split(|&byte| byte == b'.').next().unwrap_or_default();
-                    self.modified = decimal(seconds).ok_or_else(wrong)?;
+                    self.modified = Time::parse(value).ok_or_else(wrong)?;
                 }
                 key => {
+                    if let Some(name) = key.strip_prefix(b"GNU.sparse.") {
+                        sparse.take(name, value).ok_or_else(wrong)?;
+                    }
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.").filter(|name| name.starts_with(b"user.")) {
                         self.xattrs.push((name.to_vec(), value.to_vec()));
                     }
@@ -120,13 +163,26 @@ impl Header {
             }
             records = &records[length..];
         }
+        if let Some(name) = sparse.name.take() {
+            self.path = name;
+        }
+        self.sparse = sparse.finish().ok_or_else(wrong)?.or(self.sparse.take());
         Ok(())
     }
 
     /// The blocks of the header; the content is to follow, filled up to whole blocks.
     pub fn blocks(&self) -> Vec<u8> {
         let mut pax = Vec::new();
-        if self.path.len() > 100 {
+        let mut stored = None;
+        if let Some(sparse) = &self.sparse {
+            add_pax(&mut pax, b"GNU.sparse.major", b"1");
+            add_pax(&mut pax, b"GNU.sparse.minor", b"0");
+            add_pax(&mut pax, b"GNU.sparse.name", &self.path);
+            add_pax(&mut pax, b"GNU.sparse.realsize", sparse.size.to_string().as_bytes());
+            // What programs that know no holes would unpack it as.
+            let name = self.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            stored = Some([b"GNUSparseFile.0/", &name[..name.len().min(80)]].concat());
+        } else if self.path.len() > 100 {
             add_pax(&mut pax, b"path", &self.path);
         }
         if self.link.len() > 100 {
@@ -141,8 +197,8 @@ impl Header {
         if self.gid >= 1 << 21 {
             add_pax(&mut pax, b"gid", self.gid.to_string().as_bytes());
         }
-        if !(0..1 << 33).contains(&self.modified) {
-            add_pax(&mut pax, b"mtime", self.modified.to_string().as_bytes());
+        if self.modified.nanoseconds != 0 || !(0..1 << 33).contains(&self.modified.seconds) {
+            add_pax(&mut pax, b"mtime", self.modified.text().as_bytes());
         }
         for (name, value) in &self.xattrs {
             add_pax(&mut pax, &[b"SCHILY.xattr.", name.as_slice()].concat(), value);
@@ -150,26 +206,27 @@ impl Header {
         let mut blocks = Vec::new();
         if !pax.is_empty() {
             let own = Header { path: b"PaxHeader".to_vec(), kind: kind::PAX, mode: 0o644, ..Header::default() };
-            blocks.extend(Header { size: pax.len() as u64, ..own }.block());
+            let own = Header { size: pax.len() as u64, ..own };
+            blocks.extend(own.block(&own.path));
             blocks.extend_from_slice(&pax);
             blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
         }
-        blocks.extend(self.block());
+        blocks.extend(self.block(stored.as_deref().unwrap_or(&self.path)));
         blocks
     }
 
-    fn block(&self) -> [u8; BLOCK] {
+    fn block(&self, path: &[u8]) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
         let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
         // What does not fit is in a pax record, and 0 here.
         let octal =
             |value: u64, digits: usize| format!("{:0digits$o}", if value >> (3 * digits) == 0 { value } else { 0 });
-        put(0, &self.path[..self.path.len().min(100)]);
+        put(0, &path[..path.len().min(100)]);
         put(100, octal(self.mode.into(), 7).as_bytes());
         put(108, octal(self.uid.into(), 7).as_bytes());
         put(116, octal(self.gid.into(), 7).as_bytes());
         put(124, octal(self.size, 11).as_bytes());
-        put(136, octal(u64::try_from(self.modified).unwrap_or(0), 11).as_bytes());
+        put(136, octal(u64::try_from(self.modified.seconds).unwrap_or(0), 11).as_bytes());
         put(156, &[self.kind]);
         put(157, &self.link[..self.link.len().min(100)]);
         put(257, b"ustar\x0000");
@@ -182,7 +239,7 @@ impl Header {
     }
 }
 
-fn decimal<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+pub(super) fn decimal<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 

@@ -5,7 +5,10 @@ mod format;
 mod inside;
 mod pack;
 mod reader;
+mod sparse;
 
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+pub use sparse::{Piece, Sparse};

@@ -5,7 +5,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::format::{kind, Header, BLOCK};
+use super::format::{kind, Header, Time, BLOCK};
+use super::sparse::{Piece, Sparse};
 use crate::agent::Agent;
 use crate::dispatch::{Begun, Caller};
 use crate::error::{Code, Failure, Outcome};
@@ -124,8 +125,19 @@ impl Packing {
                 }
                 let size = stat.st_size as u64;
                 let xattrs = user_xattrs(&file);
-                self.put(Header { size, xattrs, ..header(stat, kind::FILE, &path) });
-                self.pack_content(job, &file, size)
+                // Asking where the data lies costs more than reading a small file.
+                let may_have_holes = (stat.st_blocks as u64).saturating_mul(512) < size;
+                let sparse = if may_have_holes { Sparse::of_file(&file, size).unwrap_or(None) } else { None };
+                let head = Header { size, xattrs, ..header(stat, kind::FILE, &path) };
+                let Some(sparse) = sparse else {
+                    self.put(head);
+                    return self.pack_content(job, &file, &[Piece { at: 0, length: size }], 0);
+                };
+                let (map, pieces) = (sparse.map(), sparse.pieces.clone());
+                self.put(Header { size: map.len() as u64 + sparse.stored(), sparse: Some(sparse), ..head });
+                let mapped = map.len() as u64;
+                self.buffer.extend(map);
+                self.pack_content(job, &file, &pieces, mapped)
             }
             libc::S_IFLNK => {
                 let Ok(link) = read_link_at(at, name) else { return Ok(()) };
@@ -148,23 +160,29 @@ impl Packing {
     }
 
     /// Exactly as much as the header says: a file that has grown is cut, one that has shrunk is filled up.
-    fn pack_content(&mut self, job: &Arc<Job>, file: &OwnedFd, size: u64) -> Outcome<()> {
-        let mut left = size;
-        while left > 0 {
-            let begin = self.buffer.len();
-            let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
-            self.buffer.resize(begin + most, 0);
-            let count = match sys::read(file.as_raw_fd(), &mut self.buffer[begin..]) {
-                Ok(0) => most,
-                Ok(count) => count,
-                Err(errno) => return Err(errno.into()),
-            };
-            self.buffer.truncate(begin + count);
-            left -= count as u64;
-            self.send(job, PIECE)?;
+    /// `before`: bytes of the entry that precede the pieces.
+    fn pack_content(&mut self, job: &Arc<Job>, file: &OwnedFd, pieces: &[Piece], before: u64) -> Outcome<()> {
+        let mut size = 0;
+        for piece in pieces {
+            let (mut at, mut left) = (piece.at, piece.length);
+            while left > 0 {
+                let begin = self.buffer.len();
+                let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
+                self.buffer.resize(begin + most, 0);
+                let count = match sys::read_at(file.as_raw_fd(), &mut self.buffer[begin..], at) {
+                    Ok(0) => most,
+                    Ok(count) => count,
+                    Err(errno) => return Err(errno.into()),
+                };
+                self.buffer.truncate(begin + count);
+                at += count as u64;
+                left -= count as u64;
+                self.send(job, PIECE)?;
+            }
+            size += piece.length;
         }
         self.bytes += size;
-        let padding = size.wrapping_neg() as usize % BLOCK;
+        let padding = (before + size).wrapping_neg() as usize % BLOCK;
         self.buffer.resize(self.buffer.len() + padding, 0);
         self.send(job, PIECE)
     }
@@ -199,7 +217,7 @@ fn header(stat: &libc::stat64, kind: u8, path: &[u8]) -> Header {
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        modified: stat.st_mtime,
+        modified: Time { seconds: stat.st_mtime, nanoseconds: stat.st_mtime_nsec as u32 },
         ..Header::default()
     }
 }

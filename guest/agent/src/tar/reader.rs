@@ -1,6 +1,7 @@
 //! Entries out of the bytes of an archive, as they come.
 
 use super::format::{kind, Header, BLOCK};
+use super::sparse::Sparse;
 use crate::error::{Failure, Outcome};
 
 /// Long names and pax records of one entry.
@@ -88,6 +89,14 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
                 return Ok(None);
             }
             let mut header = Header::parse(&block)?;
+            if header.kind == kind::GNU_SPARSE {
+                header.kind = kind::FILE;
+                let (mut sparse, mut more) = Sparse::parse_old(&block)?;
+                while more {
+                    more = sparse.add_old_block(&self.block()?.ok_or_else(cut_short)?)?;
+                }
+                header.sparse = Some(sparse);
+            }
             let terminated = |mut text: Vec<u8>| {
                 text.truncate(text.iter().position(|&byte| byte == 0).unwrap_or(text.len()));
                 text
@@ -105,6 +114,7 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
                     if matches!(header.kind, kind::FILE | kind::OLD_FILE | kind::CONTIGUOUS_FILE) {
                         self.left = header.size;
                         self.padding = padding_of(header.size);
+                        self.read_map(&mut header)?;
                     }
                     return Ok(Some(header));
                 }
@@ -112,13 +122,24 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
         }
     }
 
-    /// Some of the current entry's content; empty when all of it has been given.
-    pub fn content(&mut self) -> Outcome<&[u8]> {
-        if self.left == 0 {
+    fn read_map(&mut self, header: &mut Header) -> Outcome<()> {
+        let Some(sparse) = &mut header.sparse else { return Ok(()) };
+        if sparse.map_in_content {
+            sparse.read_map(|| {
+                self.left = self.left.checked_sub(BLOCK as u64).ok_or_else(cut_short)?;
+                self.block()?.ok_or_else(cut_short)
+            })?;
+        }
+        sparse.check(self.left)
+    }
+
+    /// Some of the current entry's content, at most `most` bytes; empty when all of it has been given.
+    pub fn content(&mut self, most: u64) -> Outcome<&[u8]> {
+        let wanted = self.left.min(most);
+        if wanted == 0 {
             return Ok(&[]);
         }
-        let left = self.left;
-        let count = self.take(left)?.len();
+        let count = self.take(wanted)?.len();
         if count == 0 {
             return Err(cut_short());
         }

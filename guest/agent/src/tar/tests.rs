@@ -1,6 +1,6 @@
 //! The format by itself: what is written is read back, and noise does no harm.
 
-use super::format::{kind, Header, BLOCK};
+use super::format::{kind, Header, Time, BLOCK};
 use super::inside::clean;
 use super::reader::Reader;
 use crate::error::Outcome;
@@ -13,7 +13,7 @@ fn read(bytes: &[u8], piece: usize) -> Outcome<Vec<(Header, Vec<u8>)>> {
     while let Some(header) = reader.next()? {
         let mut content = Vec::new();
         loop {
-            match reader.content()? {
+            match reader.content(u64::MAX)? {
                 [] => break,
                 more => content.extend_from_slice(more),
             }
@@ -43,7 +43,7 @@ fn samples() -> Vec<(Header, Vec<u8>)> {
             uid: 1000,
             gid: 50,
             size: content.len() as u64,
-            modified: 1_700_000_000,
+            modified: Time { seconds: 1_700_000_000, nanoseconds: 0 },
             ..Header::default()
         };
         (header, content.to_vec())
@@ -53,7 +53,15 @@ fn samples() -> Vec<(Header, Vec<u8>)> {
     let (header, _) = file(b"link", b"");
     all.push((Header { kind: kind::SYMLINK, link: vec![b't'; 200], ..header.clone() }, vec![]));
     all.push((Header { kind: kind::CHARACTER_DEVICE, device: (1, 3), ..header.clone() }, vec![]));
-    all.push((Header { uid: 3_000_000, gid: u32::MAX - 1, modified: -5, ..header.clone() }, vec![]));
+    all.push((
+        Header {
+            uid: 3_000_000,
+            gid: u32::MAX - 1,
+            modified: Time { seconds: -5, nanoseconds: 500_000_000 },
+            ..header.clone()
+        },
+        vec![],
+    ));
     all.push((Header { xattrs: vec![(b"user.key".to_vec(), b"=\0\n".to_vec())], ..header }, vec![]));
     all
 }

@@ -21,7 +21,8 @@ Examples:
   configOptions(command.command('validate').summary('check the configuration; says what is wrong with which field'))
     .description('Checks the configuration. Ends with 1 and names the field when something is wrong.')
     .action(async (flags: ConfigFlags) => {
-      await loadServerConfig(flags);
+      const { checkFiles } = await import('@novasandbox/server');
+      checkFiles(await loadServerConfig(flags));
       process.stdout.write('The configuration is valid.\n');
     });
 }

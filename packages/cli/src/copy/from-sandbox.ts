@@ -1,10 +1,16 @@
 import { once } from 'node:events';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { extractTar, hostFileError, NovaError, type Entry, type Sandbox } from 'novasandbox';
+import { extractFile, extractTar, hostFileError, NovaError, type Entry, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
+
+/**
+ * Files of this size go as an archive, which keeps their holes. Smaller ones are read as they are: the kernel's own files say sizes that they do not
+ * have.
+ */
+const mayHaveHoles = 1024 * 1024;
 
 /** Copies a file or directory of a sandbox to the host: into `target` where that is a directory, as `target` else. */
 export async function copyFromSandbox(
@@ -23,8 +29,15 @@ export async function copyFromSandbox(
     await using tar = await sandbox.files.exportTar(path, { user, signal });
     return await extractTar(counter.count(tar), destination, { maxBytes });
   }
+  if (entry.size >= mayHaveHoles) {
+    await using tar = await sandbox.files.exportTar(path, { user, signal });
+    await extractFile(counter.count(tar), destination, { maxBytes });
+    return { entries: 1, bytes: counter.bytes, skipped: [] };
+  }
   await using content = await sandbox.files.readStream(path, { user, signal });
   await writeHostFile(destination, bounded(counter.count(content), maxBytes, path), entry.mode);
+  const modified = new Date(entry.modifiedAt);
+  await utimes(destination, modified, modified).catch(() => undefined);
   return { entries: 1, bytes: counter.bytes, skipped: [] };
 }
 
@@ -69,8 +82,16 @@ async function writeHostFile(path: string, content: AsyncIterable<Uint8Array>, m
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw hostFileError(error);
+    throw hostFileError(asTyped(error, path));
   }
+}
+
+/** What is said of the temporary file is true of the file that was asked for. */
+function asTyped(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  const what = /^\w+: (.*?), /.exec(error.message)?.[1] ?? String(code);
+  return Object.assign(new Error(`${String(code)}: ${what}, ${path}`, { cause: error }), { code, syscall });
 }
 
 async function* bounded(

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
-import { hostFileError, isNovaError, packDirectory, type Sandbox } from 'novasandbox';
+import { basename, dirname, resolve } from 'node:path';
+import { hostFileError, isNovaError, packDirectory, packFile, SkippedFiles, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
 
@@ -20,10 +20,17 @@ export async function copyToSandbox(
   const target = intoIt && !contentsOnly ? `${path.replace(/\/+$/, '')}/${basename(resolve(source))}` : path;
   if (found.isDirectory()) {
     const counter = new Counter(`Copying ${source}`, progress);
-    const { entries } = await sandbox.files.importTar(target, counter.count(packDirectory(source)), { user, signal });
-    return { entries, bytes: counter.bytes, skipped: [] };
+    const skipped = new SkippedFiles();
+    const packed = counter.count(packDirectory(source, skipped.add));
+    const { entries } = await sandbox.files.importTar(target, packed, { user, signal });
+    return { entries, bytes: counter.bytes, skipped: skipped.list };
   }
   const counter = new Counter(`Copying ${source}`, progress, found.size);
+  if (found.isFile() && (await mayBeReplaced(sandbox, target, options))) {
+    const [folder, name] = [dirname(target), basename(target)];
+    await sandbox.files.importTar(folder, counter.count(packFile(source, name)), { user, signal });
+    return { entries: 1, bytes: found.size, skipped: [] };
+  }
   const content = counter.count(createReadStream(source, { highWaterMark: 262_144 }));
   await sandbox.files.write(target, content, { user, signal, mode: found.mode & 0o777 });
   return { entries: 1, bytes: counter.bytes, skipped: [] };
@@ -43,6 +50,20 @@ export async function copyStreamToSandbox(
   }
   const { entries } = await sandbox.files.importTar(path, counter.count(source), { user, signal });
   return { entries, bytes: counter.bytes, skipped: [] };
+}
+
+/**
+ * Whether a file can be put there by an archive, which keeps holes and the time: not through a link, and not where the kernel's own files lie,
+ * which are written to and never made.
+ */
+async function mayBeReplaced(sandbox: Sandbox, path: string, { user, signal }: CopyOptions): Promise<boolean> {
+  try {
+    const entry = await sandbox.files.stat(path, { user, signal });
+    return entry.type === 'file' && entry.symlinkTarget === null && !/^\/(proc|sys|dev)\//.test(entry.path);
+  } catch (error) {
+    if (isNovaError(error, 'file_not_found')) return true;
+    throw error;
+  }
 }
 
 async function isDirectory(sandbox: Sandbox, path: string, { user, signal }: CopyOptions): Promise<boolean> {

@@ -4,6 +4,7 @@ import { arch, availableParallelism, cpus, freemem, release, totalmem, type as s
 import { bytesOf } from '../render/quantity.ts';
 import { version } from '../version.ts';
 import { examineCgroups } from './examine-cgroups.ts';
+import { kvmAccess, kvmRemedy } from './kvm-remedy.ts';
 import type { Finding } from './finding.ts';
 
 /** A root image, a snapshot and room for a few sandboxes. */
@@ -118,6 +119,6 @@ async function examineKvm(): Promise<Finding> {
     subject: '/dev/kvm',
     // Opening it proves nothing: what a guest booted on it did is told by the hypervisor's line.
     detail: usable ? 'may be opened (whether guests run on it, the probe says)' : 'may not be opened by this user',
-    remedy: usable ? undefined : 'Join its group and log in again: sudo usermod -aG kvm "$USER"',
+    remedy: usable ? undefined : kvmRemedy(await kvmAccess()),
   };
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { AttachedProcess, Engine, ExecRequest } from '@novasandbox/engine';
 import type { CommandOptions } from '../args/command-options.ts';
 import { timeoutExitCode } from '../exit-codes.ts';
@@ -45,12 +46,7 @@ export async function runCommandForJson(
   if (options.tty === true) throw new UsageError('--json and --tty do not go together.');
   const { Sandbox } = await import('novasandbox');
   await using sandbox = await Sandbox.connect(sandboxId, { engine });
-  const {
-    usage,
-    stdoutBytes: _out,
-    stderrBytes: _err,
-    ...result
-  } = await sandbox.commands.run(argv, {
+  const { usage, stdoutBytes, stderrBytes, ...result } = await sandbox.commands.run(argv, {
     cwd: options.workdir,
     timeoutMs: options.timeout,
     stdin: options.interactive === true ? process.stdin : undefined,
@@ -59,8 +55,14 @@ export async function runCommandForJson(
     signal: interrupts.signal,
     check: false,
   });
-  printJson({ sandboxId, ...about, ...result, usage });
+  const raw = { ...rawOf('stdoutBase64', stdoutBytes), ...rawOf('stderrBase64', stderrBytes) };
+  printJson({ sandboxId: sandbox.id, ...about, ...result, ...raw, usage });
   return result.timedOut ? timeoutExitCode : result.exitCode;
+}
+
+/** Bytes that the text does not show as they are. */
+function rawOf(name: string, bytes: Uint8Array): Readonly<Record<string, string>> {
+  return isUtf8(bytes) ? {} : { [name]: Buffer.from(bytes).toString('base64') };
 }
 
 /** The signal counts until the command runs: from then on an interrupt has to end it, not just to let go of it. */

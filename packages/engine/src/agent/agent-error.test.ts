@@ -54,3 +54,13 @@ test('what the guest says is cut and cannot steer a terminal', () => {
   assert.equal(error.message.length, 1000);
   assert.equal(answer('a\nb', 'file').details['agentCode'], 'a\ufffdb');
 });
+
+test("where the kernel's number says more, the hint follows it", () => {
+  const hintOf = (code: string, errno: number, context: 'file' | 'exec'): string =>
+    agentError(new Fields(new RecordWriter().string(1, code).string(2, 'm').integer(3, errno).finish()), context).hint;
+  assert.match(hintOf('permission_denied', 30, 'file'), /read-only, also for root/);
+  assert.match(hintOf('permission_denied', 13, 'file'), /such as root/);
+  assert.match(hintOf('resource_exhausted', 28, 'file'), /disk is full/);
+  assert.match(hintOf('invalid_argument', 40, 'file'), /circle/);
+  assert.match(hintOf('permission_denied', 30, 'exec'), /executable/);
+});

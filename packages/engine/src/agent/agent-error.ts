@@ -39,13 +39,27 @@ const agentHints: Partial<Record<AgentCode, string>> = {
   internal: 'The agent in the guest failed: read `nova logs`, then restart the sandbox.',
 };
 
+/** Where the kernel's own number says more than the code: what the code's hint advises would not help. By errno, which is the same on all Linux. */
+const errnoHints: Readonly<Record<number, string>> = {
+  16: 'It is mounted or in use by the kernel: unmount it, or choose another path.',
+  18: 'Copy it there and remove the original.',
+  24: 'The guest has too many files open: close some there.',
+  26: 'The program runs: end it, or write the file beside it and move it there.',
+  27: 'Write less into one file, or use a file system that takes larger ones.',
+  28: "The guest's disk is full: remove files there, or create the sandbox with a larger disk.",
+  30: 'The file system is read-only, also for root: write elsewhere, such as to /tmp.',
+  36: 'Use a shorter name.',
+  40: 'Links lead in a circle: remove or mend them.',
+  122: "The user's quota in the guest is used up: remove files there.",
+};
+
 /** An ERROR record of the guest as the error callers meet. `details` holds the agent's code and its errno. */
 export function agentError(fields: Fields, context: ErrorContext): NovaError {
   const agentCode = printable(fields.string(1)).slice(0, 64);
   const message = printable(fields.string(2)).slice(0, MAX_MESSAGE);
   const errno = fields.integer(3);
   const known = isAgentCode(agentCode) ? agentCode : 'internal';
-  const hint = agentHints[known];
+  const hint = agentHints[known] ?? (context === 'file' ? errnoHints[errno] : undefined);
   const options: NovaErrorOptions = { details: { agentCode, errno }, ...(hint === undefined ? {} : { hint }) };
   const code = particular[context][known] ?? common[known];
   return new NovaError(code, message === '' ? `The guest answered ${agentCode}.` : message, options);

@@ -94,7 +94,8 @@ export async function setAttributes(
   const { mode, owner, user, xattrs } = attributes;
   const args = new RecordWriter().string(1, path).integer(2, mode).string(3, owner).string(4, user);
   for (const [name, value] of Object.entries(xattrs ?? {})) {
-    args.record(5, new RecordWriter().string(1, name).bytes(2, value));
+    const xattr = new RecordWriter().string(1, name);
+    args.record(5, value === null ? xattr.flag(3, true) : xattr.bytes(2, value));
   }
   return call(session, methods.attributes, args, 'file', parseEntry, options);
 }

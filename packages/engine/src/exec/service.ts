@@ -43,7 +43,9 @@ export function createExecService(context: EngineContext): ExecService {
       const place = await linked(context, ref, signal);
       return { agent: place.agent, asked: await whole(place, request, { signal }) };
     });
-    return start(agent, asked, { ...call, timeoutMs: Math.max(1, end - performance.now()) });
+    // Without a limit of its own it waits for its turn as long as the guest goes on to start others.
+    const timeoutMs = (request.timeoutMs ?? 0) === 0 ? undefined : Math.max(1, Math.ceil(end - performance.now()));
+    return start(agent, asked, timeoutMs === undefined ? call : { ...call, timeoutMs });
   };
   return {
     start: (ref, request, call = {}) =>

@@ -196,7 +196,7 @@ export interface GuestAgent extends AsyncDisposable {
       readonly mode?: number;
       readonly owner?: string;
       readonly user?: string | undefined;
-      readonly xattrs?: Readonly<Record<string, Uint8Array>>;
+      readonly xattrs?: Readonly<Record<string, Uint8Array | null>>;
     },
     options?: CallOptions,
   ): Promise<Entry>;

@@ -141,6 +141,11 @@ export interface Machine extends AsyncDisposable {
   /** Takes its network from the running guest, which lets go of it a moment later; one without is left alone. Feature `hotplug`. */
   removeNetwork?(options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   removeDevice?(name: string, options: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /**
+   * Whether the guest stands still: it was paused, or (`disk-full`) waits as the host had no space for what it writes, and goes on where it was when it is
+   * resumed. Only of machines that can wait so; the guests of others are told of an error of their disk.
+   */
+  standsStill?(options: { readonly signal?: AbortSignal | undefined }): Promise<boolean | 'disk-full'>;
   stats(): Promise<MachineStats>;
   /** Ends the VMM process: politely for `graceMs`, then by force. Returns when it has ended and its sockets are gone. */
   stop(options?: { readonly graceMs?: number }): Promise<void>;

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, toNovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { copyExtents } from '../images/sparse.ts';
 import { makeWritableDisk } from '../images/writable-disk.ts';
@@ -29,6 +29,19 @@ export interface Booted {
 /** Name of a sandbox's writable layer in its folder. */
 export const writableDiskFile = 'disk.raw';
 
+const mostClones = 3;
+/** How a clone fails that may do better when it is tried again. */
+const unfinished = ['vmm_failed', 'boot_failed', 'guest_protocol_error', 'guest_unreachable'] as const;
+
+/** Snapshots of which the last clone was not there in time. */
+const late = new Set<string>();
+
+/** A busy host is late too: that alone is no reason to throw a snapshot away, twice in a row is. */
+async function countLate(context: EngineContext, digest: string): Promise<void> {
+  if (late.delete(digest)) await discardSnapshot(context, digest);
+  else late.add(digest);
+}
+
 /** A sandbox's first start: a clone where its config allows one, a cold boot where not. */
 export async function bootNew(
   context: EngineContext,
@@ -55,12 +68,18 @@ async function bootMachine(
     for (let attempt = 1; ; attempt++) {
       const snapshot = await ensureSnapshot(context, digest, record.config, plan, images, options);
       try {
-        return await clone(context, record, plan, images, snapshot, connecting, options);
+        const cloned = await tellingFullDisk(context.layout.sandbox(record.id), () =>
+          clone(context, record, plan, images, snapshot, connecting, options),
+        );
+        late.delete(digest);
+        return cloned;
       } catch (error) {
-        // A snapshot that cannot be continued is made anew, once; the second failure is about something else.
-        if (attempt > 1 || !isNovaError(error, 'vmm_failed', 'boot_failed', 'boot_timeout', 'guest_protocol_error'))
-          throw error;
-        await discardSnapshot(context, digest);
+        // What went wrong first counts, also where clearing up failed after it.
+        const cause = toNovaError(error);
+        if (isNovaError(cause, 'boot_timeout')) await countLate(context, digest);
+        if (attempt === mostClones || !isNovaError(cause, ...unfinished)) throw error;
+        // Its VMM may have been killed. A snapshot that cannot be continued twice is made anew, once; the third failure is about something else.
+        if (attempt > 1) await discardSnapshot(context, digest);
         await rm(diskOf(context, record), { force: true });
       }
     }

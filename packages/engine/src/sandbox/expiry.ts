@@ -1,4 +1,5 @@
 import type { EngineContext } from '../context.ts';
+import { inBackground } from '../ports/background.ts';
 import { startRounds } from '../rounds.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import { attachMachine } from './find.ts';
@@ -47,7 +48,8 @@ export function keepTimesToLive(context: EngineContext): AsyncDisposable {
       const { id, expiresAtMs } = record;
       const known = overdue.get(id);
       if (known === undefined || known.expiresAtMs !== expiresAtMs) overdue.set(id, { expiresAtMs, sinceMs: now });
-      else if (now - known.sinceMs >= guestEndsWithinMs && !ending.has(id)) void end(record);
+      else if (now - known.sinceMs >= guestEndsWithinMs && !ending.has(id))
+        inBackground(`ending the sandbox ${id}, whose time is over`, () => end(record));
     }
   };
   return startRounds(lookEveryMs, look);

@@ -26,6 +26,18 @@ export async function running(context: EngineContext, ref: string): Promise<Sand
   throw new NovaError('sandbox_not_running', `The sandbox ${record.name ?? record.id} is ${record.state}.`, { hint });
 }
 
+/** Why a running sandbox stands still; its record says so for as long as it does. */
+export const waitsForSpace = "the host's disk is full: it waits for space, and then goes on where it was";
+
+/** Refuses what a guest that waits for space cannot do now. */
+export function requireSpace(record: SandboxRecord): void {
+  if (record.reason !== waitsForSpace) return;
+  throw new NovaError(
+    'host_resource_exhausted',
+    `The sandbox ${record.name ?? record.id} stands still: ${waitsForSpace}.`,
+  );
+}
+
 /** A session with a running sandbox's agent. */
 export async function linked(
   context: EngineContext,
@@ -33,6 +45,7 @@ export async function linked(
   signal?: AbortSignal,
 ): Promise<Link & { readonly record: SandboxRecord }> {
   const record = await running(context, ref);
+  requireSpace(record);
   return { record, ...(await context.links.get(record, signal)) };
 }
 

@@ -13,22 +13,42 @@ export async function pauseSandbox(context: EngineContext, ref: string): Promise
   if (record.state === 'paused') return toInfo(record);
   const machine = await pausable(context, record, 'running');
   await machine.pause?.({});
-  return toInfo(changed(context, record, 'running', { state: 'paused', pausedAtMs: Date.now() }));
+  try {
+    return toInfo(changed(context, record, 'running', { state: 'paused', pausedAtMs: Date.now() }));
+  } catch (error) {
+    // It is not to stand still while everybody takes it for running.
+    await machine.resume?.({});
+    throw error;
+  }
 }
 
 /** Goes on where it was paused, with the clock set right. Idempotent. */
 export async function resumeSandbox(context: EngineContext, ref: string): Promise<SandboxInfo> {
   const record = await found(context, ref);
-  if (record.state === 'running') return toInfo(record);
+  if (record.state === 'running') {
+    await letRun(context, record);
+    return toInfo(record);
+  }
   const machine = await pausable(context, record, 'paused');
   await machine.resume?.({});
   // The guest's timer stood still while it was paused, so the time to live moves on by as much.
   const pausedMs = record.pausedAtMs === null ? 0 : Date.now() - record.pausedAtMs;
   const expiresAtMs = record.expiresAtMs === null ? null : record.expiresAtMs + pausedMs;
-  const resumed = changed(context, record, 'paused', { state: 'running', pausedAtMs: null, expiresAtMs });
-  const { agent } = await context.links.get(resumed);
-  await agent.setClock(wallClockNs());
-  return toInfo(resumed);
+  try {
+    const { agent } = await context.links.get(record);
+    await agent.setClock(wallClockNs());
+    return toInfo(changed(context, record, 'paused', { state: 'running', pausedAtMs: null, expiresAtMs }));
+  } catch (error) {
+    // It stays paused as a whole, and can be resumed again.
+    await machine.pause?.({});
+    throw error;
+  }
+}
+
+/** One that stands still although it is recorded as running: whoever paused it was killed before that was noted, or its disk was full. */
+async function letRun(context: EngineContext, record: SandboxRecord): Promise<void> {
+  const machine = await attachMachine(context, record);
+  if ((await machine?.standsStill?.({})) === true) await machine?.resume?.({});
 }
 
 async function pausable(context: EngineContext, record: SandboxRecord, state: 'running' | 'paused'): Promise<Machine> {

@@ -66,6 +66,10 @@ async function tidyUp(
     claimed = store.changeSandbox(record.id, ['running', 'paused'], claim, record.machine);
   } catch (error) {
     if (!isDiskFull(error)) throw error;
+    if (record.config.ephemeral || record.goesWithMaker === true) {
+      await deleteSandbox(context, record.id);
+      return null;
+    }
     // It is told as it is. Who looks when there is space notes it; who removes it makes space.
     return { ...record, state: 'stopped', machine: null, reason };
   }

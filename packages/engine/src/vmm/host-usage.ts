@@ -26,7 +26,7 @@ export async function hostUsage(pid: number): Promise<MachineStats> {
 
 function usageFromPs(pid: number): MachineStats {
   try {
-    const [rssKb = 0] = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
+    const [rssKb = 0] = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8', timeout: 10_000 })
       .trim()
       .split(/\s+/)
       .map(Number);

@@ -7,7 +7,7 @@ export function whyNoKvm(): string | null {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
     return null;
   } catch {
-    return '/dev/kvm may not be opened by this user (add it to the group kvm)';
+    return '/dev/kvm may not be opened by this user (`nova doctor` says what helps)';
   }
 }
 

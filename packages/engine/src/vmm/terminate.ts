@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasEnded, isAlive, type ProcessIdentity } from './process-identity.ts';
+import { isAlive, type ProcessIdentity } from './process-identity.ts';
 
 /** A VMM that was killed is gone within as many ms, a jailer has done its work. */
 const oftenLooks = 30;
@@ -10,7 +10,7 @@ export async function waitForEnd(identity: ProcessIdentity, withinMs: number): P
   const end = performance.now() + withinMs;
   // There is no event for the end of a process that is not our child; look often while it is about to end, then seldom.
   for (let looks = 0; ; looks++) {
-    if (hasEnded(identity)) return true;
+    if (!isAlive(identity)) return true;
     if (performance.now() >= end) return false;
     await delay(looks < oftenLooks ? 1 : seldomMs);
   }

@@ -3,6 +3,7 @@ import { isNovaError, type Change, type Entry } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { extractTar, type ExtractLimits, type ExtractResult } from '../tar/extract.ts';
 import { packDirectory } from '../tar/pack-directory.ts';
+import { SkippedFiles } from '../tar/skipped-files.ts';
 import { collect, contentBytes, type FileContent } from './file-content.ts';
 
 /** Most bytes `read` and `readBytes` hold in memory unless told otherwise. */
@@ -146,13 +147,11 @@ export class Files {
     return watch;
   }
 
-  /** Copies a directory of the host into one of the guest, which is made where it is missing. */
-  uploadDir(
-    hostDirectory: string,
-    path: string,
-    options: FileOptions = {},
-  ): Promise<{ readonly entries: number; readonly bytes: number }> {
-    return this.importTar(path, packDirectory(hostDirectory), options);
+  /** Copies a directory of the host into one of the guest, which is made where it is missing. Sockets, pipes and devices are left out and told. */
+  async uploadDir(hostDirectory: string, path: string, options: FileOptions = {}): Promise<ExtractResult> {
+    const skipped = new SkippedFiles();
+    const done = await this.importTar(path, packDirectory(hostDirectory, skipped.add), options);
+    return { ...done, skipped: skipped.list };
   }
 
   /** Copies a directory of the guest into one of the host. What the guest sends is taken to be hostile: see `extractTar`. */

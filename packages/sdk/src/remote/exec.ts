@@ -1,4 +1,5 @@
 import type { AttachedProcess, ExecRequest, ExecService, GuestProcess } from '@novasandbox/engine/services';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { ExecClientMessage } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';
 import { RemoteProcess } from './process.ts';
@@ -15,7 +16,11 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
   ): Promise<AttachedProcess> {
     const made: { process?: RemoteProcess } = {};
     const socket = await openSocket('exec', { id: ref }, { signal }, (opening) => {
-      made.process = new RemoteProcess(opening, writable);
+      made.process = new RemoteProcess(opening, writable, async (message, listener) => {
+        const again = await openSocket('exec', { id: ref }, {}, () => listener);
+        again.send(message);
+        return again;
+      });
       return made.process;
     });
     const process = made.process as RemoteProcess;
@@ -31,7 +36,7 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
     } catch (error) {
       signal?.removeEventListener('abort', abort);
       void socket.close();
-      throw error;
+      throw first.type === 'start' ? startFailure(error) : error;
     }
     if (signal !== undefined) {
       // From here on the signal lets go of the process; ending it is the caller's to say.
@@ -86,6 +91,15 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
       await http.call('pingGuest', { id: ref }, { signal: context?.signal });
     },
   };
+}
+
+/** A start that the daemon was asked for and said nothing of: nobody on this side knows whether the command has run. */
+function startFailure(error: unknown): unknown {
+  // A daemon that is ending says so where it has started nothing; one that only closes has said nothing.
+  const closed = isNovaError(error, 'shutting_down') && error.details['closed'] !== undefined;
+  if (!closed && !isNovaError(error, 'server_unreachable')) return error;
+  const message = `It is not known whether the command has run: ${error.message}`;
+  return new NovaError('command_outcome_unknown', message, { cause: error, details: error.details });
 }
 
 function wireOf(request: ExecRequest) {

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AttachedProcess, OutputChunk } from '@novasandbox/engine/services';
-import { NovaError, type Exit } from '@novasandbox/protocol';
+import { isNovaError, NovaError, toNovaError, type Exit } from '@novasandbox/protocol';
 import {
   execServerMessageSchema,
   outputChannelBytes,
@@ -7,7 +8,7 @@ import {
   type ExecServerMessage,
 } from '@novasandbox/protocol/api';
 import { RemoteInbox } from './inbox.ts';
-import { cancelled, errorOfWire } from './remote-error.ts';
+import { cancelled, errorOfWire, NoAnswer } from './remote-error.ts';
 import type { RemoteSocket, SocketListener } from './socket.ts';
 import { withResolvers } from '../with-resolvers.ts';
 
@@ -15,8 +16,19 @@ const channels = new Map(
   Object.entries(outputChannelBytes).map(([channel, byte]) => [byte as number, channel as OutputChunk['channel']]),
 );
 const sigkill = 9;
+/** The guest keeps a process for a daemon that restarts, or that was lost, for so long, ms. */
+const restartMs = 60_000;
+const brokenMs = 10_000;
+const firstWaitMs = 50;
+const longestWaitMs = 1000;
 
-/** A process of a guest, attached to over a WebSocket of the daemon. */
+/** Opens the socket again, for the process that the message names. */
+export type Reopen = (first: ExecClientMessage, listener: SocketListener) => Promise<RemoteSocket>;
+
+/**
+ * A process of a guest, attached to over a WebSocket of the daemon. When the daemon restarts, or the connection breaks, it is attached to again at the byte
+ * where it broke; input waits meanwhile.
+ */
 export class RemoteProcess implements AttachedProcess, SocketListener {
   execId = 0;
   pid = 0;
@@ -26,17 +38,28 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   readonly exit: Promise<Exit>;
   /** Resolves when the daemon has said that it runs. */
   readonly started: Promise<void>;
-  readonly #socket: RemoteSocket;
   readonly #writable: boolean;
+  readonly #reopen: Reopen;
   readonly #started = withResolvers<void>();
   readonly #exit = withResolvers<Exit>();
+  /** What has been seen of each channel; a terminal's output counts as stdout. */
+  readonly #seen = { stdout: 0, stderr: 0 };
+  #socket: RemoteSocket;
+  /** Settles when it is attached to again, or given up; null while it is attached. */
+  #resuming: Promise<void> | null = null;
+  /** When it is given up, should nothing have come of attaching again; and since when it is attached. */
+  #giveUpAt: number | null = null;
+  #attachedAt = performance.now();
+  #resting = false;
   #inputClosed = false;
+  #size: ExecClientMessage | null = null;
   #ended = false;
   #left = false;
 
-  constructor(socket: RemoteSocket, writable: boolean) {
+  constructor(socket: RemoteSocket, writable: boolean, reopen: Reopen) {
     this.#socket = socket;
     this.#writable = writable;
+    this.#reopen = reopen;
     this.started = this.#started.promise;
     this.exit = this.#exit.promise;
     // Whoever does not look at them is not made to.
@@ -44,8 +67,8 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     this.exit.catch(() => undefined);
     this.output = new RemoteInbox<OutputChunk>({
       sizeOf: ({ bytes }) => bytes.length,
-      pause: () => socket.pause(),
-      resume: () => socket.resume(),
+      pause: () => this.#rest(true),
+      resume: () => this.#rest(false),
       abandon: () => this.#leave(),
     });
   }
@@ -59,29 +82,35 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     if (this.#inputClosed) {
       throw new NovaError('invalid_state', 'The input has been closed.', { hint: 'Write before closing it.' });
     }
-    if (this.#ended) throw new NovaError('process_not_found', 'The process has ended.');
-    await this.#socket.sendBytes(bytes);
+    for (let sent = 0; ;) {
+      if (this.#ended) throw new NovaError('process_not_found', 'The process has ended.');
+      sent += await this.#socket.sendBytes(bytes.subarray(sent));
+      if (sent === bytes.length) return;
+      await this.#attached();
+    }
   }
 
   async closeStdin(): Promise<void> {
     if (!this.#writable || this.#inputClosed) return;
     this.#inputClosed = true;
-    this.#say({ type: 'close_stdin' });
+    await this.#say({ type: 'close_stdin' });
   }
 
   async resize({ cols, rows }: { readonly cols: number; readonly rows: number }): Promise<void> {
-    this.#say({ type: 'resize', cols, rows });
+    this.#size = { type: 'resize', cols, rows };
+    await this.#say(this.#size);
   }
 
   async signal(signal: number): Promise<void> {
     if (!Number.isInteger(signal) || signal < 1 || signal > 64) {
       throw new NovaError('invalid_argument', `${signal} is no signal.`);
     }
-    this.#say({ type: 'signal', signal });
+    await this.#say({ type: 'signal', signal });
   }
 
   async detach(): Promise<void> {
     await this.output.return();
+    await this.#resuming;
     await this.#socket.close();
   }
 
@@ -103,7 +132,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   /** The caller gave up before the process was seen to run. It may run by now: the daemon is told to kill it first. */
   abandonStart(signal: AbortSignal | undefined): void {
     this.#started.reject(cancelled(signal));
-    this.#say({ type: 'signal', signal: sigkill });
+    this.#socket.send({ type: 'signal', signal: sigkill });
     void this.leave();
   }
 
@@ -111,11 +140,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     const message: ExecServerMessage = execServerMessageSchema.parse(value);
     switch (message.type) {
       case 'started':
-        this.execId = message.process_id;
-        this.pid = message.pid;
-        this.stdoutOffset = message.stdout_offset;
-        this.stderrOffset = message.stderr_offset;
-        return this.#started.resolve();
+        return this.#onStarted(message);
       case 'exit':
         this.#ended = true;
         this.#exit.resolve(exitOf(message));
@@ -127,12 +152,102 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
 
   bytes(bytes: Buffer): void {
     const channel = channels.get(bytes[0] ?? 0);
-    if (channel !== undefined) this.output.push({ channel, bytes: bytes.subarray(1) });
+    if (channel === undefined) return;
+    this.#giveUpAt = null;
+    this.#seen[channel === 'stderr' ? 'stderr' : 'stdout'] += bytes.length - 1;
+    this.output.push({ channel, bytes: bytes.subarray(1) });
   }
 
   over(error: NovaError | null): void {
     if (this.#left) return this.#fail(cancelled(undefined));
-    if (!this.#ended) this.#fail(error ?? new NovaError('server_unreachable', 'The daemon let go of the process.'));
+    if (this.#ended) return;
+    const lost = error ?? new NovaError('server_unreachable', 'The daemon let go of the process.');
+    const patienceMs = this.pid === 0 ? 0 : patienceFor(error);
+    if (patienceMs === 0) return this.#fail(lost);
+    const now = performance.now();
+    // A connection that lasted is a new beginning.
+    if (this.#giveUpAt === null || now - this.#attachedAt > brokenMs) this.#giveUpAt = now + patienceMs;
+    this.#resuming ??= this.#resume(lost, this.#giveUpAt).finally(() => (this.#resuming = null));
+  }
+
+  #onStarted(message: Extract<ExecServerMessage, { readonly type: 'started' }>): void {
+    const { stdout_offset: stdout, stderr_offset: stderr } = message;
+    const gone = Math.max(0, stdout - this.#seen.stdout) + Math.max(0, stderr - this.#seen.stderr);
+    if (this.pid === 0) {
+      this.execId = message.process_id;
+      this.pid = message.pid;
+      this.stdoutOffset = this.#seen.stdout = stdout;
+      this.stderrOffset = this.#seen.stderr = stderr;
+    } else if (gone > 0) {
+      this.#fail(
+        new NovaError('server_unreachable', `The daemon was away for too long: ${gone} bytes of output are gone.`),
+      );
+    }
+    this.#started.resolve();
+  }
+
+  /** Attaches again until it works, or its time is over. */
+  async #resume(lost: NovaError, giveUpAt: number): Promise<void> {
+    for (let waitMs = firstWaitMs; !this.#ended; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
+      await delay(waitMs);
+      try {
+        await this.#attachAgain();
+        return;
+      } catch (error) {
+        if (!isNovaError(error, 'server_unreachable', 'shutting_down')) return this.#fail(toNovaError(error));
+      }
+      if (performance.now() > giveUpAt) return this.#fail(lost);
+    }
+  }
+
+  async #attachAgain(): Promise<void> {
+    const again = withResolvers<void>();
+    const first: ExecClientMessage = {
+      type: 'attach',
+      process_id: this.execId,
+      stdout_offset: this.#seen.stdout,
+      stderr_offset: this.#seen.stderr,
+      stdin: this.#writable,
+    };
+    let attached = false;
+    const socket = await this.#reopen(first, {
+      message: (value) => {
+        const message = execServerMessageSchema.parse(value);
+        if (!attached && message.type === 'error') return again.reject(errorOfWire(message));
+        attached = true;
+        this.message(value);
+        again.resolve();
+      },
+      bytes: (bytes) => this.bytes(bytes),
+      over: (error) => {
+        if (attached) return this.over(error);
+        again.reject(error ?? new NovaError('server_unreachable', 'The daemon closed the connection.'));
+      },
+      goodbye: () => this.goodbye(),
+    });
+    await again.promise;
+    this.#socket = socket;
+    this.#attachedAt = performance.now();
+    if (this.#resting) socket.pause();
+    if (this.#size !== null) socket.send(this.#size);
+    if (this.#inputClosed) socket.send({ type: 'close_stdin' });
+    if (this.#left) {
+      socket.send({ type: 'detach' });
+      this.#fail(cancelled(undefined));
+      void socket.close();
+    }
+  }
+
+  /** Resolves when there is a socket to speak to, or nobody to speak to. */
+  async #attached(): Promise<void> {
+    // The end of a socket is told a little after it takes nothing more.
+    while (this.#socket.closing && !this.#ended) await (this.#resuming ?? delay(firstWaitMs));
+  }
+
+  #rest(rests: boolean): void {
+    this.#resting = rests;
+    if (rests) this.#socket.pause();
+    else this.#socket.resume();
   }
 
   #fail(error: NovaError): void {
@@ -153,12 +268,19 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   #letGo(): void {
     if (this.#left || this.pid === 0) return;
     this.#left = true;
-    this.#say({ type: 'detach' });
+    if (!this.#ended) this.#socket.send({ type: 'detach' });
   }
 
-  #say(message: ExecClientMessage): void {
+  async #say(message: ExecClientMessage): Promise<void> {
+    if (this.pid !== 0) await this.#attached();
     if (!this.#ended) this.#socket.send(message);
   }
+}
+
+/** How long a process is looked for after its connection has ended like this, ms. */
+function patienceFor(error: NovaError | null): number {
+  if (error?.code === 'shutting_down') return restartMs;
+  return error instanceof NoAnswer ? brokenMs : 0;
 }
 
 function exitOf(message: Extract<ExecServerMessage, { readonly type: 'exit' }>): Exit {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Engine } from '@novasandbox/engine/services';
+import { isNovaError } from '@novasandbox/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { createRemoteEngine } from './remote-engine.ts';
 
@@ -170,8 +171,10 @@ test('output waits for its reader, and arrives whole', async () => {
 
 test('a process that is lost, refused or garbled ends with a typed error', async () => {
   const endings: [(socket: WebSocket) => void, string][] = [
-    [(s) => s.terminate(), 'server_unreachable'],
-    [(s) => s.close(1001), 'shutting_down'],
+    // Attached to again, and not found.
+    [(s) => s.terminate(), 'process_not_found'],
+    [(s) => s.close(1001), 'process_not_found'],
+    [(s) => s.close(1012), 'process_not_found'],
     [(s) => s.close(1000), 'server_unreachable'],
     [(s) => s.send('no json'), 'server_unreachable'],
     [(s) => s.send('{"type":"unknown"}'), 'server_unreachable'],
@@ -181,8 +184,12 @@ test('a process that is lost, refused or garbled ends with a typed error', async
   await using daemon = await fakeDaemon(
     () => undefined,
     (socket) => {
-      socket.send(JSON.stringify(started));
-      socket.once('message', () => setTimeout(() => end(socket), 20));
+      socket.once('message', (data: Buffer) => {
+        const notFound = '{"type":"error","code":"process_not_found","message":"m","hint":"h"}';
+        if ((JSON.parse(data.toString()) as { type: string }).type === 'attach') return socket.send(notFound);
+        socket.send(JSON.stringify(started));
+        setTimeout(() => end(socket), 20);
+      });
     },
   );
   for (const [how, code] of endings) {
@@ -193,6 +200,79 @@ test('a process that is lost, refused or garbled ends with a typed error', async
     await assert.rejects(process.writeStdin(Buffer.from('x')), { code: 'process_not_found' });
     await process.detach();
   }
+});
+
+test('a start that the daemon says nothing of may have run, and is told so', async () => {
+  const endings: ((socket: WebSocket) => void)[] = [(s) => s.terminate(), (s) => s.close(1000), (s) => s.close(1001)];
+  let end: (socket: WebSocket) => void = () => undefined;
+  await using daemon = await fakeDaemon(
+    () => undefined,
+    (socket) => void socket.once('message', () => end(socket)),
+  );
+  for (const how of endings) {
+    end = how;
+    const start = daemon.engine.exec.start('box1', { argv: ['x'] });
+    await assert.rejects(start, { code: 'command_outcome_unknown' }, how.toString());
+    const attach = daemon.engine.exec.attach('box1', 7, { stdout: 0, stderr: 0 });
+    await assert.rejects(attach, (error) => isNovaError(error, 'server_unreachable', 'shutting_down'));
+  }
+});
+
+test('a process whose daemon restarts is attached to again where it was, and nothing is said or read twice', async () => {
+  const said: unknown[] = [];
+  let connections = 0;
+  await using daemon = await fakeDaemon(
+    (_request, response) => json(response, 503, {}),
+    (socket) => {
+      connections += 1;
+      const offset = (connections - 1) * 3;
+      socket.on('message', (data: Buffer, isBinary) => {
+        said.push(isBinary ? data.toString() : JSON.parse(data.toString()));
+        if (isBinary) return socket.close(1012, 'shutting_down');
+        if ((said.at(-1) as { type: string }).type === 'close_stdin') {
+          socket.send(JSON.stringify(exit));
+          return socket.close(1000);
+        }
+        socket.send(JSON.stringify({ ...started, stdout_offset: offset }));
+        socket.send(Buffer.from(`\x01${'abcdefghi'.slice(offset, offset + 3)}`));
+        // What comes after the end has been said is not sent any more.
+        if (connections === 2) socket.close(1012, 'shutting_down');
+      });
+    },
+  );
+  const process = await daemon.engine.exec.start('box1', { argv: ['x'], stdin: true });
+  await process.writeStdin(Buffer.from('one'));
+  let text = '';
+  for await (const { bytes } of process.output) {
+    text += Buffer.from(bytes).toString();
+    if (text.length === 9) await process.closeStdin();
+  }
+  assert.equal(text, 'abcdefghi');
+  assert.equal((await process.exit).exitCode, 3);
+  const attach = (stdout_offset: number) => ({
+    type: 'attach',
+    process_id: started.process_id,
+    stdout_offset,
+    stderr_offset: 0,
+    stdin: true,
+  });
+  assert.deepEqual(said.slice(1), ['one', attach(3), attach(6), { type: 'close_stdin' }]);
+});
+
+test('output that is gone when the daemon is back is no output', async () => {
+  let connections = 0;
+  await using daemon = await fakeDaemon(
+    () => undefined,
+    (socket) => {
+      connections += 1;
+      socket.once('message', () => {
+        socket.send(JSON.stringify({ ...started, stdout_offset: connections === 1 ? 0 : 7 }));
+        if (connections === 1) socket.close(1012);
+      });
+    },
+  );
+  const process = await daemon.engine.exec.start('box1', { argv: ['x'] });
+  await assert.rejects(process.exit, { code: 'server_unreachable', message: /7 bytes/ });
 });
 
 test('what the contract cannot carry is refused with a typed error', async () => {

@@ -17,8 +17,8 @@ export interface SocketListener {
 /** A WebSocket of the contract. `pause` stops the daemon too, once the connection's own buffers are full. */
 export interface RemoteSocket {
   send(value: unknown): void;
-  /** Resolves when the system has taken the bytes; what the daemon does not take makes it wait. */
-  sendBytes(bytes: Uint8Array): Promise<void>;
+  /** Resolves when the system has taken the bytes, to how many it has: fewer when the socket ends. What the daemon does not take makes it wait. */
+  sendBytes(bytes: Uint8Array): Promise<number>;
   pause(): void;
   resume(): void;
   /** Whether it ends; what arrives from then on is dropped. */
@@ -115,7 +115,9 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
     try {
       listener.message(JSON.parse(data.toString()));
     } catch (error) {
-      failure ??= error;
+      failure ??= new NovaError('server_unreachable', `The daemon at ${name} has sent what is no message of its.`, {
+        cause: error,
+      });
       socket.terminate();
     }
   });
@@ -130,7 +132,8 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
 
 function endOf(code: number, reason: string, failure: unknown, name: string): NovaError {
   if (failure instanceof NovaError) return failure;
-  if (code === 1001) return new NovaError('shutting_down', `The daemon at ${name} is ending.`);
+  if (code === 1001 || code === 1012)
+    return new NovaError('shutting_down', `The daemon at ${name} is ending.`, { details: { closed: code } });
   if (code === 1009) return new NovaError('payload_too_large', 'The message is longer than the daemon takes.');
   const why = failure instanceof Error ? failure.message : reason === '' ? 'the connection was lost' : reason;
   return connectionError(name, new Error(why, { cause: failure }));
@@ -150,12 +153,16 @@ function remoteSocket(socket: WebSocket): RemoteSocket {
       if (isOpen()) socket.send(text);
     },
     async sendBytes(bytes) {
-      for (let at = 0; at < bytes.length && isOpen(); at += pieceBytes) {
-        const piece = bytes.subarray(at, at + pieceBytes);
-        if (socket.bufferedAmount < enoughSentBytes && at + pieceBytes < bytes.length) socket.send(piece);
+      let sent = 0;
+      while (sent < bytes.length && isOpen()) {
+        const piece = bytes.subarray(sent, sent + pieceBytes);
+        const isLast = sent + piece.length === bytes.length;
+        if (socket.bufferedAmount < enoughSentBytes && !isLast) socket.send(piece);
         // The last piece of each write is waited for: what the caller does next may be to end the process.
-        else await new Promise<void>((resolve) => socket.send(piece, () => resolve()));
+        else if (!(await new Promise<boolean>((resolve) => socket.send(piece, (error) => resolve(!error))))) break;
+        sent += piece.length;
       }
+      return sent;
     },
     pause: () => socket.pause(),
     resume: () => socket.resume(),

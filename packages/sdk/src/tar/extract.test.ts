@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
+  ftruncateSync,
+  linkSync,
   lstatSync,
+  lutimesSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  utimesSync,
+  writeSync,
   mkdtempSync,
   readFileSync,
   readlinkSync,
@@ -17,7 +26,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { encodeHeader } from './header.ts';
 import { extractTar } from './extract.ts';
-import { packDirectory } from './pack-directory.ts';
+import { extractFile } from './extract-file.ts';
+import { packDirectory, packFile } from './pack-directory.ts';
 import { padding } from './read-tar.ts';
 
 let root = '';
@@ -98,6 +108,83 @@ test('our archives unpack with the system tar', async () => {
   assert.equal(execFileSync('diff', ['-r', source, inside]).toString(), '');
 });
 
+test('holes, hard links and times are kept both ways, also by the system tar', async () => {
+  const source = join(root, 'source');
+  mkdirSync(join(source, 'folder'), { recursive: true });
+  const sparse = openSync(join(source, 'sparse'), 'w');
+  for (const at of [0, 1 << 20, 600 << 20]) writeSync(sparse, Buffer.alloc(5000, 7), 0, 5000, at);
+  ftruncateSync(sparse, 2 ** 30);
+  closeSync(sparse);
+  writeFileSync(join(source, 'hole'), '');
+  truncateSync(join(source, 'hole'), 10_000_000);
+  writeFileSync(join(source, 'one'), 'content');
+  linkSync(join(source, 'one'), join(source, 'folder', 'other'));
+  symlinkSync('one', join(source, 'link'));
+  utimesSync(join(source, 'one'), 1_600_000_000.25, 1_600_000_000.25);
+  lutimesSync(join(source, 'link'), 1_500_000_000, 1_500_000_000);
+  utimesSync(join(source, 'folder'), 1_400_000_000, 1_400_000_000);
+  const check = (folder: string): void => {
+    execFileSync('diff', ['-r', source, folder]);
+    for (const name of ['sparse', 'hole']) {
+      const { size, blocks } = statSync(join(folder, name));
+      assert.deepEqual(
+        [size, blocks * 512 < 1_000_000],
+        [statSync(join(source, name)).size, true],
+        `${folder}/${name}`,
+      );
+    }
+    assert.equal(statSync(join(folder, 'one')).ino, statSync(join(folder, 'folder', 'other')).ino);
+    for (const name of ['one', 'link', 'folder', 'sparse']) {
+      const [was, is] = [lstatSync(join(source, name)).mtimeMs, lstatSync(join(folder, name)).mtimeMs];
+      assert.ok(Math.abs(was - is) < 0.001, `${folder}/${name}: ${is} instead of ${was}`);
+    }
+  };
+  const bytes = Buffer.concat(await Array.fromAsync(packDirectory(source)));
+  assert.ok(bytes.length < 1_000_000);
+  await extractTar(inPieces(bytes, 100_000), inside);
+  check(inside);
+  const theirs = join(root, 'theirs');
+  mkdirSync(theirs);
+  execFileSync('tar', ['-x', '-C', theirs], { input: bytes });
+  check(theirs);
+  const packed = execFileSync('tar', ['-c', '-S', '--format=pax', '--sparse-version=1.0', '-C', source, '.']);
+  await extractTar(inPieces(packed, 777), join(root, 'back'));
+  check(join(root, 'back'));
+  await extractFile(packFile(join(source, 'sparse'), 'any name'), join(root, 'alone'), { maxBytes: 1_000_000 });
+  assert.ok(statSync(join(root, 'alone')).blocks * 512 < 1_000_000);
+  execFileSync('cmp', [join(root, 'alone'), join(source, 'sparse')]);
+});
+
+test('maps of holes that lie are refused', async () => {
+  const source = join(root, 'source');
+  mkdirSync(source);
+  writeFileSync(join(source, 'hole'), 'data');
+  truncateSync(join(source, 'hole'), 1_000_000);
+  const bytes = Buffer.concat(await Array.fromAsync(packDirectory(source))).toString('latin1');
+  const at = bytes.indexOf('2\n0\n4096\n1000000\n0\n');
+  assert.ok(at > 0);
+  for (const lie of [
+    '2\n9\n4096\n0000001\n0\n',
+    '2\n0\n4095\n1000000\n0\n',
+    '2\n0\n4096\n9000000\n0\n',
+    'x\n0\n4096',
+  ]) {
+    const damaged = Buffer.from(bytes.slice(0, at) + lie + bytes.slice(at + lie.length), 'latin1');
+    await assert.rejects(extractTar(inPieces(damaged, 512), join(root, 'lie')), { code: 'guest_protocol_error' }, lie);
+  }
+});
+
+test('of what breaks off it is told what is there, and half a file is not', async () => {
+  const bytes = tarOf({ path: 'one', body: 'content' }, { path: 'two', body: 'x'.repeat(5000) });
+  await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside), /1 entries were unpacked before/);
+  assert.deepEqual(readdirSync(inside), ['one']);
+  // Nor is what it would have replaced gone.
+  writeFileSync(join(inside, 'two'), 'as it was');
+  await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside));
+  assert.deepEqual(readdirSync(inside), ['one', 'two']);
+  assert.equal(readFileSync(join(inside, 'two'), 'utf8'), 'as it was');
+});
+
 test('what takes the place of a file while it is packed is neither followed nor waited for', async () => {
   const source = join(root, 'source');
   mkdirSync(source);
@@ -110,6 +197,8 @@ test('what takes the place of a file while it is packed is neither followed nor 
   ]) {
     rmSync(file, { recursive: true, force: true });
     writeFileSync(file, '1234567');
+    // A time of whole seconds is in the header itself, which comes first then.
+    utimesSync(file, 1, 1);
     let packed = '';
     const pack = async (): Promise<void> => {
       for await (const part of packDirectory(source)) {

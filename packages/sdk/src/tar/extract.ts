@@ -1,10 +1,11 @@
 import { constants, type Stats } from 'node:fs';
-import { chmod, link, lstat, mkdir, open, symlink, unlink } from 'node:fs/promises';
+import { chmod, link, lstat, lutimes, mkdir, open, rename, symlink, unlink, utimes } from 'node:fs/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { malformed } from './header.ts';
 import { hostFileError } from './host-file-error.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
 import { isSafeLink, quote, safeParts } from './safe-path.ts';
+import { writeEntry } from './write-entry.ts';
 
 export interface ExtractLimits {
   /** Bytes of all files together; default 16 GiB. */
@@ -33,13 +34,13 @@ export async function extractTar(
   directory: string,
   limits: ExtractLimits = {},
 ): Promise<ExtractResult> {
+  const extraction = new Extraction(directory, limits);
   try {
     await mkdir(directory, { recursive: true });
-    const extraction = new Extraction(directory, limits);
     for await (const entry of readTar(source)) await extraction.add(entry);
     return await extraction.finish();
   } catch (error) {
-    throw hostFileError(error);
+    throw extraction.brokenOff(hostFileError(error));
   }
 }
 
@@ -51,10 +52,11 @@ class Extraction {
   readonly #directories = new Set<string>(['']);
   /** Files this extraction has made: the only ones a hard link may point to. */
   readonly #files = new Set<string>();
-  readonly #modes = new Map<string, number>();
+  readonly #attributes = new Map<string, { readonly mode: number; readonly modifiedSeconds: number }>();
   readonly #skipped: { path: string; reason: string }[] = [];
   #entries = 0;
   #bytes = 0;
+  #made = 0;
 
   constructor(root: string, limits: ExtractLimits) {
     this.#root = root;
@@ -73,19 +75,29 @@ class Extraction {
     }
     const path = parts.join('/');
     await this.#prepareParents(parts);
+    await this.#make(entry, path, parts.length - 1);
+    this.#made += 1;
+  }
+
+  async #make(entry: TarEntry, path: string, depth: number): Promise<void> {
     switch (entry.type) {
       case 'directory':
         await this.#makeDirectory(path);
-        this.#modes.set(path, (entry.mode & 0o755) | 0o700);
+        this.#attributes.set(path, {
+          mode: (entry.mode & 0o755) | 0o700,
+          modifiedSeconds: entry.modifiedSeconds,
+        });
         return;
       case 'file':
         return this.#writeFile(path, entry);
       case 'symlink':
-        if (!isSafeLink(entry.linkTarget, parts.length - 1)) {
+        if (!isSafeLink(entry.linkTarget, depth)) {
           return this.#skip(path, `a link to ${quote(entry.linkTarget)}, which leads out of the destination`);
         }
         await this.#makeRoom(path);
-        return symlink(Buffer.from(entry.linkTarget, 'latin1'), this.#onDisk(path));
+        await symlink(Buffer.from(entry.linkTarget, 'latin1'), this.#onDisk(path));
+        // Not every file system has times of links.
+        return lutimes(this.#onDisk(path), entry.modifiedSeconds, entry.modifiedSeconds).catch(() => undefined);
       case 'hardlink':
         return this.#writeHardLink(path, entry);
       case 'other':
@@ -94,9 +106,20 @@ class Extraction {
   }
 
   async finish(): Promise<ExtractResult> {
-    // At the end, deepest first: a directory that may not be written to could not have been filled.
-    for (const [path, mode] of [...this.#modes].reverse()) await chmod(this.#onDisk(path), mode);
+    // At the end, deepest first: a directory that may not be written to could not have been filled, and filling it changes its time.
+    for (const [path, { mode, modifiedSeconds }] of [...this.#attributes].reverse()) {
+      await chmod(this.#onDisk(path), mode);
+      await utimes(this.#onDisk(path), modifiedSeconds, modifiedSeconds).catch(() => undefined);
+    }
     return { entries: this.#entries, bytes: this.#bytes, skipped: this.#skipped };
+  }
+
+  /** The error that ended it, with what is there by then. */
+  brokenOff(error: unknown): unknown {
+    if (!(error instanceof NovaError) || this.#made === 0) return error;
+    const { code, hint, details } = error;
+    const message = `${error.message} ${this.#made} entries were unpacked before and are there.`;
+    return new NovaError(code, message, { cause: error, hint, details: { ...details, entries: this.#made } });
   }
 
   async #prepareParents(parts: readonly string[]): Promise<void> {
@@ -114,13 +137,19 @@ class Extraction {
   async #writeFile(path: string, entry: TarEntry): Promise<void> {
     if (this.#bytes + entry.size > this.#maxBytes) throw tooMuch(`more than ${this.#maxBytes} bytes`);
     this.#bytes += entry.size;
-    await this.#makeRoom(path);
+    const replaced = await this.#replaceable(path);
+    // What is there stays until all of the new file is.
+    const place = replaced ? `${path}.${process.pid}.part` : path;
     // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-    const file = await open(this.#onDisk(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
+    const file = await open(this.#onDisk(place), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
     try {
-      for await (const part of entry.body) await file.writeFile(part);
-      await file.utimes(entry.modifiedSeconds, entry.modifiedSeconds).catch(() => undefined);
+      await writeEntry(file, entry);
+      if (replaced) await rename(this.#onDisk(place), this.#onDisk(path));
+    } catch (error) {
+      // Half a file is worse than none.
+      await unlink(this.#onDisk(place)).catch(() => undefined);
+      throw error;
     } finally {
       await file.close();
     }
@@ -138,11 +167,15 @@ class Extraction {
 
   /** Removes what an entry replaces: never a directory. A link is removed, not followed. */
   async #makeRoom(path: string): Promise<void> {
-    const found = await this.#look(path);
-    if (found === null) return;
-    if (found.isDirectory()) throw refuse(path, 'is a directory here and something else in the archive');
-    await unlink(this.#onDisk(path));
+    if (await this.#replaceable(path)) await unlink(this.#onDisk(path));
     this.#files.delete(path);
+  }
+
+  /** Whether something is there that an entry may take the place of. */
+  async #replaceable(path: string): Promise<boolean> {
+    const found = await this.#look(path);
+    if (found?.isDirectory() === true) throw refuse(path, 'is a directory here and something else in the archive');
+    return found !== null;
   }
 
   async #look(path: string): Promise<Stats | null> {

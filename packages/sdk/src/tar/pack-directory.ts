@@ -1,66 +1,163 @@
-import { constants } from 'node:fs';
-import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { constants, type BigIntStats } from 'node:fs';
+import { lstat, open, readdir, readlink, stat, type FileHandle } from 'node:fs/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { blockSize, encodeHeader, type TarHeader } from './header.ts';
 import { hostFileError } from './host-file-error.ts';
 import { padding } from './read-tar.ts';
+import { encodeMap, piecesOf, type Piece } from './sparse.ts';
+
+/** Files with several names that are remembered. */
+const maxLinks = 65_536;
 
 /** Should a link or a pipe have taken the place of a file meanwhile, the one is not followed and the other not waited for. */
 const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
+/** What is left out of an archive, and why. */
+export type OnSkipped = (skipped: { readonly path: string; readonly reason: string }) => void;
+
 /**
- * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out. Files
+ * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out, and told. Files
  * that change meanwhile are cut or filled with zeros to the size they had: an archive cannot take a size back.
  */
-export async function* packDirectory(directory: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* packDirectory(
+  directory: string,
+  onSkipped: OnSkipped = () => undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* packBelow(Buffer.from(directory), '');
+    yield* packBelow(Buffer.from(directory), '', new Map(), onSkipped);
   } catch (error) {
     throw hostFileError(error);
   }
   yield new Uint8Array(2 * blockSize);
 }
 
-async function* packBelow(directory: Buffer, prefix: string): AsyncGenerator<Uint8Array, void, undefined> {
+/**
+ * One file as an archive with that name in it. A link is followed.
+ */
+export async function* packFile(path: string, name: string): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    const found = await stat(path, { bigint: true });
+    const entry = { path: Buffer.from(name).toString('latin1'), mode: Number(found.mode & 0o777n), linkTarget: '' };
+    yield* packContents(Buffer.from(path), { ...entry, ...timesOf(found), typeFlag: '0', size: 0 }, found, 0);
+  } catch (error) {
+    throw hostFileError(error);
+  }
+  yield new Uint8Array(2 * blockSize);
+}
+
+/** `links`: the first name of files that have several. */
+async function* packBelow(
+  directory: Buffer,
+  prefix: string,
+  links: Map<string, string>,
+  onSkipped: OnSkipped,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const names = await readdir(directory, { encoding: 'buffer' });
   for (const name of names.sort((a, b) => a.compare(b))) {
     const onDisk = Buffer.concat([directory, separator, name]);
     const path = prefix + name.toString('latin1');
-    const found = await lstat(onDisk);
-    const common = { mode: found.mode & 0o7777, modifiedSeconds: found.mtimeMs / 1000, size: 0, linkTarget: '' };
+    const found = await lstat(onDisk, { bigint: true });
+    const common = { mode: Number(found.mode & 0o7777n), ...timesOf(found), size: 0, linkTarget: '' };
     if (found.isDirectory()) {
       yield* header({ ...common, path: `${path}/`, typeFlag: '5' });
-      yield* packBelow(onDisk, `${path}/`);
+      yield* packBelow(onDisk, `${path}/`, links, onSkipped);
     } else if (found.isSymbolicLink()) {
       const target = await readlink(onDisk, { encoding: 'buffer' });
       yield* header({ ...common, path, typeFlag: '2', linkTarget: target.toString('latin1') });
     } else if (found.isFile()) {
-      yield* header({ ...common, path, typeFlag: '0', size: found.size });
-      yield* contents(onDisk, found.size);
+      const identity = `${found.dev}:${found.ino}`;
+      const first = links.get(identity);
+      if (first !== undefined) {
+        yield* header({ ...common, path, typeFlag: '1', linkTarget: first });
+        continue;
+      }
+      if (found.nlink > 1n && links.size < maxLinks) links.set(identity, path);
+      yield* packContents(onDisk, { ...common, path, typeFlag: '0' }, found, constants.O_NOFOLLOW);
+    } else {
+      onSkipped({ path: prefix + name.toString(), reason: `it is ${kindOf(found)}` });
     }
   }
 }
 
-async function* contents(path: Buffer, size: number): AsyncGenerator<Uint8Array, void, undefined> {
-  let left = size;
-  if (size > 0) {
-    await using file = await open(path, asItWasSeen);
-    if (!(await file.stat()).isFile())
-      throw new NovaError('file_not_found', `On the host: ${path.toString()} is no file any more.`);
-    for await (const part of file.createReadStream({ end: size - 1, highWaterMark: 262_144 })) {
-      const bytes = part as Buffer;
-      left -= bytes.length;
-      yield bytes;
+function kindOf(found: BigIntStats): string {
+  if (found.isSocket()) return 'a socket';
+  return found.isFIFO() ? 'a named pipe' : 'a device';
+}
+
+function timesOf(found: BigIntStats): { readonly modifiedSeconds: number; readonly modified: string } {
+  const [ns, second] = [found.mtimeNs, 1_000_000_000n];
+  const [whole, rest] = [(ns < 0n ? -ns : ns) / second, (ns < 0n ? -ns : ns) % second];
+  const fraction = rest === 0n ? '' : `.${String(rest).padStart(9, '0')}`;
+  return { modifiedSeconds: Number(ns / second), modified: `${ns < 0n ? '-' : ''}${whole}${fraction}` };
+}
+
+/** Header and contents of a file. One that takes less of the disk than its size has holes, which are left out. */
+async function* packContents(
+  path: Buffer,
+  entry: Entry,
+  found: BigIntStats,
+  flags: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const size = Number(found.size);
+  const hasHoles = found.blocks * 512n < found.size;
+  if (!hasHoles) yield* header({ ...entry, size });
+  if (size === 0) return;
+  await using file = await open(path, asItWasSeen | flags);
+  if (!(await file.stat()).isFile())
+    throw new NovaError('file_not_found', `On the host: ${path.toString()} is no file any more.`);
+  if (!hasHoles) {
+    yield* contents(file, [{ at: 0, length: size }], size);
+    return;
+  }
+  const pieces = await piecesOf(file, size);
+  const map = encodeMap(pieces);
+  const stored = pieces.reduce((sum, { length }) => sum + length, map.length);
+  yield* header({ ...entry, size: stored, realSize: size });
+  yield map;
+  yield* contents(file, pieces, stored);
+}
+
+async function* contents(
+  file: FileHandle,
+  pieces: readonly Piece[],
+  stored: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const { at, length } of pieces) {
+    for (let done = 0; done < length;) {
+      const buffer = Buffer.alloc(Math.min(262_144, length - done));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at + done);
+      // A file that has shrunk: what is missing is zeros.
+      const count = bytesRead === 0 ? buffer.length : bytesRead;
+      done += count;
+      yield buffer.subarray(0, count);
     }
   }
-  for (left += padding(size); left > 0; left -= blockSize) yield new Uint8Array(Math.min(left, blockSize));
+  yield new Uint8Array(padding(stored));
+}
+
+interface Entry extends TarHeader {
+  /** The time with all its digits. */
+  readonly modified: string;
+  /** Of a file with holes, `size` being that of what is stored. */
+  readonly realSize?: number;
 }
 
 /** A header, after a pax record with whatever does not fit into it. */
-function* header(entry: TarHeader): Generator<Uint8Array, void, undefined> {
+function* header(entry: Entry): Generator<Uint8Array, void, undefined> {
+  const { realSize } = entry;
   const records = [
-    ...(entry.path.length > 100 ? [record('path', entry.path)] : []),
+    ...(realSize === undefined
+      ? entry.path.length > 100
+        ? [record('path', entry.path)]
+        : []
+      : [
+          record('GNU.sparse.major', '1'),
+          record('GNU.sparse.minor', '0'),
+          record('GNU.sparse.name', entry.path),
+          record('GNU.sparse.realsize', String(realSize)),
+        ]),
+    ...(/[.-]/.test(entry.modified) ? [record('mtime', entry.modified)] : []),
     ...(entry.linkTarget.length > 100 ? [record('linkpath', entry.linkTarget)] : []),
     ...(entry.size > 0o77777777777 ? [record('size', String(entry.size))] : []),
   ].join('');
@@ -70,7 +167,9 @@ function* header(entry: TarHeader): Generator<Uint8Array, void, undefined> {
     yield bytes;
     yield new Uint8Array(padding(bytes.length));
   }
-  yield encodeHeader(entry);
+  // What programs that know no holes would unpack such a file as.
+  const path = realSize === undefined ? entry.path : `GNUSparseFile.0/${entry.path.slice(-80).replace(/^.*\//, '')}`;
+  yield encodeHeader({ ...entry, path });
 }
 
 /** `<length> <key>=<value>\n`, where the length counts its own digits. */

@@ -1,5 +1,6 @@
 import { ByteCursor } from './byte-cursor.ts';
 import { blockSize, decodeHeader, malformed, type TarHeader } from './header.ts';
+import { readMap, type Piece } from './sparse.ts';
 
 export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
 
@@ -11,6 +12,8 @@ export interface TarEntry {
   readonly mode: number;
   readonly modifiedSeconds: number;
   readonly linkTarget: string;
+  /** Of a file with holes: where its data, which is the body, lies. `size` is that of the data. */
+  readonly sparse: { readonly size: number; readonly pieces: readonly Piece[] } | null;
   /** Contents of a file; what is not read is skipped when the next entry is asked for. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -36,6 +39,9 @@ interface Extensions {
   linkTarget?: string;
   size?: number;
   modifiedSeconds?: number;
+  sparse?: string;
+  sparseSize?: number;
+  sparsePath?: string;
 }
 
 /** Reads a tar stream (ustar, pax, GNU long names) from a source that may be hostile: nothing is buffered beyond fixed bounds. */
@@ -68,7 +74,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
 async function* readEntry(cursor: ByteCursor, header: TarHeader, extensions: Extensions): AsyncGenerator<TarEntry> {
   const type = types[header.typeFlag];
   if (type === undefined) throw malformed(`an entry of the unknown type ${JSON.stringify(header.typeFlag)}`);
-  const size = type === 'file' ? (extensions.size ?? header.size) : 0;
+  const stored = type === 'file' ? (extensions.size ?? header.size) : 0;
+  const sparse = type === 'file' ? await sparseOf(cursor, extensions, stored) : null;
+  const mapBytes = sparse?.mapBytes ?? 0;
+  const size = stored - mapBytes;
   let read = 0;
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const part of cursor.parts(size - read)) {
@@ -76,19 +85,34 @@ async function* readEntry(cursor: ByteCursor, header: TarHeader, extensions: Ext
       yield part;
     }
   }
-  // A sender pads after the size it has announced, also for links, whose size other tars have been seen to fill in.
-  const announced = type === 'file' ? size : header.size;
+  // A sender pads after the size it has announced.
+  const announced = type === 'file' ? stored : header.size;
   yield {
-    path: extensions.path ?? header.path,
+    path: extensions.sparsePath ?? extensions.path ?? header.path,
     type,
     size,
+    sparse,
     mode: header.mode,
     modifiedSeconds: extensions.modifiedSeconds ?? header.modifiedSeconds,
     linkTarget: extensions.linkTarget ?? header.linkTarget,
     body: body(),
   };
-  const stored = type === 'hardlink' || type === 'symlink' ? 0 : announced;
-  await cursor.skip(stored - read + padding(stored));
+  // Other tars have been seen to fill in a size for links.
+  const follows = type === 'hardlink' || type === 'symlink' ? 0 : announced;
+  await cursor.skip(follows - mapBytes - read + padding(follows));
+}
+
+async function sparseOf(
+  cursor: ByteCursor,
+  { sparse, sparseSize }: Extensions,
+  stored: number,
+): Promise<{ readonly size: number; readonly pieces: readonly Piece[]; readonly mapBytes: number } | null> {
+  if (sparse === undefined && sparseSize === undefined) return null;
+  if (sparse !== '1.0' || sparseSize === undefined) throw malformed('a file with holes in a form that is not read');
+  const { pieces, mapBytes } = await readMap(() => cursor.take(blockSize), sparseSize);
+  const data = pieces.reduce((sum, { length }) => sum + length, 0);
+  if (mapBytes + data !== stored) throw malformed('a damaged map of a file with holes');
+  return { size: sparseSize, pieces, mapBytes };
 }
 
 async function readExtension(cursor: ByteCursor, header: TarHeader): Promise<Extensions> {
@@ -130,8 +154,21 @@ function parsePax(content: string): Extensions {
       case 'mtime':
         if (/^-?[0-9]{1,12}(\.[0-9]+)?$/.test(value)) found.modifiedSeconds = Number(value);
         break;
+      case 'GNU.sparse.name':
+        found.sparsePath = value;
+        break;
+      case 'GNU.sparse.realsize':
+        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('a size that is none');
+        found.sparseSize = Number(value);
+        break;
+      case 'GNU.sparse.major':
+        found.sparse = `${value}.${found.sparse?.split('.')[1] ?? '0'}`;
+        break;
+      case 'GNU.sparse.minor':
+        found.sparse = `${found.sparse?.split('.')[0] ?? '0'}.${value}`;
+        break;
       default:
-        if (record.startsWith('GNU.sparse.')) throw malformed('a sparse file, which is not supported');
+        if (record.startsWith('GNU.sparse.')) throw malformed('a file with holes in a form that is not read');
     }
   }
   return found;

@@ -47,7 +47,9 @@ const serverSchema = z.strictObject({
       'Of them from one address without valid credentials, an IPv6 /64 being one; 0 for no limit, such as behind a proxy',
     ),
   shutdown: z.enum(['leave', 'stop']).default('leave').describe('What becomes of running VMs at a graceful shutdown'),
-  drain_seconds: seconds(600).default(10).describe('Time for requests to end at a graceful shutdown'),
+  drain_seconds: seconds(600)
+    .default(10)
+    .describe('Time for commands and requests to end at a graceful shutdown; new ones are refused meanwhile'),
 });
 
 const networkingSchema = z.strictObject({

@@ -1,3 +1,4 @@
+import { inBackground } from '@novasandbox/engine';
 import { system } from '../authority/callers.ts';
 import { seenBy, type ServerContext } from '../context.ts';
 import { liveSandbox } from './find.ts';
@@ -33,7 +34,7 @@ export function startAutoPause(server: ServerContext): Disposable {
   const look = async (): Promise<void> => {
     for (const info of await engine.sandboxes.list()) {
       const ends = traitsOf(info.labels).autoPause && info.state === 'running' ? endsAtMs(info) : null;
-      if (ends !== null && ends <= Date.now()) void pause(info.id);
+      if (ends !== null && ends <= Date.now()) inBackground(`pausing ${info.id}`, () => pause(info.id));
     }
   };
   const timer = setInterval(() => {

@@ -2,10 +2,21 @@ import { isNovaError, NovaError, type SandboxInfo } from '@novasandbox/protocol'
 import type { CallerContext } from '../context.ts';
 
 /** A sandbox that runs or is paused, by its whole id: others are none as far as these clients know. */
-export async function liveSandbox({ engine }: CallerContext, id: string): Promise<SandboxInfo> {
+export const liveSandbox = (context: CallerContext, id: string): Promise<SandboxInfo> =>
+  find(context, id, ({ state }) => state === 'running' || state === 'paused');
+
+/** What is left of one that has ended, and could not be removed then, is killed too. */
+export const killable = (context: CallerContext, id: string): Promise<SandboxInfo> =>
+  find(context, id, ({ state, ephemeral }) => ephemeral || state === 'running' || state === 'paused');
+
+async function find(
+  { engine }: CallerContext,
+  id: string,
+  counts: (info: SandboxInfo) => boolean,
+): Promise<SandboxInfo> {
   try {
     const info = await engine.sandboxes.get(id);
-    if (info.id === id && (info.state === 'running' || info.state === 'paused')) return info;
+    if (info.id === id && counts(info)) return info;
   } catch (error) {
     if (!isNovaError(error, 'sandbox_not_found')) throw error;
   }

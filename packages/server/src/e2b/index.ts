@@ -9,7 +9,7 @@ import type { Measurements } from '../metrics/measurements.ts';
 import { startAutoPause } from './auto-pause.ts';
 import { createSandbox } from './create.ts';
 import { sendE2bError } from './errors.ts';
-import { liveSandbox } from './find.ts';
+import { killable, liveSandbox } from './find.ts';
 import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
 import { listSandboxes } from './list.ts';
 import { missingRoutes } from './missing.ts';
@@ -96,7 +96,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
   );
 
   route('DELETE', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:delete', 'kill', async (context, request, reply) => {
-    const { id } = await liveSandbox(context, idOf(request));
+    const { id } = await killable(context, idOf(request));
     await context.engine.sandboxes.remove(id, { force: true });
     void reply.code(204);
   });

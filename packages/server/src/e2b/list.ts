@@ -32,7 +32,7 @@ export async function listSandboxes(
       return metadata.every(([key, value]) => own[key] === value);
     })
     .filter((info) => query.template === undefined || info.templateId === query.template)
-    .filter((info) => since === null || Date.parse(startOf(info)) > since)
+    .filter((info) => since === null || Date.parse(startOf(info)) >= since)
     .toSorted((a, b) => direction * compare(keyOf(a), keyOf(b)))
     .filter((info) => after === null || direction * compare(keyOf(info), after) > 0);
   const items = fitting.slice(0, query.limit);

@@ -61,7 +61,10 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
     // A body that is not there is what its defaults say.
     if (text === '') return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    void parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error)));
+    // What goes wrong is told to the callback, or thrown at once.
+    Promise.resolve(
+      parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error))),
+    ).catch(reject);
     return promise;
   });
   return app;

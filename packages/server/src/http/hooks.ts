@@ -29,8 +29,15 @@ declare module 'fastify' {
     trace: RequestTrace;
     /** Says in metrics, log and trace how the request ended; a WebSocket calls it when it has ended. */
     ended(status: number): void;
+    /** Held while the request is work that the daemon's end waits for. */
+    work: Disposable | null;
   }
 }
+
+/** They end when their clients do: the daemon's end does not wait for them. */
+const endless = new Set(['vmEvents', 'systemEvents', 'watchFiles', 'tunnel', 'shell']);
+/** What helps commands that run to their end. */
+const helpful = new Set(['signalProcess']);
 
 /** Whoever the request comes from; throws when that cannot be told. */
 export function principalOf(request: FastifyRequest): Principal {
@@ -49,13 +56,14 @@ export interface Registered {
 /** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
 export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): readonly Registered[] {
   const registered: Registered[] = [];
-  const { auth, config, metrics, log, tickets, tracing } = context;
+  const { auth, config, metrics, log, tickets, tracing, drain } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
   const failures = createRateLimit(config.security.failed_auth_per_minute);
   app.decorateRequest('principal', null);
   app.decorateRequest('startedAt', 0);
   app.decorateRequest('failure', null);
   app.decorateRequest('trace');
+  app.decorateRequest('work', null);
   app.decorateRequest('ended', function ended(this: FastifyRequest, status: number) {
     const seconds = (performance.now() - this.startedAt) / 1000;
     const { operation = 'unknown', permission } = this.routeOptions.config;
@@ -68,6 +76,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     const level = permission === 'public' && status < 400 ? 'debug' : 'info';
     log[level]({ request_id: this.id, operation, principal, vm, status, error, ms: Math.round(seconds * 1e5) / 100 });
     this.trace.end({ route, operation, status, error, principal, vm });
+    this.work?.[Symbol.dispose]();
   });
 
   // A route that says nothing of who may use it does not come to be.
@@ -134,6 +143,10 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (request.principal !== null && permission !== 'authenticated' && permission !== 'public') {
       auth.authorise(request.principal, permission);
     }
+    const { operation = '' } = request.routeOptions.config;
+    const asks = /^(?:GET|HEAD|DELETE)$/.test(request.method) && request.headers.upgrade === undefined;
+    if (!asks && !helpful.has(operation)) drain.refuse();
+    if (!endless.has(operation)) request.work = drain.hold();
   });
 
   app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));

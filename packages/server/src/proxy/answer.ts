@@ -13,10 +13,24 @@ export const sandboxGone = (sandboxId: string): Answer => ({
   body: { sandboxId, message: 'The sandbox was not found', code: 502 },
 });
 
-export const portClosed = (sandboxId: string, port: number): Answer => ({
-  status: 502,
-  body: { sandboxId, message: 'The sandbox is running but port is not open', port, code: 502 },
-});
+/** Where E2B's clients look for the code interpreter. Its absence is told as such: they take 502 for a sandbox that has timed out. */
+const interpreterPort = 49_999;
+
+export const portClosed = (sandboxId: string, port: number): Answer =>
+  port === interpreterPort
+    ? {
+        status: 404,
+        body: {
+          sandboxId,
+          message: 'There is no code interpreter in this sandbox: its template has none',
+          port,
+          code: 404,
+        },
+      }
+    : {
+        status: 502,
+        body: { sandboxId, message: 'The sandbox is running but port is not open', port, code: 502 },
+      };
 
 export const failure = (status: number, message: string): Answer => ({ status, body: { code: status, message } });
 

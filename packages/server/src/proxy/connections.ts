@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { visitorOf } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
@@ -10,6 +11,16 @@ export interface Connections {
 
 /** Requests come in rows: the watch for a sandbox's end outlasts the last of them by so much. */
 const lingerMs = 5000;
+
+/** A reset, not an end: clients take an end in the middle of a body for a broken body, and a reset for a machine that is no more. */
+export function reset(connection: Duplex | null): void {
+  try {
+    if (connection instanceof Socket) connection.resetAndDestroy();
+  } catch {
+    // Only TCP itself has resets, TLS above it and Unix sockets have none.
+  }
+  connection?.destroy();
+}
 
 interface Watched {
   /** How many requests are under way on each connection. */
@@ -32,7 +43,7 @@ export function createConnections({ viewOf, activity, log }: ServerContext): Con
     engine.sandboxes.exited(id, { signal: watched.stop.signal }).then(
       () => {
         over();
-        for (const socket of watched.sockets.keys()) socket.destroy();
+        for (const socket of watched.sockets.keys()) reset(socket);
       },
       (error: unknown) => {
         over();

@@ -37,6 +37,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
   const agent = createAgentApi(context);
 
   const serve = async (target: Target, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    using _work = context.drain.hold();
     if (target.kind === 'refused') return answer(response, failure(400, `Bad request: ${target.reason}`));
     const problem = framingProblem(request.rawHeaders);
     if (problem !== null) return answer(response, failure(400, `Bad request: ${problem}`));

@@ -28,6 +28,7 @@ test('what servers send loosely is taken as browsers take it', () => {
       head('HTTP/1.1 200 OK', 'A: b'),
     ],
     'a carriage return in a value': [head('HTTP/1.1 200 OK', 'A: b\rC: d'), head('HTTP/1.1 200 OK', 'A: b C: d')],
+    'control characters': [head('HTTP/1.1 200 O\x01K', 'A: b\x7fc\x1b[0m'), head('HTTP/1.1 200 O K', 'A: b c [0m')],
     'one length twice': [
       head('HTTP/1.1 200 OK', 'Content-Length: 5', 'A: b', 'content-length: 05'),
       head('HTTP/1.1 200 OK', 'Content-Length: 5', 'A: b'),

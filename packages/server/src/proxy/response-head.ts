@@ -55,8 +55,12 @@ function headersOf(lines: readonly string[]): Header[] {
   return headers;
 }
 
-/** Without the white space around it, and with a space for a carriage return that ends no line. */
-const plain = (value: string): string => value.replaceAll('\r', ' ').replaceAll(/^[ \t]+|[ \t]+$/g, '');
+/** No part of a line; Node does not send them. */
+// oxlint-disable-next-line no-control-regex -- it is about them
+const controls = /[\x01-\x08\x0b-\x1f\x7f]/g;
+
+/** Without the white space around it, and with spaces for what is not to be sent, such as a carriage return that ends no line. */
+const plain = (value: string): string => value.replaceAll(controls, ' ').replaceAll(/^[ \t]+|[ \t]+$/g, '');
 
 /** The headers as lines, with one length or one coding at most. */
 function framed(headers: readonly Header[]): string[] {

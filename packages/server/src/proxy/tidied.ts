@@ -27,7 +27,10 @@ export class Tidied extends Duplex {
     tunnel.on('data', (chunk: Buffer) => this.#take(chunk));
     tunnel.on('end', () => this.push(null));
     tunnel.on('error', (error) => this.destroy(error));
-    tunnel.on('close', () => this.destroy());
+    tunnel.on('close', () => {
+      // What has come before a proper end may still have to be read.
+      if (!tunnel.readableEnded) this.destroy();
+    });
   }
 
   override _read(): void {

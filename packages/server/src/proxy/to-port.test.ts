@@ -42,6 +42,7 @@ test('what a hostile guest answers ends in 502, 504 or a broken connection, and 
       [502],
     ],
     'a bare line feed in a header': [says('HTTP/1.1 200 OK\r\nA: b\nC: d\r\nContent-Length: 0\r\n\r\n'), [502, 200]],
+    'a reason of controls': [says('HTTP/1.1 200 \x01\x02\x7f\r\nContent-Length: 0\r\n\r\n'), [200]],
     'a NUL in a header': [says('HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n'), [502]],
     'a huge header': [says(`HTTP/1.1 200 OK\r\nA: ${'x'.repeat(200_000)}\r\n\r\n`), [502]],
     'continue for ever': [(c) => flood(c, 'HTTP/1.1 100 Continue\r\n\r\n'), [504, 502]],

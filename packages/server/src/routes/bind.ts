@@ -157,6 +157,7 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     principal: request.principal,
     newId: undefined,
     request,
+    leaving: context.drain.leaving,
     // Made for those who look at it, as they begin.
     get signal() {
       return (signal ??= goneSignal(request, reply));

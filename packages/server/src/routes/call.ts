@@ -26,6 +26,8 @@ export interface Call<O extends Operation> extends View {
   readonly principal: Principal | null;
   /** Aborted when the client has gone before it was answered. */
   readonly signal: AbortSignal;
+  /** Aborted when the daemon ends and another is to take its place. */
+  readonly leaving: AbortSignal;
   readonly request: FastifyRequest;
   /** The id of what it makes, where that was chosen before (idempotency). */
   readonly newId: string | undefined;

@@ -3,7 +3,7 @@ import { whileStarting } from '../vms/while-starting.ts';
 import { signalNumber } from '../vms/signals.ts';
 import { vmOf } from '@novasandbox/protocol/api';
 import { executionAnswer } from '../streams/execution.ts';
-import type { JsonHandlers, StreamHandlers } from './call.ts';
+import type { Call, JsonHandlers, StreamHandlers } from './call.ts';
 
 /** Commands, and the guest as such. */
 export function guestHandlers(): Pick<
@@ -21,10 +21,8 @@ export function guestHandlers(): Pick<
   | 'getAgentStatus'
 > {
   return {
-    execute: ({ engine, params, body, signal, request }) =>
-      executeToEnd(engine, params.id, body, request.headers['idempotency-key'] === undefined ? signal : undefined),
-    guestExecute: ({ engine, params, body, signal, request }) =>
-      executeToEnd(engine, params.id, body, request.headers['idempotency-key'] === undefined ? signal : undefined),
+    execute: executeForCall,
+    guestExecute: executeForCall,
     async executeDetached({ engine, params, body }) {
       const { execId, pid } = await engine.exec.startDetached(params.id, requestOf(body));
       return { process_id: execId, pid };
@@ -44,16 +42,22 @@ export function guestHandlers(): Pick<
   };
 }
 
+/** Whoever may ask again with the same key is not waited for less because this time they have gone. */
+function executeForCall({ engine, params, body, signal, leaving, request }: Call<'execute'>) {
+  const keyed = request.headers['idempotency-key'] !== undefined;
+  return executeToEnd(engine, params.id, body, { signal: keyed ? undefined : signal, leaving });
+}
+
 export function guestStreams(): Pick<StreamHandlers, 'executeStream' | 'processOutput'> {
   return {
-    executeStream: async ({ engine, params, body, signal, request }) =>
+    executeStream: async ({ engine, params, body, signal, leaving, request }) =>
       executionAnswer(
         await whileStarting(signal, (starting) => engine.exec.start(params.id, requestOf(body), { signal: starting })),
         request.headers.accept,
-        signal,
+        { signal, leaving },
         body.stdin,
       ),
-    processOutput: async ({ engine, params, query, signal, request }) =>
+    processOutput: async ({ engine, params, query, signal, leaving, request }) =>
       executionAnswer(
         await whileStarting(signal, (starting) =>
           engine.exec.attach(
@@ -64,7 +68,7 @@ export function guestStreams(): Pick<StreamHandlers, 'executeStream' | 'processO
           ),
         ),
         request.headers.accept,
-        signal,
+        { signal, leaving },
       ),
   };
 }

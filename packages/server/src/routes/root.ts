@@ -15,6 +15,8 @@ export function addRootRoutes(app: FastifyInstance, context: RouteContext, gauge
     healthSchema.parse({ status: 'ok' }),
   );
   app.get('/ready', { config: { permission: 'public', operation: 'ready' } }, async (_request, reply) => {
+    // Whoever sends work here finds another daemon, or waits.
+    context.drain.refuse();
     const found = await checks(context);
     const ready = Object.values(found).every(({ ok }) => ok);
     return reply.code(ready ? 200 : 503).send(readySchema.parse({ ready, checks: found }));

@@ -7,7 +7,7 @@ import type { SocketHandlers } from './call.ts';
 
 export function socketHandlers(): SocketHandlers {
   return {
-    exec: ({ engine, params }, socket) => execSocket(engine, params.id, socket),
+    exec: ({ engine, params, leaving }, socket) => execSocket(engine, params.id, socket, leaving),
     shell: ({ engine, params, query }, socket) => shellSocket(engine, params.id, query, socket),
     tunnel: ({ engine, params }, socket) => tunnelSocket(engine, params.id, params.port, socket),
     watchFiles: ({ engine, params, query }, socket) => watchSocket(engine, params.id, query, socket),

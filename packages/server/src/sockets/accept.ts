@@ -58,9 +58,9 @@ export async function acceptSocket<C>(
   return reply;
 }
 
-/** 1001: the server goes away. */
+/** 1012: the server restarts. Clients that were attached to commands attach to them again at the daemon that follows. */
 export function closeAllSockets(): void {
-  for (const socket of open.keys()) socket.close(1001, 'shutting_down');
+  for (const socket of open.keys()) socket.close(1012, 'shutting_down');
 }
 
 /** Of a principal whose credentials were taken back. */

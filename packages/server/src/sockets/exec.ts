@@ -5,6 +5,7 @@ import { isNovaError, NovaError, parse, toNovaError } from '@novasandbox/protoco
 import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
 import type * as z from 'zod';
 import { parseJson } from '../bodies/json-meter.ts';
+import { restartMs } from '../vms/restarting.ts';
 import { requestOf } from '../vms/guest.ts';
 import { whileStarting } from '../vms/while-starting.ts';
 import type { Message, MessageSocket } from './message-socket.ts';
@@ -15,14 +16,19 @@ const lastWordsMs = 5000;
 type ClientMessage = z.output<typeof execClientMessageSchema>;
 
 /** A command with input and output both ways. It ends a little after a client that goes without having said that it shall go on. */
-export async function execSocket(engine: Services, ref: string, socket: MessageSocket): Promise<void> {
+export async function execSocket(
+  engine: Services,
+  ref: string,
+  socket: MessageSocket,
+  leaving: AbortSignal,
+): Promise<void> {
   const messages = socket.messages[Symbol.asyncIterator]();
   const first = await messages.next();
   if (first.done === true) return;
   const process = await whileStarting(socket.signal, (starting) =>
     open(engine, ref, clientMessage(first.value), starting),
   );
-  await converse(process, messages, socket);
+  await converse(process, messages, socket, leaving);
 }
 
 async function open(
@@ -46,15 +52,18 @@ async function converse(
   process: AttachedProcess,
   messages: AsyncIterator<Message>,
   socket: MessageSocket,
+  leaving: AbortSignal,
 ): Promise<void> {
   // What a client said last still counts: a signal, the end of an input, that the process shall go on.
   const saidAll = Promise.withResolvers<void>();
-  const leave = (): void =>
-    void Promise.race([saidAll.promise, delay(lastWordsMs, undefined, { ref: false })])
-      .then(() => process.leave())
+  const left = (): Promise<void> =>
+    Promise.race([saidAll.promise, delay(lastWordsMs, undefined, { ref: false })])
+      .then(() => process.leave(leaving.aborted ? restartMs : undefined))
       .catch(() => undefined);
+  const leave = (): void => void left();
   socket.signal.addEventListener('abort', leave, { once: true });
-  if (socket.signal.aborted) leave();
+  leaving.addEventListener('abort', leave, { once: true });
+  if (socket.signal.aborted || leaving.aborted) leave();
   try {
     await socket.sendText({
       type: 'started',
@@ -65,16 +74,25 @@ async function converse(
     });
     const failed = Promise.withResolvers<never>();
     void takeInput(process, messages).catch(failed.reject).finally(saidAll.resolve);
-    await Promise.race([giveOutput(process, socket), failed.promise]);
+    await Promise.race([giveOutput(process, socket, leaving), failed.promise]);
+    if (leaving.aborted) await left();
   } finally {
     socket.signal.removeEventListener('abort', leave);
-    await process.leave().catch(() => undefined);
+    leaving.removeEventListener('abort', leave);
+    await process.leave(leaving.aborted ? restartMs : undefined).catch(() => undefined);
   }
 }
 
-async function giveOutput(process: AttachedProcess, socket: MessageSocket): Promise<void> {
-  for await (const { channel, bytes } of process.output) await socket.sendBytes(bytes, outputChannelBytes[channel]);
-  if (socket.signal.aborted) return;
+/** Takes nothing that its client does not get: what is not taken waits in the guest for the client to come back. */
+async function giveOutput(process: AttachedProcess, socket: MessageSocket, leaving: AbortSignal): Promise<void> {
+  const output = process.output[Symbol.asyncIterator]();
+  for (;;) {
+    if (leaving.aborted) return;
+    const step = await output.next();
+    if (step.done === true) break;
+    if (!leaving.aborted) await socket.sendBytes(step.value.bytes, outputChannelBytes[step.value.channel]);
+  }
+  if (socket.signal.aborted || leaving.aborted) return;
   const exit = await process.exit.catch((error: unknown) => {
     // Its client has let go of it, and is leaving.
     if (isNovaError(error, 'cancelled')) return null;

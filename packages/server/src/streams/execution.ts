@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { AttachedProcess } from '@novasandbox/engine';
 import { toNovaError } from '@novasandbox/protocol';
 import type { ExecuteEvent } from '@novasandbox/protocol/api';
+import { restarting, restartMs } from '../vms/restarting.ts';
 import type { StreamAnswer } from '../routes/call.ts';
 
 const keepaliveMs = 15_000;
@@ -10,7 +11,7 @@ const keepaliveMs = 15_000;
 export function executionAnswer(
   process: AttachedProcess,
   accept: string | undefined,
-  signal: AbortSignal,
+  { signal, leaving }: { readonly signal: AbortSignal; readonly leaving: AbortSignal },
   stdin?: string,
 ): StreamAnswer {
   const asEvents = accept?.includes('text/event-stream') === true;
@@ -28,7 +29,7 @@ export function executionAnswer(
       'content-type': asEvents ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
       'x-accel-buffering': 'no',
     },
-    body: Readable.from(lines(process, write, signal)),
+    body: Readable.from(lines(process, write, signal, leaving)),
   };
 }
 
@@ -36,12 +37,14 @@ async function* lines(
   process: AttachedProcess,
   write: (event: ExecuteEvent) => string,
   signal: AbortSignal,
+  leaving: AbortSignal,
 ): AsyncGenerator<string> {
   const startedAt = performance.now();
   // Also wakes the loop below, which may be waiting for output.
-  const leave = (): void => void process.leave().catch(() => undefined);
-  if (signal.aborted) leave();
+  const leave = (): void => void process.leave(leaving.aborted ? restartMs : undefined).catch(() => undefined);
+  if (signal.aborted || leaving.aborted) leave();
   signal.addEventListener('abort', leave, { once: true });
+  leaving.addEventListener('abort', leave, { once: true });
   try {
     yield write({
       type: 'started',
@@ -72,10 +75,11 @@ async function* lines(
       duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
     });
   } catch (error) {
-    const { code, message, hint } = toNovaError(error);
+    const { code, message, hint } = leaving.aborted ? restarting() : toNovaError(error);
     if (!signal.aborted) yield write({ type: 'error', error: { code, message, hint } });
   } finally {
     signal.removeEventListener('abort', leave);
+    leaving.removeEventListener('abort', leave);
     leave();
   }
 }

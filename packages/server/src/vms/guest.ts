@@ -1,5 +1,6 @@
 import type { ExecRequest, GuestProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
+import { restarting, restartMs } from './restarting.ts';
 import { whileStarting } from './while-starting.ts';
 import { NovaError, toNovaError } from '@novasandbox/protocol';
 import { maxCollectedOutputBytes, type Execute } from '@novasandbox/protocol/api';
@@ -21,12 +22,18 @@ export function requestOf(
 }
 
 /** Runs a command to its end. Output beyond the bound is read and dropped, so that the command does not wait for us. */
-export async function executeToEnd(engine: Services, ref: string, body: Execute, signal?: AbortSignal) {
+export async function executeToEnd(
+  engine: Services,
+  ref: string,
+  body: Execute,
+  { signal, leaving }: { readonly signal: AbortSignal | undefined; readonly leaving: AbortSignal },
+) {
   const startedAt = performance.now();
   const process = await startFor(engine, ref, body, signal);
-  const leave = (): void => void process.leave().catch(() => undefined);
-  if (signal?.aborted === true) leave();
+  const leave = (): void => void process.leave(leaving.aborted ? restartMs : undefined).catch(() => undefined);
+  if (signal?.aborted === true || leaving.aborted) leave();
   signal?.addEventListener('abort', leave, { once: true });
+  leaving.addEventListener('abort', leave, { once: true });
   try {
     // Not awaited: a command may write before it reads, or end without reading.
     if (body.stdin !== undefined) {
@@ -58,8 +65,11 @@ export async function executeToEnd(engine: Services, ref: string, body: Execute,
       truncated,
       process_id: process.execId,
     };
+  } catch (error) {
+    throw leaving.aborted ? restarting() : error;
   } finally {
     signal?.removeEventListener('abort', leave);
+    leaving.removeEventListener('abort', leave);
     leave();
   }
 }

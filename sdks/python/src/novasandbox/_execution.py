@@ -23,6 +23,8 @@ foreground_bytes = 64 * 1024 * 1024
 background_bytes = 1024 * 1024
 #: Attempts to find a stream again that broke, with nothing new in between.
 max_resumptions = 5
+#: Seconds that the guest keeps a command for a daemon that restarts.
+restart_patience = 60.0
 
 Callback = Optional[Callable[[str], object]]
 
@@ -102,6 +104,7 @@ class Execution:
         self._began = time.monotonic()
         self._line = bytearray()
         self._fruitless = 0
+        self._restart_until = 0.0
 
     @property
     def started(self) -> bool:
@@ -125,14 +128,19 @@ class Execution:
 
     def resume(self, error: NovaError) -> float:
         """A connection broke: the seconds after which `request` finds the command again. Raises where that cannot be."""
+        now = time.monotonic()
+        ending = error.code == "shutting_down"
+        if ending and self._fruitless == 0:
+            self._restart_until = now + restart_patience
         lost = isinstance(error, (NetworkError, TimedOutError)) and error.code in ("connection_lost", "request_timeout")
-        away = self._fruitless > 0 and error.code == "server_unreachable"
-        if not (lost or away) or self.process_id is None or not self.started or self._fruitless >= max_resumptions:
+        away = ending or (self._fruitless > 0 and error.code == "server_unreachable")
+        spent = self._fruitless >= max_resumptions and now > self._restart_until
+        if not (lost or away) or self.process_id is None or not self.started or spent:
             raise error
         self._line.clear()
         self._fruitless += 1
         self.request = guest.attach(self.sandbox_id, self.process_id, self.stdout.offset, self.stderr.offset)
-        return float(min(2.0, 0.1 * 2**self._fruitless))
+        return float(min(2.0, 0.1 * 2 ** min(self._fruitless, 5)))
 
     def cut_off(self) -> NovaError:
         """The stream ended, and the command had not."""

@@ -149,6 +149,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "connection_refused": GuestError,
     "guest_resource_exhausted": ResourceError,
     "host_resource_exhausted": ResourceError,
+    "storage_failed": ResourceError,
     "hypervisor_unavailable": UnavailableError,
     "shutting_down": UnavailableError,
     "server_unreachable": NetworkError,

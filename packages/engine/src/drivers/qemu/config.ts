@@ -97,7 +97,7 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
       [...kernelWords(architecture, accelerator), ...spec.kernelArguments].join(' '),
     );
   }
-  args.push(...devices(spec, qemu.transports, at));
+  args.push(...devices(spec, qemu.transports, at, memory.kind === 'template' ? 'report' : 'enospc'));
   return args;
 }
 
@@ -106,6 +106,7 @@ function devices(
   spec: MachineSpec,
   transports: Architecture['qemu']['transports'],
   at: (name: string) => string,
+  onFullDisk: 'report' | 'enospc',
 ): string[] {
   let next = 0;
   const bus = (): string => `bus=virtio-mmio-bus.${transports[next++]}`;
@@ -120,10 +121,11 @@ function devices(
     if (drive.foreign) args.push('-add-fd', `fd=${descriptor++},set=${index + 1}`);
     const file = drive.foreign ? `/dev/fdset/${index + 1}` : escape(drive.path);
     // Opened once, as it will be used: of a foreign drive there is no other descriptor.
-    // A full host disk is an I/O error in the guest: the default would stop the guest until somebody notices.
+    // A full disk of the host has the guest wait until there is space (sandbox/waits-for-space.ts): it would take an error for a broken disk, and use it for reading
+    // alone from then on. A guest that is booted to be snapshotted fails at once.
     args.push(
       '-drive',
-      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},auto-read-only=off,discard=unmap,werror=report,rerror=report`,
+      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},auto-read-only=off,discard=unmap,werror=${onFullDisk},rerror=report`,
     );
     args.push('-device', `virtio-blk-device,drive=drive${index},${bus()}`);
   });

@@ -48,6 +48,13 @@ export class QemuMachine extends MachineProcess implements Machine {
     return this.#control(async (qmp) => void (await qmp.execute('cont')), signal);
   }
 
+  standsStill({ signal }: Cancellable): Promise<boolean | 'disk-full'> {
+    return this.#control(async (qmp) => {
+      const { status } = await qmp.execute<{ readonly status: string }>('query-status');
+      return status === 'io-error' ? 'disk-full' : status === 'paused';
+    }, signal);
+  }
+
   async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
     if (this.#snapshot?.directory !== directory)
       throw new NovaError('snapshot_failed', 'The machine was not launched to be snapshotted into that folder.');

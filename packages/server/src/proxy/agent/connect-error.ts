@@ -23,6 +23,7 @@ const codes: Partial<Record<ErrorCode, Code>> = {
   guest_unreachable: Code.Unavailable,
   sandbox_not_found: Code.Unavailable,
   sandbox_not_running: Code.Unavailable,
+  shutting_down: Code.Unavailable,
   channel_busy: Code.ResourceExhausted,
 };
 
@@ -38,6 +39,9 @@ export function connectError(scope: Scope, error: unknown): ConnectError {
   return new ConnectError('internal error', Code.Internal);
 }
 
+/** A sandbox whose connection was lost has ended within so long, or goes on. */
+const endMs = 2000;
+
 const lost: readonly ErrorCode[] = [
   'guest_unreachable',
   'command_outcome_unknown',
@@ -48,6 +52,12 @@ const lost: readonly ErrorCode[] = [
 /** Whether the sandbox has ended under a stream: its client is then cut off without an end, as from a machine that is no more. */
 export async function sandboxLost(scope: Scope, error: unknown): Promise<boolean> {
   if (!lost.includes(toNovaError(error).code)) return false;
-  const info = await scope.context.engine.sandboxes.get(scope.info.id).catch(() => null);
-  return info === null || info.state !== 'running';
+  const { sandboxes } = scope.context.engine;
+  const info = await sandboxes.get(scope.info.id).catch(() => null);
+  if (info === null || info.state !== 'running') return true;
+  // Its connection ends before its end is on record.
+  return sandboxes.exited(scope.info.id, { signal: AbortSignal.timeout(endMs) }).then(
+    () => true,
+    (failed: unknown) => toNovaError(failed).code === 'sandbox_not_found',
+  );
 }

@@ -1,5 +1,6 @@
 import { Code, ConnectError, createContextKey, type HandlerContext } from '@connectrpc/connect';
 import { connectError, sandboxLost } from './connect-error.ts';
+import { reset } from '../connections.ts';
 import type { Scope } from './scope.ts';
 
 /** Where a handler finds whose request it serves. */
@@ -34,7 +35,7 @@ export function streaming<I, O>(
     try {
       yield* run(scope, request, call);
     } catch (error) {
-      if (await sandboxLost(scope, error)) scope.response.destroy();
+      if (await sandboxLost(scope, error)) reset(scope.response.socket);
       throw connectError(scope, error);
     }
   };

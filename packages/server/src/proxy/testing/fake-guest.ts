@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
 import type { ServerContext, Services } from '../../context.ts';
 import { createByteBudget } from '../../bodies/byte-budget.ts';
+import { createDrain } from '../../drain.ts';
 import { maxHeaderBytes, maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
@@ -146,5 +147,6 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     activity: { busy: () => ({ [Symbol.dispose]: () => undefined }) },
     log: pino({ level: 'silent' }),
     tracing: untraced,
+    drain: createDrain(),
   };
 }

@@ -53,7 +53,7 @@ export function filesystemService(router: ConnectRouter): void {
 
     watchDir: streaming((scope, request, call) => watchDirectory(scope, request, call)),
     createWatcher: unary(async (scope, request) => ({ watcherId: await watchers.create(scope, request) })),
-    getWatcherEvents: unary(async (scope, { watcherId }) => ({ events: watchers.take(scope, watcherId) })),
+    getWatcherEvents: unary(async (scope, { watcherId }) => ({ events: await watchers.take(scope, watcherId) })),
     removeWatcher: unary(async (scope, { watcherId }) => {
       await watchers.remove(scope, watcherId);
       return {};

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
 import { posix } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Change } from '@novasandbox/protocol';
 import {
   EventType,
@@ -30,6 +31,8 @@ export interface WatchRequest {
 export interface Watch {
   readonly events: AsyncIterable<FilesystemEvent>;
   readonly close: () => Promise<void>;
+  /** Resolves when all that has come from the guest by now has been taken by whoever iterates `events`. */
+  readonly taken: () => Promise<void>;
 }
 
 /** Stands when it resolves: what happens from then on is told. */
@@ -45,10 +48,29 @@ export async function openWatch(scope: Scope, request: WatchRequest, signal?: Ab
     const entry = await files.stat(scope.info.id, posix.join(path, name), scope.user).catch(() => null);
     return entry === null ? event : create(FilesystemEventSchema, { ...event, entry: await entryInfo(scope, entry) });
   };
+  // Whether whoever iterates waits for the guest, and no longer for something of its.
+  let waits = false;
+  let over = false;
+  const events = async function* (): AsyncGenerator<FilesystemEvent> {
+    const each = changes[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        waits = true;
+        const step = await each.next();
+        waits = false;
+        if (step.done === true) return;
+        yield await told(step.value);
+      }
+    } finally {
+      over = true;
+    }
+  };
   return {
-    events: (async function* () {
-      for await (const change of changes) yield await told(change);
-    })(),
+    events: events(),
+    taken: async () => {
+      do await turn();
+      while (!waits && !over);
+    },
     close: async () => changes[Symbol.asyncDispose](),
   };
 }

@@ -19,7 +19,8 @@ interface Watcher {
 
 export interface Watchers {
   create(scope: Scope, request: WatchRequest): Promise<string>;
-  take(scope: Scope, id: string): FilesystemEvent[];
+  /** What has happened up to the call: the guest is asked, and what it tells before its answer is waited for. */
+  take(scope: Scope, id: string): Promise<FilesystemEvent[]>;
   remove(scope: Scope, id: string): Promise<void>;
 }
 
@@ -64,9 +65,12 @@ export function createWatchers(): Watchers {
       void collect(id, watcher).catch(() => undefined);
       return id;
     },
-    take(scope, id) {
+    async take(scope, id) {
       const watcher = found(scope, id);
       watcher.idle.refresh();
+      // A guest that has gone says nothing more: what was seen before is still there to fetch.
+      await scope.context.engine.exec.ping(scope.info.id).catch(() => undefined);
+      await watcher.watch.taken();
       const { events, lost } = watcher;
       watcher.events = [];
       watcher.lost = false;

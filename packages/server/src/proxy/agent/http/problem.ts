@@ -7,6 +7,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   is_a_directory: 400,
   not_a_directory: 400,
   file_exists: 400,
+  directory_not_empty: 400,
   file_not_found: 404,
   unknown_user: 401,
   permission_denied: 403,

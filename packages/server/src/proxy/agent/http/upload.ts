@@ -4,7 +4,7 @@ import { createGunzip } from 'node:zlib';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import { NovaError } from '@novasandbox/protocol';
 import { answer, failure } from '../../answer.ts';
-import { metadataPrefix } from '../filesystem/entry.ts';
+import { metadataOf, metadataPrefix } from '../filesystem/entry.ts';
 import type { Scope } from '../scope.ts';
 import { fileProblem } from './problem.ts';
 
@@ -52,14 +52,14 @@ async function write(
   metadata: Readonly<Record<string, string>>,
 ): Promise<Written> {
   const { files } = scope.context.engine;
-  const { path: absolute, name } = await files.write(scope.info.id, path, source, { user: scope.user });
+  const entry = await files.write(scope.info.id, path, source, { user: scope.user });
+  const { path: absolute, name } = entry;
   const described = Object.keys(metadata).length > 0;
-  if (described) {
-    const xattrs = Object.fromEntries(
-      Object.entries(metadata).map(([key, value]) => [metadataPrefix + key, Buffer.from(value)]),
-    );
-    await files.setAttributes(scope.info.id, absolute, { xattrs });
-  }
+  // What described the content before does not describe this one.
+  const old = Object.keys(metadataOf(entry)).map((key) => [metadataPrefix + key, null] as const);
+  const own = Object.entries(metadata).map(([key, value]) => [metadataPrefix + key, Buffer.from(value)] as const);
+  const xattrs = Object.fromEntries<Buffer | null>([...old, ...own]);
+  if (Object.keys(xattrs).length > 0) await files.setAttributes(scope.info.id, absolute, { xattrs });
   return { path: absolute, name, type: 'file', ...(described ? { metadata } : {}) };
 }
 
@@ -73,6 +73,8 @@ async function form(
   const parser = new Busboy({
     headers: request.headers as BusboyHeaders,
     preservePath: true,
+    // A form may give a file as plain text, without a name or type of its own.
+    isPartAFile: (field, type, name) => field === 'file' || type === 'application/octet-stream' || name !== undefined,
     limits: { files: maxFiles, fields: 100, fieldSize: 65_536 },
   });
   const written: Promise<Written>[] = [];
@@ -83,13 +85,13 @@ async function form(
     for (const file of open) file.destroy(error);
     request.unpipe(parser);
   };
-  parser.on('file', (field, file: Readable, name) => {
+  parser.on('file', (field, file: Readable, name: string | undefined) => {
     if (field !== 'file') return void file.resume();
     open.add(file);
     // Its reader, where there is one, learns of it too; an error that nobody hears would end the daemon.
     file.on('error', () => undefined);
     file.once('close', () => open.delete(file));
-    const target = path === null || path === '' ? name : path;
+    const target = path === null || path === '' ? (name ?? '') : path;
     const one =
       target === ''
         ? Promise.reject(new NovaError('invalid_argument', 'missing path'))

@@ -2,6 +2,7 @@ import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
 import { isNovaError } from '@novasandbox/protocol';
 import type { AttachedProcess, ExecRequest } from '@novasandbox/engine';
 import type { ConnectRequest, ProcessEvent, StartRequest } from '../gen/process_pb.js';
+import { restarting } from '../../../vms/restarting.ts';
 import { deadlinePassed } from '../implement.ts';
 import { keepaliveMs, keptAlive } from '../keepalive.ts';
 import { sandboxEnvironment, type Scope } from '../scope.ts';
@@ -19,12 +20,14 @@ export async function* start(
   request: StartRequest,
   call: HandlerContext,
 ): AsyncGenerator<{ event: ProcessEvent }> {
-  const { exec } = scope.context.engine;
+  const { engine, drain } = scope.context;
+  drain.refuse();
+  const { exec } = engine;
   const attached = await exec.start(scope.info.id, await execRequest(scope, request, call), { signal: call.signal });
   using _input = inputs.offer(scope, attached);
   try {
     yield { event: started(attached.pid) };
-    yield* follow(attached, call);
+    yield* follow(scope, attached, call);
   } catch (error) {
     if (!deadlinePassed(call)) throw error;
     await exec.signal(scope.info.id, attached.execId, kill).catch(() => undefined);
@@ -45,15 +48,27 @@ export async function* connect(
   using _input = inputs.offer(scope, attached);
   try {
     yield { event: started(pid) };
-    yield* follow(attached, call);
+    yield* follow(scope, attached, call);
   } catch (error) {
     if (!deadlinePassed(call)) throw error;
     throw new ConnectError('the stream has reached its time limit', Code.DeadlineExceeded);
   }
 }
 
-async function* follow(attached: AttachedProcess, call: HandlerContext): AsyncGenerator<{ event: ProcessEvent }> {
-  for await (const event of keptAlive(events(attached), keepaliveMs(call.requestHeader), keepalive)) yield { event };
+async function* follow(
+  { context: { drain } }: Scope,
+  attached: AttachedProcess,
+  call: HandlerContext,
+): AsyncGenerator<{ event: ProcessEvent }> {
+  const leave = (): void => void attached.detach().catch(() => undefined);
+  drain.leaving.addEventListener('abort', leave, { once: true });
+  try {
+    for await (const event of keptAlive(events(attached), keepaliveMs(call.requestHeader), keepalive)) yield { event };
+  } catch (error) {
+    throw drain.leaving.aborted ? restarting() : error;
+  } finally {
+    drain.leaving.removeEventListener('abort', leave);
+  }
 }
 
 async function* events(attached: AttachedProcess): AsyncGenerator<ProcessEvent> {
