@@ -1,10 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './workspace.ts';
 
 /** Compiles the workspace, tests left out: `<into>/packages/sdk/src/index.js` with its `.d.ts` and source map, and so on. */
 export async function compile(into: string): Promise<void> {
+  mkdirSync(into, { recursive: true });
+  // What was compiled can be imported where it lies.
+  writeFileSync(join(into, 'package.json'), '{ "type": "module" }');
+  symlinkSync(join(root, 'node_modules'), join(into, 'node_modules'));
   await runProgram([
     process.execPath,
     join(root, 'node_modules/typescript/bin/tsc'),

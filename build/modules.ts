@@ -29,6 +29,14 @@ const onlyInCheckout = '#only-in-checkout';
 const compiledName = (source: string): string => source.replace(/\.ts$/, '.js');
 const typesOf = (module: string): string => module.replace(/\.js$/, '.d.ts');
 
+/** What a package has in place of what the sources say. */
+export interface Replacements {
+  readonly privateNames: Readonly<Record<string, string>>;
+  readonly standIns: Readonly<Record<string, string>>;
+  /** Texts of modules, by the path of the module they replace. */
+  readonly texts: Readonly<Record<string, string>>;
+}
+
 /**
  * The modules that the entries lead to, with the names in them changed: what lies in another package of the workspace is named by its place in this
  * package.
@@ -37,7 +45,7 @@ const typesOf = (module: string): string => module.replace(/\.js$/, '.d.ts');
 export function collectModules(
   compiled: string,
   entries: readonly string[],
-  privateNames: Readonly<Record<string, string>>,
+  { privateNames, standIns, texts }: Replacements,
   kind: 'programs' | 'types',
 ): ModuleGraph {
   const fileOf = (source: string): string => {
@@ -53,7 +61,8 @@ export function collectModules(
     if (modules.has(path)) continue;
     const importer = source;
     const found = findCompiled(compiled, fileOf(source));
-    const text = renameImports(readFileSync(found, 'utf8'), (specifier) => {
+    const replaced = kind === 'programs' ? texts[source] : undefined;
+    const text = renameImports(replaced ?? readFileSync(found, 'utf8'), (specifier) => {
       if (specifier.startsWith('node:')) return specifier;
       if (specifier.startsWith('#')) {
         const target = privateNames[specifier] ?? privateSourceOf(specifier, importer);
@@ -63,7 +72,7 @@ export function collectModules(
       }
       const target = specifier.startsWith('.')
         ? compiledName(normalize(join(dirname(importer), specifier)))
-        : sourceOf(specifier);
+        : ((kind === 'programs' ? standIns[specifier] : undefined) ?? sourceOf(specifier));
       if (target === null) {
         dependencies.add(packageOf(specifier));
         return specifier;
@@ -73,7 +82,11 @@ export function collectModules(
       const between = relative(dirname(path), placeOf(compiledName(target)));
       return between.startsWith('.') ? between : `./${between}`;
     });
-    modules.set(path, { path, text, map: existsSync(`${found}.map`) ? `${found}.map` : null });
+    modules.set(path, {
+      path,
+      text,
+      map: replaced === undefined && existsSync(`${found}.map`) ? `${found}.map` : null,
+    });
   }
   return { modules: [...modules.values()], dependencies, privateNames: used };
 }

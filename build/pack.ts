@@ -15,7 +15,7 @@ export async function packAll(into: string): Promise<ReadonlyMap<string, string>
     const tarballs = new Map<string, string>();
     for (const wanted of published) {
       const folder = join(work, wanted.name.replace('/', '-'));
-      stage(wanted, compiled, folder);
+      await stage(wanted, compiled, folder);
       const name = await runProgram(['npm', 'pack', '--silent', '--pack-destination', into], folder);
       tarballs.set(wanted.name, join(into, name.trim()));
     }

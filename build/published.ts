@@ -9,6 +9,10 @@ export interface Published {
   readonly programs: readonly string[];
   /** What `#name` means in this package, where it is not what it means in the workspace. */
   readonly imports: Readonly<Record<string, string>>;
+  /** Modules that stand for a dependency in what is run; the compiler is told of the dependency itself. */
+  readonly standIns: Readonly<Record<string, string>>;
+  /** Whether it carries of the contract only what a client calls. */
+  readonly isClient: boolean;
   readonly bin: Readonly<Record<string, string>>;
   /** Files that are read instead of imported, as globs below `packages/`: they lie beside the module that reads them. */
   readonly data: readonly string[];
@@ -42,6 +46,8 @@ export const published: readonly Published[] = [
     exports: { '.': 'packages/sdk/src/index.ts', './remote': 'packages/sdk/src/remote/remote-engine.ts' },
     programs: ['packages/cli/src/main.ts'],
     imports: {},
+    standIns: {},
+    isClient: false,
     bin: { nova: 'nova', novasandbox: 'nova' },
     data: ['engine/src/images/*.sh'],
     folders: builtOnTheMachine,
@@ -55,6 +61,8 @@ export const published: readonly Published[] = [
     exports: { '.': 'packages/sdk/src/client.ts' },
     programs: [],
     imports: { '#backend': 'packages/sdk/src/backend/remote-only.ts' },
+    standIns: { zod: 'packages/protocol/src/lean/zod.ts' },
+    isClient: true,
     bin: {},
     data: [],
     folders: [],

@@ -1,6 +1,7 @@
 import { cpSync, globSync, mkdirSync, writeFileSync, copyFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { collectModules, placeOf, type Module } from './modules.ts';
+import { routesModule, routesOfClient } from './contract.ts';
+import { collectModules, placeOf, type Module, type Replacements } from './modules.ts';
 import type { Published } from './published.ts';
 import { root, version, versionOf } from './workspace.ts';
 
@@ -8,11 +9,16 @@ import { root, version, versionOf } from './workspace.ts';
  * Lays a package out in a folder, as it will be in the tarball.
  * @param compiled what `compile` has made
  */
-export function stage(wanted: Published, compiled: string, folder: string): void {
-  const { programs, imports } = wanted;
+export async function stage(wanted: Published, compiled: string, folder: string): Promise<void> {
+  const { programs } = wanted;
+  const replacements: Replacements = {
+    privateNames: wanted.imports,
+    standIns: wanted.standIns,
+    texts: wanted.isClient ? { [routesModule]: await routesOfClient(compiled) } : {},
+  };
   const entries = Object.values(wanted.exports);
-  const code = collectModules(compiled, [...entries, ...programs], imports, 'programs');
-  const types = collectModules(compiled, entries, imports, 'types');
+  const code = collectModules(compiled, [...entries, ...programs], replacements, 'programs');
+  const types = collectModules(compiled, entries, replacements, 'types');
   for (const module of [...code.modules, ...types.modules]) writeModule(folder, module);
   for (const file of globSync([...wanted.data], { cwd: join(root, 'packages') })) {
     copy(`packages/${file}`, join(folder, placeOf(`packages/${file}`)));

@@ -75,7 +75,7 @@ for (const wanted of published) {
     const name = folderName + subpath.slice(1).replace('/', '-');
     test(`the public API of ${wanted.name}${subpath.slice(1)} is docs/api/${name}.api.md`, async () => {
       const folder = join(work, name);
-      stage(wanted, join(work, 'compiled'), folder);
+      await stage(wanted, join(work, 'compiled'), folder);
       await symlink(modules, join(folder, 'node_modules'));
       const entry = placeOf(source).replace(/\.ts$/, '.d.ts');
       const report = await reportOf(folder, entry, name);
