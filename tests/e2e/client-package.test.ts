@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { daemonUnderTest, type DaemonUnderTest } from '../support/daemon.ts';
-import { npmTools, type Project, type Registry } from '../support/npm.ts';
+import { bundlers, npmTools, type Project, type Registry } from '../support/npm.ts';
 import { compileCommand, registryWithPackages, strictCompiler } from '../support/published.ts';
 
 /** The client as strangers have it: from a registry, on every runtime it is for, bundled by what bundles. */
@@ -18,7 +18,7 @@ let registry: Registry;
 let project: Project;
 let daemon: DaemonUnderTest;
 let runtimes: string;
-let bundlers: string;
+let bundlerModules: string;
 
 before(async () => {
   registry = await registryWithPackages();
@@ -27,9 +27,7 @@ before(async () => {
   runtimes = await npmTools('runtimes', {
     dependencies: { [bun]: '1.4.5', [deno]: '2.9.6', [oldestNode]: '20.20.2' },
   });
-  bundlers = await npmTools('bundlers', {
-    dependencies: { esbuild: '0.28.2', vite: '8.4.0', webpack: '5.113.0' },
-  });
+  bundlerModules = await npmTools('bundlers', bundlers);
 });
 after(async () => {
   await daemon[Symbol.asyncDispose]();
@@ -126,7 +124,7 @@ test('it runs on Deno', async () => {
 });
 
 const esbuild = (...options: readonly string[]): readonly string[] => [
-  join(bundlers, '.bin/esbuild'),
+  join(bundlerModules, '.bin/esbuild'),
   '--bundle',
   '--minify',
   '--platform=node',
@@ -143,7 +141,7 @@ test('esbuild bundles it', async () => {
 test('Vite bundles it', async () => {
   await project.write('use.js', use);
   await project.write('vite.config.js', 'export default { ssr: { noExternal: true }, logLevel: "error" };\n');
-  await project.run([join(bundlers, '.bin/vite'), 'build', '--ssr', 'use.js', '--outDir', 'vite']);
+  await project.run([join(bundlerModules, '.bin/vite'), 'build', '--ssr', 'use.js', '--outDir', 'vite']);
   await runs([process.execPath, 'vite/use.js']);
 });
 
@@ -151,7 +149,7 @@ test('webpack bundles it', async () => {
   await project.write('use.js', use);
   await project.write(
     'webpack.cjs',
-    `const webpack = require(${JSON.stringify(join(bundlers, 'webpack'))});
+    `const webpack = require(${JSON.stringify(join(bundlerModules, 'webpack'))});
 const output = { path: __dirname, filename: 'webpack-out.cjs' };
 webpack({ mode: 'production', target: 'node20', entry: './use.js', output }, (error, stats) => {
   if (error !== null || stats.hasErrors()) {

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { globSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { globSync, readFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Sandbox } from 'novasandbox';
 import { assertNoLeaks } from '../support/leaks.ts';
-import type { Project, Registry } from '../support/npm.ts';
+import { until } from '../support/nova-cli.ts';
+import { bundlers, npmTools, type Project, type Registry } from '../support/npm.ts';
 import { compileCommand, registryWithPackages, strictCompiler } from '../support/published.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 
@@ -107,6 +110,53 @@ test('a file that was lost is named', async () => {
       );
     } finally {
       await rename(`${templates}-away`, templates);
+    }
+  });
+});
+
+test('a bundle that took the engine in says which files it has lost', async () => {
+  const modules = await npmTools('bundlers', bundlers);
+  const bundle = (...options: readonly string[]): Promise<string> =>
+    project.run([
+      join(modules, '.bin/esbuild'),
+      'made.js',
+      '--bundle',
+      '--platform=node',
+      '--log-level=error',
+      ...options,
+    ]);
+  await project.write(
+    'made.js',
+    `import { Sandbox } from 'novasandbox';\nSandbox.create({ embedded: true }).catch((error) => console.log(error.message));\n`,
+  );
+  await bundle('--outfile=bundled.cjs');
+  const require = 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+  await bundle('--format=esm', '--outfile=bundled.mjs', `--banner:js=${require}`);
+  await inHome(async ({ env }) => {
+    for (const file of ['bundled.cjs', 'bundled.mjs'])
+      assert.match(
+        await project.run([process.execPath, file], env),
+        /^The templates are missing: there is no \//,
+        file,
+      );
+  });
+});
+
+test('the installed daemon serves its API and the documents about it', async () => {
+  await inHome(async ({ env, layout }) => {
+    const nova = join(project.folder, 'node_modules/.bin/nova');
+    const child = spawn(nova, ['serve', '--port', '0'], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const ended = once(child, 'close');
+    try {
+      const url = /listens on (\S+)/.exec(await until(child.stdout, '(key in '))?.[1] ?? '';
+      for (const path of ['/openapi.json', '/docs/swagger-ui-bundle.js', '/redoc/redoc.standalone.js'])
+        assert.equal((await fetch(url + path)).status, 200, path);
+      const authorization = `Bearer ${readFileSync(layout.daemon.keyFile, 'utf8').trim()}`;
+      const vms = await fetch(`${url}/api/v1/vms`, { headers: { authorization } });
+      assert.deepEqual(((await vms.json()) as { vms: unknown }).vms, []);
+    } finally {
+      child.kill();
+      await ended;
     }
   });
 });

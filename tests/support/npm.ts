@@ -51,6 +51,8 @@ export interface Project {
   run(argv: readonly string[], env?: NodeJS.ProcessEnv): Promise<string>;
 }
 
+export const bundlers: Tools = { dependencies: { esbuild: '0.28.2', vite: '8.4.0', webpack: '5.113.0' } };
+
 const verdaccio: Tools = {
   dependencies: { verdaccio: '6.10.4' },
   // It asks for a tag that its authors have since taken away.

@@ -81,11 +81,15 @@ const hostRun = '/run/novasandbox';
 /** Longest path of a Unix socket that works everywhere (macOS: 104 with the final NUL). */
 export const maxSocketPath = 103;
 
+/** Neither is there in a CommonJS bundle. */
+const { dirname: here, filename }: { readonly dirname?: string; readonly filename?: string } = import.meta;
+
 /**
  * The checkout this file belongs to, or the package it was installed with, whose compiled modules lie one folder less deep: templates and the
  * sources of the agent lie there.
  */
-export const repositoryRoot = resolve(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../..' : '../..');
+export const repositoryRoot =
+  here === undefined ? resolve('.') : resolve(here, filename?.endsWith('.ts') === true ? '../../..' : '../..');
 
 /**
  * The path of a file or folder that NovaSandbox brings along itself, refused by name where it is missing.
