@@ -84,12 +84,15 @@ class Machine implements AsyncDisposable {
     return text.split('\n').filter((line) => line !== '');
   }
 
+  get env(): NodeJS.ProcessEnv {
+    return { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb' };
+  }
+
   start(words: readonly string[], options: { readonly cwd?: string; readonly script?: string } = {}) {
-    const env = { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb' };
     // `--version` asks for no guest: the tools for that are the end-to-end tests' to find.
     return spawn(options.script ?? join(this.root, 'nova'), words, {
       cwd: options.cwd,
-      env,
+      env: this.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
@@ -161,6 +164,30 @@ test('an installed package installs nothing unasked; a checkout does', async () 
   const allowed = await machine.run(['--yes', 'run', '--', 'true']);
   assert.match(allowed.stderr, /the step "apt-lists" failed|there is no sudo/);
   if (process.getuid?.() === 0) assert.match(await readFile(apt, 'utf8'), /apt-get .*update/);
+});
+
+test('on a terminal an installed package asks, and takes no for an answer', async () => {
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  await machine.program('apt-get', 'echo "apt-get $*" >> "$NOVA_HOME/apt"; exit 1');
+  const answered = async (answer: string): Promise<string> => {
+    const terminal = spawn(findTool('script'), ['-qec', `'${join(machine.root, 'nova')}' run -- true`, '/dev/null'], {
+      env: machine.env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let said = '';
+    terminal.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    terminal.stdin.end(`${answer}\n`);
+    await once(terminal, 'close');
+    return said;
+  };
+  const apt = join(machine.home, 'apt');
+  const refused = await answered('n');
+  assert.match(refused, /this machine lacks: .*mmdebstrap[^]*install it now\? \[y\/N\]/);
+  assert.match(refused, /nothing was installed/);
+  assert.ok(!existsSync(apt));
+  assert.match(await answered('y'), /the step "apt-lists" failed|there is no sudo/);
 });
 
 test('npm ci runs again when the lock file has changed, not when it was only touched', async () => {
