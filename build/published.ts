@@ -18,8 +18,11 @@ export interface Published {
   readonly data: readonly string[];
   /** Files and folders that keep their place below the root. */
   readonly folders: readonly string[];
-  /** Dependencies that are read from instead of imported. */
-  readonly readDependencies: readonly string[];
+  /**
+   * Files of dependencies that are read and not imported, with their licences, by the folder they lie in: installing redoc would bring a hundred others along,
+   * and swagger-ui-dist reports who installs it.
+   */
+  readonly carried: Readonly<Record<string, readonly string[]>>;
   readonly readme: string;
 }
 
@@ -51,7 +54,18 @@ export const published: readonly Published[] = [
     bin: { nova: 'nova', novasandbox: 'nova' },
     data: ['engine/src/images/*.sh'],
     folders: builtOnTheMachine,
-    readDependencies: ['redoc', 'swagger-ui-dist'],
+    carried: {
+      'dist/server/openapi/carried': [
+        'redoc/bundles/redoc.standalone.js',
+        'redoc/bundles/redoc.standalone.js.LICENSE.txt',
+        'redoc/LICENSE',
+        'swagger-ui-dist/swagger-ui.css',
+        'swagger-ui-dist/swagger-ui-bundle.js',
+        'swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt',
+        'swagger-ui-dist/LICENSE',
+        'swagger-ui-dist/NOTICE',
+      ],
+    },
     readme: 'build/novasandbox.md',
   },
   {
@@ -66,7 +80,7 @@ export const published: readonly Published[] = [
     bin: {},
     data: [],
     folders: [],
-    readDependencies: [],
+    carried: {},
     readme: 'build/client.md',
   },
 ];

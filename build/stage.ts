@@ -24,9 +24,11 @@ export async function stage(wanted: Published, compiled: string, folder: string)
     copy(`packages/${file}`, join(folder, placeOf(`packages/${file}`)));
   }
   for (const each of wanted.folders) copy(each, join(folder, each));
+  for (const [place, files] of Object.entries(wanted.carried))
+    for (const file of files) copy(`node_modules/${file}`, join(folder, place, file));
   copy('LICENSE', join(folder, 'LICENSE'));
   copy(wanted.readme, join(folder, 'README.md'));
-  const dependencies = [...code.dependencies, ...types.dependencies, ...wanted.readDependencies];
+  const dependencies = [...code.dependencies, ...types.dependencies];
   const privateNames = Object.fromEntries([...code.privateNames, ...types.privateNames]);
   const manifest = {
     name: wanted.name,
