@@ -6,8 +6,15 @@ import { join } from 'node:path';
 import { layoutAt } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
+/** The folder of the Python library. */
+export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
+
 /** Runs a program to its end. */
-export async function program(argv: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Promise<CliResult> {
+export async function program(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd: string = process.cwd(),
+): Promise<CliResult> {
   return finished(
     spawn(argv[0] ?? '', argv.slice(1), { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] }),
   );
@@ -31,8 +38,6 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   await writeFile(mark, packages.join('\n'));
   return python;
 }
-
-export const sdkFolder = join(import.meta.dirname, '../../sdks/python');
 
 /** A Python with what the SDK's pyproject.toml asks for, and what it builds and is tested with. */
 export async function pythonOfSdk(): Promise<string> {
