@@ -39,11 +39,11 @@ export async function pythonWith(name: string, packages: readonly string[]): Pro
   return python;
 }
 
-/** A Python with what the SDK's pyproject.toml asks for, and what it builds and is tested with. */
+/** A Python with what the SDK's pyproject.toml asks for, and what it is built, checked and tested with. */
 export async function pythonOfSdk(): Promise<string> {
   const manifest = readFileSync(join(sdkFolder, 'pyproject.toml'), 'utf8');
-  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test) = \[(.*)\]$/gm)].flatMap(([, list = '']) =>
-    [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
+  const packages = [...manifest.matchAll(/^(?:requires|dependencies|test|dev) = \[(.*)\]$/gm)].flatMap(
+    ([, list = '']) => [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name),
   );
   const digest = createHash('sha256').update(manifest).digest('hex').slice(0, 16);
   return pythonWith(`novasandbox-python-${digest}`, packages);
