@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root home setup command wants_guest modules qemu node_version
-# node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
+# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root installed home setup command wants_guest modules qemu
+# node_version node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
@@ -64,6 +64,22 @@ finish_packages() {
     "See that \`apt-get install $*\` works, then run the same command again." apt_install "$@"
   await apt
   hash -r
+}
+
+# Who clones the repository and runs ./nova wants the machine set up; who has installed a package from npm's registry is asked.
+ask_first() { # what is missing
+  local answer=""
+  [ "$installed" -eq 1 ] || return 0
+  case "${NOVA_YES:-}" in '' | 0 | no | false) ;; *) return 0 ;; esac
+  if [ -t 0 ] && [ -t 2 ]; then
+    say "this machine lacks:$1"
+    printf 'nova: install it now? [y/N] ' >&2
+    IFS= read -r answer || :
+    case "$answer" in [yY] | [yY][eE][sS]) return 0 ;; esac
+    give_up 'nothing was installed' 'Install it yourself, or run the same command again and say yes.'
+  fi
+  give_up "this machine lacks:$1" \
+    'To have it installed, run the same command with NOVA_YES=1, or with --yes as its first word (nova --yes run ...).'
 }
 
 # --- Node ---------------------------------------------------------------------------------------------------------------------------
@@ -158,6 +174,10 @@ case "$OSTYPE" in
 esac
 
 look_around
+all_lacked="$missing"
+[ -z "$least_cargo" ] || all_lacked="$all_lacked cargo (>= $least_cargo)"
+[ -n "$node" ] || all_lacked="$all_lacked node (>= $node_major)"
+[ -z "$all_lacked" ] || ask_first "$all_lacked"
 if [ -n "$missing$least_cargo" ]; then begin_packages; fi
 [ -z "$cargo_bin" ] || begin_build
 

@@ -276,12 +276,12 @@ const rules: readonly Rule[] = [
   { from: `${engine}/index.ts`, may: [engine], because: 'the curated exports' },
   {
     from: 'packages/sdk/src',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'tar-stream'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '#backend'],
     because: 'the SDK speaks the services',
   },
   {
     from: 'packages/sdk/src/remote',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'undici', 'ws', 'zod'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', 'undici', 'ws', 'zod', 'packages/sdk/src/with-resolvers.ts'],
     because: 'the way to a daemon knows the contract and the services, and no class of the SDK',
   },
   {

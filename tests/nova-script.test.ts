@@ -74,6 +74,14 @@ class Machine implements AsyncDisposable {
     await writeFile(join(this.programs, name), `#!${findTool('bash')}\n${script}\n`, { mode: 0o755 });
   }
 
+  /** Makes it what npm installs of the package. */
+  async install(): Promise<void> {
+    await rm(join(this.root, 'package-lock.json'));
+    for (const folder of ['dist/cli', 'guest/agent']) await mkdir(join(this.root, folder), { recursive: true });
+    await writeFile(join(this.root, 'dist/cli/main.js'), '');
+    await writeFile(join(this.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
+  }
+
   /** A Node of that version which says what it was called with. */
   node(version: string): Promise<void> {
     return this.program(
@@ -94,8 +102,12 @@ class Machine implements AsyncDisposable {
     return text.split('\n').filter((line) => line !== '');
   }
 
+  get env(): NodeJS.ProcessEnv {
+    return { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb' };
+  }
+
   start(words: readonly string[], options: StartOptions = {}) {
-    const env = { PATH: this.programs, HOME: this.#folder, NOVA_HOME: this.home, TERM: 'dumb', ...options.env };
+    const env = { ...this.env, ...options.env };
     // `doctor` asks for no guest: the tools for that are the end-to-end tests' to find.
     return spawn(options.script ?? join(this.root, 'nova'), words, {
       cwd: options.cwd,
@@ -158,6 +170,57 @@ test('what sandboxes need is installed first, and all when something needs all',
   await writeFile(join(machine.root, 'node_modules/.package-lock.json'), '{}');
   await machine.run();
   assert.deepEqual(await machine.calls(), [npmSome, npmAll, npmAll]);
+});
+
+test('an installed package runs what was compiled, and leaves its modules to npm', async () => {
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  const { code, stdout } = await machine.run(['--version']);
+  assert.equal(code, 7);
+  assert.equal(stdout, `cwd=${process.cwd()}\n<--><${machine.root}/dist/cli/main.js><:><:--version>`);
+  assert.deepEqual(await machine.calls(), []);
+});
+
+test('an installed package installs nothing unasked; a checkout does', async () => {
+  const lacking = /this machine lacks: .*mmdebstrap.* cargo \(>= 1\.85\)/;
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  await machine.program('apt-get', 'echo "apt-get $*" >> "$NOVA_HOME/apt"; exit 1');
+  const apt = join(machine.home, 'apt');
+  const refused = await machine.run(['run', '--', 'true']);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, lacking);
+  assert.match(refused.stderr, /-> .*NOVA_YES=1, or with --yes/);
+  assert.ok(!existsSync(apt), 'nothing was installed');
+  const allowed = await machine.run(['--yes', 'run', '--', 'true']);
+  assert.match(allowed.stderr, /the step "apt-lists" failed|there is no sudo/);
+  if (process.getuid?.() === 0) assert.match(await readFile(apt, 'utf8'), /apt-get .*update/);
+});
+
+test('on a terminal an installed package asks, and takes no for an answer', async () => {
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v24.1.0');
+  await machine.program('apt-get', 'echo "apt-get $*" >> "$NOVA_HOME/apt"; exit 1');
+  const answered = async (answer: string): Promise<string> => {
+    const terminal = spawn(findTool('script'), ['-qec', `'${join(machine.root, 'nova')}' run -- true`, '/dev/null'], {
+      env: machine.env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let said = '';
+    terminal.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    terminal.stdin.end(`${answer}\n`);
+    await once(terminal, 'close');
+    return said;
+  };
+  const apt = join(machine.home, 'apt');
+  const refused = await answered('n');
+  assert.match(refused, /this machine lacks: .*mmdebstrap[^]*install it now\? \[y\/N\]/);
+  assert.match(refused, /nothing was installed/);
+  assert.ok(!existsSync(apt));
+  assert.match(await answered('y'), /the step "apt-lists" failed|there is no sudo/);
 });
 
 test('npm ci runs again when the lock file has changed, not when it was only touched', async () => {

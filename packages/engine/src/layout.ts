@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -83,8 +84,27 @@ const hostRun = '/run/novasandbox';
 /** Longest path of a Unix socket that works everywhere (macOS: 104 with the final NUL). */
 export const maxSocketPath = 103;
 
-/** The checkout this file belongs to: templates and the agent's source lie there. */
-export const repositoryRoot = resolve(import.meta.dirname, '../../..');
+/** Neither is there in a CommonJS bundle. */
+const { dirname: here, filename }: { readonly dirname?: string; readonly filename?: string } = import.meta;
+
+/**
+ * The checkout this file belongs to, or the package it was installed with, whose compiled modules lie one folder less deep: templates and the
+ * sources of the agent lie there.
+ */
+export const repositoryRoot =
+  here === undefined ? resolve('.') : resolve(here, filename?.endsWith('.ts') === true ? '../../..' : '../..');
+
+/**
+ * The path of a file or folder that NovaSandbox brings along itself, refused by name where it is missing.
+ * @param what for the message: a plural, such as "The templates"
+ * @throws NovaError `set_up_failed`
+ */
+export function broughtAlong(what: string, path: string): string {
+  if (existsSync(path)) return path;
+  throw new NovaError('set_up_failed', `${what} are missing: there is no ${path}.`, {
+    hint: 'Install NovaSandbox anew, or clone it whole. A bundler has to leave the package novasandbox out (external).',
+  });
+}
 
 const safe = (part: string): string => {
   if (!/^[a-z0-9]{1,64}$/.test(part)) throw new NovaError('internal', `"${part}" cannot be part of a path.`);

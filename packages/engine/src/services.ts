@@ -24,6 +24,7 @@ import type {
   GuestInfo,
   GuestProcess,
 } from './ports/guest-agent.ts';
+export type * from './ports/guest-agent.ts';
 import type { DriverProbe } from './ports/vmm-driver.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What a hypervisor's driver can do, as data: callers read these, never a driver's name. Each optional method of a driver or machine is there

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const entryTypeSchema = z.enum(['file', 'directory', 'symlink', 'other']);
 

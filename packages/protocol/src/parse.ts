@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { NovaError } from './errors.ts';
 
 /** An answer that tells what is wrong stays small, however much is wrong. */

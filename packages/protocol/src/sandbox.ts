@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** No text that reaches a system call may hold NUL, where it would end. */
 // oxlint-disable-next-line no-control-regex -- it is the character that must not be there

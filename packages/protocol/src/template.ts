@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { architectureSchema, limits, nameSchema } from './sandbox.ts';
 
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]*$/, 'must be a Debian package name');

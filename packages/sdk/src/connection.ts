@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import type { Engine } from '@novasandbox/engine';
-import { chooseBackend, openBackend, type Backend, type BackendOptions } from './backend/backend.ts';
+import type { Engine } from '@novasandbox/engine/services';
+import { chooseBackend, openBackend, type Backend, type BackendOptions } from '#backend';
 
 /** Which engine a call speaks to. The default is the user's own daemon where one runs, else the engine of this process. */
 export interface ConnectionOptions extends BackendOptions {

@@ -6,7 +6,7 @@ import type {
   SandboxStats,
 } from '@novasandbox/protocol';
 import { NovaError } from '@novasandbox/protocol';
-import type { HypervisorReport } from '@novasandbox/engine';
+import type { HypervisorReport } from '@novasandbox/engine/services';
 import { leaseEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
 import { Sandbox } from './sandbox.ts';
 

@@ -48,4 +48,4 @@ export type {
   SandboxStats,
   TemplateInfo,
 } from '@novasandbox/protocol';
-export type { Engine, HypervisorReport, SandboxFilter } from '@novasandbox/engine';
+export type { Engine, HypervisorReport, SandboxFilter } from '@novasandbox/engine/services';

@@ -1,4 +1,4 @@
-import type { Engine } from '@novasandbox/engine';
+import type { Engine } from '@novasandbox/engine/services';
 import { NovaError } from '@novasandbox/protocol';
 import type { EngineLease } from './connection.ts';
 

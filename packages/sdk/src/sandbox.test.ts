@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Engine, ExecRequest, SandboxService } from '@novasandbox/engine';
+import type { Engine, ExecRequest, SandboxService } from '@novasandbox/engine/services';
 import { driverFeatures, NovaError, parse, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
 import { scriptedProcess } from './commands/attached-process.test-support.ts';
 import { CommandError } from './commands/command-error.ts';

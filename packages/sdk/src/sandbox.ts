@@ -10,7 +10,7 @@ import type {
   SandboxState,
   SandboxStats,
 } from '@novasandbox/protocol';
-import type { SandboxFilter } from '@novasandbox/engine';
+import type { SandboxFilter } from '@novasandbox/engine/services';
 import { Commands } from './commands/commands.ts';
 import { leaseEngine, splitConnection, withEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
 import { Files } from './files/files.ts';

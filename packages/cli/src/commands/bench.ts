@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { fromCheckout } from '../from-checkout.ts';
 import { Interrupts } from '../process/interrupts.ts';
 
 interface Options {
@@ -21,7 +22,7 @@ Examples:
   nova bench --json results.json`,
     )
     .action(async ({ json, quick, only }: Options) => {
-      const { runBench } = await import('../../../../bench/main.ts');
+      const { runBench } = await fromCheckout('bench', () => import('../../../../bench/main.ts'));
       using interrupts = new Interrupts();
       try {
         await runBench({ json, quick, only, signal: interrupts.signal });

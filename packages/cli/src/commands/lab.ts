@@ -4,6 +4,7 @@ import { printable } from '@novasandbox/protocol/visible';
 import { commandWords } from '../args/command-options.ts';
 import { parseMemorySize } from '../args/memory-size.ts';
 import { parseWholeNumber } from '../args/whole-number.ts';
+import { fromCheckout } from '../from-checkout.ts';
 import { Interrupts } from '../process/interrupts.ts';
 import { streamProcess } from '../process/stream-process.ts';
 import { terminalSize } from '../process/terminal.ts';
@@ -54,8 +55,8 @@ async function run(
   words: readonly string[],
   { memory, vcpus, interactive = false, tty = false }: Options,
 ): Promise<void> {
-  const { inLab } = await import('../../../../lab/main.ts');
-  const { kvmSuite, runParts } = await import('../../../../lab/suite.ts');
+  const { inLab } = await fromCheckout('lab', () => import('../../../../lab/main.ts'));
+  const { kvmSuite, runParts } = await fromCheckout('lab', () => import('../../../../lab/suite.ts'));
   using interrupts = new Interrupts();
   using progress = showProgress();
   const { signal } = interrupts;

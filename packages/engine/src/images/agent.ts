@@ -14,7 +14,7 @@ export interface AgentBinary {
 export const agentSource = join(repositoryRoot, 'guest/agent');
 const binaryName = 'nova-agent';
 
-/** The guest agent, built when there is none of just the sources of this checkout. */
+/** The guest agent, built when there is none of just these sources. */
 export async function guestAgent(
   layout: Layout,
   architecture: Architecture,

@@ -1,5 +1,6 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { broughtAlong } from '../layout.ts';
 import { runCommand } from './command.ts';
 import { sourcesFor } from './debian-sources.ts';
 import { isolated } from './isolated.ts';
@@ -95,4 +96,5 @@ export async function openForHooks(path: string): Promise<FileHandle> {
 }
 
 /** A shell script that lies beside this file, for a hook or a guest. */
-export const script = (name: string): Promise<string> => readFile(join(import.meta.dirname, name), 'utf8');
+export const script = async (name: string): Promise<string> =>
+  readFile(broughtAlong('Scripts that build images', join(import.meta.dirname, name)), 'utf8');

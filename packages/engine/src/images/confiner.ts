@@ -10,7 +10,7 @@ const confinerSource = join(repositoryRoot, 'host/confine');
 const binary = 'nova-confine';
 const readOnlyMemory = 'libread_only_memory.so';
 
-/** The program that shuts VMMs in on this host, built when there is none of just the sources of this checkout. */
+/** The program that shuts VMMs in on this host, built when there is none of just these sources. */
 export async function hostConfiner(layout: Layout, options: ProgramOptions): Promise<Confiner> {
   const program: RustProgram = {
     title: 'program that confines VMMs',

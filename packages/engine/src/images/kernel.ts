@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
-import { z } from 'zod';
+import * as z from 'zod';
 import { architectures } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { GuestKernel, LoadedTemplate } from '../ports/image-source.ts';

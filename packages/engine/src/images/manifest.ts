@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Layout } from '../layout.ts';
 import { readJson } from './stamp.ts';
 

@@ -3,7 +3,7 @@ import { chmod, readFile, rm } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { Architecture } from '../architecture.ts';
-import type { Layout } from '../layout.ts';
+import { broughtAlong, type Layout } from '../layout.ts';
 import type { FetchPrebuilt, ImageOptions, PartKind } from '../ports/image-source.ts';
 import { CommandFailure, runCommand } from './command.ts';
 import { installRemedy } from './debian-packages.ts';
@@ -17,7 +17,7 @@ export interface ProgramOptions extends ImageOptions {
   readonly fetchPrebuilt?: FetchPrebuilt | undefined;
 }
 
-/** A program of this checkout that is written in Rust. */
+/** A program that NovaSandbox brings along as sources in Rust. */
 export interface RustProgram {
   /** For messages, such as "guest agent". */
   readonly title: string;
@@ -40,7 +40,7 @@ export interface BuildSite {
 }
 
 /**
- * The folder of a program. `make` builds it when there is none of just the sources of this checkout. Their sizes and times
+ * The folder of a program. `make` builds it when there is none of just these sources. Their sizes and times
  * are compared first, so that the usual call reads no source.
  */
 export async function rustProgram(
@@ -85,6 +85,7 @@ export async function rustProgram(
 
 /** The files that a program is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
 function sourceFiles({ title, source }: RustProgram): string[] {
+  broughtAlong(`The sources of the ${title}`, join(source, 'Cargo.toml'));
   const below = (folder: string, recursive: boolean): string[] => {
     const path = join(source, folder);
     if (!existsSync(path)) return [];
@@ -96,11 +97,6 @@ function sourceFiles({ title, source }: RustProgram): string[] {
     /^(build\.rs|Cargo\.(toml|lock)|rust-toolchain.*)$/.test(basename(file)),
   );
   const files = [...top, ...below('src', true), ...below('.cargo', true)].toSorted();
-  if (files.length === 0) {
-    throw new NovaError('set_up_failed', `The sources of the ${title} are missing in ${source}.`, {
-      hint: 'Run NovaSandbox from a complete checkout.',
-    });
-  }
   return files;
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 import { downloadText, type Network } from './download.ts';
 import type { ReleaseAsset } from './releases.ts';

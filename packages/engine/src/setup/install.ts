@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NovaError, toNovaError, type ProgressSink } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import { CommandFailure, runCommand } from '../images/command.ts';

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
+import pins from './releases.json' with { type: 'json' };
 
 /** What `nova setup` can fetch. */
 export const releaseNames = ['firecracker', 'cloud-hypervisor'] as const;
@@ -40,9 +39,7 @@ export interface ReleaseAsset {
 }
 
 /** The pins: a new release is a change of that file. */
-export const releases = z
-  .record(z.enum(releaseNames), releaseSchema)
-  .parse(JSON.parse(readFileSync(join(import.meta.dirname, 'releases.json'), 'utf8')));
+export const releases = z.record(z.enum(releaseNames), releaseSchema).parse(pins);
 
 /**
  * The asset of a release for an architecture (as Node names it).

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import * as z from 'zod';
 import { architectureSchema, hypervisorNameSchema, NovaError } from '@novasandbox/protocol';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
 

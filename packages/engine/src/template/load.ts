@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { nameSchema, NovaError, parse, templateSchema, type ArchitectureName } from '@novasandbox/protocol';
 import { guestArchitecture } from '../architecture.ts';
-import type { Layout } from '../layout.ts';
+import { broughtAlong, repositoryRoot, type Layout } from '../layout.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 
 /** The file that makes a folder a template. */
@@ -28,6 +28,7 @@ export async function loadTemplate(
     });
     if (text !== null) return { directory, architecture: guest, template: readTemplate(directory, name, text) };
   }
+  broughtAlong('The templates', join(repositoryRoot, 'templates'));
   throw new NovaError('unknown_template', `There is no template "${name}".`, { details: { templateId: name } });
 }
 

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArchitectureName } from '@novasandbox/protocol';
-import { z } from 'zod';
+import * as z from 'zod';
 import { readJson } from '../images/stamp.ts';
 import type { Layout } from '../layout.ts';
 import { manifestFile } from '../snapshot/manifest.ts';

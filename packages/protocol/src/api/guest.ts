@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { runOptionsSchema } from '../commands.ts';
 import { withoutNul } from '../sandbox.ts';
 import { entryTypeSchema, type Entry } from '../files.ts';
@@ -148,3 +148,26 @@ export const fileAttributesSchema = z.strictObject({
   user: options.user,
 });
 export const fileListSchema = z.object({ entries: z.array(entryWireSchema) });
+
+export const pingedSchema = z.object({ ok: z.literal(true), round_trip_ms: z.number() });
+export const guestInfoSchema = z.object({
+  agent_version: z.string(),
+  kernel: z.string(),
+  hostname: z.string(),
+  boot_id: z.string(),
+  machine_id: z.string(),
+  architecture: z.string(),
+  uptime_ms: z.number(),
+  clock: z.iso.datetime(),
+  agent_pid: z.int(),
+  root_read_only: z.boolean(),
+});
+export const processListSchema = z.object({ processes: z.array(processSchema) });
+
+export const startedProcessSchema = z.object({ process_id: z.int(), pid: z.int() });
+
+export const removedFileSchema = z.object({ existed: z.boolean() });
+
+export const madeDirectorySchema = z.object({ created: z.boolean() });
+
+export const unpackedSchema = z.object({ entries: z.number(), bytes: z.number() });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sandboxConfigSchema } from '../sandbox.ts';
 
 const { hostPort, guestPort } = sandboxConfigSchema.shape;

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Everything a caller can be allowed to do. A route without one of these, or `public`, does not exist: a test checks it. */
 export const permissionSchema = z.enum([

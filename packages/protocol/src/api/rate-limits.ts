@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { rateLimitSchema, type SandboxConfig } from '../sandbox.ts';
 
 const limit = z.strictObject({

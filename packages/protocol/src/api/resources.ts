@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { sandboxStateSchema } from '../sandbox.ts';
 
 const shares = { vcpus: z.int(), memory_mb: z.number(), disk_mb: z.number() };

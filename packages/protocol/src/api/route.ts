@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Permission } from './permissions.ts';
 
 /** One REST route as data: the server registers it, OpenAPI describes it, clients and the contract test read it. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ptySizeSchema } from '../commands.ts';
 import { changeSchema } from '../files.ts';
 import { executeSchema } from './guest.ts';

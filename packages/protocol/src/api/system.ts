@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TemplateInfo } from '../template.ts';
 import { driverFeaturesSchema } from '../driver-features.ts';
 import { architectureSchema, nameSchema } from '../sandbox.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parse } from '../parse.ts';
 import { rateLimitsOf, rateLimitsSchema, wireRateLimits } from './rate-limits.ts';
 import { architectureSchema, givenLabels, sandboxConfigSchema, type SandboxConfig } from '../sandbox.ts';

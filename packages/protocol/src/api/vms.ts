@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { rateLimitsOf, rateLimitsSchema } from './rate-limits.ts';
 import {
   architectureSchema,
@@ -267,3 +267,5 @@ export function statsOfMetrics(metrics: VmMetrics): SandboxStats {
     host: { rssMb: metrics.host_rss_mb, cpuUsageUs: metrics.host_cpu_usage_us },
   };
 }
+
+export const vmLogsSchema = z.object({ console: z.string(), vmm: z.string() });

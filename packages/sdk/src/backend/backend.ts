@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { Engine } from '@novasandbox/engine';
+import type { Engine } from '@novasandbox/engine/services';
 import { layoutAt } from '@novasandbox/engine/layout';
 import { NovaError } from '@novasandbox/protocol';
 

@@ -1,4 +1,4 @@
-import type { AttachedProcess, OutputChunk } from '@novasandbox/engine';
+import type { AttachedProcess, OutputChunk } from '@novasandbox/engine/services';
 import type { Exit } from '@novasandbox/protocol';
 import { ChunkQueue } from './chunk-queue.ts';
 

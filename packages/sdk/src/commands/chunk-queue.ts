@@ -1,4 +1,4 @@
-import type { OutputChunk } from '@novasandbox/engine';
+import type { OutputChunk } from '@novasandbox/engine/services';
 
 /**
  * Hands chunks from one writer to one reader. The writer waits until the reader has taken everything, so a slow reader slows the

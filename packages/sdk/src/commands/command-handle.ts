@@ -1,4 +1,4 @@
-import type { AttachedProcess } from '@novasandbox/engine';
+import type { AttachedProcess } from '@novasandbox/engine/services';
 import { commandResult, type CommandResult } from './command-result.ts';
 import { CommandError } from './command-error.ts';
 import { ProcessOutput, type ProcessOutputOptions } from './process-output.ts';

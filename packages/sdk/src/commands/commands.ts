@@ -1,4 +1,4 @@
-import type { AttachedProcess, ExecRequest } from '@novasandbox/engine';
+import type { AttachedProcess, ExecRequest } from '@novasandbox/engine/services';
 import { NovaError, parse, runOptionsSchema, type ProcessInfo } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { CommandHandle, type OutputCallback } from './command-handle.ts';
@@ -8,6 +8,7 @@ import { findProcess, listProcesses } from './process-list.ts';
 import { whileStarting } from './while-starting.ts';
 import { signalNumber, type Signal } from './signals.ts';
 import { feedStdin, toBytes, type StdinSource } from './stdin.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 /** Most bytes of stdout, and of stderr, that a result keeps unless told otherwise. */
 export const defaultMaxOutputBytes = 64 * 1024 * 1024;
@@ -134,7 +135,7 @@ export class Commands {
     command: string,
     { signal, check = true }: RunOptions,
   ): Promise<CommandResult> {
-    const aborted = Promise.withResolvers<never>();
+    const aborted = withResolvers<never>();
     const abort = (): void => aborted.reject(cancelled(command, signal));
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted === true) abort();

@@ -1,4 +1,4 @@
-import type { GuestProcess } from '@novasandbox/engine';
+import type { GuestProcess } from '@novasandbox/engine/services';
 import { NovaError, type ProcessInfo } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 

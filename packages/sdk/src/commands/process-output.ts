@@ -1,9 +1,10 @@
-import type { AttachedProcess, OutputChannel, OutputChunk } from '@novasandbox/engine';
+import type { AttachedProcess, OutputChannel, OutputChunk } from '@novasandbox/engine/services';
 import { NovaError } from '@novasandbox/protocol';
 import type { Exit } from '@novasandbox/protocol';
 import { ChunkQueue } from './chunk-queue.ts';
 import type { CollectedOutput } from './command-result.ts';
 import { TailBuffer } from './tail-buffer.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 export interface ProcessOutputOptions {
   /** Bytes of each channel that are kept. */
@@ -25,7 +26,7 @@ export class ProcessOutput {
   readonly #options: ProcessOutputOptions;
   readonly #kept = new Map<OutputChannel, TailBuffer>();
   readonly #readers = new Set<ChunkQueue>();
-  readonly #disconnected = Promise.withResolvers<never>();
+  readonly #disconnected = withResolvers<never>();
   #over: { readonly error?: unknown } | undefined;
 
   constructor(process: AttachedProcess, options: ProcessOutputOptions) {

@@ -1,4 +1,4 @@
-import type { AttachedProcess } from '@novasandbox/engine';
+import type { AttachedProcess } from '@novasandbox/engine/services';
 
 /** What can be fed to a process: text goes as UTF-8. */
 export type StdinSource = string | Uint8Array | AsyncIterable<string | Uint8Array>;

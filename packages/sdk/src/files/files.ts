@@ -1,4 +1,4 @@
-import type { ByteSource, FileService } from '@novasandbox/engine';
+import type { ByteSource, FileService } from '@novasandbox/engine/services';
 import { isNovaError, type Change, type Entry } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { extractTar, type ExtractLimits, type ExtractResult } from '../tar/extract.ts';

@@ -1,4 +1,4 @@
-import type { AttachedProcess } from '@novasandbox/engine';
+import type { AttachedProcess } from '@novasandbox/engine/services';
 import type { Exit } from '@novasandbox/protocol';
 import { ProcessOutput } from '../commands/process-output.ts';
 import { signalNumber, type Signal } from '../commands/signals.ts';

@@ -20,7 +20,7 @@ export function endpointOf(address: DaemonAddress): Endpoint {
     const { socketPath } = address;
     return { name: socketPath, origin: 'http://localhost', prefix: '', socketPath, headers: {} };
   }
-  const url = URL.parse(address.url);
+  const url = URL.canParse(address.url) ? new URL(address.url) : null;
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.username !== '') {
     throw new NovaError('invalid_argument', `apiUrl: "${address.url}" is not of the form http://host:port.`);
   }

@@ -1,6 +1,6 @@
 import { parse, sandboxConfigSchema, type SandboxConfigInput } from '@novasandbox/protocol';
 import { wireRateLimits, type createVmSchema } from '@novasandbox/protocol/api';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { notOverDaemon } from './remote-error.ts';
 
 /** Paths of this host mean nothing on the daemon's, and are not a client's to name there. */

@@ -1,4 +1,4 @@
-import type { AttachedProcess, ExecRequest, ExecService, GuestProcess } from '@novasandbox/engine';
+import type { AttachedProcess, ExecRequest, ExecService, GuestProcess } from '@novasandbox/engine/services';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { ExecClientMessage } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';

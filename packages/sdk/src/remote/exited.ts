@@ -3,6 +3,7 @@ import { isNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { eventSchema } from '@novasandbox/protocol/api';
 import { cancelled, isAborted } from './remote-error.ts';
 import type { OpenSocket } from './socket.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 const ends = ['vm.stopped', 'vm.failed', 'vm.removed'];
 const retryMs = 1000;
@@ -43,7 +44,7 @@ async function listen(
   id: string,
   signal: AbortSignal | undefined,
 ): Promise<AsyncDisposable & { readonly promise: Promise<void> }> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = withResolvers<void>();
   promise.catch(() => undefined);
   const socket = await openSocket('vmEvents', { id }, { signal }, () => ({
     message: (value) => {

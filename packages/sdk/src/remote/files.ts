@@ -1,4 +1,4 @@
-import type { FileService } from '@novasandbox/engine';
+import type { FileService } from '@novasandbox/engine/services';
 import { entryOfWire } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';
 import { notOverDaemon } from './remote-error.ts';

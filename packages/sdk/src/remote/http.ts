@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { ByteSource } from '@novasandbox/engine';
+import type { ByteSource } from '@novasandbox/engine/services';
 import { NovaError } from '@novasandbox/protocol';
 import type { routes } from '@novasandbox/protocol/api';
 import type { Endpoint } from './address.ts';

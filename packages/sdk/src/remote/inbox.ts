@@ -1,4 +1,5 @@
 import { NovaError } from '@novasandbox/protocol';
+import { withResolvers } from '../with-resolvers.ts';
 
 export interface InboxOptions<T> {
   readonly sizeOf: (item: T) => number;
@@ -48,7 +49,7 @@ export class RemoteInbox<T> implements AsyncIterableIterator<T>, AsyncDisposable
   }
 
   next(): Promise<IteratorResult<T>> {
-    const waiting = Promise.withResolvers<IteratorResult<T>>();
+    const waiting = withResolvers<IteratorResult<T>>();
     const item = this.#items.shift();
     if (item !== undefined) {
       this.#held -= this.#options.sizeOf(item);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AttachedProcess, OutputChunk } from '@novasandbox/engine';
+import type { AttachedProcess, OutputChunk } from '@novasandbox/engine/services';
 import { isNovaError, NovaError, toNovaError, type Exit } from '@novasandbox/protocol';
 import {
   execServerMessageSchema,
@@ -10,6 +10,7 @@ import {
 import { RemoteInbox } from './inbox.ts';
 import { cancelled, errorOfWire, NoAnswer } from './remote-error.ts';
 import type { RemoteSocket, SocketListener } from './socket.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 const channels = new Map(
   Object.entries(outputChannelBytes).map(([channel, byte]) => [byte as number, channel as OutputChunk['channel']]),
@@ -39,8 +40,8 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   readonly started: Promise<void>;
   readonly #writable: boolean;
   readonly #reopen: Reopen;
-  readonly #started = Promise.withResolvers<void>();
-  readonly #exit = Promise.withResolvers<Exit>();
+  readonly #started = withResolvers<void>();
+  readonly #exit = withResolvers<Exit>();
   /** What has been seen of each channel; a terminal's output counts as stdout. */
   readonly #seen = { stdout: 0, stderr: 0 };
   #socket: RemoteSocket;
@@ -200,7 +201,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   }
 
   async #attachAgain(): Promise<void> {
-    const again = Promise.withResolvers<void>();
+    const again = withResolvers<void>();
     const first: ExecClientMessage = {
       type: 'attach',
       process_id: this.execId,

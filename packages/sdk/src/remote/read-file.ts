@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { FileReader } from '@novasandbox/engine';
+import type { FileReader } from '@novasandbox/engine/services';
 import { entryOfWire } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';
 import { cancelled, connectionError } from './remote-error.ts';

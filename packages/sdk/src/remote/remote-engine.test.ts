@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Engine } from '@novasandbox/engine';
+import type { Engine } from '@novasandbox/engine/services';
 import { isNovaError } from '@novasandbox/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { createRemoteEngine } from './remote-engine.ts';

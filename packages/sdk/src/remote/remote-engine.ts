@@ -1,4 +1,4 @@
-import type { Engine, HypervisorReport } from '@novasandbox/engine';
+import type { Engine, HypervisorReport } from '@novasandbox/engine/services';
 import { endpointOf, type DaemonAddress } from './address.ts';
 import { createRemoteExec } from './exec.ts';
 import { createRemoteFiles } from './files.ts';

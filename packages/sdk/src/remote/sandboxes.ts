@@ -1,4 +1,4 @@
-import type { SandboxService } from '@novasandbox/engine';
+import type { SandboxService } from '@novasandbox/engine/services';
 import {
   givenLabels,
   isNovaError,

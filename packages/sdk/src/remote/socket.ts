@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import type { Endpoint } from './address.ts';
 import { cancelled, connectionError, errorOfAnswer } from './remote-error.ts';
 import { pathOf, type Operation, type Params, type Query } from './route-path.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 export interface SocketListener {
   message(value: unknown): void;
@@ -80,7 +81,7 @@ export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; 
 
 /** Waits for the handshake. An answer that is no handshake holds the error. */
 async function opened(socket: WebSocket, name: string, signal: AbortSignal | undefined): Promise<void> {
-  const done = Promise.withResolvers<void>();
+  const done = withResolvers<void>();
   const abort = (): void => done.reject(cancelled(signal));
   signal?.addEventListener('abort', abort, { once: true });
   socket.once('open', done.resolve);

@@ -1,4 +1,4 @@
-import type { TemplateService } from '@novasandbox/engine';
+import type { TemplateService } from '@novasandbox/engine/services';
 import { templateOfWire } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';
 

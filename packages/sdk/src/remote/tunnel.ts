@@ -3,6 +3,7 @@ import { NovaError } from '@novasandbox/protocol';
 import { tunnelServerMessageSchema } from '@novasandbox/protocol/api';
 import { cancelled, errorOfWire } from './remote-error.ts';
 import type { OpenSocket, RemoteSocket, SocketListener } from './socket.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 /** A connection to a TCP port of the guest; resolves when it stands. */
 export async function openRemoteTunnel(
@@ -27,7 +28,7 @@ export async function openRemoteTunnel(
 
 class RemoteTunnel extends Duplex implements SocketListener {
   readonly connected: Promise<void>;
-  readonly #connected = Promise.withResolvers<void>();
+  readonly #connected = withResolvers<void>();
   readonly #socket: RemoteSocket;
 
   constructor(socket: RemoteSocket) {

@@ -3,6 +3,7 @@ import { watchServerMessageSchema } from '@novasandbox/protocol/api';
 import { RemoteInbox } from './inbox.ts';
 import { cancelled, errorOfWire } from './remote-error.ts';
 import type { OpenSocket, SocketListener } from './socket.ts';
+import { withResolvers } from '../with-resolvers.ts';
 
 const changeBytes = 256;
 
@@ -14,7 +15,7 @@ export async function openRemoteWatch(
   { recursive = false, user }: { readonly recursive?: boolean; readonly user?: string | undefined },
   signal: AbortSignal | undefined,
 ): Promise<AsyncIterable<Change> & AsyncDisposable> {
-  const standing = Promise.withResolvers<void>();
+  const standing = withResolvers<void>();
   standing.promise.catch(() => undefined);
   const made: { changes?: RemoteInbox<Change> } = {};
   const query = { path, recursive, user };

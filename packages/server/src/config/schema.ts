@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What `key` may look like: `nova_` or `e2b_` and at least 128 bits in hexadecimal. E2B's clients insist on their form. */
 export const apiKeySchema = z

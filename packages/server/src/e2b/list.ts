@@ -1,5 +1,5 @@
 import { givenLabels, NovaError, type SandboxInfo } from '@novasandbox/protocol';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { CallerContext } from '../context.ts';
 import type { listSchema } from './wire.ts';
 

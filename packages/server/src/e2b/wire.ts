@@ -1,5 +1,5 @@
 import { givenLabels, type SandboxInfo } from '@novasandbox/protocol';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Principal, ServerContext } from '../context.ts';
 import { toOpen, traitsOf } from './labels.ts';
 import { endAt } from './life-time.ts';

@@ -1,6 +1,6 @@
 import { errorTable } from '@novasandbox/protocol';
 import { errorEnvelopeSchema, routes, uploadFieldsSchema, type Route } from '@novasandbox/protocol/api';
-import { z } from 'zod';
+import * as z from 'zod';
 import { apiPrefix } from '../http/addresses.ts';
 import { paramSchemas } from '../routes/call.ts';
 import { version } from '../version.ts';

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply } from 'fastify';
@@ -38,7 +38,11 @@ const assets: Readonly<Record<string, Asset>> = {
 };
 
 const require = createRequire(import.meta.url);
-const folderOf = (name: string): string => dirname(require.resolve(`${name}/package.json`));
+/** The published package carries these files in place of depending on the packages they are of. */
+function folderOf(name: string): string {
+  const carried = join(import.meta.dirname, 'carried', name);
+  return existsSync(carried) ? carried : dirname(require.resolve(`${name}/package.json`));
+}
 
 const swaggerPage = `<!doctype html>
 <html lang="en">

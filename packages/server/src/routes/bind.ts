@@ -1,7 +1,7 @@
 import { NovaError, parse } from '@novasandbox/protocol';
 import { defaultBodyKb, routes, type Operation, type Route } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { RouteContext } from '../daemon-context.ts';
 import { nobody } from '../authority/callers.ts';
 import { apiPrefix } from '../http/addresses.ts';

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { routes, Operation } from '@novasandbox/protocol/api';
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Principal, View } from '../context.ts';
 import type { MessageSocket } from '../sockets/message-socket.ts';
 

@@ -9,7 +9,7 @@ import { principalOf } from '../http/hooks.ts';
 import { sourceOf } from '../http/source.ts';
 import type { KeyRow, UserRow } from '../store/rows.ts';
 import { closeSocketsOf } from '../sockets/accept.ts';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { JsonHandlers } from './call.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

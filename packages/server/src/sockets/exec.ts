@@ -3,7 +3,7 @@ import type { AttachedProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
 import { isNovaError, NovaError, parse, toNovaError } from '@novasandbox/protocol';
 import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { parseJson } from '../bodies/json-meter.ts';
 import { restartMs } from '../vms/restarting.ts';
 import { requestOf } from '../vms/guest.ts';

@@ -1,6 +1,6 @@
 import { NovaError, sandboxStateSchema, type SandboxInfo, type SandboxState } from '@novasandbox/protocol';
 import { vmOf, type listVmsQuerySchema, type Vm } from '@novasandbox/protocol/api';
-import { z } from 'zod';
+import * as z from 'zod';
 
 type Query = z.output<typeof listVmsQuerySchema>;
 

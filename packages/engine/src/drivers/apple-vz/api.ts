@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 import type { UnixHttpClient } from '../../vmm/unix-http.ts';
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
-import { z } from 'zod';
+import * as z from 'zod';
 import { isUnanswered, patience } from '../../vmm/patience.ts';
 import { unixHttpClient } from '../../vmm/unix-http.ts';
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
-import { z } from 'zod';
+import * as z from 'zod';
 import { socketPath } from '../../layout.ts';
 import { patience } from '../../vmm/patience.ts';
 import { unixHttpClient, type UnixHttpClient } from '../../vmm/unix-http.ts';

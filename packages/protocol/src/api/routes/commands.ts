@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { executeSchema, executedSchema, processSchema, signalSchema } from '../guest.ts';
+import * as z from 'zod';
+import { executeSchema, executedSchema, processListSchema, signalSchema, startedProcessSchema } from '../guest.ts';
 import type { Route } from '../route.ts';
 
 const offsets = z.object({
@@ -55,7 +55,7 @@ export const commandsRoutes = {
     body: executeSchema.omit({ stdin: true }),
     bodyKb: commandBodyKb,
     status: 201,
-    response: z.object({ process_id: z.int(), pid: z.int() }),
+    response: startedProcessSchema,
     idempotent: true,
   },
   listProcesses: {
@@ -64,7 +64,7 @@ export const commandsRoutes = {
     tag: 'guest',
     summary: 'Commands that run or have just ended',
     permission: 'guest:execute',
-    response: z.object({ processes: z.array(processSchema) }),
+    response: processListSchema,
   },
   processOutput: {
     method: 'GET',

@@ -1,13 +1,15 @@
-import { z } from 'zod';
 import { queryBoolean } from '../query.ts';
 import {
   entryWireSchema,
   fileAttributesSchema,
   fileListSchema,
   listFilesQuerySchema,
+  madeDirectorySchema,
   makeDirectorySchema,
   moveFileSchema,
   pathQuerySchema,
+  removedFileSchema,
+  unpackedSchema,
   writeFileQuerySchema,
 } from '../guest.ts';
 import type { Route } from '../route.ts';
@@ -68,7 +70,7 @@ export const filesRoutes = {
     summary: 'Remove a file or directory',
     permission: 'guest:file_transfer',
     query: pathQuerySchema,
-    response: z.object({ existed: z.boolean() }),
+    response: removedFileSchema,
   },
   makeDirectory: {
     method: 'POST',
@@ -77,7 +79,7 @@ export const filesRoutes = {
     summary: 'Make a directory and its parents',
     permission: 'guest:file_transfer',
     body: makeDirectorySchema,
-    response: z.object({ created: z.boolean() }),
+    response: madeDirectorySchema,
   },
   moveFile: {
     method: 'POST',
@@ -105,7 +107,7 @@ export const filesRoutes = {
     permission: 'guest:file_transfer',
     query: pathQuerySchema,
     bodyType: 'raw',
-    response: z.object({ entries: z.number(), bytes: z.number() }),
+    response: unpackedSchema,
   },
   downloadArchive: {
     method: 'GET',

@@ -1,5 +1,5 @@
-import { z } from 'zod';
-import { processSchema } from '../guest.ts';
+import * as z from 'zod';
+import { guestInfoSchema, pingedSchema, processListSchema } from '../guest.ts';
 import { vmSchema } from '../vms.ts';
 import type { Route } from '../route.ts';
 import { later } from './not-yet.ts';
@@ -12,7 +12,7 @@ export const guestRoutes = {
     tag: 'guest',
     summary: 'A round trip to the agent',
     permission: 'vm:read',
-    response: z.object({ ok: z.literal(true), round_trip_ms: z.number() }),
+    response: pingedSchema,
   },
   guestInfo: {
     method: 'GET',
@@ -20,18 +20,7 @@ export const guestRoutes = {
     tag: 'guest',
     summary: 'Kernel, host name, uptime of the guest',
     permission: 'vm:read',
-    response: z.object({
-      agent_version: z.string(),
-      kernel: z.string(),
-      hostname: z.string(),
-      boot_id: z.string(),
-      machine_id: z.string(),
-      architecture: z.string(),
-      uptime_ms: z.number(),
-      clock: z.iso.datetime(),
-      agent_pid: z.int(),
-      root_read_only: z.boolean(),
-    }),
+    response: guestInfoSchema,
   },
   guestProcesses: {
     method: 'GET',
@@ -39,7 +28,7 @@ export const guestRoutes = {
     tag: 'guest',
     summary: 'Commands that run in the guest',
     permission: 'vm:read',
-    response: z.object({ processes: z.array(processSchema) }),
+    response: processListSchema,
   },
   guestHealth: {
     method: 'GET',

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import * as system from '../system.ts';
 import type { Route } from '../route.ts';
 import { later } from './not-yet.ts';

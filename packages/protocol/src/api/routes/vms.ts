@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { queryBoolean } from '../query.ts';
 import {
   createVmSchema,
@@ -8,6 +8,7 @@ import {
   startVmSchema,
   stopVmSchema,
   vmListSchema,
+  vmLogsSchema,
   vmMetricsSchema,
   vmSchema,
   vmTimeoutSchema,
@@ -203,7 +204,7 @@ export const vmsRoutes = {
     summary: 'Console of the guest and log of its VMM',
     permission: 'vm:read',
     query: z.object({ bytes: z.coerce.number().int().min(1).max(4_194_304).default(65_536) }),
-    response: z.object({ console: z.string(), vmm: z.string() }),
+    response: vmLogsSchema,
   },
   getVmDebug: {
     method: 'GET',

@@ -1,0 +1,37 @@
+/** One thing that is wrong with a value, told as zod tells it. */
+export interface Issue {
+  readonly code: string;
+  readonly message: string;
+  readonly path: readonly (string | number)[];
+  /** Whether what is checked later is checked all the same. */
+  readonly goOn: boolean;
+  /** What is wrong with the name, where a name in a record is. */
+  readonly issues?: readonly Issue[];
+}
+
+export interface Result {
+  readonly value: unknown;
+  readonly issues: readonly Issue[];
+}
+
+export const fine = (value: unknown): Result => ({ value, issues: [] });
+
+export const wrong = (value: unknown, code: string, message: string, goOn = false): Result => ({
+  value,
+  issues: [{ code, message, path: [], goOn }],
+});
+
+export const expected = (wanted: string, value: unknown): Result =>
+  wrong(value, 'invalid_type', `Invalid input: expected ${wanted}, received ${kindOf(value)}`);
+
+export const below = (key: string | number, issues: readonly Issue[]): Issue[] =>
+  issues.map((issue) => ({ ...issue, path: [key, ...issue.path] }));
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
