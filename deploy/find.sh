@@ -69,9 +69,12 @@ look_around() {
     fi
   fi
   known_node || find_node || node=""
-  if [ -z "$node" ] && ! is_there npm; then missing="$missing nodejs npm"; fi
-  if ! modules_are_there && ! is_there npm; then
-    case " $missing " in *' npm '*) ;; *) missing="$missing npm" ;; esac
+  # Without npm both are fetched from its registry; where apt does not bring what fetches, by whatever brings the distribution's own.
+  if ! is_there npm && { [ -z "$node" ] || ! modules_are_there; }; then
+    if is_there curl || is_there wget; then :
+    elif is_there apt-get; then missing="$missing curl ca-certificates"
+    elif [ -z "$node" ]; then missing="$missing nodejs npm"
+    else missing="$missing npm"; fi
   fi
 }
 

@@ -7,6 +7,8 @@
 . "$root/deploy/step.sh"
 # shellcheck source=deploy/find.sh
 . "$root/deploy/find.sh"
+# shellcheck source=deploy/fetch-node.sh
+. "$root/deploy/fetch-node.sh"
 
 # A stamp holds one line and appears whole.
 stamp() { # name, line
@@ -93,8 +95,12 @@ node_package() {
   esac
 }
 
-# Node alone; the npm that goes with it where all packages are wanted.
+# Node alone, and the npm that goes with it where all packages are wanted; both where there is no npm yet.
 install_node() { # what else
+  if ! is_there npm; then
+    fetch_node_and_npm
+    return
+  fi
   # npm's own configuration of the folder, if any, is not meant for this.
   mkdir -p "$home/node"
   cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts \
@@ -173,6 +179,8 @@ case "$OSTYPE" in
   darwin*) on_macos ;;
 esac
 
+# Where there is no other npm, the one that came with the Node installed here.
+PATH="$PATH:$home/node/node_modules/.bin"
 look_around
 all_lacked="$missing"
 [ -z "$least_cargo" ] || all_lacked="$all_lacked cargo (>= $least_cargo)"
@@ -183,7 +191,8 @@ if [ -n "$missing$least_cargo" ]; then begin_packages; fi
 
 node_remedy="Install Node >= $node_major by hand, then run the same command again."
 begin_node() { begin node "Node $node_version" "$node_remedy" install_node; }
-if [ -z "$node" ] && is_there npm; then begin_node; fi
+needs_node() { [ -z "$node" ] || { ! is_there npm && ! modules_are_there; }; }
+if needs_node && { is_there npm || may_fetch; }; then begin_node; fi
 
 if ! modules_are_there; then
   wanted="$(cksum <"$root/package-lock.json")"
@@ -207,14 +216,17 @@ if [ "$wants_guest" -eq 1 ] && ! known_cargo && ! may_do_without_cargo; then
   begin_build
 fi
 
-if ! known_node; then
-  if [ -z "$node" ] && ! is_begun node && ! find_node; then begin_node; fi
-  if is_begun node; then
-    await node
-    find_node || give_up "the Node just installed in $home/node does not run" "$node_remedy"
-  fi
-  stamp node "$node"
+if ! is_begun node && needs_node; then
+  # The packages may have brought them.
+  [ -n "$node" ] || find_node || node=""
+  if needs_node; then begin_node; fi
 fi
+if is_begun node; then
+  await node
+  hash -r
+  find_node || give_up "the Node just installed in $home/node does not run" "$node_remedy"
+fi
+known_node || stamp node "$node"
 
 if ! modules_are_there; then
   if [ "$(cat "$root/node_modules/.nova" 2>/dev/null || :)" != "$wanted" ]; then

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, cpSync, existsSync } from 'node:fs';
-import { chown, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -32,6 +32,7 @@ const coreTools = [
   'readlink',
   'rm',
   'sed',
+  'sha512sum',
   'sleep',
   'tail',
   'tr',
@@ -487,4 +488,18 @@ test('the remedy names all packages at once, Rust among them, by the name this s
   await machine.program('apt-cache', 'echo "  Candidate: 1.90.0-1"');
   await machine.program('dpkg', 'exit 0');
   assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo rustc libc6-dev$/m);
+});
+
+test('without npm, Node and npm are fetched from its registry, and are nothing but what they should be', async () => {
+  await using machine = await Machine.make();
+  await rm(join(machine.programs, 'npm'));
+  await machine.program('curl', `echo "\${@: -1}" >> '${machine.root}/calls'; echo 'another archive' > "$5"`);
+  const { code, stderr } = await machine.run();
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the step "node" failed[\s\S]*npm-11\.19\.1\.tgz is not what it should be: its SHA-512 is [0-9a-f]{128}/,
+  );
+  assert.deepEqual(await machine.calls(), ['https://registry.npmjs.org/npm/-/npm-11.19.1.tgz']);
+  assert.deepEqual(await readdir(join(machine.home, 'node/node_modules')), []);
 });
