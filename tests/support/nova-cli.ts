@@ -82,7 +82,10 @@ export async function cliUnderTest(): Promise<Cli> {
 type End = [number | null, NodeJS.Signals | null];
 /** Of those started by a test, which may look for the end only after it. */
 const ends = new WeakMap<ChildProcess, Promise<End>>();
-const endOf = (child: ChildProcess): Promise<End> => once(child, 'close') as Promise<End>;
+const endOf = (child: ChildProcess): Promise<End> =>
+  child.exitCode === null && child.signalCode === null
+    ? (once(child, 'close') as Promise<End>)
+    : Promise.resolve([child.exitCode, child.signalCode]);
 
 /** All a child says, and how it ends. */
 export async function finished(child: ChildProcess): Promise<CliResult> {
