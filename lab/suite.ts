@@ -20,7 +20,7 @@ const tests = (...words: readonly string[]): readonly string[] => [
 const conformance = ['(process|apple-vz)', 'firecracker', 'cloud-hypervisor', 'qemu'].map((driver) =>
   tests('--test-name-pattern', `^${driver}: `, 'tests/conformance/drivers.test.ts'),
 );
-const throughTheEngine = ['firmware', 'hotplug', 'hyperv', 'move', 'network', 'user'].map((what) =>
+const throughTheEngine = ['firmware', 'hotplug', 'hyperv', 'move', 'network', 'probes', 'user'].map((what) =>
   tests(`tests/e2e/kvm-${what}.test.ts`),
 );
 /** Where VMMs may serve page faults themselves; everything else runs as on most hosts, where they may not. */

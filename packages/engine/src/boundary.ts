@@ -2,8 +2,8 @@ import { toNovaError, type NovaError } from '@novasandbox/protocol';
 
 type AsyncMethod = (...args: unknown[]) => Promise<unknown>;
 
-/** What went wrong with a call on the sandbox that `ref` names. */
-type Explain = (ref: string, error: NovaError) => Promise<NovaError>;
+/** What went wrong with a call of `method` on the sandbox that `ref` names. */
+type Explain = (method: string, ref: string, error: NovaError) => Promise<NovaError>;
 
 /**
  * The same service, with every rejection a NovaError: what the host's system calls throw gets its code, message and hint here. `explain` may find a better reason for
@@ -19,7 +19,9 @@ export function typedErrors<S extends object>(service: S, explain?: Explain): S 
         } catch (error) {
           const typed = toNovaError(error);
           const [ref] = args;
-          throw explain === undefined || typeof ref !== 'string' ? typed : await explain(ref, typed).catch(() => typed);
+          throw explain === undefined || typeof ref !== 'string'
+            ? typed
+            : await explain(name, ref, typed).catch(() => typed);
         }
       },
     ],

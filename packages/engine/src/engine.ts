@@ -130,7 +130,8 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());
-  const explain = (ref: string, error: NovaError): Promise<NovaError> => explainLostGuest(context, ref, error);
+  const explain = (method: string, ref: string, error: NovaError): Promise<NovaError> =>
+    explainLostGuest(context, { method, ref }, error);
   return {
     sandboxes: typedErrors(traced('sandboxes', createSandboxService(context)), explain),
     exec: typedErrors(traced('exec', createExecService(context)), explain),

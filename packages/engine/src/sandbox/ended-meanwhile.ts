@@ -10,8 +10,13 @@ const endShowsWithinMs = 1000;
  * The error of a call that lost its guest. Where the sandbox was stopped or removed during the call, that is the reason,
  * and the guest is not at fault.
  */
-export async function explainLostGuest(context: EngineContext, ref: string, error: NovaError): Promise<NovaError> {
-  if (!isNovaError(error, 'guest_unreachable', 'vmm_failed')) return error;
+export async function explainLostGuest(
+  context: EngineContext,
+  { method, ref }: { readonly method: string; readonly ref: string },
+  error: NovaError,
+): Promise<NovaError> {
+  // A start that fails ends itself what it has started.
+  if (method === 'start' || !isNovaError(error, 'guest_unreachable', 'vmm_failed')) return error;
   const record = context.store.findSandbox(ref);
   if (record === null)
     return new NovaError('sandbox_not_found', `The sandbox "${ref}" was removed meanwhile.`, { cause: error });
