@@ -15,7 +15,7 @@ print_version() { sed -n 's/^  "version": *"\([^"]*\)".*/\1/p' "$root/package.js
 
 # The verbs with what they do, as they stand in their table.
 print_usage() {
-  local line name="" named='^  ([a-z]+): [{]' summary="summary: ['\"](.*)['\"],"
+  local line name="" named='^ +([a-z]+): [{]' summary="summary: ['\"](.*)['\"],"
   printf 'Usage: nova <verb> [options]\n\nRuns code in microVMs: each with its own kernel, cloned from a snapshot in a fraction of a second.\n\nVerbs:\n'
   while IFS= read -r line; do
     if [[ $line =~ $named ]]; then name="${BASH_REMATCH[1]}"; fi
@@ -23,7 +23,7 @@ print_usage() {
       printf '  %-11s %s\n' "$name" "${BASH_REMATCH[1]}"
       name=""
     fi
-  done <"$root/packages/cli/src/verbs.ts"
+  done <"${main%/*}/verbs.${main##*.}"
   printf '\nNothing is set up here yet. The first command that needs it does that, such as ./nova run -- echo hello;\n'
   printf 'from then on "nova help <verb>" tells about each.\n'
 }

@@ -200,6 +200,16 @@ test('an installed package installs nothing unasked; a checkout does', async () 
   if (process.getuid?.() === 0) assert.match(await readFile(apt, 'utf8'), /apt-get .*update/);
 });
 
+test('an installed package tells its verbs without a Node that could', async () => {
+  await using machine = await Machine.make();
+  await machine.install();
+  await machine.node('v20.0.0');
+  await writeFile(join(machine.root, 'dist/cli/verbs.js'), "    run: {\n        summary: 'run a command',\n    },\n");
+  const { code, stdout } = await machine.run(['--help']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^ {2}run +run a command$/m);
+});
+
 test('on a terminal an installed package asks, and takes no for an answer', async () => {
   await using machine = await Machine.make();
   await machine.install();
