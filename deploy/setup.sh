@@ -60,6 +60,14 @@ finish_packages() {
     find_rust_packages "$least_cargo"
     [ -n "$rust_packages" ] || give_up "this system has no package with Rust >= $least_cargo" "$rust_remedy"
   fi
+  if needs_node && ! is_there npm && ! may_fetch; then
+    # First what Node is fetched with: it then comes beside the others.
+    begin apt-fetcher "System packages: curl ca-certificates" \
+      "See that \`apt-get install curl\` works, then run the same command again." apt_install curl ca-certificates
+    await apt-fetcher
+    hash -r
+    begin_node
+  fi
   # shellcheck disable=SC2086 # names of packages, split on purpose
   set -- $missing $rust_packages
   begin apt "System packages: $*" \

@@ -24,7 +24,10 @@ stop_steps() {
   [ -z "$beside" ] || end_group "$beside" 20
   for ((i = 0; i < steps; i++)); do
     [ -n "${step_pid[i]}" ] || continue
-    if [ "${step_name[i]}" = apt ]; then end_group "${step_pid[i]}" 600; else end_group "${step_pid[i]}" 20; fi
+    case "${step_name[i]}" in
+      apt*) end_group "${step_pid[i]}" 600 ;;
+      *) end_group "${step_pid[i]}" 20 ;;
+    esac
     wait "${step_pid[i]}" 2>/dev/null || :
   done
   steps=0

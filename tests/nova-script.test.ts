@@ -513,3 +513,26 @@ test('without npm, Node and npm are fetched from its registry, and are nothing b
   assert.deepEqual(await machine.calls(), ['https://registry.npmjs.org/npm/-/npm-11.19.1.tgz']);
   assert.deepEqual(await readdir(join(machine.home, 'node/node_modules')), []);
 });
+
+test('what Node is fetched with is installed first, and Node then comes beside all other packages', async () => {
+  await using machine = await Machine.make();
+  await machine.guestSources();
+  await rm(join(machine.programs, 'npm'));
+  for (const name of ['touch', 'cp']) await symlink(findTool(name), join(machine.programs, name));
+  const fetching = join(machine.home, 'fetching');
+  await machine.program(
+    'apt-get',
+    `[[ "$*" == *' install '* ]] || exit 0
+     all="$*"; echo "\${all##*install }" >> '${machine.root}/calls'
+     if [[ "$*" == *mmdebstrap* ]]; then until [ -e '${fetching}' ]; do sleep 0.05; done; exit 3; fi
+     cp '${machine.programs}/later' '${machine.programs}/curl'`,
+  );
+  await machine.program('later', `touch '${fetching}'; sleep 300`);
+  await machine.program('sudo', 'if [ "$1" = -n ]; then exit 0; fi; exec "$@"');
+  const { code, stderr } = await machine.run(['create'], { env: { NOVA_MIRROR: 'file:///mirror' } });
+  assert.equal(code, 1);
+  assert.match(stderr, /the step "apt" failed/);
+  const [first = '', second = ''] = await machine.calls();
+  assert.equal(first, 'curl ca-certificates');
+  assert.match(second, /mmdebstrap.* curl ca-certificates$/);
+});

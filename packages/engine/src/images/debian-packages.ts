@@ -29,6 +29,8 @@ const packageOf: readonly (readonly [program: string, packages: string, users: U
   ['nft', 'nftables', 'root'],
   ['conntrack', 'conntrack', 'root'],
   ['newuidmap', 'uidmap', 'others'],
+  // Rust links with it.
+  ['cc', 'gcc libc6-dev', 'all'],
   // Debian 12 has its newer Rust under a name of its own; its `cargo` is too old for the agent.
   ['cargo', 'cargo-web rustc-web libc6-dev', 'all'],
 ];
@@ -40,7 +42,8 @@ export function lackedPackages(also?: string): string[] {
   const users: Users = process.getuid?.() === 0 ? 'root' : 'others';
   const programs = [[qemu.program, qemu.package, 'all'] as const, ...packageOf];
   // A mirror may have what it would build.
-  const needed = (program: string): boolean => program !== 'cargo' || (process.env['NOVA_MIRROR'] ?? '') === '';
+  const builds = (process.env['NOVA_MIRROR'] ?? '') === '';
+  const needed = (program: string): boolean => builds || (program !== 'cargo' && program !== 'cc');
   return [
     ...new Set(
       programs
