@@ -157,7 +157,7 @@ build_programs() {
 compile() { # crate, folder
   (umask 077 && mkdir -p "$home/$2")
   cd "$root/$1" && PATH="$cargo_bin:$PATH" CARGO_TARGET_DIR="$home/$2/target" CARGO_TERM_COLOR=never \
-    nice cargo build --release --locked
+    cargo build --release --locked
 }
 
 # --- side by side -------------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { broughtAlong } from '../layout.ts';
 import { runCommand } from './command.ts';
 import { sourcesFor } from './debian-sources.ts';
-import { isolated } from './isolated.ts';
+import { areIsolated, isolated } from './isolated.ts';
 
 export interface Bootstrap {
   readonly suite: string;
@@ -18,6 +18,8 @@ export interface Bootstrap {
   /** Descriptors of this process the hooks get as 3, 4, ... */
   readonly descriptors: readonly number[];
   readonly work: string;
+  /** Where root makes the tree in memory, the most it may take; 0: on disk. */
+  readonly memoryBytes?: number;
   readonly log: string;
   readonly onLine: (line: string) => void;
 }
@@ -37,7 +39,15 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     scripts[variable] = text;
     return `${name}=${withDescriptors(wanted.descriptors.length, variable)}`;
   });
+  const { memoryBytes = 0 } = wanted;
+  const inMemory = asRoot && memoryBytes > 0 && (await areIsolated());
+  const tree = inMemory ? join(wanted.work, 'tree') : wanted.work;
+  if (inMemory) await mkdir(tree);
   const [program, ...rest] = await isolated([
+    // In a mount namespace of its own: gone with the command.
+    ...(inMemory
+      ? ['sh', '-c', `mount -t tmpfs -o mode=755,size=${memoryBytes} tmpfs "$TMPDIR" && exec "$@"`, 'sh']
+      : []),
     ...liftDescriptors(wanted.descriptors.length),
     'mmdebstrap',
     `--mode=${asRoot ? 'root' : 'unshare'}`,
@@ -61,7 +71,7 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     log: wanted.log,
     onLine: wanted.onLine,
     // Not root: the folders above `work` may be closed to the users of the namespace.
-    env: { ...scripts, ...(asRoot ? { TMPDIR: wanted.work } : {}) },
+    env: { ...scripts, ...(asRoot ? { TMPDIR: tree } : {}) },
     descriptors: wanted.descriptors,
   });
 }

@@ -69,6 +69,33 @@ test('an abort during a build leaves no process and no file', async () => {
   );
 });
 
+test('root makes a tree in memory where there is plenty, and on disk where it does not fit', async (t) => {
+  if (process.getuid?.() !== 0 || process.availableMemory() < 4 * 1024 ** 3) {
+    t.skip('needs root, and memory');
+    return;
+  }
+  await using scratch = await scratchFolder();
+  const trees = join(scratch.folder, 'trees');
+  await scratch.program(
+    'mmdebstrap',
+    `echo "$TMPDIR $(stat -f -c %T "$TMPDIR")" >> ${trees}
+     case "$TMPDIR" in
+       */tree) echo 'E: write (28: No space left on device)' >&2 ;;
+       *) echo 'E: the second attempt' >&2 ;;
+     esac
+     exit 1`,
+  );
+  const build = createImageSource(scratch.layout).rootImage(await scratch.template(debian), {});
+  await assert.rejects(
+    build,
+    (error) => isNovaError(error, 'template_build_failed') && /the second/.test(error.message),
+  );
+  const [first = '', second = ''] = (await readFile(trees, 'utf8')).split('\n');
+  assert.match(first, /\/tree tmpfs$/);
+  assert.doesNotMatch(second, /\/tree/);
+  assert.deepEqual(await readdir(scratch.layout.workDirectory), []);
+});
+
 test('a build ends with the process that wanted it, and the next one is not blocked', async (t) => {
   if (process.getuid?.() !== 0) {
     t.skip('needs namespaces made by root');
