@@ -25,7 +25,7 @@ test('folders on the way are made, so that other users can pass through and see 
 test('a state folder that cannot be made is told with its name and NOVA_HOME', (t) => {
   const shared = passableFolder(t);
   const file = join(shared, 'file');
-  writeFileSync(file, '');
+  writeFileSync(file, '', { mode: 0o640 });
   const places = [file, join(file, 'home'), ...(existsSync('/proc/self') ? ['/proc/nova'] : [])];
   for (const home of places) {
     assert.throws(() => prepareLayout({ ...layoutAt(home), run: join(shared, 'run') }), {
@@ -34,4 +34,5 @@ test('a state folder that cannot be made is told with its name and NOVA_HOME', (
       hint: /NOVA_HOME/,
     });
   }
+  assert.equal(statSync(file).mode & 0o777, 0o640, 'what is no folder stays as it was');
 });

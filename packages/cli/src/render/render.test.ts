@@ -108,7 +108,7 @@ test('steps side by side have a line each, and what is done stays above those th
   progress.sink(event('done', { elapsedMs: 2300 }));
   assert.match(seen(), /<\^\[2K\^\[1A\^\[2K✓ Building \(2\.\d s\)\n$/);
   await sleep(150);
-  assert.match(seen(), /\n<\^\[2K. Guest agent 2\.\d s$/);
+  assert.match(seen(), /✓ Building \(2\.\d s\)\n(<\^\[2K. Guest agent 2\.\d s)+$/);
   progress[Symbol.dispose]();
   assert.match(seen(), /<\^\[2K$/);
 });
