@@ -205,8 +205,12 @@ if needs_node && { is_there npm || may_fetch; }; then begin_node; fi
 if ! modules_are_there; then
   wanted="$(cksum <"$root/package-lock.json")"
   found="$(cat "$root/node_modules/.nova" 2>/dev/null || :)"
-  # Whoever has installed them without us has a use for all.
-  if [ -z "$found" ] && [ -f "$root/node_modules/.package-lock.json" ]; then modules=all; fi
+  # Whoever had all, or has installed them without us, has a use for all.
+  case "$found" in
+    'some '*) ;;
+    '') [ ! -f "$root/node_modules/.package-lock.json" ] || modules=all ;;
+    *) modules=all ;;
+  esac
   # A lock file that is younger, but the same, as after a change of branches and back.
   if [ "$found" = "$wanted" ] || { [ "$modules" = some ] && [ "$found" = "some $wanted" ]; }; then
     wanted="$found"

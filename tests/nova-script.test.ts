@@ -166,11 +166,16 @@ test('what sandboxes need is installed first, and all when something needs all',
   await machine.run(['config', 'show']);
   await machine.run();
   assert.deepEqual(await machine.calls(), [npmSome, npmAll]);
-  // Whoever has installed them without us has a use for all.
+  // Whoever had all, or has installed them without us, has a use for all.
+  await writeFile(join(machine.root, 'package-lock.json'), '{ }');
+  await utimes(join(machine.root, 'package-lock.json'), new Date(), new Date(Date.now() + 1_000_000));
+  await machine.run();
+  assert.deepEqual((await machine.calls()).splice(2), [npmAll]);
+  await rm(join(machine.root, 'calls'));
   await rm(join(machine.root, 'node_modules/.nova'));
   await writeFile(join(machine.root, 'node_modules/.package-lock.json'), '{}');
   await machine.run();
-  assert.deepEqual(await machine.calls(), [npmSome, npmAll, npmAll]);
+  assert.deepEqual(await machine.calls(), [npmAll]);
 });
 
 test('an installed package runs what was compiled, and leaves its modules to npm', async () => {
