@@ -80,6 +80,8 @@ for (const way of ways) {
   test(`a terminal whose input is no terminal ends with it: ${way}`, { timeout: 300_000 }, async () => {
     for (const input of ['', 'abc', 'abc\n']) {
       const { code, stdout } = await nova(way, ['exec', '-it', box.id, '--', 'sh', '-c', 'cat; exit 7'], input);
+      // One that leads the session of its terminal, and closes it before it ends.
+      assert.equal((await nova(way, ['exec', '-it', box.id, 'cat'], input)).code, 0, input);
       assert.equal(code, 7, JSON.stringify(input));
       assert.ok(stdout.includes(input.trim()));
     }

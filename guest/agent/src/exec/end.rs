@@ -55,6 +55,7 @@ impl Agent {
         let wall_ns = sys::now_ns().saturating_sub(process.started_ns);
         process.ended = Some(Ended { exit_code: code as u64, signal, oom_killed, usage, wall_ns });
         process.input.close();
+        process.terminal = None;
         self.timers.cancel(&mut process.input.end_again);
         self.timers.cancel(&mut process.timeout);
         let open = process.channels.iter().any(|channel| channel.source.is_some());

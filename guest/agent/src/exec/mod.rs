@@ -75,6 +75,8 @@ struct Process {
     attachments: Vec<Attachment>,
     timeout: Option<Key>,
     output_overdue: Option<Key>,
+    /// Our side of a terminal that nobody else holds open, while the process runs on.
+    terminal: Option<Watched>,
     timed_out: bool,
     /// How long it waits for those whose session was lost, before it is ended; 0: it does not depend on anybody.
     wait_ms: u64,

@@ -5,7 +5,7 @@ use super::Process;
 use crate::agent::{Agent, SCRATCH};
 use crate::dispatch::Caller;
 use crate::frame::MAX_DATA;
-use crate::poll::{Poller, HUP, IN, OUT};
+use crate::poll::{Poller, Watched, HUP, IN, OUT};
 use crate::sys::{self, Errno};
 
 impl Agent {
@@ -89,6 +89,9 @@ impl Agent {
 impl Process {
     fn watch_output(&mut self, side: usize, may_read: bool, poller: &Poller) {
         let writes = self.is_pty && side == 0 && self.input.wants_room();
+        if let Some(terminal) = &mut self.terminal {
+            terminal.watch(poller, 0);
+        }
         if let Some(source) = &mut self.channels[side].source {
             source.watch(poller, if may_read { IN } else { 0 } | if writes { OUT } else { 0 });
         }
@@ -97,12 +100,14 @@ impl Process {
     /// Takes output of one side; true when there is something new to tell, the end included.
     fn read(&mut self, side: usize, flags: u32, scratch: &mut [u8]) -> bool {
         let is_pty = self.is_pty;
+        let runs_on = self.ended.is_none();
         let channel = &mut self.channels[side];
         let Some(source) = &channel.source else { return false };
         let most = channel.last_bytes.unwrap_or(SCRATCH).min(SCRATCH);
         if flags & IN == 0 {
             // All writers have gone and nothing is left in the pipe.
-            channel.source = None;
+            let source = channel.source.take();
+            self.keep_terminal(source, runs_on);
             return true;
         }
         match sys::read(source.raw(), &mut scratch[..most]) {
@@ -122,9 +127,17 @@ impl Process {
             Err(Errno(libc::EAGAIN | libc::EINTR)) => false,
             // A terminal nobody holds open any more fails instead of ending.
             Ok(_) | Err(_) => {
-                channel.source = None;
+                let source = channel.source.take();
+                self.keep_terminal(source, runs_on);
                 true
             }
+        }
+    }
+
+    /// Closing our side of a terminal hangs up on a process that has closed its own and is about to end: it is kept until it has ended.
+    fn keep_terminal(&mut self, source: Option<Watched>, runs_on: bool) {
+        if self.is_pty && runs_on {
+            self.terminal = source;
         }
     }
 }

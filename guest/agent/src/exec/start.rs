@@ -165,6 +165,7 @@ impl Agent {
             attachments: Vec::new(),
             timeout,
             output_overdue: None,
+            terminal: None,
             timed_out: false,
             wait_ms: if request.detached { 0 } else { request.wait_ms },
             orphaned: None,
