@@ -7,7 +7,7 @@ import { root } from './workspace.ts';
 /** Compiles the workspace, tests left out: `<into>/packages/sdk/src/index.js` with its `.d.ts` and source map, and so on. */
 export async function compile(into: string): Promise<void> {
   mkdirSync(into, { recursive: true });
-  // What was compiled can be imported where it lies.
+  // The compiled modules can be imported from where they lie.
   writeFileSync(join(into, 'package.json'), '{ "type": "module" }');
   symlinkSync(join(root, 'node_modules'), join(into, 'node_modules'));
   await runProgram([

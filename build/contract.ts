@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** What a caller of a route has to know of it. */
+/** The part of a route that its caller has to know. */
 interface Route {
   readonly method: string;
   readonly path: string;

@@ -19,7 +19,7 @@ export interface ModuleGraph {
   readonly privateNames: ReadonlyMap<string, string>;
 }
 
-/** What a module says of itself or of another is a path in the workspace; in the package it lies here. */
+/** Where a module of the workspace lies in the package. */
 export const placeOf = (source: string): string => source.replace(/^packages\/(\w+)\/src\//, 'dist/$1/');
 
 /** The name of what only a checkout has: no package declares it, so importing it fails whatever lies around the package. */
@@ -29,7 +29,7 @@ const onlyInCheckout = '#only-in-checkout';
 const compiledName = (source: string): string => source.replace(/\.ts$/, '.js');
 const typesOf = (module: string): string => module.replace(/\.js$/, '.d.ts');
 
-/** What a package has in place of what the sources say. */
+/** Replaces what the sources say by what the package has. */
 export interface Replacements {
   readonly privateNames: Readonly<Record<string, string>>;
   readonly standIns: Readonly<Record<string, string>>;
@@ -91,7 +91,7 @@ export function collectModules(
   return { modules: [...modules.values()], dependencies, privateNames: used };
 }
 
-/** What is no TypeScript is taken from the sources as it is. */
+/** Files that are not TypeScript are taken from the sources unchanged. */
 function findCompiled(compiled: string, file: string): string {
   const found = [join(compiled, file), join(root, file)].find((path) => existsSync(path));
   if (found === undefined) throw new Error(`${file} was not compiled.`);

@@ -3,11 +3,11 @@ export interface Published {
   readonly name: string;
   readonly description: string;
   readonly engines: Readonly<Record<string, string>>;
-  /** What `import` finds, by subpath: the source it is compiled from. Nothing else of the package can be imported. */
+  /** The modules that can be imported, by subpath: each with the source it is compiled from. */
   readonly exports: Readonly<Record<string, string>>;
   /** Modules that are started instead of imported. */
   readonly programs: readonly string[];
-  /** What `#name` means in this package, where it is not what it means in the workspace. */
+  /** The sources that `#name` stands for in this package, where they differ from the workspace's. */
   readonly imports: Readonly<Record<string, string>>;
   /** Modules that stand for a dependency in what is run; the compiler is told of the dependency itself. */
   readonly standIns: Readonly<Record<string, string>>;

@@ -41,7 +41,7 @@ export function sourceOf(specifier: string): string | null {
   return null;
 }
 
-/** What `#name` means in a source of the workspace. */
+/** The file that `#name` stands for in a source of the workspace. */
 export function privateSourceOf(specifier: string, source: string): string {
   const workspace = workspaces.find(({ folder }) => source.startsWith(`${folder}/`));
   const target = workspace?.imports?.[specifier];

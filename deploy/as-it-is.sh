@@ -8,7 +8,7 @@
 # shellcheck source=deploy/find.sh
 . "$root/deploy/find.sh"
 
-# Whoever has installed the packages without us has all of them.
+# A user who ran npm without this script has all packages.
 has_modules() { modules_are_there || { [ -f "$root/node_modules/.package-lock.json" ] && ! [ -f "$root/node_modules/.nova" ]; }; }
 
 print_version() { sed -n 's/^  "version": *"\([^"]*\)".*/\1/p' "$root/package.json"; }

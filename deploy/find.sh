@@ -7,7 +7,7 @@ find_node() {
   local candidate version
   for candidate in "$(type -P node || :)" "$home/node/node_modules/.bin/node"; do
     [ -x "$candidate" ] || continue
-    # What does not run (another libc, another processor) is none.
+    # A program that does not run (another libc, another processor) does not count.
     version="$("$candidate" --version 2>/dev/null)" || continue
     version="${version#v}"
     if [ "${version%%.*}" -ge "$node_major" ] 2>/dev/null; then
@@ -36,7 +36,7 @@ find_cargo() { # least version
   return 1
 }
 
-# What the crate asks for.
+# Prints the version of Rust that the crate requires.
 least_rust_version() {
   sed -n 's/^rust-version *= *"\([0-9]*\.[0-9]*\).*/\1/p' "$root/guest/agent/Cargo.toml"
 }
@@ -78,7 +78,7 @@ look_around() {
   fi
 }
 
-# What Debian calls all that this machine lacks.
+# Prints the Debian packages that this machine lacks.
 lacked() {
   if [ -n "$least_cargo" ]; then
     find_rust_packages "$least_cargo"

@@ -76,7 +76,7 @@ finish_packages() {
   hash -r
 }
 
-# Who clones the repository and runs ./nova wants the machine set up; who has installed a package from npm's registry is asked.
+# A checkout sets the machine up unasked; a package from npm's registry asks first.
 ask_first() { # what is missing
   local answer=""
   [ "$installed" -eq 1 ] || return 0
@@ -205,7 +205,7 @@ if needs_node && { is_there npm || may_fetch; }; then begin_node; fi
 if ! modules_are_there; then
   wanted="$(cksum <"$root/package-lock.json")"
   found="$(cat "$root/node_modules/.nova" 2>/dev/null || :)"
-  # Whoever had all, or has installed them without us, has a use for all.
+  # A user who had all packages before, or installed them without this script, keeps all.
   case "$found" in
     'some '*) ;;
     '') [ ! -f "$root/node_modules/.package-lock.json" ] || modules=all ;;

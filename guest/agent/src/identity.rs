@@ -11,7 +11,7 @@ use crate::sys::{self, check, Errno, Sys};
 const MOST_ENTROPY: usize = 512;
 const BOOT_ID: &CStr = c"/proc/sys/kernel/random/boot_id";
 const MACHINE_ID: &CStr = c"/etc/machine-id";
-/// What is shown in place of the boot id.
+/// The file that is shown in place of the kernel's boot id.
 const OWN_BOOT_ID: &CStr = c"/run/nova/boot-id";
 
 pub fn check_entropy(value: &[u8]) -> Outcome<Vec<u8>> {

@@ -2,7 +2,7 @@ import { toNovaError, type NovaError } from '@novasandbox/protocol';
 
 type AsyncMethod = (...args: unknown[]) => Promise<unknown>;
 
-/** What went wrong with a call of `method` on the sandbox that `ref` names. */
+/** Finds the reason why a call of `method` on the sandbox that `ref` names failed. */
 type Explain = (method: string, ref: string, error: NovaError) => Promise<NovaError>;
 
 /**

@@ -1,4 +1,4 @@
-/** What the host's file systems and SQLite throw, told apart by what can be done about it. */
+/** Sorts the errors of the host's file systems and SQLite by their remedy. */
 
 interface StorageFailure {
   readonly code: 'host_resource_exhausted' | 'storage_failed';
@@ -46,7 +46,7 @@ const bySystemCode: Readonly<Record<string, StorageFailure>> = {
   EIO: broken,
 };
 
-/** What kind of failure of storage an error is; null for anything else. */
+/** The kind of storage failure that an error is; null for any other error. */
 export function storageFailureOf(error: unknown): StorageFailure | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
   if (error.code !== 'ERR_SQLITE_ERROR') return bySystemCode[String(error.code)] ?? null;

@@ -91,7 +91,7 @@ impl Agent {
         self.kill_later(exec);
     }
 
-    /// What is left of its group after a SIGTERM.
+    /// Kills what is left of its group after a SIGTERM.
     pub(super) fn kill_later(&mut self, exec: u64) {
         if let Some(process) = self.processes.all.get(&exec) {
             self.timers.after_ms(KILL_AFTER_MS, Timer::ExecKill(exec, process.pid));

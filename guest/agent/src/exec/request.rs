@@ -6,7 +6,7 @@ use crate::record::{self, Fields};
 const MOST_RETAINED: u64 = 16 << 20;
 /// An hour; a process that is held for longer is one that nobody comes back for.
 const LONGEST_WAIT_MS: u64 = 3_600_000;
-/// What a host may have been sent and not have handed on yet: its credit, and what one read adds.
+/// The most bytes that a host may have received and not yet handed on: its credit, and one read.
 const UNSEEN: usize = 320 * 1024;
 const LONGEST_REQUEST_ID: usize = 128;
 
@@ -84,7 +84,7 @@ impl Request {
                 _ => {}
             }
         }
-        // Whoever comes back finds all that the lost session did not hand on.
+        // A client that comes back finds all that the lost session did not hand on.
         if request.returns && !request.detached {
             request.retain = request.retain.max(UNSEEN);
         }

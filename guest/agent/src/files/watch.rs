@@ -37,7 +37,7 @@ const EVENTS: u32 = libc::IN_CREATE
     | libc::IN_MOVE_SELF
     | libc::IN_ONLYDIR;
 
-/// What stands in the way of seeing everything; field 1 of OVERFLOW, which is 0 where changes came too fast.
+/// Why a watch does not see everything; field 1 of OVERFLOW, which is 0 where changes came too fast.
 #[derive(Debug, Clone, Copy)]
 enum Shortage {
     Watches = 1,
@@ -194,7 +194,7 @@ impl Watching {
                 Err(Errno(libc::ENOSPC)) => Some(if full { Shortage::Folders } else { Shortage::Watches }),
                 Err(_) => return,
             };
-            // What happens in there will not be seen, and there is no need to look for more of it.
+            // Changes in there will not be seen, so its subfolders need no watch either.
             if let Some(shortage) = shortage {
                 self.pending.clear();
                 return outbox.message(number, message::OVERFLOW, &shortage.record());

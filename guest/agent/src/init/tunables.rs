@@ -3,7 +3,7 @@
 use crate::metrics;
 use crate::sys;
 
-/// What a watch takes of the kernel's memory at most, with the file it holds.
+/// The most kernel memory that one watch takes, with the inode it pins.
 const WATCH_BYTES: u64 = 1_280;
 const FEWEST_WATCHES: u64 = 65_536;
 const MOST_WATCHES: u64 = 1_048_576;

@@ -221,7 +221,7 @@ impl Extraction {
             // SAFETY: the name ends in NUL.
             sys::own(unsafe { libc::openat(parent, name.as_ptr(), flags, 0o600) })
         };
-        // What has that name already stays until all of the new file is there.
+        // An existing file of that name stays until the new one is complete.
         let (file, beside) = match create(name) {
             Err(Errno(libc::EEXIST)) => {
                 let beside = name_beside(name);

@@ -179,7 +179,7 @@ impl Header {
             add_pax(&mut pax, b"GNU.sparse.minor", b"0");
             add_pax(&mut pax, b"GNU.sparse.name", &self.path);
             add_pax(&mut pax, b"GNU.sparse.realsize", sparse.size.to_string().as_bytes());
-            // What programs that know no holes would unpack it as.
+            // Programs that do not know sparse files unpack it under this name.
             let name = self.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
             stored = Some([b"GNUSparseFile.0/", &name[..name.len().min(80)]].concat());
         } else if self.path.len() > 100 {

@@ -73,7 +73,7 @@ impl Sparse {
             return Ok(None);
         }
         if end < size {
-            // What other programs expect behind a last hole.
+            // Other programs expect an empty piece behind a last hole.
             pieces.push(Piece { at: size, length: 0 });
         }
         Ok(Some(Sparse { size, pieces, map_in_content: true }))

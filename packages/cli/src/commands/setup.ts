@@ -60,7 +60,7 @@ interface Means {
   readonly progress: ProgressSink;
 }
 
-/** What ./nova has seen to: this would not run otherwise. */
+/** ./nova has installed these already: this program would not run otherwise. */
 function tellReady(what: 'client' | 'host'): void {
   process.stdout.write(`${what === 'client' ? 'a client of a daemon runs here' : 'this host is set up'}\n`);
 }

@@ -86,7 +86,7 @@ async function writeHostFile(path: string, content: AsyncIterable<Uint8Array>, m
   }
 }
 
-/** What is said of the temporary file is true of the file that was asked for. */
+/** Errors about the temporary file are reported with the name of the file that was asked for. */
 function asTyped(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
   const { code, syscall } = error as NodeJS.ErrnoException;

@@ -90,7 +90,7 @@ async function examinePackages(): Promise<Finding[]> {
   return [{ state: 'note', subject: 'packages', detail, remedy: installRemedy() ?? undefined }];
 }
 
-/** What the daemon has put aside, as the store did not know it. */
+/** Lists the folders that the daemon moved to quarantine, as the store did not know them. */
 async function examineQuarantine(): Promise<Finding[]> {
   const { layoutAt } = await import('@novasandbox/engine');
   const { quarantine, sandboxes } = layoutAt();

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 
-/** What decides whether a user may open /dev/kvm. */
+/** The facts that decide whether a user may open /dev/kvm. */
 export interface KvmAccess {
   readonly uid: number;
   readonly user: string;
@@ -16,7 +16,7 @@ export interface KvmAccess {
 const superuser = 0;
 const readAndWrite = 0o6;
 
-/** What helps a user who may not open /dev/kvm. Joining its group does so only where the group may open it and the user is not in it. */
+/** The remedy for a user who may not open /dev/kvm. Joining its group helps only where the group may open it and the user is not in it. */
 export function kvmRemedy({ uid, user, groups, mode, gid, group }: KvmAccess): string {
   const groupMay = ((mode >> 3) & readAndWrite) === readAndWrite;
   if (uid === superuser || (groupMay && groups.includes(gid))) {

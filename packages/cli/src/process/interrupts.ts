@@ -14,7 +14,7 @@ const ending = { SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
 export class Interrupts implements Disposable {
   /** Aborts when it is time to give up. */
   readonly signal: AbortSignal;
-  /** What a command is told first then: what its own system would tell it. */
+  /** The signal that the command gets first: the one its own system would send. */
   lastSignal = sigterm;
   /** Sends a signal to the command. Set while one runs and does not read Ctrl-C as a byte. */
   forward: ((signal: number) => void) | undefined;

@@ -7,7 +7,7 @@ const KILL_AFTER_MS = 2000;
 const SILENT_MS = 3000;
 /** And for so long altogether, however often it says something meanwhile. */
 const SILENT_ALTOGETHER_MS = 30_000;
-/** What a guest can have kept back of a command that has ended: its retained output (guest/agent/src/exec/request.rs), pipes, what is under way. */
+/** The most output of an ended command that may still be in the guest: what it retains (guest/agent/src/exec/request.rs), its pipes, and frames under way. */
 const MAX_AFTER_BYTES = 64 << 20;
 /** Longest a timer of Node can wait. */
 const MAX_TIMER_MS = 0x7fff_ffff;

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { hostArchitecture } from '../architecture.ts';
 
-/** Whose sandboxes need a program: everybody's, root's (network slots), or those of all others (root images in a user namespace). */
+/** The users whose sandboxes need a program: all, root (network slots), or all but root (root images in a user namespace). */
 type Users = 'all' | 'root' | 'others';
 
-/** What guests are made and run with, and the Debian package of each. */
+/** The programs that guests are made and run with, and the Debian package of each. */
 const packageOf: readonly (readonly [program: string, packages: string, users: Users])[] = [
   ['mmdebstrap', 'mmdebstrap', 'all'],
   ['apt-get', 'apt', 'all'],

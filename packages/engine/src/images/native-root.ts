@@ -43,7 +43,7 @@ export async function nativeRoot(
   update: StepUpdate,
   signal?: AbortSignal,
 ): Promise<string> {
-  // What a control group leaves of it.
+  // A control group may leave less of it.
   const available = process.availableMemory();
   const memoryBytes = available >= plentyOfMemory ? Math.floor(available / 2) : 0;
   try {

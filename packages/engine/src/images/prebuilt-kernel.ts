@@ -18,7 +18,7 @@ const recipeVersion = 1;
 /** A kernel with its modules takes a quarter of this. */
 const largestFile = 1 << 30;
 
-/** What the distribution's kernel of this host is known by: not what it holds, which only the distribution can tell, but what it is taken from. */
+/** Names the distribution's kernel of this host by its source, as only the distribution knows its contents. */
 export async function kernelAddress({ name }: Architecture): Promise<string> {
   return sha256(['kernel', recipeVersion, (await hostSuite()) ?? defaultSuite, name].join('\n'));
 }

@@ -160,7 +160,7 @@ function removeHostTraces(registry: SlotRegistry): void {
   nftAtOnce(removeHostRules);
 }
 
-/** What hangs in the kernel longer than this would hold up everyone who waits for the lock, ms. */
+/** A program that hangs in the kernel for longer than this would hold up everyone who waits for the lock, ms. */
 const nftMs = 10_000;
 
 /** For what is done under the registry's lock: a few milliseconds. */

@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 
 /** Work that nobody waits for and that went wrong. */
 export interface BackgroundFailure {
-  /** What was being done, such as "giving back a channel". */
+  /** The work that failed, such as "giving back a channel". */
   readonly what: string;
   readonly error: unknown;
 }

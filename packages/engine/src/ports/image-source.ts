@@ -62,7 +62,7 @@ export interface GuestWork {
  */
 export type RunInGuest = (work: GuestWork, options: ImageOptions) => Promise<string>;
 
-/** What can be built elsewhere. */
+/** The parts that can be built elsewhere. */
 export type PartKind = 'agent' | 'confine' | 'kernel';
 
 export interface Part {
@@ -73,7 +73,7 @@ export interface Part {
   readonly files: readonly string[];
 }
 
-/** What a part was said to be by whoever built it; null for what says it itself. */
+/** The description of a part by its builder; null for a part that describes itself. */
 export interface PrebuiltPart {
   readonly kernel: { readonly digest: string; readonly release: string } | null;
 }

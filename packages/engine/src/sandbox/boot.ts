@@ -74,7 +74,7 @@ async function bootMachine(
         late.delete(digest);
         return cloned;
       } catch (error) {
-        // What went wrong first counts, also where clearing up failed after it.
+        // The first error counts, also where clearing up failed after it.
         const cause = toNovaError(error);
         if (isNovaError(cause, 'boot_timeout')) await countLate(context, digest);
         if (attempt === mostClones || !isNovaError(cause, ...unfinished)) throw error;

@@ -8,7 +8,7 @@ import { ended, expiredReason } from './reconcile.ts';
 /** A guest whose time is over asks its processes to end, writes its disks and powers off: it may take so long, ms. */
 const guestEndsWithinMs = 10_000;
 const lookEveryMs = 2000;
-/** What a VMM has to write its disks, ms. */
+/** The time a VMM gets to write its disks, ms. */
 const vmmEndsWithinMs = 2000;
 
 /** A time to live that is over, since when as this process saw it: the host's clock may have been set meanwhile. */
@@ -32,7 +32,7 @@ export function keepTimesToLive(context: EngineContext): AsyncDisposable {
       await machine?.stop({ graceMs: vmmEndsWithinMs });
       await ended(context, record, expiredReason);
     } catch {
-      // Whatever kept it from being ended, the next look tries again.
+      // The next look tries again.
     } finally {
       ending.delete(record.id);
     }

@@ -42,7 +42,7 @@ export async function listSandboxes(
   );
 }
 
-/** What goes wrong with one sandbox keeps nobody from seeing the others: it is told as it is recorded, and if that says nothing, left out. */
+/** One sandbox that fails to settle does not hide the others: it is listed as recorded, or left out where the record is unusable. */
 async function infoNow(context: EngineContext, record: SandboxRecord): Promise<SandboxInfo | null> {
   try {
     const settled = await settle(context, record);

@@ -76,7 +76,7 @@ test('a pause or resume that cannot be recorded is undone: what is told of a san
     answers = true;
     await resumeSandbox(context, 'box1');
     assert.deepEqual([store.findSandbox('box1')?.state, runs], ['running', true]);
-    // Whoever paused it was killed before that was recorded.
+    // The process that paused it was killed before it recorded the pause.
     runs = false;
     await resumeSandbox(context, 'box1');
     assert.ok(runs);

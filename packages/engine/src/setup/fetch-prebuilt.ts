@@ -113,7 +113,7 @@ function sourceAt(mirror: string, network: Network, update: StepUpdate): Source 
   };
 }
 
-/** What can be changed on the way must not be run. */
+/** Code that others could change on the way must not be run. */
 const isTrusted = ({ protocol, hostname }: URL): boolean =>
   protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname));
 

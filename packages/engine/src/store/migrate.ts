@@ -19,7 +19,7 @@ export interface MigrateOptions {
   readonly pragmas: string;
   /** Keep what there was before an upgrade in `<file>.layout-<number>`. */
   readonly keepCopy: boolean;
-  /** What to do where a newer version has written the file. */
+  /** The remedy where a newer version has written the file. */
   readonly hint: string;
 }
 

@@ -58,7 +58,7 @@ const recordSchema = z.looseObject({
   reason: z.string().nullable(),
 });
 
-/** What the table says of a sandbox, whatever its record holds. */
+/** The columns of a sandbox, which are readable also where its record is damaged. */
 export interface SandboxRow {
   readonly sequence: number;
   readonly id: string;
@@ -80,7 +80,7 @@ export const noMachineYet = {
   reason: null,
 } as const;
 
-/** What is known of a sandbox whose record is damaged: enough to see it and to remove it. */
+/** The record of a sandbox that was stored damaged: enough to list it and to remove it. */
 function damaged({ sequence, id, owner, name }: SandboxRow, problem: unknown): SandboxRecord {
   return {
     ...noMachineYet,

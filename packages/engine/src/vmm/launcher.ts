@@ -120,7 +120,7 @@ class Shell {
     this.#rely(true);
     const timer = setTimeout(() => {
       reject(new LaunchFailure(`nothing was heard for ${answersWithinMs / 1000} s`));
-      // Whoever comes next gets another one, and does not wait as long again.
+      // The next caller gets another one, and does not wait as long again.
       this.#child.kill('SIGKILL');
       this.#lost();
     }, answersWithinMs);

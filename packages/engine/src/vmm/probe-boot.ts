@@ -56,7 +56,7 @@ const readyLine = 'nova-agent: ready';
 
 type Boot = (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>;
 
-/** What went wrong with a probe. */
+/** Why a probe failed. */
 export interface ProbeFailure {
   readonly why: string;
   /** It may pass: its VMM ended or refused, as one that was killed does, or its guest ran and did not get ready. One that does not run at all writes nothing. */

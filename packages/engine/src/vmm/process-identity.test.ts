@@ -11,7 +11,7 @@ test(
   'a process that has ended is not alive from that moment on, also while its parent has not taken note',
   { skip },
   async () => {
-    // What the shell becomes knows nothing of the child that it has.
+    // The program that the shell becomes does not know of its child.
     const parent = spawn('/bin/sh', ['-c', 'sleep 600 & echo $!; exec sleep 600'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });

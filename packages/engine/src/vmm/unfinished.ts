@@ -11,7 +11,7 @@ import { terminate } from './terminate.ts';
 export interface WorkingMachine {
   readonly id: string;
   readonly socketDirectory: string;
-  /** What else is its own on this host. */
+  /** Other folders of its own on this host. */
   readonly folders: readonly string[];
 }
 
@@ -19,7 +19,7 @@ const noteSchema = z.object({
   id: z.string().min(1),
   socketDirectory: z.string().min(1),
   folders: z.array(z.string().min(1)),
-  /** Who makes it. A VMM outlives its maker: when that has been killed, all of it is debris. */
+  /** The process that makes it. A VMM outlives its maker: once that was killed, all of it is debris. */
   maker: z.object({ pid: z.int(), startTime: z.string() }),
 });
 type Note = z.infer<typeof noteSchema>;

@@ -14,7 +14,7 @@ export interface VerdictOptions<V> {
   /** Of the probe; each driver has one or more. */
   readonly name: string;
   readonly binary: string;
-  /** What a kept verdict has to be: one that is not, such as a damaged one, is found again. */
+  /** A stored verdict. One that does not parse is ignored, and the probe runs again. */
   readonly schema: z.ZodType<V>;
   /** Does not believe an earlier verdict. */
   readonly fresh: boolean;

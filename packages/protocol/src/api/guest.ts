@@ -6,7 +6,7 @@ import { queryBoolean } from './query.ts';
 
 const options = runOptionsSchema.shape;
 
-/** What execve takes as one argument. */
+/** One argument of execve. */
 const word = z.string().max(131_072).regex(withoutNul, 'must not contain NUL');
 
 /** A command on the wire. A string goes to `/bin/sh -c`, an array is executed as it is. */

@@ -5,7 +5,7 @@ export interface Issue {
   readonly path: readonly (string | number)[];
   /** Whether what is checked later is checked all the same. */
   readonly goOn: boolean;
-  /** What is wrong with the name, where a name in a record is. */
+  /** The fault of the name, where a name in a record is at fault. */
   readonly issues?: readonly Issue[];
 }
 

@@ -15,11 +15,11 @@ interface Traits {
   readonly shape?: Readonly<Record<string, Schema>>;
   readonly isStrict?: boolean;
   readonly options?: readonly string[];
-  /** What it is made of, where it is an optional one or the like. */
+  /** The schema inside, of an optional one and the like. */
   readonly inner?: Schema;
 }
 
-/** What a schema does with a value, and the methods of zod's schemas that the contract uses. */
+/** Checks a value, with the methods of zod's schemas that the contract uses. */
 export class Schema {
   readonly run: Check;
   readonly traits: Traits;
@@ -110,7 +110,7 @@ export class Schema {
     return this.#sized('too_small', 'Too small', '>0', (size) => size > 0);
   }
 
-  // What describes a schema is for documents.
+  // Descriptions are for documents alone.
   meta(): Schema {
     return this;
   }
@@ -136,7 +136,7 @@ export class Schema {
         ? fine(value)
         : wrong(value, code, `${what}: expected ${measure.told(limit)}`, true);
     if (!measure.isFirst) return this.#and(check);
-    // What is in a list that is too long is not looked at.
+    // The items of a list that is too long are not checked.
     return new Schema((value) => {
       const sized = Array.isArray(value) ? check(value) : fine(value);
       return sized.issues.length > 0 ? sized : this.run(value);

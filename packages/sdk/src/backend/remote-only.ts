@@ -2,7 +2,7 @@ import { NovaError } from '@novasandbox/protocol';
 import type { Engine } from '@novasandbox/engine/services';
 import { createRemoteEngine } from '../remote/remote-engine.ts';
 
-/** What `#backend` is in the client: there is no engine in its process, only daemons. */
+/** The client's `#backend`: its process has no engine, so it speaks to daemons alone. */
 export interface BackendOptions {
   /** A daemon, such as http://127.0.0.1:8000; default NOVA_API_URL. */
   readonly apiUrl?: string | undefined;
@@ -16,7 +16,7 @@ export interface Backend {
   readonly apiKey: string | undefined;
 }
 
-/** What is said outright comes first, then the environment. */
+/** Explicit options come first, then the environment. */
 export function chooseBackend(options: BackendOptions = {}): Backend {
   const url = options.apiUrl ?? fromEnvironment('NOVA_API_URL');
   if (url === undefined) {

@@ -42,7 +42,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   readonly #reopen: Reopen;
   readonly #started = withResolvers<void>();
   readonly #exit = withResolvers<Exit>();
-  /** What has been seen of each channel; a terminal's output counts as stdout. */
+  /** The bytes received of each channel; a terminal's output counts as stdout. */
   readonly #seen = { stdout: 0, stderr: 0 };
   #socket: RemoteSocket;
   /** Settles when it is attached to again, or given up; null while it is attached. */

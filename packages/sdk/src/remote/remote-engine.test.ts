@@ -235,7 +235,7 @@ test('a process whose daemon restarts is attached to again where it was, and not
         }
         socket.send(JSON.stringify({ ...started, stdout_offset: offset }));
         socket.send(Buffer.from(`\x01${'abcdefghi'.slice(offset, offset + 3)}`));
-        // What comes after the end has been said is not sent any more.
+        // Input after the end is not sent.
         if (connections === 2) socket.close(1012, 'shutting_down');
       });
     },

@@ -138,7 +138,7 @@ class Extraction {
     if (this.#bytes + entry.size > this.#maxBytes) throw tooMuch(`more than ${this.#maxBytes} bytes`);
     this.#bytes += entry.size;
     const replaced = await this.#replaceable(path);
-    // What is there stays until all of the new file is.
+    // The existing file stays until the new one is complete.
     const place = replaced ? `${path}.${process.pid}.part` : path;
     // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;

@@ -13,7 +13,7 @@ const maxLinks = 65_536;
 const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
-/** What is left out of an archive, and why. */
+/** Called for each file that an archive leaves out, with the reason. */
 export type OnSkipped = (skipped: { readonly path: string; readonly reason: string }) => void;
 
 /**
@@ -167,7 +167,7 @@ function* header(entry: Entry): Generator<Uint8Array, void, undefined> {
     yield bytes;
     yield new Uint8Array(padding(bytes.length));
   }
-  // What programs that know no holes would unpack such a file as.
+  // Programs that do not know sparse files unpack it under this name.
   const path = realSize === undefined ? entry.path : `GNUSparseFile.0/${entry.path.slice(-80).replace(/^.*\//, '')}`;
   yield encodeHeader({ ...entry, path });
 }

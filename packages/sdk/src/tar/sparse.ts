@@ -42,7 +42,7 @@ export async function piecesOf(file: FileHandle, size: number): Promise<Piece[]>
     at += bytesRead;
   }
   if (begin !== null) pieces.push({ at: begin, length: size - begin });
-  // What other programs expect behind a last hole.
+  // Other programs expect an empty piece behind a last hole.
   else pieces.push({ at: size, length: 0 });
   return pieces;
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { CommandFailure, runCommand, type Layout } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 
-/** What a backup holds, where it is there: all that a state folder knows and nothing else could tell. Each lies in the state folder itself. */
+/** The files of a backup, where they exist: all that a state folder knows and that cannot be made again. Each lies in the state folder itself. */
 export const databasesOf = ({ storeFile, daemon }: Layout): readonly string[] => [storeFile, daemon.database];
 export const plainFilesOf = ({ daemon }: Layout): readonly string[] => [
   daemon.keyFile,

@@ -5,7 +5,7 @@ import type { CallerContext } from '../context.ts';
 export const liveSandbox = (context: CallerContext, id: string): Promise<SandboxInfo> =>
   find(context, id, ({ state }) => state === 'running' || state === 'paused');
 
-/** What is left of one that has ended, and could not be removed then, is killed too. */
+/** Also finds an ended sandbox whose removal failed, so that a kill can be repeated. */
 export const killable = (context: CallerContext, id: string): Promise<SandboxInfo> =>
   find(context, id, ({ state, ephemeral }) => ephemeral || state === 'running' || state === 'paused');
 

@@ -1,7 +1,7 @@
 import { NovaError } from '@novasandbox/protocol';
 import { routes, type Route } from '@novasandbox/protocol/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-/** What all of the table's routes lie under. */
+/** The path that all routes of the table lie under. */
 export const apiPrefix = '/api/v1';
 
 const addresses = Object.values<Route>(routes).map(({ method, path }) => ({

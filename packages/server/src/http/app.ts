@@ -61,7 +61,7 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
     // A body that is not there is what its defaults say.
     if (text === '') return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    // What goes wrong is told to the callback, or thrown at once.
+    // Errors reach the callback, or are thrown at once.
     Promise.resolve(
       parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error))),
     ).catch(reject);

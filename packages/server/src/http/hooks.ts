@@ -36,7 +36,7 @@ declare module 'fastify' {
 
 /** They end when their clients do: the daemon's end does not wait for them. */
 const endless = new Set(['vmEvents', 'systemEvents', 'watchFiles', 'tunnel', 'shell']);
-/** What helps commands that run to their end. */
+/** The hint for commands that run to their end. */
 const helpful = new Set(['signalProcess']);
 
 /** Whoever the request comes from; throws when that cannot be told. */
