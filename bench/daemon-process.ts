@@ -10,14 +10,14 @@ const main = join(import.meta.dirname, '../packages/cli/src/main.ts');
 export interface DaemonProcess extends AsyncDisposable {
   readonly url: string;
   readonly key: string;
-  /** From the start of the process to its first answer. */
+  /** Time from the start of the process to its first response. */
   readonly firstAnswerMs: number;
   rssMb(): Promise<number>;
-  /** On one connection that is kept, with Node's plain HTTP: what `fetch` would take for itself is not the daemon's. */
+  /** Uses one persistent connection and Node's plain HTTP, because the overhead of `fetch` is not the daemon's. */
   call(method: string, path: string, body?: unknown): Promise<unknown>;
 }
 
-/** `nova serve` as users run it, on a state folder that goes with it. */
+/** Runs `nova serve` as users do, on a state folder that is removed with it. */
 export async function daemonProcess(signal: AbortSignal): Promise<DaemonProcess> {
   signal.throwIfAborted();
   await using undo = new AsyncDisposableStack();
@@ -30,9 +30,11 @@ export async function daemonProcess(signal: AbortSignal): Promise<DaemonProcess>
       NOVA_SECURITY_RATE_LIMIT_PER_MINUTE: '0',
       NOVA_SERVER_SHUTDOWN: 'stop',
       NOVA_SERVER_DRAIN_SECONDS: '1',
+      // The sandboxes that are measured are not taken from the pool; the measure `pool` is about it.
+      NOVA_POOL_SIZE: '0',
     },
     stdio: ['ignore', 'pipe', 'ignore'],
-    // Ctrl-C in a terminal is for us: we end it.
+    // Ctrl-C in a terminal is meant for us; we end the daemon.
     detached: true,
   });
   const ended = once(child, 'exit');

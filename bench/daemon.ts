@@ -6,11 +6,11 @@ import { benchHome } from './home.ts';
 export interface BenchDaemon extends AsyncDisposable {
   readonly url: string;
   readonly apiKey: string;
-  /** On the same sandboxes, past the daemon. */
+  /** The engine of the same sandboxes, without the daemon in between. */
   readonly engine: Engine;
 }
 
-/** A daemon in this process on a state folder that goes with it. */
+/** Runs a daemon in this process, on a state folder that is removed with it. */
 export async function benchDaemon(): Promise<BenchDaemon> {
   await using undo = new AsyncDisposableStack();
   const { home } = undo.use(await benchHome());

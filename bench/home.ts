@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEngine, layoutAt, type Layout } from '@novasandbox/engine';
 
-/** Dear to make and the same for all: taken from the user's own state folder. */
+/** These are expensive to create and the same for all, so they are taken from the user's own state folder. */
 const shared = [
   'agent',
+  'confine',
   'kernels',
   'initramfs',
   'rootfs',
-  'snapshots',
+  'golden',
   'probes',
   'work',
   'toolchain',
@@ -23,8 +24,8 @@ export interface BenchHome extends AsyncDisposable {
 }
 
 /**
- * A state folder for measurements alone: they meet neither the user's sandboxes nor a daemon that runs. It goes with the scope it is made
- * in, and whatever sandboxes are in it by then.
+ * Creates a state folder for measurements, which then affect neither the user's sandboxes nor a running daemon. It is
+ * removed at the end of the scope, with all sandboxes in it.
  */
 export async function benchHome(): Promise<BenchHome> {
   await using undo = new AsyncDisposableStack();

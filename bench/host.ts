@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpus, release, totalmem } from 'node:os';
 import type { Engine } from '@novasandbox/engine';
 
-/** What the figures were measured on. */
+/** Describes the host on which the figures were measured. */
 export async function describeHost(engine: Engine): Promise<Record<string, string>> {
   const found = await engine.hypervisors();
   const qemu = found.find(({ name }) => name === 'qemu');
@@ -16,7 +16,7 @@ export async function describeHost(engine: Engine): Promise<Record<string, strin
     node: process.version,
     hypervisor: qemu?.probe.reason ?? 'none',
     accelerator: qemu?.probe.accelerator ?? 'none',
-    runsc: version('runsc'),
-    bwrap: version('bwrap'),
+    runsc: version('runsc') || 'not available',
+    bwrap: version('bwrap') || 'not available',
   };
 }

@@ -7,8 +7,8 @@ export interface Load {
 }
 
 /**
- * Asks the same thing over and over on so many connections, each waiting for its answer before it asks again. Written on sockets: a client
- * library would use more of the two cores than the daemon that is measured.
+ * Repeats the same request on the given number of connections; each waits for its response before it asks again. It is
+ * written on sockets because a client library would use more of the two cores than the daemon that is measured.
  */
 export async function load(
   url: string,
@@ -36,7 +36,8 @@ export async function load(
         socket.write(bytes);
       };
       socket.on('error', reject);
-      // One that the daemon ends would never ask again, and be waited for; after the end it changes nothing.
+      // A connection closed by the daemon would be waited for without end. After the measurement, rejecting has no
+      // effect.
       socket.on('close', () => reject(new Error('the daemon has closed a connection')));
       socket.on('connect', ask);
       socket.on('data', (data) => {

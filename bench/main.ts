@@ -1,17 +1,21 @@
 import { writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { createEngine, type Engine } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 import { createBenchAccess } from './access.ts';
 import { benchHome } from './home.ts';
 import { describeHost } from './host.ts';
-import type { Measure, Row } from './measure.ts';
+import type { LoadedRow, Measure } from './measure.ts';
 import { controls, execTrue, ping, transfer } from './measures/calls.ts';
 import { clone, coldBoot, config, prewarmed, tenAtOnce } from './measures/create.ts';
+import { crowd } from './measures/crowd.ts';
 import { density } from './measures/density.ts';
 import { driver } from './measures/driver.ts';
 import { e2b } from './measures/e2b.ts';
+import { pool } from './measures/pool.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { server } from './measures/server.ts';
+import { fork, hibernated, snapshot } from './measures/state.ts';
 import { renderTable } from './render.ts';
 
 const measures: readonly Measure[] = [
@@ -19,33 +23,38 @@ const measures: readonly Measure[] = [
   coldBoot,
   clone,
   prewarmed,
+  pool,
   tenAtOnce,
   ping,
   execTrue,
   controls,
   transfer,
+  fork,
+  snapshot,
+  hibernated,
   command,
   agent,
   driver,
   density,
+  crowd,
   server,
   e2b,
   others,
 ];
 
 export interface BenchOptions {
-  /** Writes the result as JSON: to that file, or for `true` to stdout in place of the table. */
+  /** Writes the result as JSON: to that file, or for `true` to stdout instead of the table. */
   readonly json?: string | boolean | undefined;
-  /** Few rounds: shows that it works. */
+  /** Fewer rounds, to check that the benchmark works. */
   readonly quick?: boolean | undefined;
-  /** Ids of the measures to take; default all. */
+  /** Ids of the measures to run; default: all. */
   readonly only?: readonly string[] | undefined;
   readonly templateId?: string | undefined;
-  /** Gives up: what was made is removed, then the call rejects with `cancelled`. */
+  /** Cancels the benchmark: everything it created is removed, then the call rejects with `cancelled`. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Measures this machine. Nothing is asserted: a missed budget is told, not failed. */
+/** Measures this machine. A missed budget is reported but is not a failure. */
 export async function runBench({
   json = false,
   quick = false,
@@ -68,7 +77,7 @@ export async function runBench({
   const engine = endingWith(bare, signal);
   await engine.templates.build(templateId, {}, { progress: ({ label }) => progress(label), signal });
   const host = await describeHost(engine);
-  const rows: Row[] = [];
+  const rows: LoadedRow[] = [];
   const access = createBenchAccess(own.layout);
   for (const measure of measures.filter(({ id }) => only.length === 0 || only.includes(id))) {
     progress(measure.title);
@@ -79,7 +88,7 @@ export async function runBench({
       quick,
       templateId,
       ...access,
-      report: (row) => void rows.push(row),
+      report: (row) => void rows.push({ ...row, load: loadavg()[0] ?? Number.NaN }),
       progress: (text) => progress(`${measure.title}: ${text}`),
     });
     throwIfCancelled(signal);
@@ -96,7 +105,10 @@ export async function runBench({
     );
 }
 
-/** The engine, unable to make or run anything once the signal has aborted: whatever a measure is about then fails, and unwinds. */
+/**
+ * An engine that cannot create or run anything once the signal has aborted: any running measure then fails and cleans
+ * up.
+ */
 function endingWith(engine: Engine, signal: AbortSignal): Engine {
   return {
     ...engine,

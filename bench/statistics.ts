@@ -1,4 +1,4 @@
-/** What is told of repeated measurements. Times on a shared machine are noisy: medians are compared, never means. */
+/** Figures of repeated measurements. Times on a shared machine are noisy, so medians are compared, never means. */
 export interface Summary {
   readonly n: number;
   readonly p50: number;
@@ -7,7 +7,7 @@ export interface Summary {
   readonly max: number;
 }
 
-export function quantile(sorted: readonly number[], q: number): number {
+function quantile(sorted: readonly number[], q: number): number {
   const at = (sorted.length - 1) * q;
   const low = sorted[Math.floor(at)] ?? Number.NaN;
   const high = sorted[Math.ceil(at)] ?? Number.NaN;
@@ -25,14 +25,14 @@ export function summarise(values: readonly number[]): Summary {
   };
 }
 
-/** Milliseconds that `work` takes. */
+/** Measures how long `work` takes, in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();
   return performance.now() - startedAt;
 }
 
-/** Milliseconds of each of `n` runs, one after the other. */
+/** Measures `n` runs one after the other, in milliseconds each. */
 export async function repeat(n: number, work: (round: number) => Promise<unknown>): Promise<number[]> {
   const values: number[] = [];
   for (let round = 0; round < n; round++) values.push(await timed(() => work(round)));

@@ -2,13 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from './workspace.ts';
+import { compiledPrivateNames, root } from './workspace.ts';
 
-/** Compiles the workspace, tests left out: `<into>/packages/sdk/src/index.js` with its `.d.ts` and source map, and so on. */
+/**
+ * Compiles the workspace without its tests, for example to `<into>/packages/sdk/src/index.js` with its `.d.ts` and
+ * source map.
+ */
 export async function compile(into: string): Promise<void> {
   mkdirSync(into, { recursive: true });
-  // The compiled modules can be imported from where they lie.
-  writeFileSync(join(into, 'package.json'), '{ "type": "module" }');
+  // Makes the compiled modules importable where they lie.
+  writeFileSync(join(into, 'package.json'), JSON.stringify({ type: 'module', imports: compiledPrivateNames() }));
   symlinkSync(join(root, 'node_modules'), join(into, 'node_modules'));
   await runProgram([
     process.execPath,
@@ -20,7 +23,7 @@ export async function compile(into: string): Promise<void> {
   ]);
 }
 
-/** Runs a program to its end; what it says is part of the error when it fails. */
+/** Runs a program to its end; if it fails, its output is part of the error. */
 export async function runProgram(argv: readonly string[], cwd: string = root): Promise<string> {
   const child = spawn(argv[0] ?? '', argv.slice(1), { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';

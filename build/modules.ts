@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { privateSourceOf, root, sourceOf } from './workspace.ts';
 
-/** A file of a published package that other files import or that imports others. */
+/** A file of a published package that imports other files or is imported by them. */
 export interface Module {
-  /** Path in the package. */
+  /** Path within the package. */
   readonly path: string;
   readonly text: string;
-  /** Where its source map lies, if it has one. */
+  /** Path of its source map, or null. */
   readonly map: string | null;
 }
 
@@ -15,43 +15,49 @@ export interface Module {
 export interface ModuleGraph {
   readonly modules: readonly Module[];
   readonly dependencies: ReadonlySet<string>;
-  /** The `#name`s in use, with the sources they stand for. */
+  /** The `#name`s in use, with the sources to which they refer. */
   readonly privateNames: ReadonlyMap<string, string>;
 }
 
-/** Where a module of the workspace lies in the package. */
+/** Returns the path in the package of a module of the workspace. */
 export const placeOf = (source: string): string => source.replace(/^packages\/(\w+)\/src\//, 'dist/$1/');
 
-/** The name of what only a checkout has: no package declares it, so importing it fails whatever lies around the package. */
+/**
+ * The name for modules that exist only in a checkout. No package declares it, so importing it fails in any
+ * surroundings.
+ */
 const onlyInCheckout = '#only-in-checkout';
 
-/** `'./x.ts'` in the source is `'./x.js'` in what was compiled. */
+/** `'./x.ts'` in the source is `'./x.js'` in the compiled code. */
 const compiledName = (source: string): string => source.replace(/\.ts$/, '.js');
 const typesOf = (module: string): string => module.replace(/\.js$/, '.d.ts');
 
-/** Replaces what the sources say by what the package has. */
+/** Replacements of parts of the sources by parts of the package. */
 export interface Replacements {
   readonly privateNames: Readonly<Record<string, string>>;
   readonly standIns: Readonly<Record<string, string>>;
-  /** Texts of modules, by the path of the module they replace. */
+  /** Replacement texts of modules, by the path of the module. */
   readonly texts: Readonly<Record<string, string>>;
+  /** Removes the parts of a module that its package does not need, but keeps the number of lines. */
+  readonly shorten: (text: string) => string;
 }
 
 /**
- * The modules that the entries lead to, with the names in them changed: what lies in another package of the workspace is named by its place in this
- * package.
- * @param kind the programs, or the declarations of their types
+ * Collects the modules that can be reached from the entries and adjusts the names in their imports: a module of another
+ * package of the workspace is imported by its path in this package.
+ * @param kind programs, or the type declarations
  */
 export function collectModules(
   compiled: string,
   entries: readonly string[],
-  { privateNames, standIns, texts }: Replacements,
+  { privateNames, standIns, texts, shorten }: Replacements,
   kind: 'programs' | 'types',
 ): ModuleGraph {
   const fileOf = (source: string): string => {
     const module = compiledName(source);
     return kind === 'types' && module.endsWith('.js') ? typesOf(module) : module;
   };
+  const whole = (text: string): string => (kind === 'programs' ? shorten(text) : text);
   const modules = new Map<string, Module>();
   const dependencies = new Set<string>();
   const used = new Map<string, string>();
@@ -62,7 +68,7 @@ export function collectModules(
     const importer = source;
     const found = findCompiled(compiled, fileOf(source));
     const replaced = kind === 'programs' ? texts[source] : undefined;
-    const text = renameImports(replaced ?? readFileSync(found, 'utf8'), (specifier) => {
+    const text = renameImports(replaced ?? whole(readFileSync(found, 'utf8')), (specifier) => {
       if (specifier.startsWith('node:')) return specifier;
       if (specifier.startsWith('#')) {
         const target = privateNames[specifier] ?? privateSourceOf(specifier, importer);
@@ -91,7 +97,7 @@ export function collectModules(
   return { modules: [...modules.values()], dependencies, privateNames: used };
 }
 
-/** Files that are not TypeScript are taken from the sources unchanged. */
+/** Finds a compiled file. Files that are not TypeScript are taken from the sources unchanged. */
 function findCompiled(compiled: string, file: string): string {
   const found = [join(compiled, file), join(root, file)].find((path) => existsSync(path));
   if (found === undefined) throw new Error(`${file} was not compiled.`);
@@ -100,7 +106,7 @@ function findCompiled(compiled: string, file: string): string {
 
 const packageOf = (specifier: string): string => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
 
-/** The compiler puts what is imported on one line, with the name last; comments are left alone. */
+/** Renames imports. The compiler puts each import on one line with the name last; comments are left alone. */
 function renameImports(text: string, rename: (specifier: string) => string): string {
   return text
     .split('\n')

@@ -5,7 +5,7 @@ import { compile, runProgram } from './compile.ts';
 import { published } from './published.ts';
 import { stage } from './stage.ts';
 
-/** Packs all that is published as tarballs into a folder; resolves to their paths by package name. */
+/** Packs all published packages as tarballs into a folder; resolves to their paths by package name. */
 export async function packAll(into: string): Promise<ReadonlyMap<string, string>> {
   const work = mkdtempSync(join(tmpdir(), 'nova-pack-'));
   try {

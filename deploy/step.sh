@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Steps of the set-up: shown while they run, timed, ended as a whole when interrupted. Sourced by setup.sh, which sets `setup`, the folder of
-# the logs.
+# Runs the steps of the set-up: shows them while they run, times them, and ends them all when interrupted. Sourced by
+# setup.sh, which sets `setup`, the folder of the logs.
 # shellcheck disable=SC2154
 
 say() { printf 'nova: %s\n' "$*" >&2; }
@@ -11,13 +11,14 @@ give_up() { # what happened, remedy
   exit 1
 }
 
-# The steps begun, in that order; what has ended has no process. Two that run at once share nothing but the screen.
+# The steps in the order they were begun; a step that has ended has no process. Steps that run at once share only the
+# screen.
 steps=0
 step_pid=() step_name=() step_label=() step_remedy=() step_began=()
-# Process group of what runs beside them unshown (begin_build).
+# Process group of the build that runs beside the steps without being shown (begin_build).
 beside=""
 
-# Ends what the steps have started. npm does not listen; dpkg gets the time to finish the package at hand.
+# Ends the processes of all steps. npm ignores the signal; dpkg gets time to finish its current package.
 stop_steps() {
   local i
   for ((i = 0; i < steps; i++)); do [ -z "${step_pid[i]}" ] || kill -TERM -- "-${step_pid[i]}" 2>/dev/null || :; done
@@ -46,9 +47,9 @@ interrupted() {
   trap '' INT TERM HUP
   trap - EXIT
   printf '\n' >&2
-  say 'interrupted: ending what is under way ...'
+  say 'interrupted: ending the running steps ...'
   stop_steps
-  say 'the same command goes on from here.'
+  say 'run the same command again to continue from here.'
   exit 130
 }
 
@@ -60,7 +61,7 @@ if [ -t 2 ] && [ -z "${CI:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
   [ "${size##* }" -gt 20 ] 2>/dev/null && columns="${size##* }"
 fi
 
-# How far an installation by apt is, as ` 42 %`: packages unpacked and set up, of as many as were announced.
+# Prints the progress of apt as ` 42 %`: packages unpacked and set up, out of those announced.
 percent() { # log
   local all finished
   all="$(sed -n 's/.* \([0-9][0-9]*\) newly installed.*/\1/p' "$1" | tail -n 1)"
@@ -69,7 +70,7 @@ percent() { # log
   printf ' %s %%' "$((finished * 50 / all > 100 ? 100 : finished * 50 / all))"
 }
 
-# One line of the terminal: the step, how far it is, for how long, and the newest line of its log.
+# Prints one line of the terminal: the step, its progress, its time, and the newest line of its log.
 line_of() { # label, seconds, log
   local head detail room
   head="${1%%:*}$(percent "$3")  $2 s"
@@ -78,7 +79,7 @@ line_of() { # label, seconds, log
   printf '  %s  \033[2m%s\033[0m' "$head" "${detail:0:$((room > 0 ? room : 0))}"
 }
 
-# A line for each step that is under way, drawn over the last ones.
+# Draws a line for each running step over the previous lines.
 drawn=0
 erase() {
   while [ "$drawn" -gt 0 ]; do
@@ -98,7 +99,8 @@ draw() {
   drawn="$lines"
 }
 
-# What a log says of the failure: npm says it first and its usage last, others last.
+# Prints the part of a log that explains the failure: npm writes it first and its usage last, other programs write it
+# last.
 complaints() { # log
   if grep -q -E '^npm (ERR!|error) ' "$1"; then
     grep -E '^npm (ERR!|error) ' "$1" | head -n 12
@@ -107,7 +109,7 @@ complaints() { # log
   fi
 }
 
-# Begins a command as a step. Its output goes to a log, of which a failure shows the end.
+# Starts a command as a step. Its output goes to a log; after a failure the end of the log is shown.
 begin() { # name, label, remedy, command...
   step_name[steps]="$1" step_label[steps]="$2" step_remedy[steps]="$3" step_began[steps]="$SECONDS"
   shift 3
@@ -119,7 +121,7 @@ begin() { # name, label, remedy, command...
   steps=$((steps + 1))
 }
 
-# Waits until that step has ended. A failure, of it or of one beside it, ends the script.
+# Waits until the step has ended. A failure of this step, or of one beside it, ends the script.
 await() { # name
   local i under_way
   while :; do
@@ -138,7 +140,7 @@ await() { # name
   erase
 }
 
-# Tells the end of a step.
+# Reports the end of a step.
 finish() { # which
   local label="${step_label[$1]}" name="${step_name[$1]}" took="$((SECONDS - step_began[$1]))" code=0
   wait "${step_pid[$1]}" || code=$?
@@ -156,7 +158,7 @@ finish() { # which
   exit 1
 }
 
-# Whether that step was begun.
+# Tells whether the step was begun.
 is_begun() { # name
   local i
   for ((i = 0; i < steps; i++)); do [ "${step_name[i]}" != "$1" ] || return 0; done

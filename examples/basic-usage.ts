@@ -1,4 +1,4 @@
-// The lower level: a hypervisor makes sandboxes from configs, and is asked about them by id.
+// The lower level: a hypervisor creates sandboxes from configs, and you refer to them by id.
 import { QemuHypervisor, SandboxConfig } from 'novasandbox';
 
 await using hypervisor = new QemuHypervisor();

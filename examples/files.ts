@@ -1,4 +1,4 @@
-// A project goes in, a result comes out.
+// Copies a project into a sandbox and a result out of it.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

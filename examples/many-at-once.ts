@@ -1,4 +1,4 @@
-// Sandboxes are clones of one snapshot: five of them cost little more than one.
+// Sandboxes are clones of one snapshot, so five of them cost little more than one.
 import { Sandbox } from 'novasandbox';
 
 const started = performance.now();

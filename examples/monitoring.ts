@@ -1,4 +1,4 @@
-// What a sandbox uses, once a moment for as long as it works.
+// Reports at intervals what a sandbox uses while it works.
 import { Sandbox } from 'novasandbox';
 
 await using sandbox = await Sandbox.create();

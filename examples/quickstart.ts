@@ -1,4 +1,4 @@
-// A sandbox, a command, and nothing left behind.
+// Creates a sandbox, runs a command, and leaves nothing behind.
 import { Sandbox } from 'novasandbox';
 
 await using sandbox = await Sandbox.create();

@@ -1,4 +1,4 @@
-// Output as it comes, input while it runs, and commands in the background.
+// Output as it arrives, input while the command runs, and commands in the background.
 import { CommandError, Sandbox } from 'novasandbox';
 
 await using sandbox = await Sandbox.create();
@@ -14,7 +14,7 @@ await shout.sendStdin('hello from the host\n');
 await shout.closeStdin();
 process.stdout.write((await shout.wait()).stdout);
 
-// What fails throws, with everything the command has said.
+// A command that fails throws an error with all its output.
 try {
   await sandbox.commands.run('echo "out of luck" >&2; exit 3');
 } catch (error) {

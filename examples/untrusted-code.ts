@@ -1,4 +1,4 @@
-// Code nobody has read: no network, little memory, few processes, a time limit, a life of its own that ends by itself.
+// Runs code that nobody has reviewed: no network, little memory, few processes, a time limit, and a limited life.
 import { Sandbox } from 'novasandbox';
 
 const untrusted = `

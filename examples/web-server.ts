@@ -1,4 +1,4 @@
-// A server in the sandbox, spoken to through a tunnel: no port of the host is opened.
+// Runs a server in the sandbox and reaches it through a tunnel; no port of the host is opened.
 import { isNovaError, Sandbox } from 'novasandbox';
 
 await using sandbox = await Sandbox.create({ enableNetwork: false });
@@ -10,7 +10,7 @@ const connect = async () => {
     try {
       return await sandbox.tunnel(8000);
     } catch (error) {
-      // It is not listening yet.
+      // The server is not listening yet.
       if (!isNovaError(error, 'connection_refused')) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

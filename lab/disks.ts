@@ -12,31 +12,31 @@ import type { Brought } from './brought.ts';
 import { diskOf, keptDisk, type KeptDiskOptions } from './kept-disk.ts';
 import type { Parts } from './parts.ts';
 
-/** A disk of the lab. */
+/** A disk of the lab's machine. */
 export interface Disk {
   readonly path: string;
-  /** Null: the root image and its writable layer, which the agent knows what to do with. */
+  /** Null for the root image and its writable layer, which the agent mounts by itself. */
   readonly mountPoint: string | null;
-  /** `scratch`: may be written to, and what is written goes with the lab; the file itself stays as it is. */
+  /** `scratch`: writable, but writes are lost with the lab; the file itself does not change. */
   readonly access: 'read' | 'write' | 'scratch';
 }
 
-/** Where the checkout lies in the lab. */
+/** Path of the checkout in the lab. */
 export const checkoutIn = '/nova';
 /** The folder with this Node. */
 export const nodeIn = '/opt/node';
-/** The folder with what was brought: in the checkout, which has to have a place for them, but unknown to git. */
+/** The folder with the files of the host: in the checkout, as an empty folder that git does not know. */
 export const broughtIn = `${checkoutIn}/.nova`;
-/** The state folder: where root has it by default. */
+/** The state folder, at root's default path. */
 const homeIn = '/var/lib/novasandbox';
 
-/** What all that is written in the lab may take. */
+/** Size in MiB of the disk for all writes in the lab. */
 const writableMb = 32 * 1024;
 
-/** Made by tools, and large. */
+/** Large files that tools make; they are not copied. */
 const leftOut = new Set(['node_modules', '.git', 'target', '__pycache__', basename(broughtIn)]);
 
-/** All disks, in their order: the root image and what is written above it come first. */
+/** All disks in their order: the root image and its writable layer come first. */
 export async function labDisks(options: KeptDiskOptions, parts: Parts, brought: readonly Brought[]): Promise<Disk[]> {
   const writable = join(options.directory, 'writable.ext4');
   await makeWritableDisk(writable, writableMb, { signal: options.signal });
@@ -50,7 +50,7 @@ export async function labDisks(options: KeptDiskOptions, parts: Parts, brought: 
   ];
 }
 
-/** The checkout as it is now, with what was brought, and a place for its modules. */
+/** The present checkout with the files of the host, and a folder for its modules. */
 async function checkoutDisk({ directory, signal }: KeptDiskOptions, brought: readonly Brought[]): Promise<string> {
   const tree = join(directory, 'checkout');
   await cp(repositoryRoot, tree, {
@@ -70,7 +70,7 @@ async function checkoutDisk({ directory, signal }: KeptDiskOptions, brought: rea
   return path;
 }
 
-/** Not so sockets and pipes, which are nobody's source. */
+/** Sockets and pipes are not copied, since they are not sources. */
 async function canBeCopied(path: string): Promise<boolean> {
   const found = await lstat(path);
   return found.isFile() || found.isDirectory() || found.isSymbolicLink();
@@ -78,7 +78,7 @@ async function canBeCopied(path: string): Promise<boolean> {
 
 async function modulesDisk(options: KeptDiskOptions): Promise<string> {
   const installed = join(repositoryRoot, 'node_modules');
-  // What npm itself keeps of what it has installed.
+  // npm's own record of the installed packages.
   const list = await readFile(join(installed, '.package-lock.json'));
   return keptDisk(options, 'modules', sha256(list), () => Promise.resolve(installed));
 }
@@ -91,15 +91,16 @@ async function nodeDisk(options: KeptDiskOptions): Promise<string> {
   });
 }
 
-/** A state folder in which nothing has to be built: the lab has neither a network nor compilers. */
+/** A state folder with everything built already, because the lab has neither a network nor compilers. */
 async function stateDisk(options: KeptDiskOptions, { guests }: Parts): Promise<string> {
   const { home } = options.layout;
   const { agent, confiner, kernel, initramfs, root } = guests;
-  // Each lies where it is looked for, under a name that says what is in it; which kernel is the distribution's, the kernel itself tells here.
+  // Each part is at its usual place, under a name that identifies its contents. The kernel itself tells which one is
+  // the distribution's.
   const files = [
     agent.path,
     confiner.program,
-    confiner.readOnlyMemory,
+    confiner.guestMemory,
     kernel.path,
     distributionKernelRecord(options.layout, kernel.architecture),
     initramfs.path,

@@ -2,22 +2,25 @@ import { link, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inWorkFolder, makeWritableDisk, publish, withLock, type Layout } from '@novasandbox/engine';
 
-/** Made anew whenever what is in them changes; those of other checkouts and of yesterday may be wanted again. */
+/**
+ * Unused disks are kept for this long. A disk is made again when its contents change, but those of other checkouts and
+ * of earlier states may be needed again.
+ */
 const keptMs = 14 * 24 * 3600_000;
 
-/** More than any disk of the lab holds: a sparse file takes what is in it. */
+/** More than any disk of the lab holds; a sparse file takes only the space of its contents. */
 const sizeMb = 16 * 1024;
 
 export interface KeptDiskOptions {
   readonly layout: Layout;
-  /** Folder of this run: gets a link to the disk, which lasts as long as the run whatever happens to the original. */
+  /** Folder of this run. It gets a link to the disk, which lasts as long as the run even if the original is removed. */
   readonly directory: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A disk with the content of a folder, which `gather` names: its argument is an empty one to fill. Kept under `digest`, which has to name that
- * content; made when it is not there.
+ * Returns a disk with the contents of the folder that `gather` returns; its argument is an empty folder to fill. The
+ * disk is kept under `digest`, which has to identify the contents, and is made if it is missing.
  * @returns the path, below `directory`
  */
 export async function keptDisk(
@@ -45,7 +48,7 @@ export async function keptDisk(
   return path;
 }
 
-/** An ext4 of a folder's content, with room to write. */
+/** Makes an ext4 of a folder's contents, with room for writes. */
 export async function diskOf(folder: string, path: string, signal?: AbortSignal): Promise<void> {
   await makeWritableDisk(path, sizeMb, { contents: folder, signal });
 }

@@ -9,7 +9,7 @@ import { bindable, consoleLog, fileTail, findProgram, openSession, vmmLog, type 
 import type { Disk } from './disks.ts';
 
 export interface MachineOptions {
-  /** Folder of this run: logs, the socket, what is written to scratch disks. */
+  /** Folder of this run, for logs, the socket, and writes to scratch disks. */
   readonly directory: string;
   readonly kernel: string;
   readonly initramfs: string;
@@ -21,28 +21,31 @@ export interface MachineOptions {
 
 const binary = 'qemu-system-x86_64';
 const agentSocket = 'agent';
-/** Emulated, on a machine that does other things as well: only a hang takes so long. */
+/** The machine is emulated on a host that may be busy, so only a hang takes this long. */
 const bootTimeoutMs = 180_000;
-/** A process that closes its sockets because it ends has ended by then. */
+/** A process that closes its sockets because it is ending has ended within this time. */
 const endsWithinMs = 5000;
-/** Translated code, MiB: the lab's, and that of the guests in it. */
+/** Size in MiB of the cache of translated code, for the lab and the guests in it. */
 const tcgCacheMb = 512;
 
 export interface LabMachine {
-  /** Session with the agent in it. */
+  /** Session with the lab's agent. */
   readonly agent: GuestAgent;
-  /** What to throw when a call of the agent's has thrown `error`: that the machine has ended, and its last words, where this is why. */
+  /**
+   * Returns the error to throw after a call of the agent has thrown `error`. If the machine has ended, it says so, with
+   * the last lines of the logs.
+   */
   readonly explain: (error: unknown) => Promise<unknown>;
 }
 
 /**
  * Boots the lab and resolves once its agent answers. QEMU ends with `undo`, and with this process however that ends.
- * @throws NovaError `boot_failed` with the console's last words
+ * @throws NovaError `boot_failed` with the last lines of the console
  */
 export async function bootMachine(undo: AsyncDisposableStack, options: MachineOptions): Promise<LabMachine> {
   const { directory, signal } = options;
   if (findProgram(binary) === null) throw new NovaError('set_up_failed', `${binary} is not installed.`);
-  // QEMU connects to us: nobody has to look whether its socket is there yet.
+  // QEMU connects to this process, so there is no need to poll for its socket.
   const server = createServer();
   undo.defer(() => void server.close());
   const connected = Promise.withResolvers<Socket>();
@@ -54,7 +57,7 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
   const [program = binary, ...rest] = [...withUs, binary, ...qemuArguments(options)];
   const child = spawn(program, rest, {
     cwd: directory,
-    // What is written to scratch disks lies there, in files without a name.
+    // QEMU puts writes to scratch disks there, in files without a name.
     env: { PATH: process.env['PATH'] ?? '', TMPDIR: directory },
     stdio: ['ignore', log.fd, log.fd],
   });
@@ -84,7 +87,7 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
       agent: await Promise.race([session, ended, aborted]),
       explain: async (error) => {
         if (!isNovaError(error, 'guest_unreachable')) return error;
-        const how = await Promise.race([gone.promise, delay(endsWithinMs, 'QEMU is still there', { ref: false })]);
+        const how = await Promise.race([gone.promise, delay(endsWithinMs, 'QEMU is still running', { ref: false })]);
         return new NovaError('guest_unreachable', `The lab is lost: ${how}\n${await lastWords(directory)}`.trim(), {
           hint: "Run it again, with a newer QEMU in the PATH: its emulation of AMD's SVM has been seen to end so.",
           cause: error,
@@ -100,7 +103,7 @@ export async function bootMachine(undo: AsyncDisposableStack, options: MachineOp
   }
 }
 
-/** What the guest and QEMU have said last. */
+/** The last lines of the guest's console and of QEMU's log. */
 async function lastWords(directory: string): Promise<string> {
   return `${await fileTail(join(directory, consoleLog), 1500)}\n${await fileTail(join(directory, vmmLog), 500)}`.trim();
 }
@@ -118,7 +121,7 @@ function qemuArguments({ directory, kernel, initramfs, disks, memoryMb, vcpus }:
     ...['-device', 'virtserialport,bus=serial0.0,nr=1,chardev=agent,name=nova.0'],
     ...disks.flatMap(({ path, access }, index) => [
       '-drive',
-      // Nothing of it has to survive the host.
+      // The disks need not survive a crash of the host.
       `id=disk${index},file=${escape(path)},format=raw,if=none,cache=unsafe,${how[access]}`,
       '-device',
       `virtio-blk-pci,drive=disk${index}`,

@@ -18,9 +18,9 @@ import { labParts } from './parts.ts';
 import { inRunFolder } from './run-folder.ts';
 
 const sizeSchema = z.object({
-  /** Its own system takes some 200 MiB. */
+  /** Memory of the lab in MiB; its own system takes some 200. */
   memoryMb: z.int().min(512).max(limits.maxMemoryMb),
-  /** What q35 can have. */
+  /** The most CPUs that q35 supports. */
   vcpus: z.int().min(1).max(255),
 });
 
@@ -29,16 +29,17 @@ export interface LabOptions extends ImageOptions {
   readonly vcpus: number;
 }
 
-/** A Linux VM whose /dev/kvm is real to what runs in it, with this checkout and all it needs to run. */
+/** A Linux VM with a /dev/kvm that works for programs in it, with this checkout and everything that it needs to run. */
 export interface Lab {
-  /** As the agent's, in the checkout. */
+  /** Starts a command by the agent, in the checkout. */
   exec(request: ExecRequest, options?: CallOptions): Promise<AttachedProcess>;
 }
 
 /**
- * Boots the lab under QEMU's emulation of a processor with AMD's SVM, gives it to `use`, and ends it. Nothing of it is left then, and
- * nothing in it changes anything here.
- * @throws NovaError `set_up_failed` and others of what it is made of, `boot_failed`, `guest_unreachable` when its machine ends early, `cancelled`
+ * Boots the lab under QEMU's emulation of a processor with AMD's SVM, passes it to `use`, and ends it. It leaves
+ * nothing behind, and no program in it can change this host.
+ * @throws NovaError `set_up_failed` and other errors of its parts, `boot_failed`, `guest_unreachable` when its
+ * machine ends early, `cancelled`
  */
 export async function inLab<T>(options: LabOptions, use: (lab: Lab) => Promise<T>): Promise<T> {
   const { signal, progress } = options;
@@ -76,17 +77,17 @@ function environment(brought: readonly Brought[]): Record<string, string> {
   return {
     PATH: `${nodeIn}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
     NOVA_NO_SETUP: '1',
-    // XSAVE, which Firecracker asks of KVM, is emulated badly for guests: some have been seen to stop there for good.
+    // Firecracker asks KVM for XSAVE, which QEMU emulates badly for guests: some guests hang there.
     NOVA_GUEST_KERNEL_ARGS: 'noxsave',
     ...Object.fromEntries(brought.map(({ name, variable }) => [variable, `${broughtIn}/${name}`])),
   };
 }
 
-/** For every user, as on the distributions that run desktops: VMMs run as users of their own. */
+/** Opens /dev/kvm to every user, as desktop distributions do, because VMMs run as users of their own. */
 async function openKvm(agent: GuestAgent): Promise<void> {
   await using attached = await agent.exec({ argv: ['chmod', '0666', '/dev/kvm'] });
   for await (const _ of attached.output);
   const { exitCode } = await attached.exit;
   if (exitCode !== 0)
-    throw new NovaError('boot_failed', 'The lab has no /dev/kvm: its kernel did not take to the processor.');
+    throw new NovaError('boot_failed', 'The lab has no /dev/kvm: its kernel does not support the emulated processor.');
 }

@@ -10,7 +10,9 @@ import {
   type RootImage,
 } from '@novasandbox/engine';
 
-/** What the lab boots, and what the guests inside it boot. Made once, with what makes the project's guests. */
+/**
+ * The files that the lab boots, and those that the guests inside it boot. The project's own builders make them once.
+ */
 export interface Parts {
   readonly kernel: GuestKernel;
   readonly initramfs: Initramfs;
@@ -25,8 +27,8 @@ export interface Parts {
 }
 
 /**
- * What a host of hypervisors needs of the kernel: KVM, taps, and all that nftables rules ask for. Nothing in the lab loads modules on demand.
- * kvm_amd finds the processor that QEMU emulates.
+ * The kernel modules that a host of hypervisors needs: KVM, taps, and everything for nftables rules. No module is
+ * loaded on demand in the lab. kvm_amd is for the processor that QEMU emulates.
  */
 const hostModules = [
   'kvm_amd',
@@ -59,7 +61,7 @@ const hostModules = [
   'sch_ingress',
 ] as const;
 
-/** Looks the parts up, and makes those that are missing. */
+/** Looks the parts up and makes missing ones. */
 export async function labParts(layout: Layout, options: ImageOptions): Promise<Parts> {
   const images = createImageSource(layout);
   const base = await loadTemplate(layout, 'base');

@@ -4,7 +4,7 @@ import { inWorkFolder, withLock, type Layout } from '@novasandbox/engine';
 
 const prefix = 'lab-';
 
-/** Runs `work` with a folder of this run's own, gone afterwards. What runs that were killed have left goes first. */
+/** Runs `work` with a folder for this run, which is removed afterwards. Folders of killed runs are removed first. */
 export async function inRunFolder<T>(
   layout: Layout,
   signal: AbortSignal | undefined,

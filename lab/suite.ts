@@ -1,9 +1,13 @@
-import { isNovaError } from '@novasandbox/protocol';
+import { drivers } from '@novasandbox/engine';
+import { isNovaError, ownHypervisors, type OwnHypervisor } from '@novasandbox/protocol';
 
-/** How Node is started in the lab: V8's background compilation has been seen to crash on the emulated processor. */
+/** Options of Node in the lab: V8's background compilation has crashed on the emulated processor. */
 export const nodeInLab: readonly string[] = ['node', '--single-threaded'];
 
-/** The longest takes three minutes there. A guest that stands still for good, as the emulation has had it, must not hold up the rest. */
+/**
+ * The longest test takes three minutes in the lab. A guest that hangs, as happens under this emulation, must not hold
+ * up the other tests.
+ */
 const longestTestMs = 15 * 60_000;
 
 const tests = (...words: readonly string[]): readonly string[] => [
@@ -17,13 +21,15 @@ const tests = (...words: readonly string[]): readonly string[] => [
 ];
 
 // Guests of other processors are emulated, with KVM or without, and the lab could not make them.
-const conformance = ['(process|apple-vz)', 'firecracker', 'cloud-hypervisor', 'qemu'].map((driver) =>
+const usesKvm = (name: OwnHypervisor): boolean => (drivers[name].vmm?.kvm ?? 'unused') !== 'unused';
+const withoutKvm = ownHypervisors.filter((name) => !usesKvm(name));
+const conformance = [`(${withoutKvm.join('|')})`, ...ownHypervisors.filter(usesKvm)].map((driver) =>
   tests('--test-name-pattern', `^${driver}: `, 'tests/conformance/drivers.test.ts'),
 );
 const throughTheEngine = ['firmware', 'hotplug', 'hyperv', 'move', 'network', 'probes', 'user'].map((what) =>
   tests(`tests/e2e/kvm-${what}.test.ts`),
 );
-/** Where VMMs may serve page faults themselves; everything else runs as on most hosts, where they may not. */
+/** Runs a command with userfaultfd open to VMMs; everything else runs as on most hosts, where it is closed. */
 const onDemand = [
   '/bin/sh',
   '-c',
@@ -32,18 +38,20 @@ const onDemand = [
 ];
 
 /**
- * What shows the drivers on KVM: their conformance suite, and the engine with each. With Node alone, for in the lab nothing can be set up. In parts, each for a lab
- * of its own: QEMU's emulation of SVM does not last for all of them.
+ * The tests of the drivers on KVM: their conformance suite, and the engine with each. They need only Node, since
+ * nothing can be installed in the lab. Each part runs in a lab of its own, because QEMU's emulation of SVM does not
+ * last for all of them.
  */
 export const kvmSuite: readonly (readonly string[])[] = [...conformance, ...throughTheEngine, onDemand];
 
-/** A part whose lab was lost this often is given up. */
+/** A part is given up after its lab was lost this often. */
 const mostRuns = 3;
 
 /**
- * Runs each part with `run`, which gives its exit code. A part whose lab is lost is run again, as that says nothing of what ran in it; `onLost` is told.
- * Gives the first exit code that is not 0. No other part is begun once `isOver`.
- * @throws what `run` throws; a lost lab once a part has lost three
+ * Runs each part with `run`, which gives its exit code. A part whose lab is lost is run again, because the loss says
+ * nothing about the tests in it; `onLost` is called. Returns the first exit code that is not 0. No further part is
+ * begun once `isOver`.
+ * @throws the errors of `run`, and the loss of a lab when a part has lost three
  */
 export async function runParts(
   parts: readonly (readonly string[])[],

@@ -10,8 +10,8 @@ import { stage } from '../build/stage.ts';
 import { npmTools, succeed } from './support/npm.ts';
 
 /**
- * What users can rely on, as text: a change of the public API is seen in review, and none is made by accident. NOVA_UPDATE_API=1 writes the reports
- * anew.
+ * The public API as text, so that each change of it is visible in review and none is made by accident.
+ * NOVA_UPDATE_API=1 rewrites the reports.
  */
 const reports = join(import.meta.dirname, '../docs/api');
 const update = process.env['NOVA_UPDATE_API'] === '1';
@@ -26,7 +26,7 @@ before(async () => {
 });
 after(() => rm(work, { recursive: true, force: true }));
 
-/** The report of one entry of a package that lies staged in a folder. */
+/** The report of one entry of a package that is staged in a folder. */
 async function reportOf(folder: string, entry: string, name: string): Promise<string> {
   const none = { default: { logLevel: 'none', addToApiReportFile: false } };
   const configuration = {

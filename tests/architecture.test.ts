@@ -1,164 +1,48 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, normalize, relative } from 'node:path';
 import { test } from 'node:test';
+import { cliRules } from './import-rules/cli.ts';
+import type { Rule } from './import-rules/rule.ts';
+import { sdkRules } from './import-rules/sdk.ts';
+import { serverRules } from './import-rules/server.ts';
 
 const root = join(import.meta.dirname, '..');
 
-interface Rule {
-  /** Files the rule is about: a folder or file below the root, the most specific rule counts. */
-  readonly from: string;
-  /** What they may import besides Node's own modules and their own folder: folders or files of the project, or packages. */
-  readonly may: readonly string[];
-  readonly because: string;
-}
-
 const engine = 'packages/engine/src';
 const ports = `${engine}/ports`;
-const services = ['sandbox', 'exec', 'files', 'template', 'snapshot'].map((name) => `${engine}/${name}`);
-const serviceImports = [
-  '@novasandbox/protocol',
-  'zod',
-  ports,
-  ...services,
-  `${engine}/context.ts`,
-  `${engine}/services.ts`,
-  `${engine}/layout.ts`,
-  `${engine}/abort.ts`,
-  `${engine}/rounds.ts`,
-  `${engine}/architecture.ts`,
-  `${engine}/images`,
-  `${engine}/vmm`,
+/**
+ * The engine's folders that contain policy. Each may import those after it in this list and none before it, so that
+ * there are no cycles.
+ */
+const policyFolders = [
+  ...['exec', 'files', 'storage', 'volumes', 'template', 'snapshot', 'pool', 'sandbox', 'memory', 'golden', 'guest'],
 ];
-
-const server = 'packages/server/src';
-/** In the daemon too a request goes one way: HTTP -> route -> what it does -> the observed engine. */
-const serverRules: readonly Rule[] = [
-  {
-    from: server,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'zod',
-      'fastify',
-      'ws',
-      'pino',
-      'jose',
-      'prom-client',
-      'yaml',
-      '@fastify/busboy',
-      '@connectrpc',
-      '@bufbuild',
-      `${server}/trace`,
-    ],
-    because: 'the daemon offers the engine, and knows no client of its own',
-  },
-  {
-    from: `${server}/context.ts`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'pino',
-      `${server}/config/schema.ts`,
-      `${server}/trace/tracing.ts`,
-    ],
-    because: 'what all ways in share names no implementation',
-  },
-  {
-    from: `${server}/trace`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      '@opentelemetry',
-      `${server}/config/schema.ts`,
-      `${server}/version.ts`,
-    ],
-    because: 'nothing else knows who measures',
-  },
-  {
-    from: `${server}/config`,
-    may: ['@novasandbox/protocol', 'zod', 'yaml'],
-    because: 'a configuration can be checked without a daemon',
-  },
-  {
-    from: `${server}/store`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'zod'],
-    because: 'the store keeps rows and decides nothing',
-  },
-  {
-    from: `${server}/auth`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'jose',
-      ...['context.ts', 'authority', 'store'].map((each) => `${server}/${each}`),
-    ],
-    because: 'who may come in depends on no route',
-  },
-  {
-    from: `${server}/authority`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine', `${server}/context.ts`, `${server}/observe/roster.ts`],
-    because: 'who may act on what is said in one place, whichever way in is taken',
-  },
-  {
-    from: `${server}/bodies`,
-    may: ['@novasandbox/protocol', `${server}/context.ts`],
-    because: 'what a message may be holds for every way in',
-  },
-  {
-    from: `${server}/observe`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'pino',
-      ...['context.ts', 'config/schema.ts', 'store'].map((each) => `${server}/${each}`),
-    ],
-    because: 'what is observed is observed whichever way it came in',
-  },
-  {
-    from: `${server}/forwards`,
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'pino', `${server}/store`, `${server}/observe/roster.ts`],
-    because: 'a forwarded port is one more way into the engine, and knows no HTTP',
-  },
-  {
-    from: `${server}/vms`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'zod',
-      `${server}/authority`,
-      `${server}/context.ts`,
-      `${server}/daemon-context.ts`,
-    ],
-    because: 'what a route does knows no HTTP',
-  },
-  {
-    from: `${server}/sockets`,
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      'ws',
-      'zod',
-      'fastify',
-      `${server}/bodies`,
-      `${server}/context.ts`,
-      `${server}/vms`,
-    ],
-    because: 'a WebSocket is one more way to speak to the engine',
-  },
-];
+const policyRules = policyFolders.map((name, index): Rule => ({
+  from: `${engine}/${name}`,
+  may: [
+    '@novasandbox/protocol',
+    'zod',
+    ports,
+    ...policyFolders.slice(index + 1).map((later) => `${engine}/${later}`),
+    ...['context', 'services', 'layout', 'abort', 'rounds', 'architecture'].map((file) => `${engine}/${file}.ts`),
+    ...['artifacts', 'programs', 'images', 'vmm'].map((folder) => `${engine}/${folder}`),
+  ],
+  because:
+    'what holds policy speaks to drivers, agent and store through their ports, and the order of its folders has no circle',
+}));
 
 /** Requests go one way: route -> service -> driver or agent. Nothing imports upwards. */
 const rules: readonly Rule[] = [
   {
     from: 'packages/protocol/src',
-    may: ['zod'],
+    may: ['zod', '#policy-schemas', '#storage-errors'],
     because: 'the contract runs in a browser too and depends on zod alone',
   },
   {
     from: ports,
-    may: ['@novasandbox/protocol', `${engine}/vmm/process-identity.ts`],
+    may: ['@novasandbox/protocol'],
     because: 'a seam names what both sides share and nothing of either',
   },
   {
@@ -192,11 +76,31 @@ const rules: readonly Rule[] = [
     because: 'the agent client works over any byte stream',
   },
   {
+    from: `${engine}/programs`,
+    may: ['@novasandbox/protocol', `${engine}/architecture.ts`],
+    because: 'how a program of the host is run, and which package has it, depends on nothing that is made with it',
+  },
+  {
+    from: `${engine}/artifacts`,
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      `${engine}/programs`,
+      `${engine}/layout.ts`,
+      `${engine}/open-database.ts`,
+      `${engine}/vmm/image-group.ts`,
+      `${engine}/vmm/remove-folder.ts`,
+    ],
+    because: 'how a file comes to be whole, locked, copied and named by its digest does not depend on what it holds',
+  },
+  {
     from: `${engine}/images`,
     may: [
       '@novasandbox/protocol',
       'zod',
       ports,
+      `${engine}/artifacts`,
+      `${engine}/programs`,
       `${engine}/layout.ts`,
       `${engine}/abort.ts`,
       `${engine}/architecture.ts`,
@@ -214,10 +118,13 @@ const rules: readonly Rule[] = [
       `${engine}/architecture.ts`,
       `${engine}/layout.ts`,
       `${engine}/abort.ts`,
+      `${engine}/drivers/registry.ts`,
+      `${engine}/artifacts`,
+      `${engine}/programs`,
       `${engine}/images`,
       `${engine}/vmm`,
     ],
-    because: 'installing a VMM needs no engine',
+    because: 'installing a VMM needs no engine, but the versions that its driver takes',
   },
   {
     from: `${engine}/store`,
@@ -233,15 +140,25 @@ const rules: readonly Rule[] = [
       `${engine}/vmm`,
       `${engine}/abort.ts`,
       `${engine}/rounds.ts`,
-      `${engine}/images/command.ts`,
+      `${engine}/programs`,
     ],
     because: 'networks know slots and whoever holds them, and nothing of sandboxes',
   },
-  ...services.map((from): Rule => ({
-    from,
-    may: serviceImports,
-    because: 'a service speaks to drivers, agent and store through their ports',
-  })),
+  {
+    from: `${engine}/egress`,
+    may: [
+      '@novasandbox/protocol',
+      'zod',
+      ports,
+      `${engine}/abort.ts`,
+      `${engine}/layout.ts`,
+      `${engine}/artifacts/lock.ts`,
+      `${engine}/vmm/process-identity.ts`,
+      `${engine}/vmm/vmm-users.ts`,
+    ],
+    because: 'what a sandbox may reach is decided without knowing how its slot was made',
+  },
+  ...policyRules,
   {
     from: `${engine}/services.ts`,
     may: ['@novasandbox/protocol', ports],
@@ -249,8 +166,8 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/context.ts`,
-    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`, `${engine}/sandbox/links.ts`],
-    because: 'what services share',
+    may: ['@novasandbox/protocol', ports, `${engine}/layout.ts`],
+    because: 'what services share names no implementation',
   },
   { from: `${engine}/architecture.ts`, may: ['@novasandbox/protocol'], because: 'data depends on nothing' },
   { from: `${engine}/layout.ts`, may: ['@novasandbox/protocol'], because: 'paths depend on nothing' },
@@ -262,54 +179,32 @@ const rules: readonly Rule[] = [
   },
   {
     from: `${engine}/prepare-layout.ts`,
-    may: ['@novasandbox/protocol', `${engine}/layout.ts`, `${engine}/own-folder.ts`, `${engine}/vmm`],
+    may: [
+      '@novasandbox/protocol',
+      `${engine}/layout.ts`,
+      `${engine}/old-layout.ts`,
+      `${engine}/own-folder.ts`,
+      `${engine}/vmm`,
+    ],
     because: 'the first step knows the paths and who may pass',
   },
+  { from: `${engine}/old-layout.ts`, may: [`${engine}/layout.ts`], because: 'a move needs the paths alone' },
   { from: `${engine}/abort.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
   { from: `${engine}/rounds.ts`, may: [], because: 'a clock depends on nothing' },
-  { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol'], because: 'errors depend on nothing' },
+  { from: `${engine}/boundary.ts`, may: ['@novasandbox/protocol', ports], because: 'what is offered has no say in it' },
   {
     from: `${engine}/engine.ts`,
     may: ['@novasandbox/protocol', engine],
     because: 'the composition root knows all parts',
   },
   { from: `${engine}/index.ts`, may: [engine], because: 'the curated exports' },
-  {
-    from: 'packages/sdk/src',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', '#backend'],
-    because: 'the SDK speaks the services',
-  },
-  {
-    from: 'packages/sdk/src/remote',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', 'undici', 'ws', 'zod', 'packages/sdk/src/with-resolvers.ts'],
-    because: 'the way to a daemon knows the contract and the services, and no class of the SDK',
-  },
-  {
-    from: 'packages/cli/src',
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      '@novasandbox/server',
-      'novasandbox',
-      'commander',
-      'tar-stream',
-      'bench/main.ts',
-      'lab/main.ts',
-      'lab/suite.ts',
-    ],
-    because: 'the CLI is a client',
-  },
+  { from: `${engine}/own-drivers.ts`, may: [engine], because: 'the curated exports for those who write a driver' },
+  ...sdkRules,
+  ...cliRules,
   ...serverRules,
   {
     from: 'bench',
-    may: [
-      '@novasandbox/protocol',
-      '@novasandbox/engine',
-      '@novasandbox/server',
-      'novasandbox',
-      'e2b',
-      'tests/support/stand-in.ts',
-    ],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b'],
     because: 'measurements go through the public ways in, and past a VMM to its driver',
   },
   {
@@ -320,7 +215,7 @@ const rules: readonly Rule[] = [
   { from: 'examples', may: ['novasandbox'], because: 'examples use what users have' },
 ];
 
-/** Drivers must not know each other either. */
+/** Drivers must not import each other either. */
 const driverFolder = /^packages\/engine\/src\/drivers\/([^/]+)\//;
 
 function importsOf(file: string): string[] {
@@ -332,12 +227,18 @@ function importsOf(file: string): string[] {
   ].map((found) => found[1] ?? found[2] ?? found[3] ?? '');
 }
 
+/** The file that a relative import names, or the name of a package. */
+const targetOf = (file: string, specifier: string): string =>
+  specifier.startsWith('.') ? normalize(relative(root, join(root, dirname(file), specifier))) : specifier;
+
 const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+const sources = (...patterns: string[]): string[] =>
+  globSync(patterns, { cwd: root }).filter(
+    (file) => !/\.test\.ts$|\.test-support\.ts$|\/testing\/|\/node_modules\//.test(file),
+  );
 
 test('imports go one way', () => {
-  const files = globSync(['packages/*/src/**/*.ts', 'bench/**/*.ts', 'lab/**/*.ts', 'examples/**/*.ts'], {
-    cwd: root,
-  }).filter((file) => !file.endsWith('.test.ts') && !file.includes('/testing/'));
+  const files = sources('packages/*/src/**/*.ts', 'bench/**/*.ts', 'lab/**/*.ts', 'examples/**/*.ts');
   assert.ok(files.length > 50);
   const broken: string[] = [];
   for (const file of files) {
@@ -348,9 +249,7 @@ test('imports go one way', () => {
     }
     for (const specifier of importsOf(file)) {
       if (specifier.startsWith('node:') || builtinModules.includes(specifier)) continue;
-      const target = specifier.startsWith('.')
-        ? normalize(relative(root, join(root, dirname(file), specifier)))
-        : specifier;
+      const target = targetOf(file, specifier);
       const own = within(target, rule.from.endsWith('.ts') ? '\0' : rule.from);
       const allowed = own || rule.may.some((each) => within(target, each));
       const otherDriver =
@@ -361,6 +260,106 @@ test('imports go one way', () => {
     }
   }
   assert.deepEqual(broken, []);
+});
+
+test('no two folders of the engine import each other, directly or by way of others', () => {
+  const folderOf = (path: string): string | undefined => new RegExp(`^${engine}/([^/]+)/`).exec(path)?.[1];
+  const imports = new Map<string, Set<string>>();
+  for (const file of globSync(`${engine}/*/**/*.ts`, { cwd: root })) {
+    if (file.endsWith('.test.ts') || file.includes('/testing/')) continue;
+    const from = folderOf(file) ?? '';
+    const others = importsOf(file)
+      .filter((specifier) => specifier.startsWith('.'))
+      .map((specifier) => folderOf(normalize(join(dirname(file), specifier))))
+      .filter((to): to is string => to !== undefined && to !== from);
+    imports.set(from, new Set([...(imports.get(from) ?? []), ...others]));
+  }
+  assert.ok(imports.size > 10);
+  const reachable = (from: string, seen = new Set<string>()): Set<string> => {
+    for (const to of imports.get(from) ?? []) if (!seen.has(to)) reachable(to, seen.add(to));
+    return seen;
+  };
+  assert.deepEqual(
+    [...imports.keys()].filter((folder) => reachable(folder).has(folder)),
+    [],
+  );
+});
+
+test('every folder of a package has a rule of its own', () => {
+  const folders = globSync('packages/{engine,server,sdk,cli}/src/*/', { cwd: root }).map((folder) => normalize(folder));
+  assert.ok(folders.length > 40, String(folders.length));
+  assert.deepEqual(
+    folders.filter((folder) => !rules.some(({ from }) => from === folder)),
+    [],
+  );
+});
+
+test('every package that a rule allows is imported by what the rule is about', () => {
+  const idle = [...serverRules, ...sdkRules, ...cliRules].flatMap(({ from, may }) => {
+    const imported = sources(from.endsWith('.ts') ? from : `${from}/**/*.ts`).flatMap((file) =>
+      importsOf(file).map((specifier) => targetOf(file, specifier)),
+    );
+    const packages = may.filter((each) => !each.includes('/src') && !each.startsWith('@novasandbox/'));
+    return packages.filter((name) => !imported.some((each) => within(each, name))).map((name) => `${from}: ${name}`);
+  });
+  assert.deepEqual(idle, []);
+});
+
+test('the folders of a package import each other in no circle', () => {
+  for (const from of ['packages/server/src', 'packages/sdk/src', 'packages/cli/src', 'packages/protocol/src']) {
+    const partOf = (file: string): string => relative(from, file).split('/', 1)[0] ?? '';
+    const imports = new Map<string, Set<string>>();
+    for (const file of sources(`${from}/**/*.ts`)) {
+      const of = imports.get(partOf(file)) ?? new Set();
+      imports.set(partOf(file), of);
+      for (const target of importsOf(file).map((specifier) => targetOf(file, specifier)))
+        if (within(target, from) && partOf(target) !== partOf(file)) of.add(partOf(target));
+    }
+    // A file that imports none of the remaining ones can be removed; the files that remain in the end form a cycle.
+    for (let taken = true; taken;) {
+      taken = false;
+      for (const [part, of] of imports) {
+        if ([...of].some((each) => imports.has(each))) continue;
+        imports.delete(part);
+        taken = true;
+      }
+    }
+    assert.deepEqual([...imports.keys()], [], from);
+  }
+});
+
+/** Files that keep state for the whole process, each with the reason. */
+const processWide: Readonly<Record<string, string>> = {
+  'packages/engine/src/images/isolated.ts': 'a fact about the host, which is found out once',
+  'packages/engine/src/sandbox/boot.ts': 'a snapshot whose clones are late is late for every engine of the process',
+  'packages/engine/src/sandbox/end.ts': 'what this process has given up is not in the store, whose disk was full',
+  'packages/engine/src/sandbox/pause.ts': 'all calls of an engine that resume a sandbox share one resumption',
+  'packages/engine/src/sandbox/wake.ts': 'all calls of an engine that want a sandbox awake share one waking',
+  'packages/engine/src/vmm/cgroup.ts': 'a fact about the host, which is found out once',
+  'packages/engine/src/vmm/confine.ts': 'facts about the host, which are found out once',
+  'packages/engine/src/vmm/process-identity.ts': 'a fact about the process itself',
+  'packages/sdk/src/connection.ts': 'the engine of a state folder is opened once in a process and shared',
+  'packages/sdk/src/remote/sandbox-engine.ts':
+    'the connection of an engine is found by the engine, whose type hides it',
+};
+
+test('no module keeps state of its own', () => {
+  const state =
+    /^(?:export )?(?:let \w|const \w+(?::[^=]+)? = (?:new (?:Map|Set|WeakMap|WeakSet|WebSocketServer)|sharedWork)(?:<[^;]*>)?\(\s*\))/m;
+  const found = sources('packages/*/src/**/*.ts')
+    // A driver's state about its VMM is its own.
+    .filter((file) => !within(file, `${engine}/drivers`))
+    .filter((file) => state.test(readFileSync(join(root, file), 'utf8')));
+  assert.deepEqual(found.toSorted(), Object.keys(processWide));
+});
+
+test('files that are named as the place of a new thing are there', () => {
+  const [, section = ''] =
+    /## Where a new thing goes\n(.*?)\n## /s.exec(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')) ?? [];
+  const named = [...section.matchAll(/`([\w./-]+\/[\w./-]*)`/g)].map(([, path = '']) => path);
+  assert.ok(named.length > 10);
+  const missing = named.filter((path) => !existsSync(join(root, path)) && !existsSync(join(root, 'packages', path)));
+  assert.deepEqual(missing, []);
 });
 
 test('every rule is about something', () => {

@@ -3,39 +3,30 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
-  createAppleVzDriver,
-  createCloudHypervisorDriver,
-  createFirecrackerDriver,
   createLauncher,
-  createProcessDriver,
-  createQemuDriver,
+  drivers as registered,
   layoutAt,
   openVmmUsers,
   releases,
-  versionFacts,
-  type VmmDriver,
+  vmms,
+  type DriverOptions,
 } from '@novasandbox/engine';
-import { driverFeaturesSchema, type DriverFeatures } from '@novasandbox/protocol';
+import { driverFeaturesSchema, ownHypervisors, type DriverFeatures } from '@novasandbox/protocol';
 
 const page = readFileSync(join(import.meta.dirname, '../docs/hypervisors.md'), 'utf8');
 const notAskedFor = () => Promise.reject(new Error('only features are read'));
 const launcher = createLauncher();
 const users = openVmmUsers(layoutAt());
-const options = {
+const options: DriverOptions = {
   launcher,
   users,
   confiner: notAskedFor,
   probeDirectory: '',
   vmmDirectory: '',
   probeGuest: notAskedFor,
+  agentBinary: notAskedFor,
 };
-const drivers: readonly VmmDriver[] = [
-  createFirecrackerDriver(options),
-  createCloudHypervisorDriver(options),
-  createQemuDriver(options),
-  createAppleVzDriver(options),
-  createProcessDriver({ launcher, agentBinary: notAskedFor }),
-];
+const drivers = ownHypervisors.map((name) => registered[name].create(options));
 
 /** Rows of the first table whose header begins with `first`, without the line below the header. */
 function table(first: string): string[][] {
@@ -69,11 +60,6 @@ test("docs/hypervisors.md has each driver's features as they are", () => {
 test('docs/hypervisors.md has the versions as they are', () => {
   const [, ...rows] = table('VMM');
   const pinned = (vmm: string): string => Object.entries(releases).find(([name]) => name === vmm)?.[1].version ?? '';
-  const expected = Object.entries(versionFacts).map(([vmm, { floor, tested }]) => [
-    vmm,
-    floor,
-    tested.join(', '),
-    pinned(vmm),
-  ]);
+  const expected = vmms.map(({ name, versions: { floor, tested } }) => [name, floor, tested.join(', '), pinned(name)]);
   assert.deepEqual(rows, expected);
 });

@@ -16,7 +16,7 @@ test('docs/errors.md is the table of errors', () => {
 
 test('every dependency is explained and pinned', () => {
   const explained = readFileSync(join(root, 'docs/dependencies.md'), 'utf8');
-  for (const file of globSync(['package.json', 'packages/*/package.json'], { cwd: root })) {
+  for (const file of globSync(['package.json', '{bench,lab,tests,packages/*}/package.json'], { cwd: root })) {
     const manifest = JSON.parse(readFileSync(join(root, file), 'utf8')) as Record<
       string,
       Record<string, string> | undefined

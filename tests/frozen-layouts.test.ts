@@ -13,8 +13,8 @@ import { openUidRegistry } from '../packages/engine/src/store/uid-registry.ts';
 import { openServerStore } from '../packages/server/src/store/server-store.ts';
 
 /*
- * tests/frozen-layouts holds a dump of each kind of database in each layout that was ever released, written by the code of its time. A new layout adds a
- * file; none is ever changed.
+ * tests/frozen-layouts contains a dump of each kind of database in each released layout, written by the code of its
+ * time. A new layout adds a file; existing files never change.
  */
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-layouts-'));
@@ -27,13 +27,15 @@ interface Kind {
   readonly layout: number;
   readonly keepsCopy: boolean;
   open(file: string): Disposable;
-  /** Sees that what the frozen file holds can be used. */
+  /** Checks that the content of the frozen file can be used. */
   use(file: string): void;
 }
 
+const volume = { owner: null, team: null, sizeMb: 2048, createdAtMs: 1_763_800_000_000, maker: null };
+
 const store: Kind = {
   name: 'store',
-  layout: 2,
+  layout: 4,
   keepsCopy: true,
   open: (file) => openSqliteStore(file, reserve),
   use(file) {
@@ -49,20 +51,28 @@ const store: Kind = {
     );
     const [box] = records as [SandboxRecord];
     assert.deepEqual([box.config.env, box.config.extraDrives.length], [{ LANG: 'C.UTF-8', EMPTY: '' }, 1]);
-    // What was not there yet has its default.
+    // Fields that did not exist yet have their defaults.
     for (const { config } of records)
       assert.deepEqual([typeof config.hyperv, typeof config.rateLimits], ['boolean', 'object']);
     assert.equal(opened.changeSandbox(box.id, ['stopped'], { state: 'creating' })?.state, 'creating');
     assert.deepEqual(opened.findSandbox('box'), { ...box, state: 'creating' });
+    const [snapshot] = opened.listSnapshots();
+    if (snapshot !== undefined)
+      assert.deepEqual(
+        [snapshot.id, snapshot.sandboxId, snapshot.kind, snapshot.config.memoryMb, snapshot.bootedFrom?.network],
+        ['snapa1b2c3d4e5f6g7h8', 'box1aaaaaaaaaaaaaaaa', 'memory', 1024, 'slot'],
+      );
     assert.equal(opened.takeLease('run2bbbbbbbbbbbbbbbb', 16), 0);
     const { sequence: _, ...another } = box;
     assert.equal(opened.addSandbox({ ...another, id: 'next0000000000000000', name: 'next' }).sequence, 5);
+    opened.addVolume({ ...volume, id: 'new0', name: 'new' });
+    assert.deepEqual(opened.takeVolumes(box.id, [{ volumeId: 'new0', readOnly: true }]), []);
   },
 };
 
 const server: Kind = {
   name: 'server',
-  layout: 4,
+  layout: 5,
   keepsCopy: true,
   open: (file) => openServerStore(file, reserve),
   use(file) {
@@ -81,6 +91,9 @@ const server: Kind = {
     assert.equal(opened.idleTimeouts().get('box1aaaaaaaaaaaaaaaa'), 900_000);
     opened.putLoginFailures('bob', { count: 1, lastMs: 1 });
     opened.putForward({ id: 'f2', vmId: 'v', hostPort: 1, guestPort: 2 });
+    const preview = { vmId: 'v', port: 80, hash: 'h', expiresAtMs: 1, rewriteHost: true };
+    opened.putPreview({ ...preview, id: 'p2' });
+    assert.deepEqual(opened.previews().at(-1), { ...preview, id: 'p2' });
   },
 };
 
@@ -152,6 +165,17 @@ for (const { kind, layout } of each) {
     if (kept) assert.deepEqual([look(copy), statSync(copy).mode & 0o777], [before, 0o600]);
   });
 }
+
+test('store, layout 4: volumes, who has them, and which are half-made', () => {
+  using opened = openSqliteStore(thaw(store, 4), reserve);
+  const cache = { ...volume, id: 'vol1aaaaaaaaaaaaaaaa', name: 'cache' };
+  const anns = { owner: 'user:ann', team: 'crew', sizeMb: 64, maker: { pid: 4242, startTime: '123456' } };
+  assert.deepEqual(opened.listVolumes(), [cache, { ...cache, ...anns, id: 'vol2bbbbbbbbbbbbbbbb' }]);
+  assert.deepEqual(opened.findVolume('cache'), cache);
+  const use = { volumeId: cache.id, sandboxId: 'run2bbbbbbbbbbbbbbbb', position: 0, readOnly: false, held: true };
+  assert.deepEqual(opened.usesOf(cache.id), [use]);
+  assert.deepEqual(opened.takeVolumes('box1aaaaaaaaaaaaaaaa', [{ volumeId: cache.id, readOnly: true }]), [use]);
+});
 
 test('a file of a newer version is refused with the remedy, and nothing of it is changed', () => {
   for (const kind of kinds) {

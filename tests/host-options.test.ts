@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'nova-hostile-'));
 chmodSync(folder, 0o711);
 after(() => rmSync(folder, { recursive: true }));
 
-/** A project that would have Node run its code, if Node took words of ours for its own. */
+/** A project whose code Node would run if it treated arguments of ours as its own options. */
 const project = join(folder, 'project');
 const marker = join(folder, 'ran-on-the-host');
 mkdirSync(project);

@@ -47,7 +47,7 @@ test(
         const slot = await network.take('box', { forwards: [], within });
         assert.deepEqual(network.held('box'), slot);
         assert.match(inside('ip -o addr show tap0'), /172\.16\.255\.1/);
-        // Once, however often it was furnished.
+        // There is one rule, however often the namespace was set up.
         assert.equal(inside('nft list table ip slot').match(/snat to/g)?.length, 1);
         await network.giveBack('box');
         assert.equal(network.held('box'), null);
@@ -62,7 +62,7 @@ test(
   },
 );
 
-/** Numbers of those that this process keeps. */
+/** Numbers of the slots that this process keeps ready. */
 function readySlots(): number[] {
   using registry = openSlotRegistry(layoutAt().slotRegistryFile, 1);
   const own = registry.list().filter(({ state, holder }) => state === 'ready' && holder.pid === process.pid);
@@ -94,7 +94,7 @@ test('ready slots are taken at once, and go with the process that kept them', { 
     const { machine } = await network.take('box', { forwards: [] });
     assert.equal(machine.namespace, `nova-${first}`);
     assert.deepEqual(readySlots(), [second]);
-    // Made once the sandbox has its VMM.
+    // They are made once the sandbox has its VMM.
     network.handTo('box', ownIdentity());
     await eventually('two are ready again', () => readySlots().length === 2, 60_000);
     await network.giveBack('box');
@@ -125,7 +125,7 @@ test(
   { skip, timeout: 180_000 },
   async () => {
     await using home = await testHome();
-    // Its own; those of other processes of this host are not touched.
+    // It removes only its own; those of other processes of this host are not touched.
     await using bystander = await testHome();
     await using network = openNetwork(bystander.layout, createLauncher());
     await network.take('bystander', { forwards: [] });

@@ -17,7 +17,7 @@ const npmSome =
   'npm ci --omit=dev --omit=optional --workspace=novasandbox --include-workspace-root --no-audit --no-fund --loglevel=error';
 const npmAll = 'npm ci --no-audit --no-fund --loglevel=error';
 
-/** What the script takes for granted on any machine. */
+/** Tools that the script expects on any machine. */
 const coreTools = [
   'bash',
   'cat',
@@ -45,7 +45,9 @@ interface StartOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A checkout with the script, a state folder, and a PATH with nothing on it but the core tools and what a test puts there. */
+/**
+ * A checkout with the script, a state folder, and a PATH that contains only the core tools and the programs of a test.
+ */
 class Machine implements AsyncDisposable {
   readonly root: string;
   readonly home: string;
@@ -75,7 +77,7 @@ class Machine implements AsyncDisposable {
     await writeFile(join(this.programs, name), `#!${findTool('bash')}\n${script}\n`, { mode: 0o755 });
   }
 
-  /** Makes it what npm installs of the package. */
+  /** Makes the folder look like the package as npm installs it. */
   async install(): Promise<void> {
     await rm(join(this.root, 'package-lock.json'));
     for (const folder of ['dist/cli', 'guest/agent']) await mkdir(join(this.root, folder), { recursive: true });
@@ -83,7 +85,7 @@ class Machine implements AsyncDisposable {
     await writeFile(join(this.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
   }
 
-  /** A Node of that version which says what it was called with. */
+  /** A Node of that version, which prints its arguments. */
   node(version: string): Promise<void> {
     return this.program(
       'node',
@@ -91,7 +93,7 @@ class Machine implements AsyncDisposable {
     );
   }
 
-  /** What says which Rust the agent needs. */
+  /** The file that says which Rust the agent needs. */
   async guestSources(): Promise<void> {
     await mkdir(join(this.root, 'guest/agent'), { recursive: true });
     await writeFile(join(this.root, 'guest/agent/Cargo.toml'), 'rust-version = "1.85"\n');
@@ -109,7 +111,7 @@ class Machine implements AsyncDisposable {
 
   start(words: readonly string[], options: StartOptions = {}) {
     const env = { ...this.env, ...options.env };
-    // `doctor` asks for no guest: the tools for that are the end-to-end tests' to find.
+    // `doctor` does not start a guest; the end-to-end tests check the tools for that.
     return spawn(options.script ?? join(this.root, 'nova'), words, {
       cwd: options.cwd,
       env,
@@ -138,7 +140,7 @@ function findTool(name: string): string {
       accessSync(join(folder, name), constants.X_OK);
       return join(folder, name);
     } catch {
-      // Not in this one.
+      // It is not in this folder.
     }
   }
   throw new Error(`${name} is not on the PATH`);
@@ -150,12 +152,26 @@ test('when all is there, the script is Node with the same arguments, directory a
   await machine.run();
   const link = join(machine.home, 'link');
   await symlink(join(machine.root, 'nova'), link);
-  for (const script of [join(machine.root, 'nova'), link]) {
+  const chain = join(machine.home, 'chain');
+  await symlink('link', chain);
+  for (const script of [join(machine.root, 'nova'), link, chain]) {
     const { code, stdout, stderr } = await machine.run(['--version', 'a  b', ''], { cwd: tmpdir(), script });
     assert.equal(code, 7);
     assert.equal(stderr, '');
     assert.equal(stdout, `cwd=${tmpdir()}\n<--><${machine.root}/packages/cli/src/main.ts><:><:--version><:a  b><:>`);
   }
+  assert.deepEqual(await machine.calls(), [npmSome]);
+});
+
+test('putting the command into the PATH needs what a client needs, and nothing of a guest', async () => {
+  await using machine = await Machine.make();
+  await machine.node('v24.1.0');
+  const { code, stdout, stderr } = await machine.run(['setup', 'path']);
+  assert.deepEqual(
+    [code, stdout.split('\n')[1]],
+    [7, `<--><${machine.root}/packages/cli/src/main.ts><:><:setup><:path>`],
+  );
+  assert.doesNotMatch(stderr, /System packages/);
   assert.deepEqual(await machine.calls(), [npmSome]);
 });
 
@@ -166,7 +182,7 @@ test('what sandboxes need is installed first, and all when something needs all',
   await machine.run(['config', 'show']);
   await machine.run();
   assert.deepEqual(await machine.calls(), [npmSome, npmAll]);
-  // Whoever had all, or has installed them without us, has a use for all.
+  // A user who had all packages, or has installed them without us, needs all of them.
   await writeFile(join(machine.root, 'package-lock.json'), '{ }');
   await utimes(join(machine.root, 'package-lock.json'), new Date(), new Date(Date.now() + 1_000_000));
   await machine.run();
@@ -283,7 +299,7 @@ test('an interruption ends what is under way, and the next run begins that step 
   child.kill('SIGTERM');
   const [code] = (await once(child, 'exit')) as [number | null];
   assert.equal(code, 130);
-  // Killed, which a busy host takes a moment for; that init has not collected it yet does not count.
+  // npm was killed, which takes a busy host a moment; a zombie that init has not reaped counts as ended.
   const state = (): Promise<string> => readFile(`/proc/${npm}/stat`, 'utf8').catch(() => 'gone Z');
   await eventually('npm has ended', async () => / Z/.test(await state()), 30_000);
   await machine.program('npm', 'echo again >> calls');
@@ -497,12 +513,25 @@ test('the remedy names all packages at once, Rust among them, by the name this s
   await rm(join(machine.programs, 'npm'));
   const lacked = async (): Promise<string> => (await machine.run(['create'])).stderr;
   assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo-web rustc-web libc6-dev$/m);
-  // A mirror may have what Rust would build.
+  // A mirror may have the programs that would need Rust to build.
   const mirrored = await machine.run(['create'], { env: { NOVA_MIRROR: 'file:///mirror' } });
   assert.match(mirrored.stderr, /lacks: .*mmdebstrap.* nodejs npm$/m);
   await machine.program('apt-cache', 'echo "  Candidate: 1.90.0-1"');
   await machine.program('dpkg', 'exit 0');
   assert.match(await lacked(), /lacks: .*mmdebstrap.* nodejs npm cargo rustc libc6-dev$/m);
+});
+
+test('the tests need what checks the Rust programs, by the name that goes with the Rust of this system', async () => {
+  await using machine = await Machine.make();
+  await machine.guestSources();
+  const lacked = async (): Promise<string> => (await machine.run(['test'])).stderr;
+  assert.match(await lacked(), /lacks: .* rust-web-clippy rustfmt-web .*cargo-web rustc-web/m);
+  await machine.program('apt-cache', 'echo "  Candidate: 1.90.0-1"');
+  await machine.program('dpkg', 'exit 0');
+  assert.match(await lacked(), /lacks: .* rust-clippy rustfmt .*cargo rustc/m);
+  for (const tool of ['cargo-clippy', 'cargo-fmt']) await machine.program(tool, 'exit 0');
+  assert.doesNotMatch(await lacked(), /clippy|rustfmt/);
+  assert.doesNotMatch((await machine.run(['create'])).stderr, /clippy|rustfmt/);
 });
 
 test('without npm, Node and npm are fetched from its registry, and are nothing but what they should be', async () => {

@@ -21,7 +21,7 @@ export const coldBoot: Measure = {
   title: 'Cold boot',
   async run({ engine, templateId, quick, report }) {
     const values = await repeat(quick ? 1 : 3, async () => {
-      // A word of its own on the command line rules out the snapshot.
+      // An extra word on the kernel command line rules out the snapshot.
       await using _ = await sandbox(engine, { templateId, kernelArgs: 'nova.bench=1' });
     });
     const summary = summarise(values);
@@ -36,7 +36,7 @@ export const clone: Measure = {
     const first: number[] = [];
     const whole: number[] = [];
     const remove: number[] = [];
-    // Makes the snapshot where there is none.
+    // Creates the snapshot if there is none.
     {
       await using _ = await sandbox(engine, { templateId });
     }

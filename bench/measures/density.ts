@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { availableMb } from '../host-memory.ts';
 import type { BenchContext, Measure } from '../measure.ts';
 
 const idleMs = 5000;
-
-const availableMb = (): number =>
-  Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? Number.NaN) / 1024;
 
 async function cpuUs({ engine }: BenchContext, ids: readonly string[]): Promise<number> {
   const stats = await Promise.all(ids.map((id) => engine.sandboxes.stats(id)));
   return stats.reduce((total, { host }) => total + host.cpuUsageUs, 0);
 }
 
-/** Memory and CPU of clones that do nothing. A lone VMM's own figures overstate: what the host has less of, over many, tells. */
+/**
+ * Memory and CPU of idle clones. The figures of a single VMM overstate, so the memory that the host loses over many is
+ * measured.
+ */
 export const density: Measure = {
   id: 'density',
   title: 'Many alive',

@@ -1,52 +1,30 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  createCloudHypervisorDriver,
-  createFirecrackerDriver,
   createImageSource,
   createLauncher,
+  drivers,
   fileTail,
   hostArchitecture,
   layoutAt,
   openVmmUsers,
   vmmLog,
   type MachineSpec,
-  type VmmDriver,
 } from '@novasandbox/engine';
-import { standInFiles, standInFor } from '../../tests/support/stand-in.ts';
+import { standInFiles, standInFor } from '@novasandbox/tests/stand-in';
 import type { BenchContext, Measure } from '../measure.ts';
 import { summarise } from '../statistics.ts';
 
-type Options = Parameters<typeof createCloudHypervisorDriver>[0];
-
-interface Candidate {
-  readonly vmm: Parameters<typeof standInFor>[0];
-  readonly title: string;
-  readonly variable: string;
-  readonly version: string;
-  readonly make: (options: Options) => VmmDriver;
-}
-
-const candidates: readonly Candidate[] = [
-  {
-    vmm: 'firecracker',
-    title: 'Firecracker',
-    variable: 'NOVA_FIRECRACKER',
-    version: '1.17.0',
-    make: (options) => createFirecrackerDriver({ ...options, jailed: false }),
-  },
-  {
-    vmm: 'cloud-hypervisor',
-    title: 'Cloud Hypervisor',
-    variable: 'NOVA_CLOUD_HYPERVISOR',
-    version: '',
-    make: createCloudHypervisorDriver,
-  },
-];
+/** Drivers that use an API, with the version that the stand-in reports if the driver depends on it. */
+const candidates = [
+  { hypervisor: 'firecracker', version: '1.17.0' },
+  { hypervisor: 'cloud-hypervisor', version: '' },
+] as const;
 
 /**
- * What the drivers of VMMs with an API themselves take of a launch: everything but the time in which the VMM starts or has something to answer. Measured
- * against stand-ins that note when they were started, asked and done; they are no VMMs, and say nothing of one.
+ * Time that the drivers of VMMs with an API take themselves of a launch: everything except the time in which the VMM
+ * starts or handles a request. Measured against stand-ins that record when they were started, asked and done. They are
+ * not VMMs, so the figures say nothing about a VMM.
  */
 export const driver: Measure = {
   id: 'driver',
@@ -56,9 +34,17 @@ export const driver: Measure = {
   },
 };
 
-async function measure({ quick, home, agentBinary, report }: BenchContext, candidate: Candidate): Promise<void> {
-  const { vmm, title, variable, version, make } = candidate;
-  await using standIn = await standInFor(vmm, await agentBinary(), version);
+async function measure(
+  { quick, home, agentBinary, report }: BenchContext,
+  { hypervisor, version }: (typeof candidates)[number],
+): Promise<void> {
+  const { create, vmm } = drivers[hypervisor];
+  const [program] = vmm?.programs ?? [];
+  if (vmm === null || program === undefined || program.variable === null)
+    throw new Error(`${hypervisor} has no program that another can stand in for`);
+  const { title } = vmm;
+  const { variable } = program;
+  await using standIn = await standInFor(program.name, await agentBinary(), version);
   const before = process.env[variable];
   process.env[variable] = standIn.path;
   try {
@@ -66,16 +52,18 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
     await using launcher = createLauncher();
     using users = openVmmUsers(layout);
     const images = createImageSource(layout);
-    const measured = make({
+    const measured = create({
       launcher,
       users,
       confiner: (asked) => images.confiner(asked),
       alsoVisible: standInFiles(standIn.path),
-      probeDirectory: join(home, `stand-in-probes-${vmm}`),
+      probeDirectory: join(home, `stand-in-probes-${hypervisor}`),
       vmmDirectory: layout.vmmDirectory,
-      // Nothing runs in the stand-in but the agent.
+      // The stand-in runs nothing but the agent.
       probeGuest: () => Promise.resolve({ kernel: standIn.path, initramfs: standIn.path }),
-      whyNoKvm: () => null,
+      whyNotHere: () => null,
+      jailed: false,
+      agentBinary,
     });
     await measured.probe();
     const wallMs: number[] = [];
@@ -84,7 +72,7 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
       const id = `driver${round}`;
       const directory = layout.sandbox(id);
       await mkdir(directory);
-      // VMMs of other users pass through.
+      // VMMs run as other users, which need to pass through this directory.
       await chmod(directory, 0o711);
       const spec: MachineSpec = {
         id,
@@ -123,7 +111,7 @@ async function measure({ quick, home, agentBinary, report }: BenchContext, candi
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-/** Milliseconds in which the stand-in started, or had something to answer: what was asked at once is one piece of work. */
+/** Milliseconds in which the stand-in was starting or handling requests; requests that overlap count once. */
 function busy(log: string): number {
   let total = 0;
   let since = 0;

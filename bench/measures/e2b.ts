@@ -10,12 +10,14 @@ import { repeat, summarise, type Summary } from '../statistics.ts';
 const port = 3000;
 const chunk = 1 << 20;
 
-/** What the E2B API adds to the engine, as its unmodified client sees it, and what the proxy leaves of a tunnel. */
+/**
+ * Overhead of the E2B API over the engine, as E2B's unmodified client sees it, and of the proxy compared with a tunnel.
+ */
 export const e2b: Measure = {
   id: 'e2b',
   title: 'E2B API',
   async run({ quick, report, progress, signal }) {
-    // A tool of development: it is not there where NovaSandbox is only used.
+    // The package is a development dependency and is missing where NovaSandbox is only used.
     const client = await import('e2b').catch(() => null);
     if (client === null) return progress('the package e2b is not installed');
     await using daemon = await benchDaemon();
@@ -46,7 +48,7 @@ export const e2b: Measure = {
   },
 };
 
-/** Turn by turn, so that whatever else the machine does meets both alike. */
+/** Alternates between the two, so that other load on the machine affects both equally. */
 async function turns(
   signal: AbortSignal,
   rounds: number,

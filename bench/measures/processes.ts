@@ -1,26 +1,8 @@
-import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { BenchContext, Measure } from '../measure.ts';
+import type { Measure } from '../measure.ts';
+import { runsToItsEnd } from '../programs.ts';
 import { sandbox } from '../sandboxes.ts';
 import { repeat, summarise } from '../statistics.ts';
-
-const root = join(import.meta.dirname, '../..');
-
-/** Runs a program of this host to its end; false when it cannot be run. Asked to end when the measurement is given up. */
-async function works({ home, signal }: BenchContext, argv: readonly string[]): Promise<boolean> {
-  const child = spawn(argv[0] ?? '', argv.slice(1), {
-    stdio: 'ignore',
-    cwd: root,
-    env: { ...process.env, NOVA_HOME: home },
-    signal,
-    killSignal: 'SIGTERM',
-  });
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  child.once('error', () => child.pid === undefined && resolve(false));
-  child.once('exit', (code) => resolve(code === 0));
-  return promise;
-}
 
 export const command: Measure = {
   id: 'command',
@@ -28,10 +10,10 @@ export const command: Measure = {
   async run(context) {
     const { quick, report, templateId } = context;
     const argv = ['./nova', 'run', '--template', templateId, '--', 'true'];
-    if (!(await works(context, argv))) throw new Error(`${argv.join(' ')} failed`);
-    const summary = summarise(await repeat(quick ? 2 : 10, () => works(context, argv)));
+    if (!(await runsToItsEnd(context, argv))) throw new Error(`${argv.join(' ')} failed`);
+    const summary = summarise(await repeat(quick ? 2 : 10, () => runsToItsEnd(context, argv)));
     report({ name: './nova run -- true, as a process', unit: 'ms', value: summary.p50, summary, budget: 600 });
-    const help = summarise(await repeat(quick ? 2 : 10, () => works(context, ['./nova', '--version'])));
+    const help = summarise(await repeat(quick ? 2 : 10, () => runsToItsEnd(context, ['./nova', '--version'])));
     report({ name: './nova --version, as a process', unit: 'ms', value: help.p50, summary: help });
   },
 };
@@ -46,8 +28,8 @@ export const others: Measure = {
       'bwrap true': ['bwrap', '--ro-bind', '/', '/', '--unshare-all', 'true'],
     };
     for (const [name, argv] of Object.entries(candidates)) {
-      if (!(await works(context, argv))) continue;
-      const summary = summarise(await repeat(quick ? 2 : 10, () => works(context, argv)));
+      if (!(await runsToItsEnd(context, argv))) continue;
+      const summary = summarise(await repeat(quick ? 2 : 10, () => runsToItsEnd(context, argv)));
       report({ name, unit: 'ms', value: summary.p50, summary, note: 'no kernel of its own' });
     }
   },

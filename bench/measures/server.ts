@@ -7,7 +7,7 @@ import { repeat, summarise, timed } from '../statistics.ts';
 
 const settleMs = 3000;
 
-/** What the daemon adds to the engine, how much it answers, and what it takes. */
+/** Overhead of the daemon over the engine, its throughput and its memory. */
 export const server: Measure = {
   id: 'server',
   title: 'Daemon',
@@ -18,7 +18,7 @@ export const server: Measure = {
       await reads(context, daemon);
       await calls(context, daemon);
     }
-    // One that has done nothing else: what a burst of requests leaves in the heap is not the sandboxes'.
+    // A fresh daemon: memory that a burst of requests leaves in the heap is not due to the sandboxes.
     await using fresh = await daemonProcess(context.signal);
     await memory(context, fresh);
   },
@@ -52,13 +52,15 @@ async function reads({ quick, templateId, report }: BenchContext, daemon: Daemon
 interface Turns {
   readonly engine: number[];
   readonly rest: number[];
-  /** Through REST, without the engine's part as the daemon has measured it: HTTP, and what the daemon does around it. */
+  /** Time through REST minus the engine's part as measured by the daemon: HTTP, and the daemon's work around it. */
   readonly around: number[];
 }
 
 const noTurns = (): Turns => ({ engine: [], rest: [], around: [] });
 
-/** The same work through the engine and through REST, in turns: what the host does meanwhile falls on both alike. */
+/**
+ * Runs the same work through the engine and through REST in turns, so that other load on the host affects both equally.
+ */
 async function calls({ engine, quick, templateId, report }: BenchContext, daemon: DaemonProcess): Promise<void> {
   const creates = noTurns();
   for (let round = 0; round < (quick ? 3 : 20); round++) {

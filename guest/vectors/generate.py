@@ -217,6 +217,13 @@ def dialogues():
         {"name": "no common version, then one", "steps": [
             host(handshake(7, 9)), guest(answer(0)), host(ping + handshake()), guest(answer()),
             host(ping), guest(pong)]},
+        {"name": "a guest that goes on", "steps": begin + [
+            host(frame(OPEN, 1, b"\x03" + record((1, bytes(range(32))),
+                                                 (14, record((1, "gen-2"), (2, 1), (3, "box1")))))),
+            guest(frame(RESULT, 1, record((1, "gen-2"))))]},
+        {"name": "a guest that goes on without entropy", "steps": begin + [
+            host(frame(OPEN, 1, b"\x03" + record((14, record((1, "gen-2")))))),
+            guest(frame(ERROR, 1, record((1, "invalid_argument"), (2, "a continued guest needs entropy"))))]},
         {"name": "a process", "steps": begin + [
             host(frame(OPEN, 1, b"\x04" + record((1, "/bin/sh"), (1, "-c"), (1, "echo hi; exit 3")))),
             guest(started, True), guest(frame(DATA, 1, b"\x01hi\n")), host(frame(CREDIT, 1, struct.pack("<I", 3))),

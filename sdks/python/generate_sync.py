@@ -17,25 +17,39 @@ from unasync import Rule, unasync_files
 
 package = Path(__file__).parent / "src/novasandbox"
 
-#: What is written from what. The other pairs (_contents, _reader, _waiting) differ in more than words.
+#: What is written from what. The other pairs (_contents, _race, _reader, _waiting) differ in more than words.
 sources = {
+    "aio/_branches.py": "_branches.py",
     "aio/_transport.py": "_transport.py",
+    "aio/access.py": "access.py",
     "aio/command_handle.py": "command_handle.py",
     "aio/commands.py": "commands.py",
     "aio/files.py": "files.py",
     "aio/sandbox.py": "sandbox.py",
+    "aio/snapshot.py": "snapshot.py",
+    "aio/storage.py": "storage.py",
+    "aio/volume.py": "volume.py",
+    "aio/workspace.py": "workspace.py",
     "microvm_client/_async.py": "microvm_client/_sync.py",
 }
 
 #: Names in the code. `AsyncX` is `SyncX` where nothing else is said here.
 names = {
+    "AsyncAccess": "Access",
     "AsyncBaseTransport": "BaseTransport",
+    "AsyncBranches": "Branches",
     "AsyncClient": "Client",
     "AsyncCommandHandle": "CommandHandle",
     "AsyncCommands": "Commands",
     "AsyncFiles": "Files",
+    "AsyncOpenVolume": "OpenVolume",
     "AsyncHTTPTransport": "HTTPTransport",
     "AsyncSandbox": "Sandbox",
+    "AsyncSnapshot": "Snapshot",
+    "AsyncStorage": "Storage",
+    "AsyncVolume": "Volume",
+    "AsyncWorkspace": "Workspace",
+    "asynccontextmanager": "contextmanager",
     "MicroVMClient": "SyncMicroVMClient",
     "aclose": "close",
     "aiter_bytes": "iter_bytes",
@@ -44,6 +58,7 @@ names = {
 
 #: Words in comments and docstrings.
 words = {
+    '"""Access to the daemon, for asyncio."""': '"""Access to the daemon."""',
     '"""Sends requests, for asyncio."""': '"""Sends requests."""',
     "Sends requests from one event loop.": "Sends requests and waits. Threads may share it.",
     '"""A command in the background, for asyncio."""': '"""A command in the background."""',
@@ -51,11 +66,18 @@ words = {
     '"""Commands of one sandbox, for asyncio."""': '"""Commands of one sandbox."""',
     '"""Files of one sandbox, for asyncio."""': '"""Files of one sandbox."""',
     "an iterable of bytes (async ones too)": "an iterable of bytes",
+    '"""Snapshots and forks of one sandbox, for asyncio."""': '"""Snapshots and forks of one sandbox."""',
+    '"""Snapshots of sandboxes, for asyncio."""': '"""Snapshots of sandboxes."""',
+    '"""Volumes, for asyncio."""': '"""Volumes."""',
+    '"""Workspaces of one sandbox, for asyncio."""': '"""Workspaces of one sandbox."""',
     '"""The sandbox, for asyncio."""': '"""The sandbox."""',
     "async with await AsyncSandbox.create() as": "with Sandbox.create() as",
     'print((await sandbox.commands.run("uname -s")).stdout)': 'print(sandbox.commands.run("uname -s").stdout)',
     "its `async with` block": "its `with` block",
     '`AsyncSandbox.kill("name")`': '`Sandbox.kill("name")`',
+    '"""The space that the daemon takes on its host\'s disk, for asyncio."""': (
+        '"""The space that the daemon takes on its host\'s disk."""'
+    ),
     '"""The client for asyncio."""': '"""The client without asyncio."""',
 }
 

@@ -30,20 +30,23 @@ export interface DriverUnderTest {
   readonly name: string;
   readonly home: TestHome;
   readonly driver: VmmDriver;
-  /** A guest that boots to its agent with nothing but an initramfs, or what stands for it. */
+  /** A guest that boots to its agent with only an initramfs, or its stand-in. */
   readonly guest: Pick<MachineSpec, 'architecture' | 'kernel' | 'initramfs' | 'kernelArguments'>;
-  /** Script that launches a machine of this driver in a process of its own and prints its record (support/launch-machine.ts). */
+  /**
+   * Script that launches a machine of this driver in a process of its own and prints its record
+   * (support/launch-machine.ts).
+   */
   readonly launcher: readonly string[];
-  /** Something stands for the VMM: its guests are the agent as a process. */
+  /** Whether a stand-in replaces the VMM: its guests are the agent as a process. */
   readonly standIn?: boolean;
 }
 
 const memoryMb = 192;
-/** Against hangs alone: in the lab ten guests boot on two emulated processors. */
+/** A limit against hangs only. It is long, because in the lab ten guests boot on two emulated processors. */
 const callTimeoutMs = 300_000;
 let sequence = 0;
 
-/** Every file of a folder by its name, with what it holds. */
+/** The content of every file of a folder, by its name. */
 async function contents(directory: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const name of (await readdir(directory)).toSorted()) {
@@ -54,11 +57,11 @@ async function contents(directory: string): Promise<Record<string, string>> {
   return found;
 }
 
-/** What every driver must do; the same for all. */
+/** The checks that every driver must pass, the same for all. */
 export function driverSuite({ name, home, driver, guest, launcher, standIn = false }: DriverUnderTest): void {
   const { layout } = home;
   const made: MachineSpec[] = [];
-  /** The agent is the first process of a guest of its own. */
+  /** The agent is the first process of a real guest. */
   const inGuest = driver.features.virtualMachine && !standIn;
   const specOf = async (): Promise<MachineSpec> => {
     sequence += 1;
@@ -83,13 +86,13 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
   };
   const session = async (machine: Machine, channel = 0) =>
     openSession(await machine.connect(channel, {}), { flush: true, timeoutMs: callTimeoutMs });
-  /** The folder is the caller's to remove; everything else must have gone by itself. */
+  /** The caller removes the folder; everything else must have gone by itself. */
   const nothingLeft = async (spec: MachineSpec): Promise<void> => {
     assert.deepEqual(processesNaming(spec.socketDirectory), []);
     await rm(spec.directory, { recursive: true });
     await assertNoLeaks(layout);
   };
-  /** What a check that failed has left must not fail those that follow. */
+  /** Leftovers of a failed check must not fail those that follow. */
   const clear = async (): Promise<void> => {
     for (const { id, directory, socketDirectory } of made) {
       for (const { pid } of processesNaming(socketDirectory)) process.kill(pid, 'SIGKILL');
@@ -97,7 +100,7 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
       for (const each of [directory, socketDirectory]) await rm(each, { recursive: true, force: true });
     }
   };
-  /** What VMMs and guests of a check that failed have said last: it goes with their folders. */
+  /** The latest output of VMMs and guests of a failed check, which is removed with their folders. */
   const said = async (): Promise<string[]> => {
     const logs = made.flatMap(({ directory }) => [consoleLog, vmmLog].map((log) => join(directory, log)));
     const tails = await Promise.all(logs.map(async (log) => `${log}: ${(await fileTail(log, 1500)).trim()}`));
@@ -120,6 +123,7 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
   check('a machine is launched, answers on every channel, and is gone after stop', async () => {
     const spec = await specOf();
     const machine = await driver.launch(spec, {});
+    assert.equal(machine.record.driver, driver.name);
     const first = await session(machine, 0);
     const second = await session(machine, 1);
     const [one, two] = await Promise.all([first.info(), second.info()]);
@@ -133,12 +137,12 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     await nothingLeft(spec);
   });
 
-  // vfkit begins its log where it likes (tests/wire/apple-vz.test.ts).
+  // vfkit itself chooses where its log begins (tests/wire/apple-vz.test.ts).
   if (driver.features.virtualMachine && driver.name !== 'apple-vz' && process.platform === 'linux') {
     check('what a guest writes to its console takes no more than 4 MiB, whoever is there to look', async () => {
       const spec = await specOf();
       await using machine = await driver.launch(spec, {});
-      // The log begins so far in that the kernel lets the VMM write no more.
+      // The log begins at an offset from which the kernel lets the VMM write no more than that.
       const limits = readFileSync(`/proc/${machine.record.pid}/limits`, 'utf8');
       const limit = Number(/^Max file size\s+(\d+)/m.exec(limits)?.[1]);
       const { size } = statSync(join(spec.directory, consoleLog));
@@ -191,6 +195,7 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
     assert.equal(driver.restore !== undefined, driver.features.restore);
     assert.equal(machine.resize !== undefined, driver.features.resize);
     assert.equal(machine.setBalloon !== undefined, driver.features.balloon);
+    assert.equal(machine.growDrive !== undefined, driver.features.growDrives);
     assert.equal(machine.addDrive !== undefined, driver.features.hotplug);
     assert.equal(machine.removeDevice !== undefined, driver.features.hotplug);
     assert.equal(machine.addNetwork !== undefined, driver.features.hotplug);
@@ -211,7 +216,7 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
       if (afterMs > 0) await delay(afterMs);
       controller.abort();
       const result = await outcome;
-      // An abort after the launch is the caller's to act on.
+      // The caller has to act on an abort after the launch.
       if (result instanceof Error) assert.ok(isNovaError(result, 'cancelled'), String(result));
       else await (result as Machine).stop();
       await nothingLeft(spec);
@@ -357,19 +362,61 @@ export function driverSuite({ name, home, driver, guest, launcher, standIn = fal
         const [first, second] = [join(spec.directory, 'first'), join(spec.directory, 'second')];
         for (const directory of [first, second]) await mkdir(directory);
         await using machine = await driver.launch(spec, {});
-        await (await session(machine)).ping({ timeoutMs: callTimeoutMs });
+        const before = await session(machine);
+        await before.ping({ timeoutMs: callTimeoutMs });
         await machine.snapshot?.(first, {});
         // Sessions may have been reset, so there is a new one.
+        await before.close();
         const agent = await session(machine);
         await agent.ping({ timeoutMs: callTimeoutMs });
         await machine.pause?.({});
         await machine.snapshot?.(second, {});
         await assert.rejects(agent.ping({ timeoutMs: 300 }), (error) => isNovaError(error, 'guest_unreachable'));
         await machine.resume?.({});
+        await agent.close();
         await (await session(machine)).ping({ timeoutMs: callTimeoutMs });
         await machine.stop();
         await nothingLeft(spec);
       });
+
+      if (inGuest) {
+        check('children of a snapshot of a running clone go on from that instant, and so do theirs', async () => {
+          const spec = await specOf();
+          const template = join(spec.directory, 'template');
+          await mkdir(template);
+          const original = await driver.launch(spec, { snapshotTo: template });
+          const first = await session(original);
+          await first.quiesce({ dropCaches: false, trim: false });
+          await first.close();
+          let snapshot = await original.snapshot?.(template, {});
+          await original.stop();
+          assert.ok(snapshot !== undefined);
+          // A clone of the template, a child of it, and a child of that: each adds a change of its own, and has all
+          // earlier ones.
+          let hostname: string | undefined;
+          const folders: string[] = [];
+          for (const generation of ['clone', 'child', 'grandchild']) {
+            const own = await specOf();
+            folders.push(own.directory);
+            const directory = join(own.directory, 'snapshot');
+            await mkdir(directory);
+            await using machine: Machine | undefined = await driver.restore?.(own, snapshot, {});
+            assert.ok(machine !== undefined);
+            const agent = await session(machine);
+            if (hostname !== undefined) assert.equal((await agent.info()).hostname, hostname);
+            await agent.configure({ hostname: generation });
+            hostname = generation;
+            snapshot = await machine.snapshot?.(directory, {});
+            assert.ok(snapshot !== undefined);
+            // Later changes are not part of the snapshot.
+            await agent.configure({ hostname: 'later' });
+            assert.equal((await agent.info()).hostname, 'later');
+            await machine.stop();
+          }
+          for (const folder of folders) await rm(folder, { recursive: true });
+          await nothingLeft(spec);
+        });
+      }
     }
 
     if (driver.features.diffSnapshot && inGuest) {

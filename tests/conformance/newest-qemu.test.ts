@@ -7,7 +7,7 @@ import { useNewestQemu } from '../support/newest-qemu.ts';
 import { testHome } from '../support/test-home.ts';
 import { driverSuite } from './driver-suite.ts';
 
-/** Hosts have other versions of QEMU than this one: what they differ in is in drivers/qemu/dialect.ts. */
+/** Hosts have other versions of QEMU than this one; drivers/qemu/dialect.ts holds their differences. */
 await useNewestQemu();
 
 const launcher = join(import.meta.dirname, '../support/launch-machine.ts');

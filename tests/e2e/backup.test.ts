@@ -23,7 +23,7 @@ test('a backup of a daemon at work is restored: keys, and a VM that was lost, wi
   const made = await nova('backup', file);
   assert.deepEqual([made.code, /store\.sqlite, server\.sqlite/.test(made.stdout)], [0, true], made.stderr);
 
-  // While it runs, nothing is put back: it has its disk open.
+  // Nothing is restored while it runs, because it has its disk open.
   const early = await nova('restore', file);
   assert.deepEqual([early.code, /Sandboxes of the state folder run/.test(early.stderr)], [1, true]);
   await server.ok('POST', '/vms/kept/stop');

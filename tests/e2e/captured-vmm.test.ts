@@ -13,17 +13,17 @@ import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
 
 /**
- * A VMM that its guest has taken over is a process of the VMM's user that may do what that user may. What that is, is tried here as this user in the folders of a
- * sandbox that really runs; then root goes about its business in them.
+ * A VMM that its guest has taken over can do everything that the VMM's user may do. The tests try this as that user, in
+ * the folders of a sandbox that runs; then root works in these folders.
  */
 const skip = process.platform === 'linux' && process.getuid?.() === 0 ? false : 'needs root';
 
 interface Host extends AsyncDisposable {
-  /** A folder of the host that is nobody's business. */
+  /** A folder of the host that no VMM may touch. */
   readonly folder: string;
-  /** A file in it for root alone. */
+  /** A file in it that only root may read. */
   readonly secret: string;
-  /** A socket that anybody may connect to, such as a container engine's; how often somebody did. */
+  /** A socket that anybody may connect to, such as a container engine's, and the number of connections. */
   readonly socket: string;
   readonly visits: () => number;
   assertUntouched(): void;
@@ -60,7 +60,7 @@ async function hostFiles(): Promise<Host> {
   };
 }
 
-/** Runs a script as the user of a sandbox's VMM, with its groups; what it prints. */
+/** Runs a script as the user of a sandbox's VMM, with its groups; returns what it prints. */
 function asVmm(layout: Layout, id: string, script: string, ...words: readonly string[]): string {
   const { pid } = processesNaming(layout.sockets(id))[0] ?? { pid: 0 };
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -101,7 +101,7 @@ test('in the folders of its sandbox a captured VMM can replace nothing but its o
   assert.deepEqual(replaced(layout, box.id, layout.sockets(box.id), ['vmm', 'state', 'root'], host.folder), []);
   assert.deepEqual(replaced(layout, box.id, layout.sandboxes, [box.id], host.folder), []);
   assert.deepEqual(replaced(layout, box.id, layout.run, [box.id], host.folder), []);
-  // Logs are written through descriptors that it was given.
+  // Logs are written through descriptors that the VMM was given.
   const reads = asVmm(layout, box.id, 'cd "$1"; cat console.log vmm.log 2>/dev/null; echo . >>console.log', directory);
   assert.equal(reads, '');
   assert.equal((await sh(engine, box.id, 'echo alive')).stdout, 'alive\n');
@@ -113,7 +113,7 @@ test('links in the place of its sockets, and folders beside them, lead root nowh
   await using under = await engineUnderTest();
   const { engine, layout } = under;
   await using box = await sandbox(engine, { hypervisor: 'qemu', enableNetwork: false });
-  // This engine's session goes on; what comes after it finds other things.
+  // This engine's session goes on; a new session finds the replaced files.
   await engine.exec.ping(box.id);
   const folder = [join(layout.sockets(box.id), 'vmm'), layout.sockets(box.id)].find((each) =>
     existsSync(join(each, 'qmp')),
@@ -129,7 +129,7 @@ test('links in the place of its sockets, and folders beside them, lead root nowh
     host.folder,
   );
   {
-    // In another process, as it were.
+    // Stands for another process.
     await using other = await createEngine({ home: under.home.home });
     await assert.rejects(other.exec.ping(box.id), (error) => isNovaError(error, 'vmm_failed'));
     await other.sandboxes.logs(box.id);
@@ -155,7 +155,8 @@ test('what a VMM of an earlier version has left in a folder that was its own is 
   const links = ['console.log', 'vmm.log'];
   const plant = 'cd "$1"; target=$2; shift 2; for name; do rm -f "$name"; ln -s "$target" "$name"; done';
   spawnSync('/bin/sh', ['-c', plant, 'sh', directory, host.secret, ...links]);
-  assert.deepEqual(await engine.sandboxes.logs(box.id), { console: '', vmm: '' });
+  const { console, vmm } = await engine.sandboxes.logs(box.id);
+  assert.deepEqual({ console, vmm }, { console: '', vmm: '' });
   await engine.sandboxes.start(box.id);
   await engine.sandboxes.stop(box.id, { force: true });
   host.assertUntouched();
@@ -165,7 +166,7 @@ test('what a VMM of an earlier version has left in a folder that was its own is 
 });
 
 const mebibyte = 2 ** 20;
-/** Space that a file takes, however long it looks. */
+/** Space that a file takes on the disk, whatever its apparent size. */
 const spaceOf = (path: string): number => statSync(path).blocks * 512;
 
 test(
@@ -179,7 +180,7 @@ test(
     const { pid } = processesNaming(layout.sockets(box.id))[0] ?? { pid: 0 };
     const limit = Number(/^Max file size\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1]);
     assert.ok(limit - statSync(log).size <= 4 * mebibyte, `${limit - statSync(log).size} bytes more are let through`);
-    // As a guest would have it in the end, at the speed of this host.
+    // A guest would reach this size in the end; this is faster.
     await appendFile(log, 'x'.repeat(4 * mebibyte - 64 * 1024));
     const flood = 'head -c 262144 /dev/zero | tr "\\0" y >/dev/console; echo done';
     assert.equal((await sh(engine, box.id, flood)).stdout, 'done\n');

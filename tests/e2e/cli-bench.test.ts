@@ -7,7 +7,7 @@ import { processesNaming } from '@novasandbox/engine';
 import { eventually } from '../support/eventually.ts';
 import { cliUnderTest, finished } from '../support/nova-cli.ts';
 
-/** One in the process itself, and one of a daemon that it starts. */
+/** One bench in the process itself, and one of a daemon that it starts. */
 for (const measure of ['density', 'server']) {
   test(`an interrupted bench of ${measure} leaves nothing`, { timeout: 300_000 }, async () => {
     await using cli = await cliUnderTest();
@@ -16,9 +16,9 @@ for (const measure of ['density', 'server']) {
     await chmod(folder, 0o711);
     const child = cli.start(['bench', '--quick', '--only', measure], { env: { TMPDIR: folder } });
     const end = finished(child);
-    // Nothing if it has ended, as it should have.
+    // It has no effect if the process has ended, as it should have.
     await using _ended = { [Symbol.asyncDispose]: async () => void (child.kill('SIGINT'), await end) };
-    // Its state folder is where temporary ones are; what is in it names it.
+    // Its state folder is among the temporary ones, and its files name it.
     await eventually(
       'a sandbox is being made',
       async () => {

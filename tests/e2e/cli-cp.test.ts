@@ -84,7 +84,7 @@ test('holes, hard links and times are kept, in trees and in single files, both w
   await mkdir(join(tree, 'sub'), { recursive: true });
   const sparse = join(tree, 'sparse');
   await writeFile(sparse, Buffer.alloc(80_000, 7));
-  // More than the guest's disk has room for.
+  // More than the free space of the guest's disk.
   await truncate(sparse, 5 * 1024 ** 3);
   await writeFile(join(tree, 'one'), 'content');
   await link(join(tree, 'one'), join(tree, 'two'));
@@ -125,7 +125,7 @@ test('what breaks off on a full disk is told, with what is there, and leaves no 
   assert.equal(code, 1);
   assert.match(stderr, /c: no space left on device; 2 entries were unpacked before and are there/);
   assert.equal(await its.sh('ls /mnt/tree'), 'a\nb');
-  // What was there before stays whole.
+  // The existing file stays whole.
   await writeFile(join(folder, 'a'), Buffer.alloc(900_000, 'x'));
   assert.equal((await cli.nova(['cp', join(folder, 'a'), 'box:/mnt/tree/a'])).code, 1);
   assert.equal(await its.sh('ls -A /mnt/tree; head -c 3 /mnt/tree/a; stat -c " %s" /mnt/tree/a'), 'a\nb\naaa 400000');

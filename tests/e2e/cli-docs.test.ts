@@ -7,15 +7,24 @@ import { test } from 'node:test';
 import { verbs } from '../../packages/cli/src/verbs.ts';
 import { cliUnderTest, finished, novaCommand } from '../support/nova-cli.ts';
 
-const page = await readFile(join(import.meta.dirname, '../../docs/cli.md'), 'utf8');
-const sessions = [...page.matchAll(/^```console\n([^]*?)^```$/gm)].map((match) => ({
-  line: page.slice(0, match.index).split('\n').length,
-  steps: parseSession(match[1] ?? ''),
-}));
+const read = (file: string): Promise<string> => readFile(join(import.meta.dirname, '../../docs', file), 'utf8');
+const page = await read('cli.md');
+const pages = [
+  ['docs/cli.md', page],
+  ['docs/templates.md', await read('templates.md')],
+  ['docs/volumes.md', await read('volumes.md')],
+  ['docs/snapshots.md', await read('snapshots.md')],
+] as const;
+const sessions = pages.flatMap(([file, text]) =>
+  [...text.matchAll(/^```console\n([^]*?)^```$/gm)].map((match) => ({
+    at: `${file}, line ${text.slice(0, match.index).split('\n').length}`,
+    steps: parseSession(match[1] ?? ''),
+  })),
+);
 
 interface Step {
   readonly command: string;
-  /** `...` stands for anything. */
+  /** `...` matches any text. */
   readonly output: string;
 }
 
@@ -38,8 +47,8 @@ test('the page names every verb', () => {
   }
 });
 
-for (const { line, steps } of sessions) {
-  test(`docs/cli.md, line ${line}: the commands print what it says`, async () => {
+for (const { at, steps } of sessions) {
+  test(`${at}: the commands print what it says`, async () => {
     await using cli = await cliUnderTest();
     const folder = await mkdtemp(join(tmpdir(), 'nova-docs-'));
     try {

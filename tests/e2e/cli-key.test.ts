@@ -47,7 +47,7 @@ test('a key on the command line works, and is warned of where a person may read 
   assert.equal(code, 0);
   assert.match(stderr, /^nova: a key in --api-key can be read by every user of this machine: use --api-key-file/);
   assert.ok(!stderr.includes(daemon.apiKey));
-  // What reads JSON reads nothing else.
+  // Programs that read JSON get nothing else.
   assert.equal((await nova(['--api-key', daemon.apiKey, 'ls', '--json'])).stderr, '');
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,6 +13,74 @@ test('run prints what the command prints, and removes the sandbox', async () => 
   const result = await cli.nova(['run', '--', 'python3', '-c', 'print(6 * 7)']);
   assert.deepEqual({ ...result, stdoutBytes: null }, { code: 0, stdout: '42\n', stderr: '', stdoutBytes: null });
   assert.equal(await cli.ok('ls', '--all', '--quiet'), '');
+});
+
+test('called through a link of another folder, the script finds its checkout and runs as ever', async () => {
+  await using cli = await cliUnderTest();
+  const folder = join(cli.home.home, 'bin');
+  await cli.ok('setup', 'path', folder);
+  const env = { ...cli.home.env, NOVA_NO_SETUP: '1', PATH: `${folder}:${process.env['PATH'] ?? ''}` };
+  const linked = spawn('nova', ['run', '--', 'echo', 'by way of a link'], { env, cwd: '/' });
+  const { code, stdout, stderr } = await finished(linked);
+  assert.deepEqual([code, stdout], [0, 'by way of a link\n'], stderr);
+});
+
+test('-v copies folders and files in and says that it did; an image is attached, and what is written to it stays', async () => {
+  await using cli = await cliUnderTest();
+  const folder = await mkdtemp(join(tmpdir(), 'nova-volume-'));
+  try {
+    const [project, image] = [join(folder, 'project'), join(folder, 'data.ext4')];
+    await mkdir(join(project, 'sub'), { recursive: true });
+    await writeFile(join(project, 'sub/input'), 'data\n');
+    const script = 'cat sub/input; echo changed > sub/input; stat -c %U .';
+    const run = ['run', '-w', '/work', '-v'];
+    const copied = await cli.nova([...run, `${project}:/work`, '--', 'sh', '-c', script]);
+    assert.deepEqual([copied.code, copied.stdout], [0, 'data\nuser\n'], copied.stderr);
+    assert.match(copied.stderr, /^nova: \/work: a copy\. Changes stay in the sandbox .*\n$/);
+    assert.equal(await readFile(join(project, 'sub/input'), 'utf8'), 'data\n');
+    assert.equal((await cli.nova([...run, `${project}:/work:ro`, '--', 'sh', '-c', script])).stderr, '');
+    // Nothing can be made there, and no sandbox is left.
+    const refused = await cli.nova(['create', '-v', `${project}:/proc/nothing`]);
+    assert.equal(refused.code, 1, refused.stderr);
+    assert.equal(await cli.ok('ls', '--all', '--quiet'), '');
+
+    const id = await cli.ok(
+      'create',
+      '--name',
+      'box',
+      '-q',
+      '-v',
+      `${join(project, 'sub/input')}:/etc/app/input`,
+      '-v',
+      `${project}:/work`,
+    );
+    assert.equal(
+      await cli.ok('exec', '-w', '/work', 'box', '--', 'sh', '-c', 'echo new > sub/output; cat /etc/app/input'),
+      'data',
+    );
+    await cli.ok('cp', 'box:/work/.', project);
+    assert.equal(await readFile(join(project, 'sub/output'), 'utf8'), 'new\n');
+    assert.equal(await cli.ok('rm', '-f', id.slice(0, 8)), id.slice(0, 8));
+
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', image, '16M']);
+    await cli.ok('run', '-u', 'root', '-v', `${image}:/data`, '--', 'sh', '-c', 'echo kept > /data/file');
+    const attached = await cli.nova([
+      'run',
+      '-u',
+      'root',
+      '-v',
+      `${image}:/data:ro`,
+      '--',
+      'sh',
+      '-c',
+      'cat /data/file; echo x > /data/x',
+    ]);
+    assert.notEqual(attached.code, 0);
+    assert.equal(attached.stdout, 'kept\n');
+    assert.match(attached.stderr, /Read-only file system/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("the exit code is the command's, and ours cannot be taken for it", async () => {
@@ -54,7 +123,7 @@ test('stdin is passed on with -i and closed at its end; without, there is nothin
   const { stdout } = await cli.nova(['run', '-i', '--', 'sha256sum'], { input });
   assert.equal(stdout.split(' ')[0], createHash('sha256').update(input).digest('hex'));
   assert.equal((await cli.nova(['run', '--', 'cat'], { input: 'unseen' })).stdout, '');
-  // A command that leaves its stdin unread must not hold us up.
+  // A command that leaves its stdin unread must not block us.
   assert.equal((await cli.nova(['run', '-i', '--', 'true'], { input })).code, 0);
 });
 
@@ -156,7 +225,7 @@ test('Ctrl-C while the sandbox is being made leaves nothing', async () => {
     const result = finished(child);
     await sleep(delayMs);
     child.kill('SIGINT');
-    // By then the command may have been there to be interrupted.
+    // The command may already have been running.
     assert.equal((await result).code, 130, `after ${delayMs} ms`);
     assert.equal(await cli.ok('ls', '--all', '--quiet'), '');
   }
@@ -183,7 +252,7 @@ test('a slow reader makes the command wait; memory stays flat', async () => {
   for await (const part of child.stdout ?? []) {
     received += (part as Buffer).length;
     peak = Math.max(peak, residentMb());
-    // Slow at first, so that everything on the way fills up; then as fast as it comes.
+    // Slow at first, so that all buffers on the way fill up; then as fast as the output comes.
     if (received < 2_000_000) await sleep(30);
   }
   assert.equal(received, size);

@@ -185,11 +185,21 @@ test('doctor says what can be used', async () => {
   await using cli = await cliUnderTest();
   const { usable, findings } = JSON.parse(await cli.ok('doctor', '--json')) as {
     usable: boolean;
-    findings: { subject: string; state: string }[];
+    findings: { section: string; subject: string; state: string }[];
   };
   assert.equal(usable, true);
   assert.ok(findings.some(({ subject, state }) => subject === 'qemu' && state === 'fine'));
-  assert.match(await cli.ok('doctor'), /Sandboxes can be made here/);
+  const sectionOf = (wanted: string): string | undefined => findings.find(({ subject }) => subject === wanted)?.section;
+  assert.deepEqual(['qemu', 'disk', 'templates'].map(sectionOf), ['needed', 'needed', 'needed']);
+  if (process.platform === 'linux') assert.deepEqual(['cgroups', 'apple-vz'].map(sectionOf), ['better', 'elsewhere']);
+  assert.match(
+    await cli.ok('doctor'),
+    /^What sandboxes need here\n[^]*\nWhat would make them faster[^]*\nWhat does not apply[^]*Sandboxes can be made here/,
+  );
+  // No machine has such a folder, and the doctor gives another remedy.
+  const broken = await cli.nova(['doctor', '--json'], { env: { NOVA_HOME: '/proc/nova' } });
+  assert.equal(broken.code, 1);
+  assert.match(broken.stdout, /"usable": false/);
 });
 
 test('completion offers the sandboxes that are there', async () => {

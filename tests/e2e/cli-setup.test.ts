@@ -9,13 +9,15 @@ import { pathToFileURL } from 'node:url';
 import {
   createFetchPrebuilt,
   createImageSource,
+  drivers,
   findBinary,
   loadTemplate,
   releases,
   type ImageSource,
+  type VmmProgram,
   type WrittenPart,
 } from '@novasandbox/engine';
-import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
+import { isNovaError, type ErrorCode, type OwnHypervisor } from '@novasandbox/protocol';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished, novaCommand, type CliResult } from '../support/nova-cli.ts';
 import { cloudHypervisorAsset, firecrackerAsset, hostileAsset, releaseServer } from '../support/release-server.ts';
@@ -47,10 +49,16 @@ const start = (words: readonly string[], more: NodeJS.ProcessEnv = {}): ChildPro
   spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), 'setup', ...words], { env: { ...env, ...more } });
 const setup = (words: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<CliResult> =>
   finished(start(words, more));
+/** A program of a hypervisor. */
+function programOf(hypervisor: OwnHypervisor, name: string): VmmProgram {
+  const program = drivers[hypervisor].vmm?.programs.find((each) => each.name === name);
+  assert.ok(program !== undefined);
+  return program;
+}
 /** The error that `--json` printed. */
 const errorOf = ({ stderr }: CliResult): { code: string; message: string; hint: string } =>
   (JSON.parse(stderr) as { error: { code: string; message: string; hint: string } }).error;
-/** Neither a version nor anything half-made. */
+/** Asserts that there is neither a version nor anything half-made. */
 const assertNothing = async (name: string): Promise<void> => {
   assert.ok(!existsSync(join(vmmDirectory, name, 'current')));
   assert.deepEqual((await readdir(join(vmmDirectory, name)).catch(() => [])).filter(Boolean), []);
@@ -64,7 +72,10 @@ test('Firecracker and its jailer are fetched from the mirror, checked and instal
   assert.equal(result.stdout, `firecracker ${version} in ${directory}\n`);
   assert.deepEqual((await readdir(directory)).toSorted(), ['firecracker', 'jailer', 'release.json']);
   assert.equal(await readlink(join(vmmDirectory, 'firecracker', 'current')), version);
-  assert.deepEqual(findBinary('jailer', vmmDirectory), { path: join(directory, 'jailer'), source: 'setup' });
+  assert.deepEqual(findBinary(programOf('firecracker', 'jailer'), vmmDirectory), {
+    path: join(directory, 'jailer'),
+    source: 'setup',
+  });
   assert.match(execFileSync(join(directory, 'firecracker'), ['--version'], { encoding: 'utf8' }), /Firecracker v/);
   // Other users start it.
   for (const path of [vmmDirectory, join(vmmDirectory, 'firecracker'), directory, join(directory, 'firecracker')])
@@ -106,7 +117,53 @@ test('Cloud Hypervisor is one program', options, async () => {
   assert.equal(result.code, 0, result.stderr);
   const { programs } = JSON.parse(result.stdout) as { programs: string[] };
   assert.deepEqual(programs, ['cloud-hypervisor']);
-  assert.ok(findBinary('cloud-hypervisor', vmmDirectory).path !== null);
+  assert.ok(findBinary(programOf('cloud-hypervisor', 'cloud-hypervisor'), vmmDirectory).path !== null);
+});
+
+test('`nova` is put into a folder of the PATH, found there, and taken out again', async () => {
+  const folder = join(home.home, 'own/bin');
+  const path = (...words: string[]): Promise<CliResult> =>
+    setup(['path', ...words], { PATH: `${process.env['PATH'] ?? ''}:${folder}`, SHELL: '/bin/bash' });
+  const made = await path(folder);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(
+    made.stdout,
+    /own\/bin\/nova -> .*\/nova: made\nFor completion: {2}echo 'source <\(nova completion bash\)'/,
+  );
+  const again = JSON.parse((await path(folder, '--json')).stdout) as { state: string; inPath: boolean; link: string };
+  assert.deepEqual([again.state, again.inPath], ['present', true]);
+  const called = { cwd: home.home, env: { ...env, NOVA_NO_SETUP: '1' }, encoding: 'utf8' } as const;
+  assert.match(execFileSync(again.link, ['--version'], called), /^\d+\.\d+\.\d+\n$/);
+  assert.match((await path(folder, '--remove')).stdout, /: removed\n$/);
+  assert.match((await path(folder, '--remove')).stdout, /: not there\n$/);
+  await writeFile(again.link, 'theirs');
+  for (const words of [[folder], [folder, '--remove']]) {
+    const refused = await path(...words, '--json');
+    assert.equal(refused.code, 1);
+    assert.equal(errorOf(refused).code, 'file_exists');
+  }
+  assert.equal(await readFile(again.link, 'utf8'), 'theirs');
+  await rm(join(home.home, 'own'), { recursive: true });
+  const elsewhere = await setup(['path', folder], { PATH: '/usr/bin', SHELL: '/usr/bin/fish' });
+  assert.match(elsewhere.stdout, /is not in your PATH.*fish_add_path/);
+  await rm(join(home.home, 'own'), { recursive: true });
+});
+
+test('words that do not go together end with 2', async () => {
+  for (const words of [
+    ['mirror'],
+    ['host', '/tmp'],
+    ['firecracker', '--remove'],
+    ['path', '--sha256', '00'],
+    ['mirror', '/tmp/x', '--version', '1.0.0'],
+  ])
+    assert.equal((await setup(words)).code, 2, words.join(' '));
+});
+
+test('a mirror below /proc is an error, and not waited for', async () => {
+  const result = await setup(['mirror', '/proc/nothing/below', '--json'], { NOVA_MIRROR: '' });
+  assert.equal(result.code, 1);
+  assert.equal(errorOf(result).code, 'storage_failed');
 });
 
 test('another digest is an error, and nothing is kept', options, async () => {
@@ -119,7 +176,7 @@ test('another digest is an error, and nothing is kept', options, async () => {
 
 test('a digest that nobody can tell is asked of the caller: the mirror is not believed', options, async () => {
   server.asked.length = 0;
-  // Nothing listens there: the release page cannot be reached.
+  // Nothing listens there, so the release page cannot be reached.
   const offline = { NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '127.0.0.1' };
   const result = await setup(['firecracker', '--version', '1.98.0', '--json'], offline);
   assert.equal(result.code, 1);
@@ -278,9 +335,9 @@ test('two at once: one fetches, the other finds it', options, async () => {
   await rm(join(vmmDirectory, 'firecracker'), { recursive: true });
 });
 
-/** A mirror of what this machine has built, which the server serves too, and a state folder that has nothing of it. */
+/** A mirror of the parts that this machine has built, which the server serves too, and a state folder without them. */
 async function mirrored() {
-  const empty = await testHome({ own: ['agent', 'confine', 'kernels', 'initramfs', 'work'] });
+  const empty = await testHome({ own: ['agent', 'confine', 'listen', 'kernels', 'initramfs', 'work'] });
   const folder = join(empty.home, 'a mirror');
   const result = await setup(['mirror', folder, '--json']);
   assert.equal(result.code, 0, result.stderr);
@@ -296,7 +353,7 @@ async function mirrored() {
   return { empty, folder, parts, imagesFrom, pathsOf, [Symbol.asyncDispose]: () => empty[Symbol.asyncDispose]() };
 }
 
-/** No Rust, and no apt that could fetch a kernel. */
+/** Runs `work` without Rust, and without an apt that could fetch a kernel. */
 async function withoutMeans<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const { PATH } = process.env;
   const programs = join(folder, 'bin');
@@ -311,31 +368,37 @@ async function withoutMeans<T>(folder: string, work: () => Promise<T>): Promise<
   }
 }
 
-test('a mirror of agent, confiner and kernel serves a machine that can build none of them', options, async () => {
-  await using at = await mirrored();
-  assert.deepEqual(
-    at.parts.map(({ kind }) => kind),
-    ['agent', 'confine', 'kernel'],
-  );
-  const here = createImageSource(home.layout);
-  const base = await loadTemplate(home.layout, 'base');
-  for (const mirror of [server.url, `${pathToFileURL(at.folder).href}/`]) {
-    await withoutMeans(at.empty.home, async () => {
-      const images = at.imagesFrom(mirror);
-      const { kernel, initramfs } = await images.boot(base, {});
-      const expected = await here.boot(base, {});
-      assert.equal(kernel.digest, expected.kernel.digest);
-      assert.equal(initramfs.digest, expected.initramfs.digest);
-      assert.deepEqual(await readFile(initramfs.path), await readFile(expected.initramfs.path));
-      const { program } = await images.confiner({});
-      assert.deepEqual(await readFile(program), await readFile((await here.confiner({})).program));
-    });
-    for (const name of ['agent', 'confine', 'kernels', 'initramfs'])
-      await rm(join(at.empty.home, name), { recursive: true });
-    for (const name of ['agent', 'confine', 'kernels', 'initramfs']) await mkdir(join(at.empty.home, name));
-  }
-  await assertNoLeaks(at.empty.layout);
-});
+test(
+  'a mirror of agent, programs of the host and kernel serves a machine that can build none of them',
+  options,
+  async () => {
+    await using at = await mirrored();
+    assert.deepEqual(
+      at.parts.map(({ kind }) => kind),
+      ['agent', 'confine', 'listen', 'kernel'],
+    );
+    const here = createImageSource(home.layout);
+    const base = await loadTemplate(home.layout, 'base');
+    for (const mirror of [server.url, `${pathToFileURL(at.folder).href}/`]) {
+      await withoutMeans(at.empty.home, async () => {
+        const images = at.imagesFrom(mirror);
+        const { kernel, initramfs } = await images.boot(base, {});
+        const expected = await here.boot(base, {});
+        assert.equal(kernel.digest, expected.kernel.digest);
+        assert.equal(initramfs.digest, expected.initramfs.digest);
+        assert.deepEqual(await readFile(initramfs.path), await readFile(expected.initramfs.path));
+        const { program } = await images.confiner({});
+        assert.deepEqual(await readFile(program), await readFile((await here.confiner({})).program));
+        const listener = await images.listener({});
+        assert.deepEqual(await readFile(listener.program), await readFile((await here.listener({})).program));
+      });
+      for (const name of ['agent', 'confine', 'listen', 'kernels', 'initramfs'])
+        await rm(join(at.empty.home, name), { recursive: true });
+      for (const name of ['agent', 'confine', 'listen', 'kernels', 'initramfs']) await mkdir(join(at.empty.home, name));
+    }
+    await assertNoLeaks(at.empty.layout);
+  },
+);
 
 test(
   'what a mirror has is used only as it was written: altered, cut short, another part, broken off',
@@ -384,7 +447,7 @@ test(
     }
     await truncate(join(at.folder, binary.replace('/novasandbox', 'novasandbox')), 100);
     await fails('checksum_mismatch', pathToFileURL(at.folder).href);
-    // The same again, and it is there.
+    // The second time, the part exists already.
     assert.deepEqual(await readFile((await at.imagesFrom(server.url).agent({})).path), content);
   },
 );

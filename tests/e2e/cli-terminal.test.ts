@@ -4,7 +4,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cliUnderTest, finished, novaCommand, until, type Cli } from '../support/nova-cli.ts';
 
-/** Runs a shell script in a terminal of its own: `script` passes our pipes on as keys and screen. `nova` is a function in it. */
+/**
+ * Runs a shell script in a terminal of its own: `script` passes our pipes on as keys and screen. `nova` is a function
+ * in it.
+ */
 function inTerminal(cli: Cli, script: string): ChildProcess {
   const nova = `nova() { ${novaCommand.map((word) => `'${word}'`).join(' ')} "$@"; }`;
   return spawn('script', ['-qec', `bash -c '${`${nova}; ${script}`.replaceAll("'", `'\\''`)}'`, '/dev/null'], {
@@ -80,6 +83,6 @@ test('a terminal that goes away takes its sandbox with it', async () => {
   terminal.kill('SIGKILL');
   const deadline = Date.now() + 15_000;
   while ((await cli.ok('ls', '-a', '-q')) !== '') assert.ok(Date.now() < deadline, 'the sandbox is still there');
-  // The listing no longer has it; its processes may take a moment more.
+  // It is no longer listed, but its processes may take a moment more.
   await sleep(1000);
 });

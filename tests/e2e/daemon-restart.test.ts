@@ -13,9 +13,10 @@ import { pythonOfSdk, sdkFolder } from '../support/python.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 
-const drainSeconds = 2;
+/** Long enough for a command of a second on a busy machine. */
+const drainSeconds = 4;
 const lines = 300_000;
-/** Far more than guest, daemon and connections hold, as fast as it is read. */
+/** Far more than guest, daemon and connections can buffer, written as fast as it is read. */
 const writer = `import sys
 for i in range(${lines}):
     sys.stdout.write('%015d\\n' % i)`;
@@ -23,7 +24,7 @@ const wholeOutput = createHash('sha256');
 for (let line = 0; line < lines; line += 1) wholeOutput.update(`${String(line).padStart(15, '0')}\n`);
 const expected = wholeOutput.digest('hex');
 
-/** A daemon on the same address each time it is started. */
+/** A daemon that has the same address each time it is started. */
 async function serve(home: TestHome, port: string, log: string) {
   const child = spawn('/bin/sh', ['-c', 'exec "$@" 2>>"$0"', log, ...novaCommand, 'serve', '--port', port], {
     env: { ...home.env, NOVA_API_KEY: '', NOVA_API_URL: '', NOVA_SERVER_DRAIN_SECONDS: String(drainSeconds) },
@@ -53,9 +54,15 @@ test('a daemon that restarts loses no byte of those who stream through it', { ti
   try {
     const box = await Sandbox.create({ apiUrl: daemon.url, apiKey, enableNetwork: false, timeoutMs: 0 });
 
+    /** A command, and when it has begun. */
+    const running = (command: string, stdin?: AsyncIterable<string>) => {
+      const { promise: started, resolve } = Promise.withResolvers<void>();
+      return { slow: box.commands.run(command, { stdin, onStdout: () => resolve() }), started };
+    };
+
     await t.test('new work is refused with a time to come back, while commands run on to their end', async () => {
-      const slow = box.commands.run('sleep 1; echo done');
-      await delay(300);
+      const { slow, started } = running('echo started; sleep 1; echo done');
+      await started;
       daemon.kill('SIGTERM');
       const headers = { 'x-api-key': apiKey, 'content-type': 'application/json' };
       const body = JSON.stringify({ command: 'true' });
@@ -67,7 +74,7 @@ test('a daemon that restarts loses no byte of those who stream through it', { ti
       const { error } = (await refused.json()) as { readonly error: { readonly code: string } };
       assert.equal(error.code, 'shutting_down');
       assert.equal((await fetch(`${daemon.url}/health`)).status, 200);
-      assert.equal((await slow).stdout, 'done\n');
+      assert.equal((await slow).stdout, 'started\ndone\n');
       assert.equal(await daemon.ended, 0);
       daemon = await serve(home, port, log);
     });
@@ -82,7 +89,7 @@ test('a daemon that restarts loses no byte of those who stream through it', { ti
         seen.update(piece.bytes);
         bytes += piece.bytes.length;
         if (bytes > 500_000) restarted ??= restart();
-        // Slower than the command writes: what is under way fills every buffer on the way.
+        // Slower than the command writes, so that the output fills every buffer on the way.
         if (restarted === undefined || bytes < 3_000_000) await delay(5);
       }
       assert.equal((await command.wait()).exitCode, 0);
@@ -94,12 +101,12 @@ test('a daemon that restarts loses no byte of those who stream through it', { ti
     });
 
     await t.test('a command that says nothing is not ended by restarts', async () => {
-      const quiet = box.commands.run('read line; echo "got $line"', { stdin: slowInput() });
-      await delay(500);
+      const { slow: quiet, started } = running('echo started; read line; echo "got $line"', slowInput());
+      await started;
       await restart();
       await restart();
       proceed();
-      assert.equal((await quiet).stdout, 'got it\n');
+      assert.equal((await quiet).stdout, 'started\ngot it\n');
     });
 
     await t.test('a Python client reads on where it was', async () => {

@@ -27,7 +27,7 @@ suite('docs/e2b.md', () => {
   };
 
   test('the JavaScript example runs', async () => {
-    // As text of the command line it finds the packages of the project.
+    // As an argument of the command line, the code finds the packages of the project.
     process.chdir(root);
     await prints([process.execPath, '--input-type=module', '--eval', example('js')]);
   });
@@ -38,10 +38,10 @@ suite('docs/e2b.md', () => {
   });
 
   test('the versions named are those that are tested', () => {
-    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
-      devDependencies: Record<string, string>;
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'tests/package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
     };
-    const versions = [devDependencies['e2b'], devDependencies['e2b-2.45']?.replace('npm:e2b@', '')];
+    const versions = [dependencies['e2b'], dependencies['e2b-2.45']?.replace('npm:e2b@', '')];
     assert.ok(guide.includes(`| npm \`e2b\` | ${versions.join(', ')} |`));
     const python = /for \(const version of \[(.*?)\]\)/.exec(
       readFileSync(join(import.meta.dirname, 'e2b-python.test.ts'), 'utf8'),

@@ -104,7 +104,8 @@ for (const { version, e2b } of clients) {
       await assert.rejects(box.files.read('/etc'), e2b.InvalidArgumentError);
       await assert.rejects(box.files.write('/etc', 'x'), e2b.InvalidArgumentError);
       await assert.rejects(box.files.read('a\0b'));
-      // Refused while it still sends: whether it hears of that or of a lost connection is decided by who is first, so several times.
+      // Refused while it still sends. Timing decides whether it sees the answer or a lost connection, so it is tried
+      // several times.
       const large = new Blob([Buffer.alloc(32 << 20)]);
       for (let i = 0; i < 10; i += 1)
         await assert.rejects(box.files.write('/etc/passwd/x', large), e2b.InvalidArgumentError);
@@ -159,7 +160,7 @@ for (const { version, e2b } of clients) {
         [206, 'bytes 2-4/10', '234'],
       );
       assert.equal((await fetch(url, { headers: { range: 'bytes=99-' } })).status, 416);
-      // A range of a link is one of what it leads to.
+      // A range of a link is a range of its target.
       await box.commands.run('ln -s signed.txt to-signed');
       const behind = await fetch(await box.downloadUrl('to-signed'), { headers: { range: 'bytes=-2' } });
       assert.deepEqual(
@@ -168,7 +169,7 @@ for (const { version, e2b } of clients) {
       );
       assert.equal((await fetch(url.replace('signed.txt', 'other.txt'))).status, 401);
       assert.equal((await fetch(url.replace(/signature=v1_..../, 'signature=v1_AAAA'))).status, 401);
-      // It is good until it expires, for one path, one user and one direction; a second path counts for nothing.
+      // The URL is valid until it expires, for one path, one user and one direction; a second path is ignored.
       assert.equal(await (await fetch(`${url}&path=other.txt`)).text(), '0123456789');
       assert.equal((await fetch(url, { method: 'POST', body: 'written' })).status, 401);
       assert.equal((await fetch(`${url.replace(/&?signature_expiration=\d+/, '')}`)).status, 401);

@@ -103,7 +103,7 @@ for (const { version, e2b } of clients) {
       const second = await box.commands.connect(first.pid);
       const result = await second.wait();
       assert.match(result.stdout, /tick\n.*last\n$/s);
-      // Its end can still be learned a while.
+      // Its end can still be read for a while.
       assert.equal((await (await box.commands.connect(first.pid)).wait()).exitCode, 0);
     });
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { request } from 'node:http';
 import { after, before, suite, test } from 'node:test';
+import { processesNaming } from '@novasandbox/engine';
 import type { SandboxOpts } from 'e2b';
 import { clients, type Box } from '../support/e2b-clients.ts';
 import { e2bUnderTest, type E2bUnderTest } from '../support/e2b-server.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** A web server in the guest: tells what it was sent, streams, and speaks WebSocket's handshake with an echo after it. */
+/** A web server in the guest. It returns the request, streams, and makes WebSocket's handshake, followed by an echo. */
 const webServer = `
 import base64, hashlib, http.server, json, time
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(('127.0.0.1', 3000), Handler).serve_forever()
 `;
 
-/** Answers each connection once. It starts in a moment, which a module for web servers does not. */
+/** Answers each connection once. It starts quickly, which a module for web servers does not. */
 const briefServer = `import socket
 s = socket.create_server(('127.0.0.1', 3000))
 while True:
@@ -81,11 +83,12 @@ for (const { version, e2b } of clients) {
         ['/sandboxes', '{}', 400],
         ['/sandboxes', '{"templateID":"base","timeout":-1}', 400],
         ['/sandboxes', '{"templateID":"../../etc","timeout":1}', 404],
-        ['/sandboxes', '{"templateID":"base","network":{"allowOut":["1.1.1.1"]}}', 501],
-        ['/sandboxes/abcdefgh/snapshots', '', 501],
-        ['/sandboxes/abcdefgh/fork', '{}', 501],
+        ['/sandboxes', '{"templateID":"base","network":{"maskRequestHost":"x"}}', 501],
+        ['/sandboxes/abcdefgh/snapshots', '{}', 404],
+        ['/sandboxes/abcdefgh/fork', '{}', 404],
+        ['/sandboxes/abcdefgh/fork', '{"count":101}', 400],
         ['/v3/templates', '{}', 501],
-        ['/volumes', '{}', 501],
+        ['/volumes', '{}', 400],
         ['/secrets', '{}', 501],
       ] as const) {
         const response = await post(path, body);
@@ -126,7 +129,7 @@ for (const { version, e2b } of clients) {
         usage.cpuUsedPct >= 0 && usage.cpuCount === 1 && Math.abs(usage.timestamp.getTime() - Date.now()) < 60_000,
       );
 
-      // What was before is kept, in order, and can be asked for by time.
+      // Earlier values are kept, in order, and can be requested by time.
       let all = await box.getMetrics();
       await eventually('a history', async () => (all = await box.getMetrics()).length >= 4);
       const times = all.map(({ timestamp }) => timestamp.getTime());
@@ -162,35 +165,100 @@ for (const { version, e2b } of clients) {
       assert.ok(!(await everyPage({})).flat().includes(short.sandboxId));
     });
 
-    test('paused, and resumed by connecting, with its memory', async () => {
+    test('paused it uses no memory of the host; resumed by connecting, its programs, terminals and files go on', async () => {
       await using box = await create();
       const sleeper = await box.commands.run('sleep 1000', { background: true, timeoutMs: 0 });
       await sleeper.disconnect();
+      await box.commands.run('echo memory >/dev/shm/file');
+      await box.files.write('file', 'disk');
       assert.equal(await box.pause(), true);
       assert.equal(await box.isRunning(), false);
       assert.equal(await box.pause(), false);
-      const again = await e2b.Sandbox.connect(box.sandboxId, served.options);
+      assert.equal((await box.getInfo()).state, 'paused');
+      assert.deepEqual(await vmmsOf(served), []);
+      const again = await e2b.Sandbox.connect(box.sandboxId, { ...served.options, timeoutMs: 500_000 });
       assert.equal(await again.isRunning(), true);
+      const { endAt } = await again.getInfo();
+      assert.ok(Math.abs(endAt.getTime() - Date.now() - 500_000) < 60_000);
       assert.ok((await again.commands.list()).some(({ pid }) => pid === sleeper.pid));
+      assert.equal((await again.commands.run('cat /dev/shm/file')).stdout, 'memory\n');
+      assert.equal(await again.files.read('file'), 'disk');
       await again.pause();
       assert.equal(await e2b.Sandbox.kill(box.sandboxId, served.options), true);
       assert.equal(await e2b.Sandbox.kill(box.sandboxId, served.options), false);
     });
 
-    test('paused at its end instead of killed, where that was asked for', async () => {
-      await using box = await create({ timeoutMs: 2000, lifecycle: { onTimeout: 'pause' } });
-      assert.equal((await box.getInfo()).lifecycle?.onTimeout, 'pause');
-      await eventually('it is paused', async () => (await box.getInfo()).state === 'paused', 20_000);
-      const again = await e2b.Sandbox.connect(box.sandboxId, served.options);
-      assert.equal((await again.commands.run('echo back')).stdout, 'back\n');
+    test('ten pauses with a file each lose nothing', async () => {
+      await using box = await create();
+      for (let cycle = 1; cycle <= 10; cycle++) {
+        await box.files.write(`file${cycle}`, `${cycle}`);
+        assert.equal(await (cycle % 2 === 0 ? box.pause() : box.betaPause()), true);
+        await e2b.Sandbox.connect(box.sandboxId, served.options);
+      }
+      const names = Array.from({ length: 10 }, (_, index) => `file${index + 1}`);
+      const contents = await Promise.all(names.map((name) => box.files.read(name)));
+      assert.deepEqual(
+        contents,
+        Array.from({ length: 10 }, (_, index) => `${index + 1}`),
+      );
     });
 
-    test('resumed by a request, where that was asked for', async () => {
-      await using box = await create({ lifecycle: { onTimeout: 'pause', autoResume: true } });
+    test('paused at its end instead of killed, where that was asked for', async () => {
+      await using box = await create({ timeoutMs: 2000, lifecycle: { onTimeout: 'pause' } });
+      assert.deepEqual((await box.getInfo()).lifecycle, { onTimeout: 'pause', autoResume: false });
+      await eventually('it is paused', async () => (await box.getInfo()).state === 'paused', 20_000);
+      await assert.rejects(box.commands.run('true'), e2b.SandboxNotFoundError);
+      const again = await e2b.Sandbox.connect(box.sandboxId, served.options);
+      assert.equal((await again.commands.run('echo back')).stdout, 'back\n');
+      await again.setTimeout(0);
+      await eventually('it is paused again', async () => (await box.getInfo()).state === 'paused', 20_000);
+    });
+
+    test('resumed by requests, where that was asked for, for five minutes at least', async () => {
+      await using box = await create({ timeoutMs: 60_000, lifecycle: { onTimeout: 'pause', autoResume: true } });
+      await box.commands.run(`python3 -c "${briefServer}"`, { background: true, timeoutMs: 0 });
+      const host = box.getHost(3000);
+      const serves = async (): Promise<boolean> => (await get(served.url, host, '/')).status === 200;
+      await eventually('it serves', serves);
       await box.pause();
-      assert.equal(await box.isRunning(), false);
-      assert.equal((await box.commands.run('echo awake')).stdout, 'awake\n');
+      assert.equal(await box.isRunning(), false, 'a health check has resumed it');
+      const [first, second, port] = await Promise.all([
+        box.commands.run('echo awake'),
+        box.files.exists('/etc/passwd'),
+        get(served.url, host, '/'),
+      ]);
+      assert.deepEqual([first.stdout, second, port.body], ['awake\n', true, 'ok']);
       assert.equal(await box.isRunning(), true);
+      assert.ok((await box.getInfo()).endAt.getTime() > Date.now() + 200_000);
+      await box.setTimeout(1000);
+      await eventually('it is paused once more', async () => (await box.getInfo()).state === 'paused', 20_000);
+      assert.ok(await serves());
+    });
+
+    test('with its disk alone it boots when it is resumed, by connecting only', async () => {
+      await using box = await create({
+        timeoutMs: 3000,
+        lifecycle: { onTimeout: { action: 'pause', keepMemory: false } },
+      } as SandboxOpts);
+      if (version !== clients[0]?.version) return;
+      const boots = async (): Promise<string> =>
+        (await again.commands.run('cat /proc/sys/kernel/random/boot_id')).stdout;
+      let again: Box = box;
+      await box.files.write('file', 'disk');
+      const boot = await boots();
+      await eventually('it is paused', async () => (await box.getInfo()).state === 'paused', 20_000);
+      again = await e2b.Sandbox.connect(box.sandboxId, served.options);
+      assert.equal(await again.files.read('file'), 'disk');
+      const second = await boots();
+      assert.notEqual(second, boot);
+      assert.equal(await again.pause({ keepMemory: false }), true);
+      again = await e2b.Sandbox.connect(box.sandboxId, served.options);
+      const third = await boots();
+      assert.notEqual(third, second);
+      await again.pause();
+      again = await e2b.Sandbox.connect(box.sandboxId, { ...served.options, onResume: 'reboot' });
+      assert.notEqual(await boots(), third);
+      assert.equal(await again.files.read('file'), 'disk');
     });
 
     test('the agent API asks for the token of just this sandbox', async () => {
@@ -275,6 +343,12 @@ for (const { version, e2b } of clients) {
   });
 }
 
+/** The VMMs of the server's sandboxes. */
+async function vmmsOf({ home }: E2bUnderTest): Promise<number[]> {
+  const ids = await readdir(home.layout.run);
+  return ids.flatMap((id) => processesNaming(home.layout.sockets(id)).map(({ pid }) => pid));
+}
+
 function get(
   url: string,
   host: string,
@@ -293,7 +367,7 @@ function get(
   });
 }
 
-/** One message over a WebSocket to a host that no name server knows. */
+/** Sends one message over a WebSocket to a host that no name server knows. */
 function echoed(url: string, host: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };

@@ -24,6 +24,7 @@ for (const version of ['2.63.0', '2.45.1']) {
           E2B_API_KEY: served.options.apiKey,
           E2B_API_URL: served.url,
           E2B_SANDBOX_URL: served.url,
+          E2B_VOLUME_API_URL: served.url,
           PYTHONDONTWRITEBYTECODE: '1',
         });
         assert.equal(code, 0, `${stdout}\n${stderr}`);

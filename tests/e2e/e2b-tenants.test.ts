@@ -59,7 +59,7 @@ for (const { version, e2b } of clients) {
         headers: {
           'e2b-sandbox-id': id,
           'content-type': 'application/json',
-          // Of bob's own sandbox.
+          // This token is for bob's own sandbox.
           'x-access-token': String(Reflect.get(his, 'envdAccessToken')),
         },
         body: '{}',

@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { createEngine, processesNaming } from '@novasandbox/engine';
 import { isNovaError, type ErrorCode, type SandboxConfigInput } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
@@ -18,7 +18,8 @@ test('a bad config is refused with a code, the field and a hint, and nothing is 
   await using under = await engineUnderTest();
   const { engine, layout } = under;
   const hostMb = Math.ceil(totalmem() / 1024 / 1024);
-  const bad: [SandboxConfigInput, ErrorCode, RegExp][] = [
+  const mostVcpus = availableParallelism() * 4;
+  const bad: (readonly [SandboxConfigInput, ErrorCode, RegExp])[] = [
     [{ templateId: 'nonesuch' }, 'unknown_template', /nonesuch/],
     [{ templateId: '../base' }, 'invalid_argument', /templateId/],
     [{ templateId: 'a/b' }, 'invalid_argument', /templateId/],
@@ -31,6 +32,9 @@ test('a bad config is refused with a code, the field and a hint, and nothing is 
     [{ memoryMb: 1.5 }, 'invalid_argument', /memoryMb/],
     [{ vcpus: 0 }, 'invalid_argument', /vcpus/],
     [{ vcpus: 999 }, 'invalid_argument', /vcpus/],
+    // Above this host's limit but not above every host's: the schema allows 64 and 16 TiB.
+    ...(mostVcpus < 64 ? [[{ vcpus: 64 }, 'invalid_argument', /^vcpus: 64 is more .* this host/] as const] : []),
+    [{ diskSizeMb: 16_777_216 }, 'invalid_argument', /^diskSizeMb: 16777216 MiB is more .* holds/],
     [{ diskSizeMb: 1 }, 'invalid_argument', /diskSizeMb/],
     [{ hostPort: 70_000 }, 'invalid_argument', /hostPort/],
     [{ hostPort: 8081, enableNetwork: false }, 'invalid_argument', /hostPort/],
@@ -110,21 +114,21 @@ test('a maker that is killed leaves debris that the next one clears', async () =
 });
 
 test('a corrupt snapshot is made anew and the caller gets a sandbox', async () => {
-  await using under = await engineUnderTest({ own: ['snapshots'] });
+  await using under = await engineUnderTest({ own: ['golden'] });
   const { engine, layout } = under;
   const config = { templateId: 'linux-default', memoryMb: 160 };
   await using _ = await sandbox(engine, config);
-  const [digest = ''] = await readdir(layout.snapshots);
+  const [digest = ''] = await readdir(layout.goldenSnapshots);
   const damage: [string, Buffer][] = [
     ['state', Buffer.from('no state at all')],
     ['snapshot.json', Buffer.from('{')],
     ['ram', Buffer.alloc(0)],
   ];
   for (const [file, contents] of damage) {
-    await chmod(join(layout.snapshot(digest), file), 0o644);
-    // Clones of the old one live on: their memory must not be written to, only replaced.
-    await (await import('node:fs/promises')).rm(join(layout.snapshot(digest), file));
-    await writeFile(join(layout.snapshot(digest), file), contents);
+    await chmod(join(layout.golden(digest), file), 0o644);
+    // Clones of the old snapshot live on: their memory must not be written to, only replaced.
+    await (await import('node:fs/promises')).rm(join(layout.golden(digest), file));
+    await writeFile(join(layout.golden(digest), file), contents);
     await using box = await sandbox(engine, config);
     assert.equal(box.metadata.bootKind, 'snapshot');
     assert.equal((await sh(engine, box.id, 'echo fine')).stdout, 'fine\n');
@@ -174,7 +178,7 @@ test('a missing or dying QEMU is told with the remedy', async () => {
       await writeFile(join(fake, 'qemu-system-x86_64'), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
     };
     process.env['PATH'] = `${fake}:${path}`;
-    // It does not run the probe's guest either: then it is no hypervisor.
+    // It does not run the probe's guest either, so it is not usable as a hypervisor.
     await qemu(version, dies);
     await using broken = await createEngine({ home: home.home });
     await assert.rejects(

@@ -1,26 +1,28 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import { guestArchitectures, hostArchitecture } from '@novasandbox/engine';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
+import { addForeignTemplate, foreignTemplateId as templateId } from '../support/foreign-template.ts';
 
-/** What `uname -m` calls them. */
+/** The names that `uname -m` prints. */
 const machines = { amd64: 'x86_64', arm64: 'aarch64' } as const;
 
-const templateId = 'linux-default';
 const timeout = 300_000;
 
+const under = await engineUnderTest();
+after(() => under[Symbol.asyncDispose]());
+const { engine } = under;
+await addForeignTemplate(under.home);
+
 for (const { name: architecture } of guestArchitectures().slice(1)) {
-  await using probed = await engineUnderTest();
-  const reports = await probed.engine.hypervisors({ architecture });
+  const reports = await engine.hypervisors({ architecture });
   const missing = reports.every(({ probe }) => !probe.available) && reports.map(({ probe }) => probe.reason).join('; ');
 
   test(
     `${architecture}: clones run the other processor's programs, and are themselves`,
     { timeout, skip: missing },
     async () => {
-      await using under = await engineUnderTest();
-      const { engine } = under;
       const config = { templateId, architecture };
       await using first = await sandbox(engine, { ...config, name: 'first' });
       await using second = await sandbox(engine, { ...config, name: 'second' });
@@ -50,12 +52,11 @@ for (const { name: architecture } of guestArchitectures().slice(1)) {
     `${architecture}: files go in and out, packages are set up, and a disk outlives its machine`,
     { timeout, skip: missing },
     async () => {
-      await using under = await engineUnderTest();
-      const { engine } = under;
       await using box = await sandbox(engine, { templateId, architecture, enableNetwork: false });
       const content = new TextEncoder().encode('kept on the disk\n');
       await engine.files.write(box.id, '/home/user/note', [content]);
-      // As on any other processor: nothing half installed, the user may become root, the clean tree has no leftovers of its making.
+      // As on any other processor: nothing is half installed, the user may become root, and no leftovers of the build
+      // are in the tree.
       const state = await sh(
         engine,
         box.id,
@@ -78,11 +79,10 @@ for (const { name: architecture } of guestArchitectures().slice(1)) {
 }
 
 test('guests of another processor are refused by hypervisors that cannot have them', async () => {
-  await using under = await engineUnderTest();
   const [, foreign] = guestArchitectures();
   const unknown = hostArchitecture().name === 'arm64' ? 'amd64' : undefined;
   const architecture = foreign?.name ?? unknown;
-  await assert.rejects(under.engine.sandboxes.create({ templateId, architecture, hypervisor: 'process' }), (error) => {
+  await assert.rejects(engine.sandboxes.create({ templateId, architecture, hypervisor: 'process' }), (error) => {
     assert.ok(isNovaError(error, 'feature_unsupported'), String(error));
     return true;
   });

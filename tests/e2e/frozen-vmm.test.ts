@@ -67,10 +67,12 @@ test('a sandbox whose VMM is frozen does not keep another from being paused in t
   await call(`/sandboxes/${neighbour}/timeout`, { timeout: 1 });
   const both = [frozen, neighbour];
   signalVmm(layout, frozen, 'SIGSTOP');
-  await eventually('the neighbour is paused', async () => {
+  // E2B's pause is ours to hibernate. The frozen one takes 30 s, after which its VMM counts as not answering.
+  const isPaused = async (): Promise<boolean> => {
     const states = await Promise.all(both.map((id) => served.engine.sandboxes.get(id)));
-    return states[1]?.state === 'paused';
-  });
+    return states[1]?.state === 'hibernated';
+  };
+  await eventually('the neighbour is paused', isPaused, 25_000);
   assert.equal((await served.engine.sandboxes.get(frozen)).state, 'running');
   signalVmm(layout, frozen, 'SIGCONT');
 });

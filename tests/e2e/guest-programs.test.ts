@@ -6,7 +6,7 @@ import type { Engine } from '@novasandbox/engine';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 
-/** What the script prints; fails with all it said when it fails. */
+/** Returns the output of the script; a failure includes all output. */
 async function printed(engine: Engine, ref: string, script: string, user = 'root'): Promise<string> {
   const { exit, stdout, stderr } = await sh(engine, ref, `set -e\n${script}`, { user });
   assert.equal(exit.exitCode, 0, `${script}\n${stdout}${stderr}`);
@@ -97,7 +97,7 @@ test('files of /etc are ordinary ones, and what the guest makes of them lasts', 
   assert.match(await asRoot('cat /etc/hosts'), /localhost here\n[^]*10\.1\.2\.3 db\n[^]*first # nova$/);
   assert.equal(await asRoot('getent hosts first | head -n 1 | tr -s " "'), '127.0.1.1 first');
   assert.equal(await asRoot('grep nameserver /etc/resolv.conf'), servers);
-  // As the package resolvconf does.
+  // This is what the package resolvconf does.
   await asRoot(`
     mkdir /etc/resolvconf; mv /etc/resolv.conf /etc/resolvconf/original
     echo 'nameserver 192.0.2.1' >/etc/resolvconf/own; ln -s resolvconf/own /etc/resolv.conf; sync`);
@@ -165,7 +165,7 @@ test('the template base makes virtual environments with pip', async () => {
   await using under = await engineUnderTest();
   const { engine } = under;
   await using box = await sandbox(engine);
-  // What an environment's own pip is unpacked from takes an emulated guest a minute; that it is there is asked for.
+  // Unpacking an environment's own pip takes an emulated guest a minute, so only its presence is checked.
   const script = `
     python3 -m venv --without-pip /tmp/venv; /tmp/venv/bin/python -c 'import sys; print(sys.prefix)'
     python3 -m ensurepip --version; pip --version`;

@@ -11,6 +11,47 @@ async function rootOf(layout: Layout, templateId: string): Promise<string> {
   return image.path;
 }
 
+test('base has the programs that people reach for, and shows what is not ASCII as it is', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine);
+  const run = async (script: string): Promise<string> => (await sh(engine, box.id, script)).stdout;
+  assert.equal(
+    await run(
+      'for name in git curl jq less nano pip python3 sudo unzip wget; do command -v $name >/dev/null || echo $name; done',
+    ),
+    '',
+  );
+  assert.equal(await run("echo $LANG; sudo sh -c 'echo $LANG'; locale charmap"), 'C.UTF-8\nC.UTF-8\nUTF-8\n');
+  assert.equal(await run("bash -c 'word=für; echo ${#word}'"), '3\n');
+  assert.equal(await run(`python3 -c 'print("für", len("für"))' | cat`), 'für 3\n');
+  // less shows bytes that it does not treat as text as <C3><BC>.
+  assert.equal(await run('echo für > /tmp/text; less /tmp/text; echo für | jq -R length'), 'für\n3\n');
+  assert.equal(await run('dpkg -l usrmerge 2>&1 | grep -c ^ii; test -L /bin && echo merged'), '0\nmerged\n');
+});
+
+test('minimal is a shell and coreutils, a quarter of base, for root', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  await using box = await sandbox(engine, { templateId: 'minimal' });
+  const run = async (script: string): Promise<string> => (await sh(engine, box.id, script)).stdout;
+  assert.equal(
+    await run('id -un; echo $LANG; echo für | sed s/f/F/ | tr r n; seq 3 | tail -n 1'),
+    'root\nC.UTF-8\nFün\n3\n',
+  );
+  assert.equal(await run('for name in apt-get python3 perl-modules git sudo curl ip; do command -v $name; done'), '');
+  assert.equal(
+    await run(
+      'dpkg --audit; cat /var/lib/dpkg/status | grep -c "^Status: install ok installed" > /tmp/n; test $(cat /tmp/n) -gt 40 && echo whole',
+    ),
+    'whole\n',
+  );
+  const [minimal, base] = await Promise.all(['minimal', 'base'].map((id) => engine.templates.inspect(id)));
+  const [small = 0, large = 0] = [minimal?.sizeBytes, base?.sizeBytes].map(Number);
+  assert.ok(small > 0 && small < 80e6, `${small} bytes`);
+  assert.ok(large === 0 || small * 3 < large, `${small} of ${large} bytes`);
+});
+
 test('drives of the caller are mounted where they are wanted, and stay the caller’s', async () => {
   await using under = await engineUnderTest();
   const { engine, home } = under;
@@ -52,7 +93,7 @@ test('a root image of the caller takes the place of the template’s', async () 
 });
 
 test('a template can be given ready-made, as a folder with kernel and root image', async () => {
-  await using under = await engineUnderTest({ own: ['snapshots'] });
+  await using under = await engineUnderTest({ own: ['golden'] });
   const { engine, layout, home } = under;
   const folder = join(home.home, 'templates/given');
   await mkdir(folder, { recursive: true });

@@ -33,13 +33,13 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 test('what is left of a snapshot whose maker was killed is cleared up by whoever starts next', async () => {
-  await using home = await testHome({ own: ['snapshots', 'work'] });
+  await using home = await testHome({ own: ['golden', 'work'] });
   const { layout } = home;
   const child = maker(home, "engine.sandboxes.create({ templateId: 'linux-default' })");
   await eventually(
     'a guest boots for the snapshot',
     async () =>
-      (await readdir(layout.run)).some((id) => id.startsWith('snap') && processesNaming(layout.sockets(id)).length > 0),
+      (await readdir(layout.run)).some((id) => id.startsWith('gold') && processesNaming(layout.sockets(id)).length > 0),
     60_000,
   );
   await kill(child);
@@ -110,6 +110,47 @@ test('a create with an Idempotency-Key whose daemon is killed, at any moment: se
   }
 });
 
+test('a fork with an Idempotency-Key whose daemon is killed, at any moment: sent again it makes one set in all', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const { id: parent } = await server.vm({ memory_mb: 256 });
+  const run = async (vm: string, command: string): Promise<string> =>
+    (await server.ok('POST', `/vms/${vm}/execute`, { command })).stdout;
+  const body = { count: 2, idle_timeout_seconds: 1000 };
+  const running = async (): Promise<number> => {
+    await using engine = await createEngine({ home: server.home.home });
+    return (await engine.sandboxes.list()).filter(({ state }) => state === 'running').length;
+  };
+  const moments: readonly [string, () => boolean | Promise<boolean>][] = [
+    ['a child has its folder', async () => (await readdir(layout.sandboxes)).length > 1],
+    ['one runs, and nobody has been told', async () => (await running()) > 1],
+    ['all run', async () => (await running()) > 2],
+  ];
+  for (const [what, isSo] of moments) {
+    await run(parent, `echo ${what} > /dev/shm/moment`);
+    const headers = { 'idempotency-key': `fork-${what.length}` };
+    const lost = server.call('POST', `/vms/${parent}/fork`, { body, headers }).catch(() => null);
+    await eventually(what, isSo, 60_000);
+    await server.end('SIGKILL');
+    const before = await lost;
+    await server.restart();
+    const again = await server.call('POST', `/vms/${parent}/fork`, { body, headers });
+    assert.equal(again.status, 201, `${what}: ${again.bytes.toString()}`);
+    const children = again.body.results.map(({ vm }: { vm: { id: string } }) => vm.id) as string[];
+    if (before !== null) assert.deepEqual(again.body, before.body);
+    const { vms } = await server.ok('GET', '/vms?status=all');
+    const all = new Set(vms.map(({ id }: { id: string }) => id));
+    assert.deepEqual([vms.length, all], [children.length + 1, new Set([parent, ...children])], what);
+    for (const child of children) {
+      assert.equal(await run(child, 'cat /dev/shm/moment'), `${what}\n`);
+      assert.equal((await server.ok('GET', `/vms/${child}/limits`)).idle_timeout_seconds, 1000);
+    }
+    const { body: same } = await server.call('POST', `/vms/${parent}/fork`, { body, headers });
+    assert.deepEqual(same, again.body);
+    for (const child of children) await server.ok('DELETE', `/vms/${child}?force=true`);
+  }
+});
+
 test('a removal whose process was killed is finished by whoever looks next', async () => {
   await using under = await engineUnderTest();
   const { engine, layout } = under;
@@ -129,12 +170,12 @@ test('a removal whose process was killed is finished by whoever looks next', asy
 });
 
 test('a VMM that is killed while its sandbox is made costs no snapshot: the create goes on with the same', async () => {
-  await using under = await engineUnderTest({ own: ['snapshots'] });
+  await using under = await engineUnderTest({ own: ['golden'] });
   const { engine, layout } = under;
   await using _first = await sandbox(engine, { templateId: 'linux-default' });
-  const [digest = ''] = await readdir(layout.snapshots);
-  const { ino } = await stat(layout.snapshot(digest));
-  /** Ends the VMM as soon as it is there; false where it was not seen before its sandbox was made. */
+  const [digest = ''] = await readdir(layout.goldenSnapshots);
+  const { ino } = await stat(layout.golden(digest));
+  /** Ends the VMM as soon as it exists; false where it was not seen before its sandbox was made. */
   const killed = async (creating: Promise<unknown>): Promise<boolean> => {
     let made = false;
     const ended = creating.then(
@@ -163,8 +204,8 @@ test('a VMM that is killed while its sandbox is made costs no snapshot: the crea
     assert.equal(made.metadata.bootKind, 'snapshot');
     break;
   }
-  assert.deepEqual(await readdir(layout.snapshots), [digest]);
-  assert.equal((await stat(layout.snapshot(digest))).ino, ino);
+  assert.deepEqual(await readdir(layout.goldenSnapshots), [digest]);
+  assert.equal((await stat(layout.golden(digest))).ino, ino);
 });
 
 test('start after the VMM was killed starts it anew, at once', async () => {
@@ -183,6 +224,6 @@ test('a command whose child the kernel kills for memory says so, under a shell t
   await using box = await sandbox(engine, { templateId: 'linux-default', memoryMb: 160 });
   const { exit } = await sh(engine, box.id, 'tail /dev/zero; exit $?');
   assert.deepEqual([exit.exitCode, exit.oomKilled], [137, true]);
-  // A shell that says 137 of its own accord was not.
+  // A shell that exits with 137 itself was not killed.
   assert.equal((await sh(engine, box.id, 'exit 137')).exit.oomKilled, false);
 });

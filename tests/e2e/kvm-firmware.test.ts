@@ -7,12 +7,12 @@ import { copySparse } from '@novasandbox/engine';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { bootTimeoutMs, whyNot } from '../support/real-vmms.ts';
 
-/** What guests with a kernel of their own are given, on the real hypervisor that can. */
+/** Guests with a kernel of their own, on the real hypervisor that supports them. */
 const hypervisor = 'cloud-hypervisor';
 const config = { hypervisor, bootTimeoutMs, memoryMb: 512, enableNetwork: false } as const;
 
 const skip = await whyNot(hypervisor);
-/** UEFI firmware and a disk for it, made as docs/hypervisors.md tells. */
+/** UEFI firmware and a disk for it, made as docs/hypervisors.md describes. */
 const { NOVA_CLOUDHV_FIRMWARE: firmwarePath = '', NOVA_UEFI_DISK: disk = '' } = process.env;
 const skipFirmware =
   skip ||

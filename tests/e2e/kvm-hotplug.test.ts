@@ -8,7 +8,7 @@ import { makeInternet } from '../support/internet.ts';
 import { bootTimeoutMs, whyNot } from '../support/real-vmms.ts';
 import { slotAddressOf } from '../support/slots.ts';
 
-/** What changes on a sandbox while it runs, on the real hypervisor that can. */
+/** Changes of a running sandbox, on the real hypervisor that supports them. */
 const hypervisor = 'cloud-hypervisor';
 const config = { hypervisor, bootTimeoutMs, memoryMb: 256 } as const;
 const refused = { code: 'feature_unsupported' } as const;
@@ -30,7 +30,7 @@ test('a network is given to a running sandbox, taken away, and given again', { s
     await engine.sandboxes.addNetwork(box.id);
     const address = slotAddressOf(layout, box.id);
     assert.ok(address !== null);
-    // One that has it keeps it.
+    // A sandbox that has a network keeps it.
     await engine.sandboxes.addNetwork(box.id);
     assert.equal(slotAddressOf(layout, box.id), address);
     assert.equal((await interfaces()).length, 2);

@@ -13,8 +13,9 @@ const hypervisor = 'cloud-hypervisor';
 const skip = await whyNot(hypervisor);
 
 /**
- * A guest that writes to its serial port what the processor's leaf 0x40000001 says of the hypervisor's interface, four letters: `Hv#1` for Hyper-V's
- * (Hypervisor Top Level Functional Specification, "Feature and Interface Discovery"). No Linux: on Hyper-V's interfaces that wants to be told a clock.
+ * A guest that writes to its serial port the hypervisor's interface from the processor's leaf 0x40000001, four letters:
+ * `Hv#1` for Hyper-V's (Hypervisor Top Level Functional Specification, "Feature and Interface Discovery"). It is not
+ * Linux, which needs a clock source to be named on Hyper-V's interfaces.
  */
 const kernel = Buffer.from(
   [
@@ -23,7 +24,7 @@ const kernel = Buffer.from(
     // The whole file at 0x200000; the note at 0xb0 of it.
     '0100000007000000000000000000000000002000000000000000200000000000e700000000000000e7000000000000000010000000000000',
     '0400000004000000b000000000000000b000200000000000b000200000000000140000000000000014000000000000000400000000000000',
-    // Xen's note 18: where it is entered with 32 bits and no paging (PVH).
+    // Xen's note 18: the entry with 32 bits and no paging (PVH).
     '040000000400000012000000' + '58656e00' + 'c4002000',
     // mov eax, 0x40000001; xor ecx, ecx; cpuid; mov ebx, eax; mov ecx, 4; mov edx, 0x3f8
     'b80100004031c90fa289c3b904000000baf8030000',

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
-import { readSnapshot, requireCompatible } from '../../packages/engine/src/snapshot/manifest.ts';
+import { readGoldenSnapshot, requireCompatible } from '../../packages/engine/src/golden/manifest.ts';
 import { driversOf } from '../support/drivers.ts';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { bootTimeoutMs, kvmHypervisors, whyNot } from '../support/real-vmms.ts';
 
-/** Disks go from one real hypervisor to the next; memory does not. */
+/** Disks move from one real hypervisor to the next; memory does not. */
 const missing = (await Promise.all(kvmHypervisors.map((name) => whyNot(name)))).find((reason) => reason !== false);
 const skip = missing ?? false;
 
@@ -25,7 +25,7 @@ test('a stopped sandbox goes on with another hypervisor, and another, with what 
     ran.push(hypervisor);
     assert.deepEqual(stdout.trim().split('\n'), ran);
     assert.equal((await engine.sandboxes.get(box.id)).hypervisor, hypervisor);
-    // Its memory stays where it is.
+    // Its memory cannot move.
     const other = hypervisor === 'qemu' ? 'firecracker' : 'qemu';
     await assert.rejects(engine.sandboxes.start(box.id, { hypervisor: other }), { code: 'invalid_state' });
     await engine.sandboxes.stop(box.id);
@@ -33,7 +33,7 @@ test('a stopped sandbox goes on with another hypervisor, and another, with what 
 });
 
 test('the memory of one hypervisor is refused by the others, and nothing is left', { skip }, async () => {
-  await using under = await engineUnderTest({ own: ['snapshots', 'work'] });
+  await using under = await engineUnderTest({ own: ['golden', 'work'] });
   const { engine, layout } = under;
   const makers = ['qemu', ...kvmHypervisors] as const;
   for (const hypervisor of makers) {
@@ -42,9 +42,9 @@ test('the memory of one hypervisor is refused by the others, and nothing is left
     assert.equal(box.metadata.bootKind, 'snapshot');
   }
   const refused = new Set<string>();
-  for (const digest of await readdir(layout.snapshots)) {
-    const directory = layout.snapshot(digest);
-    const manifest = (await readSnapshot(digest, directory))?.manifest;
+  for (const digest of await readdir(layout.goldenSnapshots)) {
+    const directory = layout.golden(digest);
+    const manifest = (await readGoldenSnapshot(digest, directory))?.manifest;
     assert.ok(manifest !== undefined);
     const maker = manifest.madeBy.hypervisor;
     for (const other of makers) {
@@ -58,7 +58,7 @@ test('the memory of one hypervisor is refused by the others, and nothing is left
         assert.match(error.message, new RegExp(`memory and devices of ${maker}, which ${other} `));
         return true;
       });
-      // Nor would the VMM itself take it.
+      // The VMM itself would refuse it too.
       const id = `move${process.pid}x${refused.size}`;
       const own = layout.sandbox(id);
       await mkdir(own, { mode: 0o711 });

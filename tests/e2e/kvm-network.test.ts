@@ -9,7 +9,7 @@ import { makeInternet, metadataAddress } from '../support/internet.ts';
 import { bootTimeoutMs, kvmHypervisors, whyNot } from '../support/real-vmms.ts';
 import { networkNamespaceOf, slotAddressOf } from '../support/slots.ts';
 
-/** What network.test.ts shows of the hypervisor that `auto` takes, for those that need KVM. */
+/** The checks of network.test.ts, which uses the hypervisor that `auto` chooses, for hypervisors that need KVM. */
 const fetchFrom = (url: string): string => `curl -sS --noproxy '*' --max-time 30 ${url}`;
 const textOf = async (url: string): Promise<string> => (await fetch(url)).text();
 
@@ -66,7 +66,7 @@ for (const hypervisor of kvmHypervisors) {
         .join('\n');
       assert.equal((await sh(engine, box.id, `${script}\nwait\n${hello}`)).stdout, `hello ${internet.hostAddress}\n`);
 
-      // From its own disk it comes back into the same network.
+      // When it starts from its own disk, it gets the same network.
       await engine.sandboxes.stop(box.id);
       assert.equal(slotAddressOf(layout, box.id), null);
       await engine.sandboxes.start(box.id);

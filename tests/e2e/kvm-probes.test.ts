@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { layoutAt, type DriverProbe } from '@novasandbox/engine';
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { OwnHypervisor } from '@novasandbox/protocol';
 import { driversOf } from '../support/drivers.ts';
 import { kvmHypervisors } from '../support/real-vmms.ts';
 import { testHome } from '../support/test-home.ts';
 
-/** Probes anew, by a driver of its own. */
-async function probe(name: HypervisorName, layout = layoutAt()): Promise<DriverProbe> {
+/** Probes again, by a new driver. */
+async function probe(name: OwnHypervisor, layout = layoutAt()): Promise<DriverProbe> {
   const { driver } = await driversOf(layout, name);
   return driver.probe({ fresh: true });
 }
 
-/** What works on KVM here when nothing else is probed. */
-const alone = new Map<HypervisorName, DriverProbe>();
+/** The results of probes on KVM when nothing else is probed. */
+const alone = new Map<OwnHypervisor, DriverProbe>();
 for (const name of [...kvmHypervisors, 'qemu'] as const) {
   const found = await probe(name);
   if (found.accelerator === 'kvm') alone.set(name, found);

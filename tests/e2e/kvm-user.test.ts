@@ -8,9 +8,9 @@ import { test } from 'node:test';
 import { layoutAt } from '@novasandbox/engine';
 import { kvmHypervisors, whyNot } from '../support/real-vmms.ts';
 
-/** Somebody who owns nothing else. */
+/** A user who owns nothing else. */
 const user = '777001';
-/** What is made once, and would take long to make again. */
+/** Parts that are made once, because making them again would take long. */
 const parts = ['agent', 'kernels', 'initramfs', 'rootfs'];
 const clones = new URL('../support/kvm-clones.ts', import.meta.url).pathname;
 

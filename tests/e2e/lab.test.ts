@@ -8,13 +8,13 @@ import { nodeInLab } from '../../lab/suite.ts';
 import { eventually } from '../support/eventually.ts';
 import { cliUnderTest, finished, until, type Cli } from '../support/nova-cli.ts';
 
-/** Against hangs alone. */
+/** Only against hangs. */
 const bootLimitMs = 120_000;
 
-/** The folder of a lab's run: QEMU's command line names it. */
+/** The folder of a lab's run, which QEMU's command line names. */
 const folderOf = (cli: Cli, child: ChildProcess): string => join(cli.home.layout.workDirectory, `lab-${child.pid}`);
 
-/** What the lab is made of is made now, so that no test's time limit has to allow for it. */
+/** The parts of the lab are made now, so that no test's time limit has to allow for it. */
 test('the lab ends with the exit code of its command, which has the checkout and no network', async () => {
   await using cli = await cliUnderTest();
   const script = 'cat package.json; ls /sys/class/net >&2; touch here; exit 7';
@@ -28,10 +28,20 @@ test('the lab ends with the exit code of its command, which has the checkout and
 
 test('in the lab KVM is real: QEMU makes a snapshot on it, and clones run commands', async () => {
   await using cli = await cliUnderTest();
-  const { code, stdout, stderr } = await cli.nova(['lab', '--', ...nodeInLab, 'tests/support/kvm-clones.ts']);
+  const inLab = () => cli.nova(['lab', '--', ...nodeInLab, 'tests/support/kvm-clones.ts']);
+  const { code, stdout, stderr } = await unlessLost(inLab);
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   assert.match(stdout, /clones of a snapshot ran on KVM/);
 });
+
+/**
+ * Under this emulation the lab has been lost, and V8 has failed a check of its own tables, which ends Node. Neither
+ * says anything about the test, which is run once more.
+ */
+async function unlessLost(run: () => ReturnType<Cli['nova']>): ReturnType<Cli['nova']> {
+  const first = await run();
+  return /^# Fatal error in , line 0$|The lab is lost/m.test(first.stderr) ? run() : first;
+}
 
 test('an interrupt reaches the command in the lab; then nothing of the lab is left', async () => {
   await using cli = await cliUnderTest();

@@ -82,7 +82,7 @@ test(
       assert.equal(field('CapBnd'), '0000000000000000');
       assert.equal(field('NoNewPrivs'), '1');
       assert.equal(field('Seccomp'), '2');
-      // A container may not let anyone make cgroups; the limits in the guest are tested above.
+      // A container may not allow cgroups; the limits in the guest are tested above.
       if (cgroupsWritable) assert.match(readFileSync(`/proc/${pid}/cgroup`, 'utf8'), new RegExp(`novasandbox/${id}`));
       return field('Uid');
     });
@@ -136,7 +136,7 @@ test('a time to live ends a sandbox whose guest does not: the host keeps it too'
   await using under = await engineUnderTest();
   const { engine } = under;
   const { id } = await engine.sandboxes.create({ timeoutMs: 5000, vcpus: 1 });
-  // Before everything else that runs in the guest, its agent among it, and for good.
+  // It gets the processor before everything else in the guest, including the agent, and for ever.
   const forGood = `echo -1 > /proc/sys/kernel/sched_rt_runtime_us; exec chrt -f 99 sh -c 'while :; do :; done'`;
   const starting = engine.exec.startDetached(id, { argv: ['/bin/sh', '-c', forGood], user: 'root' });
   starting.catch(() => undefined);

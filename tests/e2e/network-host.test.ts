@@ -8,7 +8,7 @@ import { whyNoSlots } from '../support/slots.ts';
 
 const skip = await whyNoSlots();
 
-/** On a host of its own, as what is tested changes it: resolver, forwarding, firewall. */
+/** Runs on a host of its own, because the tests change resolver, forwarding and firewall. */
 test('what slots need of the host is set up, mended and undone', { skip }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'nova-host-'));
   const resolvConf = join(directory, 'resolv.conf');

@@ -66,7 +66,7 @@ test('a guest reaches neither the host, nor another sandbox, nor metadata, by an
   await engine.exec.startDetached(other.id, { argv: ['python3', '-m', 'http.server', '8080'], user: 'root' });
   await sh(engine, other.id, `until ${fetchFrom('http://127.0.0.1:8080/')}; do sleep 0.1; done`);
 
-  // All of these answer: the host gets through to them.
+  // All of these answer the host.
   assert.match(await textOf(`http://127.0.0.1:${port}/`), /Directory listing/);
   assert.equal(await textOf(`http://127.0.0.1:${hostPort}/`), 'the host\n');
   assert.match(await textOf(`http://${metadataAddress}/`), /^hello/);
@@ -96,14 +96,14 @@ test('a guest reaches neither the host, nor another sandbox, nor metadata, by an
   const { stdout } = await sh(engine, box.id, `${script}\nwait\n${fetchFrom(`http://${internet.address}/`)}`);
   assert.equal(stdout, `hello ${internet.hostAddress}\n`);
 
-  // From an address that is not its own, or around the rules of its namespace by IPv6, nothing gets out either.
+  // The guest cannot send from an address that is not its own, or around the rules of its namespace by IPv6.
   const spoofed = await sh(
     engine,
     box.id,
     `ip addr add 198.51.100.77/32 dev eth0; ${fetchFrom(`--interface 198.51.100.77 http://${internet.address}/`)}`,
   );
   assert.notEqual(spoofed.exit.exitCode, 0);
-  // A user of the host gets into a guest by its forwarded port alone.
+  // A user of the host reaches a guest only by its forwarded port.
   await assert.rejects(fetch(`http://${otherAddress}:8080/`, { signal: AbortSignal.timeout(4000) }));
 });
 
@@ -115,7 +115,7 @@ test('a forwarded port leads in from 127.0.0.1, and a taken one is refused', { s
   await engine.exec.startDetached(box.id, { argv: ['python3', '-m', 'http.server', '8080'], user: 'root' });
   await sh(engine, box.id, `until ${fetchFrom('http://127.0.0.1:8080/')}; do sleep 0.1; done`);
   assert.match(await textOf(`http://127.0.0.1:${port}/`), /Directory listing/);
-  // Not on the host's other addresses.
+  // The port is not open on the host's other addresses.
   await assert.rejects(textOf(`http://${internet.hostAddress}:${port}/`));
   await assert.rejects(engine.sandboxes.create({ hostPort: port }), { code: 'port_in_use' });
   await assert.rejects(engine.sandboxes.create({ hostPort }), { code: 'port_in_use' });
@@ -174,7 +174,7 @@ test('a VMM that was killed, and whoever made it, leave no slot once an engine s
   const box = await engine.sandboxes.create({});
   assert.ok(slotAddressOf(layout, box.id) !== null);
   for (const { pid } of processesNaming(layout.sockets(box.id))) process.kill(pid, 'SIGKILL');
-  // As another process would, of whatever state folder.
+  // As another process would do, of any state folder.
   await using network = openNetwork(layoutAt(), createLauncher());
   while (slotAddressOf(layout, box.id) !== null) await network.reclaim();
   assert.equal((await engine.sandboxes.get(box.id)).state, 'stopped');

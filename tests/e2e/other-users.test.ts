@@ -14,7 +14,7 @@ let neighbour: string;
 
 before(async () => {
   if (skip !== false) return;
-  // The worst that a user can have; it goes on to all that is started here.
+  // The most open umask that a user can have; everything started here inherits it.
   process.umask(0);
   server = await serverUnderTest({ NOVA_API_KEY: '', NOVA_TEST_SECRET: secret, AWS_SECRET_ACCESS_KEY: secret });
   own = (await server.vm({ environment: { SECRET: 'of the sandbox' } })).id;
@@ -22,7 +22,9 @@ before(async () => {
 });
 after(() => server?.[Symbol.asyncDispose]());
 
-/** All that lies in a folder, the folder itself included; links are followed where they lead to a folder of the machine's. */
+/**
+ * All files in a folder, including the folder itself. Links are followed where they lead to a folder of the machine's.
+ */
 function below(folder: string): string[] {
   const real = realpathSync(folder);
   return [
@@ -37,7 +39,7 @@ function below(folder: string): string[] {
   ];
 }
 
-/** Programs that anybody can have from elsewhere, and the tests' own tools, which others may be making just now. */
+/** Programs that anybody can get from elsewhere, and the tests' own tools, which others may be making just now. */
 const isPublic = (path: string): boolean => /\/(toolchain|vmm|node)(\/|$)/.test(path);
 
 const everything = ({ home, run, slotRegistryFile }: Layout): string[] =>
@@ -77,8 +79,8 @@ test("a VMM's user can read images and its own files, and change its own alone",
     'what other templates there are it cannot list',
   );
   assert.ok(!read.some((path) => lies(path, [layout.sandbox(neighbour), layout.sockets(neighbour)])));
-  // QEMU before 8.2 opens the memory of snapshots for writing too.
-  const changeable = write.filter((path) => !/\/snapshots\/[0-9a-f]+\/ram$/.test(path));
+  // QEMU before 8.2 opens the memory of snapshots also for writing.
+  const changeable = write.filter((path) => !/\/golden\/[0-9a-f]+\/ram$/.test(path));
   assert.deepEqual(
     changeable.filter((path) => !lies(path, mine)),
     [],

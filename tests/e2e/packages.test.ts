@@ -12,7 +12,10 @@ import { bundlers, npmTools, type Project, type Registry } from '../support/npm.
 import { compileCommand, registryWithPackages, strictCompiler } from '../support/published.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 
-/** What strangers do: install the packages from a registry into an empty project, compile against them, and run them. */
+/**
+ * The steps of a new user: install the packages from a registry into an empty project, compile against them, and run
+ * them.
+ */
 
 let registry: Registry;
 let project: Project;
@@ -23,7 +26,7 @@ before(async () => {
 });
 after(() => registry[Symbol.asyncDispose]());
 
-/** Runs `work` with a state folder of its own, in which nothing is left afterwards. */
+/** Runs `work` with a state folder of its own, which must be empty of leftovers afterwards. */
 async function inHome(work: (home: TestHome) => Promise<void>): Promise<void> {
   await using home = await testHome();
   try {

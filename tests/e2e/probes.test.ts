@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createEngine, processesNaming, type Layout } from '@novasandbox/engine';
@@ -10,7 +10,7 @@ import { isNovaError } from '@novasandbox/protocol';
 import { eventually } from '../support/eventually.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
 
-/** Folders without a verdict: the first engine has to probe. */
+/** Folders without a verdict, so the first engine has to probe. */
 const unproved = (): Promise<TestHome> => testHome({ own: ['probes'] });
 
 const probesOf = async ({ probeDirectory }: Layout): Promise<string[]> =>
@@ -27,17 +27,27 @@ function assertGone(id: string): void {
   assert.equal(existsSync(`/tmp/nova-${id}`), false);
 }
 
-/** The id of a probe whose VMM runs. */
+/** The id of a probe whose guest runs: its VMM has been started, and has written the kernel's first lines. */
 async function running(layout: Layout): Promise<string> {
-  let id = '';
+  let id: string | undefined;
   await eventually(
-    'a probe VM runs',
+    'a probed guest runs',
     async () => {
-      id = (await probesOf(layout))[0] ?? '';
-      return id !== '' && vmmsOf(id) > 0;
+      const probes = await probesOf(layout);
+      const sizes = await Promise.all(
+        probes.map((each) =>
+          stat(join(layout.probeDirectory, each, 'console.log')).then(
+            ({ blocks }) => blocks,
+            () => 0,
+          ),
+        ),
+      );
+      id = probes[sizes.findIndex((blocks) => blocks > 0)];
+      return id !== undefined;
     },
     60_000,
   );
+  assert.ok(id !== undefined);
   return id;
 }
 
@@ -48,8 +58,18 @@ test('a process that is killed while it probes leaves a VM that the next engine 
     await (await createEngine()).hypervisors();`;
   const options = ['--input-type=module', '--disable-warning=ExperimentalWarning', '-e', script];
   const maker = spawn(process.execPath, options, { env: home.env, cwd: join(import.meta.dirname, '../..') });
-  const id = await running(home.layout);
   const ended = once(maker, 'exit');
+  let id: string;
+  for (;;) {
+    id = await running(home.layout);
+    // The maker ends the VM when it has seen enough, which may be now.
+    maker.kill('SIGSTOP');
+    await eventually('the maker stands still', () =>
+      /^State:\tT/m.test(readFileSync(`/proc/${maker.pid}/status`, 'utf8')),
+    );
+    if (vmmsOf(id) > 0) break;
+    maker.kill('SIGCONT');
+  }
   maker.kill('SIGKILL');
   await ended;
   assert.notEqual(vmmsOf(id), 0);
@@ -74,7 +94,7 @@ test('state folders that probe at once find what one alone finds', async () => {
   await using undo = new AsyncDisposableStack();
   for (const home of homes) undo.use(home);
   const engines = [];
-  // Two engines of one folder, too.
+  // Two engines share one folder, too.
   for (const { home } of [...homes, homes[0]]) engines.push(undo.use(await createEngine({ home })));
   const impatient = new AbortController();
   const given = engines[0]?.hypervisors({ signal: impatient.signal });

@@ -7,7 +7,7 @@ import { after, before, suite, test } from 'node:test';
 import { daemonUnderTest } from '../support/daemon.ts';
 import { program, pythonOfSdk, sdkFolder as sdk } from '../support/python.ts';
 
-/** A program of somebody who has installed the library. */
+/** A program of a user who has installed the library. */
 const stranger = join(import.meta.dirname, 'python-sdk/stranger.py');
 
 interface Outcome {

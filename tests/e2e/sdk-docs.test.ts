@@ -6,24 +6,24 @@ import { test } from 'node:test';
 import { finished } from '../support/nova-cli.ts';
 import { sdkUnderTest } from '../support/sdk.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/sdk.md'), 'utf8');
-const examples = [...page.matchAll(/^```ts(?<fragment> fragment)?\n(?<code>[^]*?)^```$/gm)].map(
-  ({ groups, index }) => ({
-    line: page.slice(0, index).split('\n').length,
+const examples = ['docs/sdk.md', 'docs/snapshots.md', 'docs/volumes.md'].flatMap((file) => {
+  const page = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
+  return [...page.matchAll(/^```ts(?<fragment> fragment)?\n(?<code>[^]*?)^```$/gm)].map(({ groups, index }) => ({
+    at: `${file}, line ${page.slice(0, index).split('\n').length}`,
     fragment: groups?.['fragment'] !== undefined,
     code: groups?.['code'] ?? '',
-  }),
-);
+  }));
+});
 
-/** A fragment stands where `sandbox` is there already. */
+/** A fragment assumes that `sandbox` exists already. */
 const preamble = `import { CommandError, Sandbox } from 'novasandbox';
 await using sandbox = await Sandbox.create();
 `;
 
 test('the page has examples', () => assert.ok(examples.length > 6));
 
-for (const { line, fragment, code } of examples) {
-  test(`docs/sdk.md, line ${line}: the example runs and prints what it says`, async () => {
+for (const { at, fragment, code } of examples) {
+  test(`${at}: the example runs and prints what it says`, async () => {
     await using sdk = await sdkUnderTest();
     const child = spawn(
       process.execPath,
@@ -37,7 +37,7 @@ for (const { line, fragment, code } of examples) {
     );
     const result = await finished(child);
     assert.equal(result.code, 0, result.stderr);
-    // `// text` behind a console.log is what it prints.
+    // `// text` after a console.log is its expected output.
     const promised = [...code.matchAll(/console\.log\(.*\);? \/\/ (.*)$/gm)].map((comment) => comment[1]);
     const printed = result.stdout.split('\n').filter((text) => text !== '');
     assert.deepEqual(printed, promised);

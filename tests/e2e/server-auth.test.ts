@@ -20,12 +20,15 @@ after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** Names nothing that exists: what is asked here is who may, not what happens then. */
-const pathOf = ({ path }: Route): string =>
-  path
+/** The path names nothing that exists, because the tests check who may call, not what then happens. */
+const pathOf = ({ path, query }: Route): string => {
+  const named = path
     .replaceAll('{process_id}', '1')
     .replaceAll('{port}', '1')
     .replaceAll(/\{\w+\}/g, 'nobody');
+  // A stream that follows what happens has no end of its own.
+  return query !== undefined && 'follow' in query.shape ? `${named}?follow=false` : named;
+};
 const harmless = (operation: string): boolean => operation !== 'logout';
 
 test('every route lets in the roles that have its permission, and nobody else', async () => {
@@ -36,7 +39,7 @@ test('every route lets in the roles that have its permission, and nobody else', 
     else assert.deepEqual([stranger.status, stranger.body.error.code], [401, 'unauthenticated'], operation);
     if (!harmless(operation)) continue;
     for (const role of roleSchema.options) {
-      // An invalid body: whoever may is told so, and nothing is made.
+      // An invalid body: allowed callers get an error about it, and nothing is made.
       const { status, body } = await server.call(route.method, path, {
         key: keys[role],
         ...(route.body === undefined ? {} : { body: { x: 1 } }),
@@ -120,7 +123,7 @@ test('users log in and out; wrong passwords lock; a removed user is out at once'
   const locked = await logIn('ann', password);
   assert.equal(locked.status, 429);
   assert.ok(Number(locked.headers.get('retry-after')) > 60);
-  // Whoever guesses locks the name for himself; elsewhere its owner still comes in.
+  // An attacker who guesses locks the name only for their own address; its owner can still log in from elsewhere.
   const elsewhere = await logInFrom('127.0.0.2', 'ann', password);
   assert.equal(elsewhere, 200);
   assert.equal((await server.call('DELETE', '/security/users/ann')).status, 204);
@@ -154,12 +157,12 @@ test('under a foreign name, as a page that rebinds its own would ask, there is n
     });
   const named = { 'e2b-sandbox-id': id, 'e2b-sandbox-port': '3000' };
   assert.equal(await ask('/health', {}), 200);
-  // Names a sandbox, and is not led to it.
-  assert.equal(await ask('/', named), 401);
+  // The request names a sandbox, but is redirected to the documentation.
+  assert.equal(await ask('/', named), 302);
   assert.equal(await ask('/health', { 'e2b-sandbox-id': id }), 200);
   assert.equal(await ask('/files?path=x&signature=v1_x', {}), 401);
   assert.equal(await ask('/api/v1/vms', {}), 401);
-  // Under a name of this host it is led there, where nobody listens.
+  // With a name of this host, the request goes to the sandbox, where nobody listens.
   assert.equal(await ask('/', { ...named, host: 'localhost' }), 502);
   assert.equal((await server.call('DELETE', `/vms/${id}`)).status, 204);
 });
@@ -176,7 +179,7 @@ test('neither requests without credentials nor wrong logins keep out who has the
     attacked.call('POST', '/security/auth/login', { body: { username, password: given }, key: null });
   const wrong = await Promise.all(Array.from({ length: 150 }, (_, index) => logIn(`nobody${index}`, 'wrong')));
   const refusedAtOnce = wrong.filter(({ status }) => status === 429);
-  // What is checked takes its turn; the rest of a flood does not wait for it.
+  // Password checks take turns; the rest of a flood is refused without waiting.
   assert.ok(refusedAtOnce.length > 100, `${refusedAtOnce.length} of 150 were refused at once`);
   assert.ok(refusedAtOnce.every(({ headers }) => Number(headers.get('retry-after')) > 0));
   assert.equal((await logIn('ann', password)).status, 200);
@@ -244,13 +247,13 @@ test('a ticket opens one WebSocket, as whoever asked for it, and nothing else', 
   };
   assert.equal((await server.call('POST', '/auth/ws-ticket', { key: null })).status, 401);
   const ticket = await ticketFor(keys.readonly);
-  // Asking with it for what is no WebSocket neither works nor uses it up.
+  // Using it for a plain request neither works nor uses it up.
   assert.equal((await server.call('GET', `/vms?ticket=${ticket}`, { key: null })).status, 401);
   assert.equal(await open(`/system/events?ticket=${ticket}`), 101);
   assert.equal(await open(`/system/events?ticket=${ticket}`), 401);
   assert.equal(await open('/system/events?ticket=x'), 401);
   assert.equal(await open('/system/events'), 401);
-  // A reader may read, and runs nothing; the ticket is used up by being refused.
+  // A reader may read but run nothing; a refused ticket is used up.
   const weak = await ticketFor(keys.readonly);
   assert.equal(await open(`/vms/nobody/shell?ticket=${weak}`), 403);
   assert.equal(await open(`/system/events?ticket=${weak}`), 401);
@@ -277,7 +280,7 @@ test('a ticket opens no WebSocket of a page whose origin is not named, and is us
   }
   assert.equal(await open(await ticket(), { origin: 'https://app.example' }), 101);
   assert.equal(await open(await ticket(), {}), 101);
-  // Clients that can send a key are no pages.
+  // Clients that can send a key are not pages.
   assert.equal(await open('', { 'x-api-key': named.key, origin: 'https://evil.example' }), 101);
 });
 

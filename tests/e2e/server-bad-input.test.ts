@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
@@ -24,7 +25,7 @@ after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** Bytes as they are, over a connection of their own; resolves to all that comes back until the server closes. */
+/** Sends raw bytes over a connection of their own; resolves to everything that comes back until the server closes. */
 async function raw(text: string, thenAfterMs?: readonly [number, string]): Promise<string> {
   const { port } = new URL(server.url);
   const socket = connect(Number(port), '127.0.0.1');
@@ -84,8 +85,43 @@ test('null is no body, a truth value is a word of the document, NUL reaches no s
 test('a VM has at least the memory that its template needs to boot', async () => {
   const small = await server.call('POST', '/vms', { body: { memory_mb: 96 } });
   assert.deepEqual([small.status, small.body.error.code], [422, 'invalid_argument']);
-  assert.match(small.body.error.message, /^memoryMb: 96 MiB is less than base needs to boot \(128 MiB\)/);
+  assert.match(small.body.error.message, /^memory_mb: 96 MiB is less than base needs to boot \(128 MiB\)/);
   assert.equal((await server.ok('GET', '/templates/base')).min_memory_mb, 128);
+});
+
+test('a VM has at most what the host has of disk and processors, and a new size too', async () => {
+  for (const body of [{ disk_mb: 16_777_216 }, ...(availableParallelism() < 16 ? [{ vcpus: 64 }] : [])]) {
+    const large = await server.call('POST', '/vms', { body });
+    assert.deepEqual([large.status, large.body.error.code], [422, 'invalid_argument']);
+    assert.match(large.body.error.message, /^(disk_mb: 16777216 MiB|vcpus: 64) is more than .* \(\d+/);
+    assert.match(large.body.error.hint, /at most/);
+    assert.ok(large.body.error.details.most > 0);
+  }
+  const resized = await server.call('PUT', `/vms/${id}/resources`, { body: { memory_mb: 1 << 30 } });
+  assert.deepEqual([resized.status, resized.body.error.code], [422, 'invalid_argument']);
+});
+
+test('a name that there is not is answered with the nearest, and the template has one under two names', async () => {
+  const refused = async (body: object): Promise<string> => {
+    const { status, body: answer } = await server.call('POST', '/vms/validate', { body });
+    assert.equal(status, 422, JSON.stringify(answer));
+    return answer.error.message as string;
+  };
+  assert.match(await refused({ memroy_mb: 256 }), /^body: unknown key "memroy_mb"; did you mean "memory_mb"\?$/);
+  assert.match(await refused({ rate_limits: { dsk: {} } }), /^body: rate_limits: .*"dsk"; did you mean "disk"\?$/);
+  assert.match(await refused({ surprise: 1 }), /^body: unknown key "surprise"$/);
+  assert.match(await refused({ template: 'base', template_id: 'other' }), /two names of one field/);
+  assert.deepEqual(await server.ok('POST', '/vms/validate', { template_id: 'base' }), { valid: true });
+});
+
+test('what the hypervisor asked for cannot do is told of the field, with those that can', async () => {
+  for (const body of [{ hyperv: true }, { rate_limits: { disk: { operations_per_second: 5 } } }]) {
+    const [field = ''] = Object.keys(body);
+    const { status, body: answer } = await server.call('POST', '/vms', { body: { ...body, hypervisor: 'qemu' } });
+    assert.deepEqual([status, answer.error.code], [409, 'feature_unsupported'], JSON.stringify(answer));
+    assert.match(answer.error.message, new RegExp(`^${field}: The hypervisor qemu cannot .*: .*cloud-hypervisor can`));
+    assert.equal(answer.error.details.issues[0].field, field);
+  }
 });
 
 test('405 names the methods that the address takes, whatever came as a body', async () => {
@@ -93,7 +129,7 @@ test('405 names the methods that the address takes, whatever came as a body', as
     ['OPTIONS', '/vms/windows', 'POST'],
     ['GET', '/vms/windows', 'POST'],
     ['QUERY', '/vms', 'POST, GET'],
-    ['PUT', `/vms/${id}`, 'GET, DELETE'],
+    ['PUT', `/vms/${id}`, 'GET, PATCH, DELETE'],
   ] as const) {
     const { status, headers } = await server.call(method, path);
     assert.deepEqual([status, headers.get('allow')], [405, allow], `${method} ${path}`);

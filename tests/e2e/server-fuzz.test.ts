@@ -9,15 +9,20 @@ import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 const schemathesis = 'schemathesis==4.32.5';
 const document = join(import.meta.dirname, '../../docs/openapi.json');
-/** What would take the VM away that the others are fuzzed on, or the machine's templates: fuzzed after them, on a VM and a template of their own. */
+/**
+ * Operations that would remove the VM on which the others are fuzzed, or the machine's templates. They are fuzzed
+ * later, on a VM and a template of their own.
+ */
 const ending = [
   ...['deleteVm', 'stopVm', 'restartVm', 'pauseVm', 'startVm', 'shutdownGuest', 'emergencyStop', 'setVmTimeout'],
   ...['deleteTemplate', 'buildTemplate'],
 ];
+/** It never ends unless it is told to. */
+const endless = 'streamEvents';
 let server: ServerUnderTest;
 
 before(async () => {
-  // Both VMs are there: no create succeeds, however it is asked for.
+  // Both VMs exist, so no create succeeds, in whatever form.
   server = await serverUnderTest({
     NOVA_RESOURCES_MAX_VMS: '2',
     NOVA_SECURITY_RATE_LIMIT_PER_MINUTE: '0',
@@ -25,17 +30,17 @@ before(async () => {
     NOVA_MONITORING_LOG_LEVEL: 'error',
   });
   await server.vm({ name: 'fuzz', timeout_seconds: 0 });
-  // A process of this host starts and stops in no time, and nothing is run in it.
+  // A process of this host starts and stops at once, and nothing is run in it.
   await server.vm({ name: 'victim', timeout_seconds: 0, hypervisor: 'process' });
 });
 after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** Statuses with which a request is refused for good reason, whatever the document says of its parts. */
+/** Statuses that are right for many requests, whatever the document says about their parts. */
 const refusals = [401, 403, 404, 405, 409, 413, 415, 426, 429, 431, 501];
 
-/** The document with these parameters fixed: a value of another form is then never exchanged for one that is there. */
+/** The document with these parameters fixed, so that a value of another form never replaces an existing one. */
 async function documentFor(name: string, parameters: Readonly<Record<string, string>>): Promise<string> {
   const described = JSON.parse(await readFile(document, 'utf8')) as {
     readonly paths: Readonly<
@@ -53,7 +58,7 @@ async function documentFor(name: string, parameters: Readonly<Record<string, str
   return file;
 }
 
-/** How many requests were made. Fails where one was answered in a way that the document does not know. */
+/** Returns the number of requests made. Fails where an answer does not fit the document. */
 async function fuzzed(
   name: string,
   which: readonly string[],
@@ -72,7 +77,7 @@ async function fuzzed(
       `expected-statuses = ${JSON.stringify(['2xx', '3xx', '4xx', 501, ...alsoExpected])}`,
       '[checks.negative_data_rejection]',
       `expected-statuses = ${JSON.stringify([400, 422, ...refusals, ...alsoExpected])}`,
-      // 422 is looked at by a check of our own.
+      // A check of our own covers 422.
       '[checks.positive_data_acceptance]',
       `expected-statuses = ${JSON.stringify(['2xx', 422, ...refusals, ...alsoExpected])}`,
     ].join('\n'),
@@ -99,24 +104,24 @@ async function fuzzed(
   const child = spawn(python, argv, {
     cwd: server.home.home,
     env: { ...process.env, NOVA_FUZZ_KEY: server.key },
-    timeout: 170_000,
+    timeout: (seconds + 150) * 1000,
   });
   const { code, stdout, stderr } = await finished(child);
   assert.equal(code, 0, `${stdout.slice(-8000)}\n${stderr.slice(-2000)}`);
-  // Time must not have run out before each had its turn.
+  // The time must have sufficed to test each operation.
   const [, selected] = /Selected: (\d+)\//.exec(stdout) ?? [];
   assert.equal(/Tested: (\d+)/.exec(stdout)?.[1], selected, stdout.slice(-2000));
   return Number(/(\d+) generated/.exec(stdout)?.[1]);
 }
 
 test('every route of the OpenAPI document withstands noise: no 500, no hang, answers as documented', async () => {
-  const others = ['--exclude-operation-id-regex', `^(${ending.join('|')})$`];
-  assert.ok((await fuzzed('others', others, { id: 'fuzz' }, 60)) > 500);
+  const others = ['--exclude-operation-id-regex', `^(${[...ending, endless].join('|')})$`];
+  assert.ok((await fuzzed('others', others, { id: 'fuzz' }, 180)) > 500);
   assert.equal((await server.ok('POST', '/vms/fuzz/execute', { command: 'echo alive' })).stdout, 'alive\n');
 });
 
 test('so do those that end VMs and templates', async () => {
-  // Deleted once, the VM would be found by none of the others.
+  // Once the VM is deleted, the other operations would not find it.
   const deleting = ['--include-operation-id-regex', '^(deleteVm|deleteTemplate|buildTemplate)$'];
   const nobody = { id: 'nobody', template_id: 'no-such-template' };
   assert.ok((await fuzzed('deleting', deleting, nobody, 20)) > 10);
@@ -124,7 +129,7 @@ test('so do those that end VMs and templates', async () => {
     '--include-operation-id-regex',
     `^(${ending.filter((each) => !/^(delete|build)/.test(each)).join('|')})$`,
   ];
-  // 503 is what a start on a hypervisor that this host does not have is told.
+  // 503 is the answer to a start on a hypervisor that this host does not have.
   assert.ok((await fuzzed('stopping', stopping, { id: 'victim' }, 30, [503])) > 30);
   assert.equal((await server.call('DELETE', '/vms/victim')).status, 204);
 });

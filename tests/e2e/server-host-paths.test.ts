@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => server?.[Symbol.asyncDispose]());
 
-/** A request whose path is sent as it is: `fetch` would resolve the dots first. */
+/** A request whose path is sent unchanged: `fetch` would resolve the dots first. */
 async function asItIs(method: string, path: string, key: string | null): Promise<{ status: number; body: string }> {
   const asked = request(server.url, { method, path, headers: key === null ? {} : { 'x-api-key': key } });
   asked.end();
@@ -39,18 +39,25 @@ interface OpenApi {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-/** What the routes about a guest's files and commands name lies in the guest; beside these nothing may name a file. */
-const ofTheGuest = new Set(['working_directory', 'read_only_rootfs']);
+/**
+ * Paths in the routes about a guest's files and commands, and those at which it mounts volumes, are paths in the guest.
+ * No other field may name a file.
+ */
+const ofTheGuest = new Set(['working_directory', 'read_only_rootfs', 'volumes.path']);
 
 test('no body of the API has a field that could name a file of the host', () => {
   const document = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8')) as OpenApi;
-  const fields = (schema: Schema): string[] => {
+  /** Names of all fields, each after those that it is in. */
+  const fields = (schema: Schema, within = ''): string[] => {
     const named = schema.$ref?.split('/').at(-1);
-    if (named !== undefined) return fields(document.components.schemas[named] ?? {});
+    if (named !== undefined) return fields(document.components.schemas[named] ?? {}, within);
     const below = [schema.items, ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
     return [
-      ...Object.entries(schema.properties ?? {}).flatMap(([name, each]) => [name, ...fields(each)]),
-      ...below.flatMap((each) => (each === undefined ? [] : fields(each))),
+      ...Object.entries(schema.properties ?? {}).flatMap(([name, each]) => [
+        within + name,
+        ...fields(each, `${within}${name}.`),
+      ]),
+      ...below.flatMap((each) => (each === undefined ? [] : fields(each, within))),
     ];
   };
   const suspects: string[] = [];
@@ -61,7 +68,11 @@ test('no body of the API has a field that could name a file of the host', () => 
       for (const { schema } of Object.values(requestBody?.content ?? {})) {
         for (const name of fields(schema)) {
           seen++;
-          if (/path|file|drive|kernel|firmware|rootfs|socket|folder|director|image|mount|binary|url/.test(name))
+          if (
+            /path|file|drive|kernel|firmware|rootfs|socket|folder|director|image|mount|binary|url/.test(
+              name.slice(name.lastIndexOf('.') + 1),
+            )
+          )
             if (!ofTheGuest.has(name)) suspects.push(`${method} ${path}: ${name}`);
         }
       }

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
+import { finished, novaCommand } from '../support/nova-cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
-/** Counts what comes until the other side has ended, then says how much it was. */
+/** Counts the bytes until the other side has ended, then returns the number. */
 const counting = `import socket
 s = socket.create_server(('127.0.0.1', 7777))
 while True:
@@ -15,6 +18,26 @@ while True:
         if not d: break
         n += len(d)
     c.sendall(b'got %d' % n); c.close()`;
+
+/** Answers with what it was sent, refuses hosts that are not its own as Vite does, and echoes after an upgrade. */
+const devServer = `import http.server, json
+class Dev(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        if self.headers['host'] != 'localhost:5173':
+            self.send_response(418); self.send_header('content-length', '0'); self.end_headers(); return
+        if self.headers.get('upgrade') == 'echo':
+            self.send_response(101); self.send_header('connection', 'upgrade'); self.send_header('upgrade', 'echo')
+            self.end_headers(); self.wfile.flush()
+            while True:
+                data = self.connection.recv(65536)
+                if not data: return
+                self.connection.sendall(data)
+        seen = {'path': self.path, 'headers': {name.lower(): value for name, value in self.headers.items()}}
+        body = json.dumps(seen).encode()
+        self.send_response(200); self.send_header('content-length', str(len(body))); self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(('127.0.0.1', 5173), Dev).serve_forever()`;
 
 let server: ServerUnderTest;
 let id: string;
@@ -28,7 +51,7 @@ after(async () => {
   await server?.[Symbol.asyncDispose]();
 });
 
-/** What comes back when so many bytes are sent and then no more; null: the connection was reset. */
+/** The answer after so many bytes were sent and no more; null: the connection was reset. */
 async function asked(port: number, bytes: number): Promise<string | null> {
   const socket = connect(port, '127.0.0.1');
   let answer = '';
@@ -58,7 +81,7 @@ test('a port of the host leads into the guest until it is taken back; each direc
   waiting.on('error', () => undefined);
   await once(waiting, 'connect');
   assert.equal((await server.call('DELETE', `/vms/box/network/port-forwards/${forward}`)).status, 204);
-  // A connection that was open ends with it.
+  // An open connection ends with it.
   if (!waiting.destroyed) await once(waiting, 'close');
   assert.equal(await asked(port, 1), null);
   assert.equal((await server.call('DELETE', `/vms/box/network/port-forwards/${forward}`)).status, 404);
@@ -94,6 +117,85 @@ test('the port a VM was made with is listed, stays, and is not given out again',
   await server.ok('DELETE', `/vms/${vm.id}`);
 });
 
+test('a port that is taken names the VM that has it; nova port lists, adds and removes ranges, all or none', async () => {
+  const nova = async (...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
+    const child = spawn(process.execPath, [...novaCommand.slice(1), ...argv], { env: server.home.env });
+    return finished(child);
+  };
+  const first = await freeRange(4);
+  const range = `${first}-${first + 2}:7777-7779`;
+  const made = await nova('port', 'add', 'box', range);
+  assert.equal(made.stdout, [0, 1, 2].map((step) => `127.0.0.1:${first + step}\n`).join(''), made.stderr);
+  assert.equal(await asked(first, 12), 'got 12');
+  const taken = await server.call('POST', '/vms/box/network/port-forwards', {
+    body: { guest_port: 1, host_port: first },
+  });
+  assert.deepEqual([taken.status, taken.body.error.code, taken.body.error.details.holder], [409, 'port_in_use', id]);
+  assert.match(taken.body.error.message, /leads to the VM box already/);
+  // The last one of the range is taken: none of the others is left.
+  const before = await nova('port', 'ls', '--json', 'box');
+  const partly = await nova('port', 'rm', 'box', `${first}-${first + 1}`);
+  assert.equal(partly.code, 0, partly.stderr);
+  const refused = await nova('port', 'add', 'box', range);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, new RegExp(`${first + 2} leads to the VM box already`));
+  assert.equal(await asked(first, 1), null);
+  assert.match((await nova('port', 'ls', 'box')).stdout, new RegExp(`127.0.0.1:${first + 2} +7779/tcp +open`));
+  assert.equal(JSON.parse(before.stdout).length >= 3, true);
+  assert.equal((await nova('port', 'rm', 'box', String(first + 2))).code, 0);
+  assert.match((await nova('port', 'rm', 'box', String(first + 2))).stderr, /does not lead to this sandbox/);
+  assert.match((await nova('--embedded', 'port', 'ls', 'box')).stderr, /nova ssh -N -L/);
+});
+
+test('a preview address opens one port to whoever has it, as a dev server expects, until it is revoked', async () => {
+  await server.ok('POST', `/vms/${id}/processes`, { command: ['python3', '-c', devServer] });
+  const made = await server.ok('POST', '/vms/box/network/previews', { port: 5173 });
+  const { pathname, search, host } = new URL(made.url);
+  const visit = (path: string, headers: Readonly<Record<string, string>> = {}): Promise<Visited> =>
+    visited(server.url, path, { host, ...headers });
+  await eventually(
+    'the dev server answers',
+    async () => (await visit('/', { 'nova-preview-token': made.token })).status === 200,
+  );
+  const first = await visit(pathname + search);
+  assert.deepEqual([first.status, first.headers.location], [303, '/']);
+  const cookie = String(first.headers['set-cookie']).split(';')[0] ?? '';
+  const page = await visit('/page?q=1', { cookie: `a=b; ${cookie}`, origin: `http://${host}` });
+  assert.equal(page.status, 200, page.text);
+  const seen = JSON.parse(page.text);
+  assert.deepEqual(
+    [seen.path, seen.headers.host, seen.headers.cookie, seen.headers.origin],
+    ['/page?q=1', 'localhost:5173', 'a=b', 'http://localhost:5173'],
+  );
+  assert.ok(!page.text.includes(made.token));
+  // Another port, no token, and a wrong one are refused.
+  assert.equal((await visited(server.url, '/', { host: host.replace('5173', '7777'), cookie })).status, 403);
+  assert.equal((await visit('/')).status, 403);
+  assert.equal((await visit('/', { cookie: `${cookie}0` })).status, 403);
+  // Where the host is kept, the dev server refuses it as Vite does.
+  const kept = await server.ok('POST', '/vms/box/network/previews', { port: 5173, rewrite_host: false });
+  assert.equal((await visit('/', { 'nova-preview-token': kept.token })).status, 418);
+
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  const lines = ['GET /hmr HTTP/1.1', `Host: ${host}`, `Cookie: ${cookie}`, 'Connection: Upgrade', 'Upgrade: echo', ''];
+  socket.write(`${lines.join('\r\n')}\r\n`);
+  socket.on('error', () => undefined);
+  let answer = '';
+  socket.on('data', (data) => (answer += data.toString()));
+  await eventually('the upgrade is through', () => answer.includes('101'));
+  socket.write('hello');
+  await eventually('the guest echoes', () => answer.endsWith('hello'));
+  const { previews } = await server.ok('GET', '/vms/box/network/previews');
+  assert.deepEqual(
+    previews.map((each: { id: string }) => each.id),
+    [made.id, kept.id],
+  );
+  const closed = once(socket, 'close');
+  assert.equal((await server.call('DELETE', `/vms/box/network/previews/${made.id}`)).status, 204);
+  await closed;
+  assert.equal((await visit('/', { cookie })).status, 403);
+});
+
 test('networks of the host and a VM, what VMs were given and use', async () => {
   const { interfaces } = await server.ok('GET', '/network/interfaces');
   assert.ok(
@@ -123,7 +225,7 @@ test('a forward outlives the daemon that was killed, and goes with its VM', asyn
   await server.restart();
   assert.equal(await asked(port, 5), 'got 5');
   await server.ok('POST', '/vms/box/stop', { force: true });
-  // The VM may be started again: the port stays its own, and leads nowhere meanwhile.
+  // The VM may be started again: it keeps the port, which leads nowhere meanwhile.
   assert.equal(await asked(port, 1), null);
   assert.ok((await server.ok('GET', '/vms/box/network/port-forwards')).forwards.length > 0);
   await server.ok('DELETE', '/vms/box');
@@ -131,3 +233,29 @@ test('a forward outlives the daemon that was killed, and goes with its VM', asyn
   await once(free.listen(port, '127.0.0.1'), 'listening');
   free.close();
 });
+
+/** The first of so many ports in a row that nobody listens on. */
+async function freeRange(count: number): Promise<number> {
+  for (let first = 20_000 + (process.pid % 10_000); ; first += count) {
+    const servers = Array.from({ length: count }, () => createServer());
+    const listening = servers.map(async (each, step) => once(each.listen(first + step, '127.0.0.1'), 'listening'));
+    const outcomes = await Promise.allSettled(listening);
+    for (const each of servers) each.close();
+    if (outcomes.every(({ status }) => status === 'fulfilled')) return first;
+  }
+}
+
+interface Visited {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Asks the daemon as a browser would that found it under the host of the header. */
+async function visited(url: string, path: string, headers: Readonly<Record<string, string>>): Promise<Visited> {
+  const asking = request(url, { path, headers }).end();
+  const [response] = (await once(asking, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return { status: response.statusCode ?? 0, headers: response.headers, text };
+}

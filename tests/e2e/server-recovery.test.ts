@@ -19,7 +19,7 @@ test('kill -9 of the daemon: VMs run on, the next daemon has them, their command
   const { key } = await server.ok('POST', '/security/api-keys', { name: 'kept' });
   await server.end('SIGKILL');
   assert.ok(existsSync(server.home.layout.daemon.socket), 'a killed daemon leaves its socket');
-  // What nobody remembers is removed by the next daemon.
+  // The next daemon removes files of sandboxes that no store knows.
   await mkdir(server.home.layout.sandbox('orphan00000000000000'));
   {
     await using engine = await createEngine({ home: server.home.home });
@@ -51,7 +51,7 @@ test('a machine that went down: its VMs are stopped, keep their disks and start 
   const { layout } = server.home;
   const { id } = await server.vm({ name: 'kept' });
   await server.ok('POST', '/vms/kept/execute', { command: 'echo data > file; sync' });
-  // All processes at once, and what lies in /run.
+  // All processes are killed at once, and the files in /run are removed.
   await server.end('SIGKILL');
   for (const { pid } of processesNaming(layout.sockets(id))) process.kill(pid, 'SIGKILL');
   await rm(layout.run, { recursive: true });
@@ -77,24 +77,43 @@ test('a daemon that is killed while it makes VMs leaves nothing but what it had 
   await eventually('nothing is left', async () => (await findLeaks(server.home.layout)).length === 0);
 });
 
-test('an idle VM is stopped; a command, also one nobody is attached to, keeps it', async () => {
+test('an idle VM is stopped or put away; a command and a guest that computes keep it', async () => {
   await using server = await serverUnderTest();
-  const busy = await server.vm({ idle_timeout_seconds: 1.5 });
-  const idle = await server.vm({ idle_timeout_seconds: 1.5 });
+  const run = async (vm: { id: string }, command: string): Promise<string> =>
+    (await server.ok('POST', `/vms/${vm.id}/execute`, { command })).stdout;
+  const statusOf = async ({ id }: { id: string }): Promise<string> => (await server.ok('GET', `/vms/${id}`)).status;
+  /** Runs a command that nobody is attached to. */
+  const keepBusy = async ({ id }: { id: string }): Promise<AsyncDisposable> => {
+    const { process_id } = await server.ok('POST', `/vms/${id}/processes`, { command: 'sleep 100000' });
+    const end = `/vms/${id}/processes/${process_id}/signal`;
+    return { [Symbol.asyncDispose]: () => server.ok('POST', end, { signal: 'SIGKILL' }) };
+  };
+  const small = { idle_timeout_seconds: 3, memory_mb: 256, auto_resume: true };
+
+  const busy = await server.vm(small);
+  const command = await keepBusy(busy);
+  const computes = await server.vm({ ...small, on_timeout: 'hibernate' });
+  await run(computes, 'nohup sh -c "while :; do :; done" >/dev/null 2>&1 & echo $! >/dev/shm/pid');
+  const pauses = await server.vm({ ...small, on_timeout: 'pause' });
+  const idle = await server.vm({ ...small, on_timeout: 'stop' });
   const socket = server.socket(`/vms/${idle.id}/events`);
   const { texts } = listen(socket);
   await once(socket, 'open');
-  await server.ok('POST', `/vms/${busy.id}/processes`, { command: 'sleep 4' });
-  await eventually(
-    'the idle one is stopped',
-    async () => (await server.ok('GET', `/vms/${idle.id}`)).status === 'stopped',
-  );
+
+  await eventually('the idle one is stopped', async () => (await statusOf(idle)) === 'stopped');
   await eventually('which is told', () => texts.some(({ type }) => type === 'vm.stopped'));
-  assert.equal((await server.ok('GET', `/vms/${busy.id}`)).status, 'running');
-  await eventually(
-    'when its command has ended, the other too',
-    async () => (await server.ok('GET', `/vms/${busy.id}`)).status === 'stopped',
-  );
+  // The others have been without a client for as long.
+  assert.deepEqual(await Promise.all([busy, computes].map(statusOf)), ['running', 'running']);
+  await command[Symbol.asyncDispose]();
+  await eventually('another is paused', async () => (await statusOf(pauses)) === 'paused');
+  await eventually('its command has ended', async () => (await statusOf(busy)) === 'stopped');
+  assert.equal(await statusOf(computes), 'running');
+  await run(computes, 'kill $(cat /dev/shm/pid)');
+  for (const lines of ['1\n', '2\n']) {
+    await eventually('it computes no more', async () => (await statusOf(computes)) === 'hibernated');
+    assert.equal(await run(computes, 'echo line >>/dev/shm/lines; cat /dev/shm/lines | wc -l'), lines);
+  }
+  assert.equal(await run(pauses, 'echo woken'), 'woken\n');
   socket.close();
 });
 

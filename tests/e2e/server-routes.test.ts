@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { routes } from '@novasandbox/protocol/api';
+import { routes, type Operation } from '@novasandbox/protocol/api';
+import { notYet } from '../../packages/server/src/http/not-yet.ts';
 import { eventually } from '../support/eventually.ts';
 import { listen, serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
@@ -153,11 +154,12 @@ test('files: written, read, in ranges, listed, moved, archived, removed', async 
     headers: { range: 'bytes=9999999-' },
   });
   assert.equal(beyond.status, 416);
+  assert.equal(beyond.headers.get('content-range'), 'bytes */3000000');
   assert.ok(
     (await server.call('GET', `/vms/${id}/files/download?${at('/proc/version')}`)).bytes.toString().startsWith('Linux'),
   );
 
-  // Whoever asks, and however: paths that are not absolute begin at the user's home.
+  // For every caller and route: paths that are not absolute begin at the user's home.
   const below = await server.call('PUT', `/vms/${id}/files/content?${at('below/b')}`, { raw: Buffer.from('home') });
   assert.equal(below.body.path, '/root/below/b');
   const there = { command: 'pwd; cat b', user: 'root', working_directory: '~/below' };
@@ -354,13 +356,57 @@ test('Idempotency-Key: done once, answered twice', async () => {
   assert.equal((await server.call('DELETE', `//sandboxes/${made.body.sandboxID}`)).status, 204);
 });
 
-test('routes that are not there yet say so', async () => {
-  for (const route of Object.values(routes)) {
-    if (!('missing' in route)) continue;
-    const path = route.path.replaceAll(/\{\w+\}/g, 'x');
-    const answer = await server.call(route.method, path);
-    assert.deepEqual([answer.status, answer.body.error.code], [501, 'not_implemented'], path);
+test('what is not there yet says so, to those with credentials; other addresses and methods are refused as ever', async () => {
+  const paths = new Set(Object.values(routes).map(({ path }) => path as string));
+  for (const { name, calls } of notYet) {
+    for (const [method, path] of calls) {
+      const concrete = path.replaceAll(/\{\w+\}/g, 'x');
+      const { status, body } = await server.call(method, concrete);
+      assert.deepEqual([status, body.error.code], [501, 'not_implemented'], path);
+      assert.ok(body.error.message.includes(name), body.error.message);
+      assert.match(body.error.hint, /not-yet\.md/);
+      const stranger = await server.call(method, concrete, { key: null });
+      assert.deepEqual([stranger.status, stranger.body.error.code], [401, 'unauthenticated'], path);
+      if (paths.has(path)) continue;
+      const other = await server.call('QUERY', concrete);
+      assert.equal(other.status, 405, path);
+      assert.ok(other.headers.get('allow')?.split(', ').includes(method), path);
+    }
   }
+  assert.equal((await server.call('GET', '/snapshots/nothing/of/the/kind')).status, 404);
+  // The path is also that of a VM with this name, where there is one.
+  assert.equal((await server.call('GET', '/vms/windows')).status, 405);
+});
+
+test('every documented operation works: none answers 501, whatever it is asked with', async () => {
+  const { paths } = (await server.ok('GET', '//openapi.json')) as {
+    paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId: Operation }>>>>;
+  };
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId }]) => ({ path, method: method.toUpperCase(), operationId })),
+  );
+  assert.equal(operations.length, Object.keys(routes).length);
+  for (const { path, method, operationId } of operations) {
+    // It is called at the end of this file, because it stops every VM.
+    if (operationId === 'emergencyStop') continue;
+    // A stream of events has no end of its own.
+    const query = operationId === 'streamEvents' ? '?follow=false' : '';
+    const { status, body } = await server.call(method, `/${path.replaceAll(/\{\w+\}/g, '1')}${query}`, {
+      // No body has these fields.
+      ...('body' in routes[operationId] ? { body: { no_such_field: true } } : {}),
+    });
+    assert.notEqual(status, 501, operationId);
+    assert.notEqual(body?.error?.message, 'There is nothing at this address.', operationId);
+    assert.notEqual(status, 405, operationId);
+  }
+});
+
+test('the root leads browsers and people to the documentation', async () => {
+  const answer = await fetch(`${server.url}/`, { redirect: 'manual' });
+  assert.deepEqual([answer.status, answer.headers.get('location')], [302, '/docs']);
+  const followed = await server.call('GET', '//', { key: null });
+  assert.equal(followed.status, 200);
+  assert.match(followed.bytes.toString(), /swagger-ui-bundle/);
 });
 
 test('request ids are taken, given back, or made', async () => {

@@ -8,12 +8,12 @@ import { watchHealth } from '../support/health-watch.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
 
 /**
- * Work of the daemon that an answer may have to wait for, ms: far above what is bearable, which the diagnostics show. It is the time on a processor, so
- * that a busy machine does not fail the test.
+ * The most work of the daemon that an answer may have to wait for, ms: far above a tolerable delay. The diagnostics
+ * show the real one. It is time on a processor, so that a busy machine does not fail the test.
  */
 const hangMs = 500;
 const loadMs = 1500;
-/** A guest whose processor is emulated on a busy machine. */
+/** For a guest whose processor is emulated on a busy machine. */
 const patienceMs = 60_000;
 let server: ServerUnderTest;
 
@@ -26,11 +26,11 @@ after(async () => {
 
 interface Load {
   readonly clients: number;
-  /** How often the bytes are sent at once; then again with each answer. */
+  /** How often the bytes are sent at once; they are sent again with each answer. */
   readonly burst?: number;
 }
 
-/** Sends the bytes again and again over so many connections, each opened anew as often as it is closed. */
+/** Sends the bytes repeatedly over this many connections. A connection that closes is opened again. */
 async function load(bytes: Buffer, { clients, burst = 1 }: Load): Promise<void> {
   const { port } = new URL(server.url);
   const end = performance.now() + loadMs;
@@ -104,7 +104,7 @@ for (const [name, loaded] of Object.entries(loads)) {
   });
 }
 
-/** Takes every connection and says nothing. */
+/** Takes every connection and sends nothing. */
 const silent = `import socket
 s = socket.create_server(('127.0.0.1', 3000), backlog=1024)
 held = []
@@ -131,7 +131,7 @@ test('a thousand idle visitors of a public port leave the sandbox to its owner',
     await eventually('all but 384 are turned away', () => refused === 1030 - 384, patienceMs);
     const { stdout } = await server.ok('POST', `/vms/${id}/execute`, { command: 'echo mine' });
     assert.equal(stdout, 'mine\n');
-    // Its owner still reaches its ports by way of a tunnel.
+    // Its owner still reaches its ports through a tunnel.
     const tunnel = server.socket(`/vms/${id}/tunnel/3000`);
     const [text] = (await once(tunnel, 'message')) as [Buffer];
     assert.deepEqual(JSON.parse(text.toString()), { type: 'open' });

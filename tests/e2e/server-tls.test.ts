@@ -25,7 +25,7 @@ function openssl(...argv: string[]): void {
   assert.equal(status, 0, stderr.toString());
 }
 
-/** A certificate for this host by an authority of the test's own. */
+/** Issues a certificate for this host by an authority of the test's own. */
 function issue(name: string): void {
   openssl(
     'req',
@@ -66,7 +66,7 @@ function install(cert: string, key: string): void {
   copyFileSync(file(`${key}.key`), file('live.key'));
 }
 
-/** Who answers now. */
+/** The subject of the server's current certificate. */
 async function subject(): Promise<string> {
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(server.url).port), ca });
   await once(socket, 'secureConnect');
@@ -150,7 +150,7 @@ test('the CLI and the SDK below it, told of the authority', () => {
       encoding: 'utf8',
       timeout: 60_000,
     });
-  // A run is requests and a WebSocket.
+  // A run uses requests and a WebSocket.
   const ran = run(['run', '--', 'echo', 'over TLS'], { NODE_EXTRA_CA_CERTS: file('ca.pem') });
   assert.equal(ran.stdout, 'over TLS\n', ran.stderr);
   const refused = run(['ls'], {});

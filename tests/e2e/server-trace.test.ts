@@ -23,7 +23,7 @@ let resource: readonly { readonly key: string; readonly value: { readonly string
 let server: ServerUnderTest;
 let id: string;
 
-/** A collector of OTLP over HTTP, as far as it takes to read what is sent: protobuf's JSON. */
+/** A collector of OTLP over HTTP that supports only what is sent: protobuf's JSON. */
 async function startCollector(): Promise<Server> {
   const made = createServer((request, response) => {
     const chunks: Buffer[] = [];

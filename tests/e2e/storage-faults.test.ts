@@ -13,7 +13,7 @@ import { cliUnderTest } from '../support/nova-cli.ts';
 import { serverUnderTest } from '../support/server.ts';
 import { smallDisk, whyNoSmallDisk } from '../support/small-disk.ts';
 
-/** What goes wrong with the state folder: full to the last block, damaged, older, in part missing. */
+/** Faults of the state folder: full to the last block, damaged, older, partly missing. */
 const skip = whyNoSmallDisk;
 
 test(
@@ -34,7 +34,7 @@ test(
     assert.equal((await server.call('DELETE', `/vms/${goes}?force=true`)).status, 204);
     assert.equal(server.child.exitCode, null, server.said());
 
-    // The reserve is used up, or taken by somebody else.
+    // The reserve is used up, or taken by another program.
     disk.fill();
     await server.end('SIGKILL');
     await server.restart();
@@ -61,7 +61,7 @@ test(
   'a disk that fills up while a snapshot is built is told as such, and nothing is left of it',
   { skip },
   async () => {
-    await using disk = await smallDisk(48, ['snapshots', 'work']);
+    await using disk = await smallDisk(48, ['golden', 'work']);
     await using engine = await createEngine({ home: disk.home });
     await assert.rejects(engine.sandboxes.create({ templateId: 'linux-default' }), (error) => {
       assert.ok(isNovaError(error, 'host_resource_exhausted'), String(error));
@@ -156,7 +156,7 @@ test('a store that is older than the sandboxes, or lost: their folders are put a
   await server.ok('DELETE', '/vms/first?force=true');
   await server.end('SIGTERM');
 
-  // No store at all, then the right one.
+  // Once without any store, then with the right one.
   renameSync(join(layout.quarantine, second), layout.sandbox(second));
   keepAs('.none');
   await server.restart();

@@ -38,7 +38,7 @@ test('two owners may each have a sandbox of one name: each reaches their own, on
     const said = await server.call('POST', '/vms/box/execute', { key: who.key, body: { command: 'hostname' } });
     assert.equal(said.body.stdout, 'box\n');
   }
-  // Whoever sees both has to say which; their own comes first.
+  // A caller who sees both has to say which; their own comes first.
   const both = await server.call('GET', '/vms/box');
   assert.deepEqual([both.status, both.body.error.code], [409, 'conflict']);
   const { id } = await server.vm({ name: 'box' });
@@ -52,7 +52,7 @@ test('two owners may each have a sandbox of one name: each reaches their own, on
   assert.equal((await server.ok('GET', '/vms')).total, 3);
   assert.equal((await server.call('DELETE', '/vms/box', { key: bob.key })).status, 204);
   assert.deepEqual([await ann.sees(anns), await bob.sees('box')], [true, false]);
-  // Owners, and with them names, outlive the daemon.
+  // Owners and names outlive the daemon.
   await server.end('SIGKILL');
   await server.restart();
   assert.deepEqual([await ann.sees('box'), await bob.sees(anns), await ann.list()], [true, false, [anns]]);
@@ -139,7 +139,7 @@ test('nova ls, the SDK and an admin over a daemon: everybody sees their own, an 
   await assert.rejects(Sandbox.connect(bobs, way), { code: 'sandbox_not_found' });
   await using byName = await Sandbox.connect('cli', way);
   assert.equal(byName.id, anns);
-  // Its labels are told as they were given, also where the daemon has some of its own beside them.
+  // Its labels are returned as they were given, even where the daemon keeps some of its own beside them.
   const e2b = await server.call('POST', '//sandboxes', {
     key: ann.key,
     body: { templateID: 'base', metadata: { a: 'b' } },
@@ -153,7 +153,7 @@ test('events: a stranger hears nothing of a sandbox, its owner and an admin do, 
   const as = (key: string, since = '') => listen(server.socket(`/system/events${since}`, key));
   const [anns, bobs, admins] = [as(ann.key), as(bob.key), as(server.key)];
   const heard = ({ texts }: typeof anns) => texts.map(({ type, vm_id }) => `${String(type)} ${String(vm_id)}`);
-  // All three are connected: each hears of what is its own.
+  // All three are connected, and each gets only their own events.
   const own = await bob.vm({ name: 'of-bob' });
   await eventually('bob hears of his', () => heard(bobs).includes(`vm.created ${own}`));
   const id = await ann.vm({ name: 'loud' });
@@ -219,7 +219,7 @@ test('a port and the agent API of a sandbox are let to its owner, and to nobody 
   for (const headers of [{}, { 'x-access-token': bobs }, with_(bob.key), with_(ann.key)])
     assert.equal((await file(id, headers)).status, 401, Object.keys(headers).join());
 
-  // A signed address names no sandbox: it leads to the one whose token signed it.
+  // A signed address does not name the sandbox: it leads to the one whose token signed it.
   for (const [who, sandbox, text] of [
     [ann, id, 'of ann'],
     [bob, other, 'of bob'],
@@ -278,7 +278,7 @@ test('a sandbox is opened to all only by whoever holds the permissions that this
     assert.match(await refused(maker, path, open), /guest:connect/);
     assert.match(await refused(maker, path, { templateID: 'base', autoResume: { enabled: true } }), /vm:start/);
   }
-  // A sandbox of such a key is closed, to the key as well.
+  // Sandboxes made with such a key are closed, even to that key.
   const closed = await server.call('POST', '//sandboxes', { key: maker.key, body: { templateID: 'base' } });
   assert.deepEqual([closed.status, closed.body.envdAccessToken], [201, undefined]);
   const open = await server.call('POST', '//sandboxes', { key: ann.key, body: { templateID: 'base', secure: false } });

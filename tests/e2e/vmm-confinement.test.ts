@@ -72,18 +72,18 @@ test(
     assert.equal(box.metadata.bootKind, 'snapshot');
     const pid = vmmOf(layout, box.id);
     const files = openFiles(pid);
-    const shared = files.filter(({ path }) => path.includes('/snapshots/') || path.includes('/rootfs/'));
+    const shared = files.filter(({ path }) => path.includes('/golden/') || path.includes('/rootfs/'));
     // Memory, device state and the base image; memory is mapped as well.
     assert.ok(shared.length >= 2, JSON.stringify(files));
     const memory = shared.find(({ path }) => path.endsWith('/ram'));
     assert.ok(memory !== undefined);
     for (const { path, writable } of shared) assert.ok(!writable, `${path} is open for writing`);
-    assert.ok(!/^\S+ .w.s .*\/snapshots\//m.test(readFileSync(`/proc/${pid}/maps`, 'utf8')));
+    assert.ok(!/^\S+ .w.s .*\/golden\//m.test(readFileSync(`/proc/${pid}/maps`, 'utf8')));
 
     const argument = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     const mapped = argument.map((each) => /mem-path=([^,]+)/.exec(each)?.[1]).find((path) => path !== undefined);
     assert.ok(mapped !== undefined);
-    // That it can be read shows that it is where it is looked for.
+    // A successful read shows that the file is at this path.
     assert.equal(runAs(pid, `head -c 1 ${mapped} >/dev/null`).status, 0);
     const attempts = [
       `: >>${mapped}`,
@@ -100,7 +100,7 @@ test(
     }
     runAs(pid, `rm -f ${mapped}`);
     assert.equal(runAs(pid, `head -c 1 ${mapped} >/dev/null`).status, 0);
-    // Nor where it saw all of the host.
+    // The mode protects the file even where a VMM would see the whole host.
     assert.equal(statSync(memory.path).mode & 0o777, 0o440);
     assert.equal((await sh(engine, neighbour.id, 'echo alive')).stdout, 'alive\n');
   },

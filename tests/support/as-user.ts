@@ -6,10 +6,10 @@ export interface UserIds {
   readonly groups: readonly number[];
 }
 
-/** Somebody with an account on this host, and no more than that. */
+/** A user with an account on this host, and no other rights. */
 export const otherUser: UserIds = { uid: 778_001, gid: 778_001, groups: [] };
 
-/** Who a process runs as. */
+/** The user that a process runs as. */
 export function userOf(status: string): UserIds {
   const numbers = (name: string): number[] =>
     (new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '').trim().split(/\s+/).filter(Boolean).map(Number);
@@ -21,7 +21,10 @@ const script = `while IFS= read -r path; do
   [ ! -w "$path" ] || printf 'write %s\\n' "$path"
 done`;
 
-/** Which of the paths a user may open for reading (of folders: list) and for writing (of folders: add to; of sockets: connect to). Takes root. */
+/**
+ * The paths that a user may open for reading (folders: list) and for writing (folders: add to; sockets: connect to).
+ * Needs root.
+ */
 export function accessOf(
   user: UserIds,
   paths: readonly string[],

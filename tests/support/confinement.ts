@@ -6,7 +6,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 export const withoutRoot = process.getuid?.() === 0 && process.platform === 'linux' ? false : 'takes root';
 
 /** A line of /proc/<pid>/status. */
-export function statusOf(pid: number, name: string): string {
+function statusOf(pid: number, name: string): string {
   const found = new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   assert.ok(found !== undefined, name);
   return found.trim();
@@ -18,7 +18,7 @@ export interface Mount {
 }
 
 /** The mounts that a process sees (proc_pid_mountinfo(5)). */
-export function mountsOf(pid: number): Mount[] {
+function mountsOf(pid: number): Mount[] {
   const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
   return lines.map((line) => {
     const fields = line.split(' ');
@@ -27,8 +27,8 @@ export function mountsOf(pid: number): Mount[] {
 }
 
 /**
- * Fails unless a VMM has no privileges, namespaces of its own, and a root that holds only its files, of which it may write the ones below
- * `writable`. `network`: it has a network of its own; `root`: it may be root.
+ * Fails unless a VMM has no privileges, namespaces of its own, and a root that contains only its files, of which it may
+ * write those below `writable`. `network`: it has a network of its own; `root`: it may be root.
  */
 export function assertConfined(
   pid: number,
@@ -58,7 +58,10 @@ export function assertConfined(
   for (const { at, options } of mounts) assert.ok(options.includes('nosuid'), at);
 }
 
-/** Runs a shell script as the user of a VMM in its namespaces and its root: what it could do without Landlock and its system call filters. */
+/**
+ * Runs a shell script as the user of a VMM in its namespaces and its root, with everything that it could do without
+ * Landlock and its system call filters.
+ */
 export function runAs(pid: number, script: string): { readonly status: number | null; readonly output: string } {
   const uid = statusOf(pid, 'Uid').split(/\s+/)[0] ?? '';
   const groups = statusOf(pid, 'Groups').replaceAll(/\s+/g, ',');

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommandError, Sandbox, TemplateManager, type ConnectionOptions } from 'novasandbox';
+import { Access, CommandError, Sandbox, TemplateManager, type ConnectionOptions, type SandboxEvent } from 'novasandbox';
 import {
   entrySchema,
+  manifestEntrySchema,
   processInfoSchema,
   sandboxConfigSchema,
   sandboxInfoSchema,
   sandboxStatsSchema,
   templateInfoSchema,
+  type ManifestEntry,
 } from '@novasandbox/protocol';
 
 const mebibyte = 1024 * 1024;
@@ -51,6 +56,132 @@ export const sdkContract: Readonly<Record<string, (way: ConnectionOptions) => Pr
     await assert.rejects(box.start({ hypervisor: 'process' }), { code: 'invalid_state' });
     assert.equal(await box.kill(), true);
     assert.equal(await Sandbox.kill(box.id, way), false);
+  },
+
+  'a sandbox is hibernated, resumed, woken by requests, and goes on': async (way) => {
+    await using box = await Sandbox.create({ ...way, ...quick, autoResume: true, onTimeout: 'hibernate' });
+    const { onTimeout, autoResume } = sandboxInfoSchema.parse(await box.getInfo());
+    assert.deepEqual([onTimeout, autoResume], ['hibernate', true]);
+    await box.commands.run('echo kept >/dev/shm/file');
+    assert.equal(await box.hibernate(), true);
+    assert.equal(await box.hibernate(), false);
+    assert.equal(box.state, 'hibernated');
+    assert.ok((await Sandbox.list(way)).some(({ id, state }) => id === box.id && state === 'hibernated'));
+    assert.equal(await box.files.read('/dev/shm/file'), 'kept\n');
+    assert.equal((await box.getInfo()).state, 'running');
+    await box.hibernate();
+    assert.equal(await box.resume(), true);
+    assert.equal(await box.resume(), false);
+    assert.equal(box.metadata.bootKind, 'snapshot');
+    assert.equal(await box.executeCommand('cat /dev/shm/file'), 'kept\n');
+    await box.hibernate({ memory: false });
+    await assert.rejects(box.commands.run('true'), { code: 'sandbox_not_running' });
+    assert.equal(await box.resume(), true);
+    assert.equal(box.metadata.bootKind, 'cold');
+    await box.hibernate();
+    assert.equal(await box.resume({ memory: false }), true);
+    assert.deepEqual([(await box.getInfo()).reason, box.metadata.bootKind], [null, 'cold']);
+    await box.hibernate();
+    assert.equal(await box.kill(), true);
+  },
+
+  'output of a command is read so far, and followed from there': async (way) => {
+    await using box = await Sandbox.create({ ...way, ...quick });
+    const script = 'echo one; echo err >&2; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo two; exit 7';
+    const { pid, id } = await box.commands.run(script, { background: true });
+    let soFar = await box.commands.output(pid);
+    while (soFar.stderrEnd === 0) soFar = await box.commands.output({ id });
+    assert.deepEqual([soFar.stdout, soFar.stderr, soFar.running, soFar.exitCode], ['one\n', 'err\n', true, null]);
+    assert.deepEqual([soFar.stdoutOffset, soFar.stdoutEnd, soFar.stderrEnd], [0, 4, 4]);
+    const later = { stdoutOffset: soFar.stdoutEnd, stderrOffset: soFar.stderrEnd };
+    await using rest = await box.commands.connect(pid, later);
+    assert.equal((await box.commands.output(pid, later)).stdout, '');
+    await box.files.write('/tmp/go', '');
+    const { stdout, stderr, exitCode } = await rest.result();
+    assert.deepEqual([stdout, stderr, exitCode], ['two\n', '', 7]);
+    const all = await box.commands.output({ id }, { maxOutputBytes: 5 });
+    assert.deepEqual([all.stdout, all.stdoutOffset, all.running, all.exitCode], ['\ntwo\n', 3, false, 7]);
+    await assert.rejects(box.commands.output({ id: id + 1000 }), { code: 'process_not_found' });
+  },
+
+  'a sandbox is renamed; a name that another one has is refused': async (way) => {
+    const name = `n-${randomBytes(4).toString('hex')}`;
+    await using box = await Sandbox.create({ ...way, ...quick, name });
+    await using other = await Sandbox.create({ ...way, ...quick });
+    await assert.rejects(other.rename(name), { code: 'sandbox_exists' });
+    await assert.rejects(other.rename('../x'), { code: 'invalid_argument' });
+    await box.rename(`${name}-new`);
+    assert.equal(box.name, `${name}-new`);
+    await other.rename(name);
+    await other.rename(name);
+    await using found = await Sandbox.connect(name, way);
+    assert.equal(found.id, other.id);
+  },
+
+  'events of a sandbox are told until it is removed': async (way) => {
+    const name = `n-${randomBytes(4).toString('hex')}`;
+    const box = await Sandbox.create({ ...way, ...quick });
+    const leaving = new AbortController();
+    const told: SandboxEvent[] = [];
+    const listening = (async () => {
+      for await (const event of box.events({ types: ['vm'] })) told.push(event);
+    })();
+    let heardByOthers = false;
+    const others = (async () => {
+      for await (const event of Sandbox.events({ ...way, types: ['vm.renamed'], signal: leaving.signal })) {
+        if (event.sandboxId !== box.id) continue;
+        heardByOthers = true;
+        return event;
+      }
+      return null;
+    })();
+    // Nobody knows when a listener has begun to listen, so the sandbox is renamed until both have heard of it.
+    let renamed = 0;
+    const heard = () => heardByOthers && told.some(({ type }) => type === 'vm.renamed');
+    while (!heard()) {
+      await box.rename(`${name}-${(renamed += 1)}`);
+      await delay(200);
+    }
+    assert.equal((await others)?.sandboxId, box.id);
+    await box.pause();
+    await until(() => told.some(({ type }) => type === 'vm.paused'));
+    await Sandbox.kill(box.id, way);
+    await listening;
+    assert.deepEqual(
+      told.filter(({ type }) => type !== 'vm.renamed').map(({ type, sandboxId }) => [type, sandboxId]),
+      [
+        ['vm.paused', box.id],
+        ['vm.stopped', box.id],
+        ['vm.removed', box.id],
+      ],
+    );
+    assert.ok(told.every(({ id }, at) => at === 0 || id > (told[at - 1]?.id ?? 0)));
+    leaving.abort();
+    await box.disconnect();
+  },
+
+  'events that are kept are those of a daemon': async (way) => {
+    const kept = async (): Promise<SandboxEvent[]> => {
+      const found: SandboxEvent[] = [];
+      for await (const event of Sandbox.events({ ...way, follow: false, since: new Date(0) })) found.push(event);
+      return found;
+    };
+    if (way.embedded === true) return assert.rejects(kept(), { code: 'feature_unsupported' });
+    await using box = await Sandbox.create({ ...way, ...quick });
+    await box.commands.run('true');
+    const types = (await kept()).filter(({ sandboxId }) => sandboxId === box.id).map(({ type }) => type);
+    for (const type of ['vm.created', 'command.started', 'command.ended'] as const)
+      assert.ok(types.includes(type), type);
+    const access = new Access(way);
+    assert.equal((await access.whoAmI()).role, 'admin');
+  },
+
+  'logs say why the console of a clone is empty': async (way) => {
+    await using box = await Sandbox.create({ ...way, ...quick });
+    const { console: text, note } = await box.getLogs();
+    if (box.metadata.bootKind === 'snapshot' && text === '')
+      assert.match(note ?? '', /because this sandbox is a clone/);
+    else assert.equal(note, null);
   },
 
   'a create that is given up leaves nothing': async (way) => {
@@ -195,6 +326,63 @@ export const sdkContract: Readonly<Record<string, (way: ConnectionOptions) => Pr
     assert.equal(await files.remove('renamed'), false);
   },
 
+  'a tree is listed for a comparison': async (way) => {
+    await using box = await Sandbox.create({ ...way, ...quick });
+    const { files } = box;
+    await box.commands.run(
+      'mkdir -p tree/a/.git tree/b && cd tree && printf abc > a/abc && touch a/.git/x b/y && ln -s a l',
+    );
+    const listed = async (request: Parameters<typeof files.manifest>[1]): Promise<ManifestEntry[]> => {
+      await using manifest = await files.manifest('tree', request);
+      const entries = (await Array.fromAsync(manifest)).flat();
+      return manifestEntrySchema.array().parse(entries.toSorted((one, other) => (one.path < other.path ? -1 : 1)));
+    };
+    const all = await listed({ skip: ['.git', '/b'], hashBytes: 100 });
+    assert.deepEqual(
+      all.map(({ path, type, size, link, sha256 }) => [
+        path,
+        type,
+        size * Number(type === 'file'),
+        link,
+        sha256?.slice(0, 8),
+      ]),
+      [
+        ['a', 'directory', 0, null, undefined],
+        ['a/abc', 'file', 3, null, 'ba7816bf'],
+        ['l', 'symlink', 0, 'a', undefined],
+      ],
+    );
+    const only = await listed({ only: ['a/abc', 'nothing'] });
+    assert.deepEqual([only.length, only[0]?.version, only[0]?.sha256], [1, all[1]?.version, null]);
+    await box.commands.run('chmod 600 tree/a/abc');
+    assert.notEqual((await listed({ only: ['a/abc'] }))[0]?.version, only[0]?.version);
+    await assert.rejects(listed({ limit: 2 }), { code: 'guest_resource_exhausted' });
+    await assert.rejects(files.manifest('nothing'), { code: 'file_not_found' });
+  },
+
+  'a folder is pushed, compared and applied': async (way) => {
+    await using box = await Sandbox.create({ ...way, ...quick });
+    const folder = await mkdtemp(join(tmpdir(), 'nova-contract-'));
+    try {
+      for (const name of ['a', 'b', 'c']) await writeFile(join(folder, name), `${name}\n`);
+      assert.equal((await box.workspace.push(folder)).sentFiles, 3);
+      await box.commands.run('cd /workspace && echo more >> a && rm b && echo new > d && mkfifo pipe');
+      const { changes } = await box.workspace.diff();
+      const found = changes.map(({ path, kind, refused }) => [path, kind, refused !== null]);
+      assert.deepEqual(found, [
+        ['a', 'modified', false],
+        ['b', 'deleted', false],
+        ['d', 'added', false],
+        ['pipe', 'added', true],
+      ]);
+      assert.deepEqual((await box.workspace.apply()).applied, ['a', 'b', 'd']);
+      assert.deepEqual((await readdir(folder)).toSorted(), ['a', 'c', 'd']);
+      assert.equal(await readFile(join(folder, 'a'), 'utf8'), 'a\nmore\n');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  },
+
   'errors have the same codes': async (way) => {
     await using box = await Sandbox.create({ ...way, ...quick, name: `errors-${randomBytes(4).toString('hex')}` });
     const { files } = box;
@@ -218,7 +406,8 @@ export const sdkContract: Readonly<Record<string, (way: ConnectionOptions) => Pr
     ] as const) {
       await assert.rejects(call, { code }, `${code}: ${call.toString()}`);
     }
-    // Refused while it still sends, which must not be told as a lost connection: whether it is, is decided by who is first, so several times.
+    // Refused while it still sends, which must not be told as a lost connection: whether it is, is decided by who is
+    // first, so several times.
     for (let i = 0; i < 20; i += 1)
       await assert.rejects(files.write('/etc/passwd/x', large()), { code: 'not_a_directory' });
     const source = async function* (): AsyncGenerator<Uint8Array> {
@@ -263,4 +452,8 @@ c.sendall(b'x' * 3000000 + str(n).encode()); c.close()`;
 async function shortly(tries: number, seen: string): Promise<void> {
   assert.ok(tries < 400, `it did not come to be: ${seen}`);
   await delay(25);
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await delay(50);
 }

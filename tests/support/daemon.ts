@@ -14,7 +14,7 @@ export interface DaemonUnderTest extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** `nova serve` as users start it. With a state folder of its own, which disposing looks through for anything left behind. */
+/** `nova serve` as users start it, with a state folder of its own. Disposing searches the folder for leftovers. */
 export async function daemonUnderTest(shared?: TestHome): Promise<DaemonUnderTest> {
   const home = shared ?? (await testHome());
   const env = { ...home.env, NOVA_API_KEY: '', NOVA_API_URL: '' };

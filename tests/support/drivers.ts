@@ -1,20 +1,15 @@
-import type { ArchitectureName, HypervisorName } from '@novasandbox/protocol';
+import { pathToFileURL } from 'node:url';
+import type { ArchitectureName, OwnHypervisor } from '@novasandbox/protocol';
 import {
-  binaryVariables,
-  createAppleVzDriver,
-  createCloudHypervisorDriver,
-  createFirecrackerDriver,
   createImageSource,
   createLauncher,
-  createProcessDriver,
-  createQemuDriver,
+  drivers,
   hostArchitecture,
   hostKernelArguments,
   loadTemplate,
   openVmmUsers,
-  type AppleVzOptions,
-  type CloudHypervisorOptions,
-  type FirecrackerOptions,
+  type CreateDriver,
+  type DriverOptions,
   type ImageOptions,
   type Layout,
   type MachineSpec,
@@ -27,10 +22,10 @@ export interface DriverWithGuest {
   readonly guest: Pick<MachineSpec, 'architecture' | 'kernel' | 'initramfs' | 'kernelArguments'>;
 }
 
-/** A driver as the engine puts it together, with the smallest guest there is: the agent in its initramfs, no disks. */
+/** A driver as the engine assembles it, with the smallest possible guest: the agent in its initramfs, no disks. */
 export async function driversOf(
   layout: Layout,
-  name: HypervisorName,
+  name: OwnHypervisor,
   {
     standIn = false,
     jailed = false,
@@ -38,50 +33,47 @@ export async function driversOf(
   }: { readonly standIn?: boolean; readonly jailed?: boolean; readonly architecture?: ArchitectureName } = {},
 ): Promise<DriverWithGuest> {
   const images = createImageSource(layout);
-  // Ends with the test's process.
-  const launcher = createLauncher();
-  if (name === 'process') {
-    return {
-      driver: createProcessDriver({ launcher, agentBinary: async (signal) => (await images.agent({ signal })).path }),
-      guest: { architecture, kernel: '', initramfs: '', kernelArguments: [] },
-    };
-  }
-  const kernel = await images.kernel(await loadTemplate(layout, 'base', architecture), {});
-  const initramfs = await images.initramfs(kernel, {});
-  const guest = {
-    architecture,
-    kernel: kernel.path,
-    initramfs: initramfs.path,
-    kernelArguments: hostKernelArguments(),
-  };
-  const options = {
-    launcher,
+  const { create, vmm } = drivers[name];
+  const guest = vmm === null ? noGuest(architecture) : await smallestGuest(layout, architecture);
+  const options: DriverOptions = {
+    // It ends with the test's process.
+    launcher: createLauncher(),
     users: openVmmUsers(layout),
     confiner: (asked: ImageOptions) => images.confiner(asked),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
     probeGuest: () => Promise.resolve(guest),
-    // What stands for a VMM needs no KVM, and is a script that could not be found in a jail.
-    ...(standIn
-      ? { whyNoKvm: () => null, whyNotHere: () => null, jailed, alsoVisible: standInFiles(standInOf(name)) }
-      : {}),
+    agentBinary: async (signal) => (await images.agent({ signal })).path,
   };
-  const make = vmmDrivers[name];
-  if (make === undefined) throw new Error(`no driver for ${name}`);
-  return { driver: make(options), guest };
+  if (!standIn) return { driver: create(options), guest };
+  // A stand-in needs no KVM, and it is a script whose interpreter could not be found in a jail.
+  const [program] = vmm?.programs ?? [];
+  const path = process.env[program?.variable ?? ''] ?? '';
+  return { driver: create({ ...options, whyNotHere: () => null, jailed, alsoVisible: standInFiles(path) }), guest };
 }
 
-/** Where the program that stands for a VMM is, as it is named to the driver. */
-function standInOf(name: HypervisorName): string {
-  const program = name === 'apple-vz' ? 'vfkit' : name;
-  return process.env[binaryVariables[program as keyof typeof binaryVariables]] ?? '';
+/** The driver that a module's default export makes, with a substitute for its guest. */
+export async function driverFromModule(layout: Layout, path: string): Promise<DriverWithGuest> {
+  const { default: create } = (await import(pathToFileURL(path).href)) as { readonly default: CreateDriver };
+  const guest = noGuest(hostArchitecture().name);
+  const driver = create({
+    probeDirectory: layout.probeDirectory,
+    probeGuest: () => Promise.resolve(guest),
+    agentBinary: async (signal) => (await createImageSource(layout).agent({ signal })).path,
+  });
+  return { driver, guest };
 }
 
-const vmmDrivers: Partial<
-  Record<HypervisorName, (options: AppleVzOptions & CloudHypervisorOptions & FirecrackerOptions) => VmmDriver>
-> = {
-  'apple-vz': createAppleVzDriver,
-  'cloud-hypervisor': createCloudHypervisorDriver,
-  firecracker: createFirecrackerDriver,
-  qemu: createQemuDriver,
-};
+const noGuest = (architecture: ArchitectureName): DriverWithGuest['guest'] => ({
+  architecture,
+  kernel: '',
+  initramfs: '',
+  kernelArguments: [],
+});
+
+async function smallestGuest(layout: Layout, architecture: ArchitectureName): Promise<DriverWithGuest['guest']> {
+  const images = createImageSource(layout);
+  const kernel = await images.kernel(await loadTemplate(layout, 'base', architecture), {});
+  const initramfs = await images.initramfs(kernel, {});
+  return { architecture, kernel: kernel.path, initramfs: initramfs.path, kernelArguments: hostKernelArguments() };
+}

@@ -7,20 +7,24 @@ import { testHome, type TestHome } from './test-home.ts';
 
 export interface E2bUnderTest extends AsyncDisposable {
   readonly home: TestHome;
-  /** For looks past the server. */
+  /** To inspect the state behind the server. */
   readonly engine: Engine;
   readonly url: string;
-  /** What points a client at the server. */
+  /** Options that point a client at the server. */
   readonly options: { readonly apiKey: string; readonly apiUrl: string; readonly sandboxUrl: string };
 }
 
-/** The daemon on a state folder of its own. Disposing removes its sandboxes and then looks for anything left behind. */
+/** The daemon on a state folder of its own. Disposing removes its sandboxes and then searches for leftovers. */
 export async function e2bUnderTest(config: ServerConfigInput = {}): Promise<E2bUnderTest> {
   const home = await testHome();
   const engine = await createEngine({ home: home.home });
-  // The first sandbox must not have to wait for it: clients give up sooner.
+  // The first sandbox must not have to wait for it, because clients give up sooner.
   await engine.templates.build('base');
-  const settings = serverConfigSchema.parse({ ...config, server: { port: 0, ...config.server } });
+  const settings = serverConfigSchema.parse({
+    pool: { size: 0 },
+    ...config,
+    server: { port: 0, ...config.server },
+  });
   const daemon = await serve(settings, {
     home: home.home,
     log: pino({ level: process.env['NOVA_TEST_LOG'] ?? 'silent' }),

@@ -9,7 +9,7 @@ export interface EngineUnderTest extends AsyncDisposable {
   readonly home: TestHome;
 }
 
-/** An engine with a state folder of its own. Disposing removes its sandboxes and then looks for anything left behind. */
+/** An engine with a state folder of its own. Disposing removes its sandboxes and then searches for leftovers. */
 export async function engineUnderTest(options: Parameters<typeof testHome>[0] = {}): Promise<EngineUnderTest> {
   const home = await testHome(options);
   const engine = await createEngine({ home: home.home });

@@ -6,7 +6,10 @@ import { parentPort, Worker, workerData } from 'node:worker_threads';
 
 const everyMs = 5;
 
-/** How long `/health` of a daemon took to answer, and how much of that its main thread worked: a busy machine adds to the first alone. */
+/**
+ * How long `/health` of a daemon took to answer, and how much of that its main thread worked: a busy machine adds only
+ * to the first.
+ */
 interface Answered {
   readonly ms: number;
   readonly workedMs: number;
@@ -18,8 +21,7 @@ export interface HealthWatch {
 }
 
 /**
- * Asks for `/health` again and again on one connection, in a thread of its own: the load that a test makes does not
- * slow it.
+ * Requests `/health` repeatedly on one connection, in a thread of its own, so that the load of a test does not slow it.
  */
 export async function watchHealth(url: string, pid: number): Promise<HealthWatch> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { healthOf: { url, pid } } });
@@ -46,7 +48,7 @@ const workedNs = (pid: number): number =>
 
 async function watch({ url, pid }: HealthOf): Promise<void> {
   const { hostname, port } = new URL(url);
-  // An address of its own: what others are refused at theirs is not refused here.
+  // It uses an address of its own, so that limits on other addresses do not refuse it.
   const socket = connect({ port: Number(port), host: hostname, localAddress: '127.0.0.9' });
   await once(socket, 'connect');
   const answers: Answered[] = [];

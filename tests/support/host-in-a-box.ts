@@ -9,7 +9,10 @@ import { engineUnderTest, sandbox, sh } from './engine.ts';
 import { makeInternet } from './internet.ts';
 import { runOnHost } from './run-on-host.ts';
 
-/** What tests/e2e/network-host.test.ts runs as a host of its own: its network namespace, its /run, its resolv.conf (the argument) are nobody else's. */
+/**
+ * The program that tests/e2e/network-host.test.ts runs as a host of its own: its network namespace, its /run and its
+ * resolv.conf (the argument) are shared with nobody.
+ */
 const [, , resolvConf = ''] = process.argv;
 const forwarding = (name: string): string => readFileSync(`/proc/sys/net/ipv4/conf/${name}/forwarding`, 'utf8').trim();
 const passed = (what: string): void => void process.stdout.write(`passed: ${what}\n`);
@@ -78,7 +81,7 @@ passed('what was turned on for slots is off after the last');
 hostServer.close();
 runOnHost('ip link del lan0; ip netns del lan');
 
-/** HTTP and name service in a namespace (null: on this host), which says that every name leads to `address`. */
+/** HTTP and name service in a namespace (null: on this host), which resolves every name to `address`. */
 async function serverIn(namespace: string | null, address: string): Promise<AsyncDisposable> {
   const servers = new URL('./internet-servers.ts', import.meta.url).pathname;
   const enter = namespace === null ? [] : ['nsenter', `--net=/run/netns/${namespace}`];

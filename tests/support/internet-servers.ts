@@ -2,7 +2,10 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 
-/** The servers of the tests' internet (internet.ts). Prints `ready` when they listen. Every name leads to the address given. */
+/**
+ * The servers of the tests' internet (internet.ts). Prints `ready` when they listen. Every name resolves to the given
+ * address.
+ */
 const [, , address = ''] = process.argv;
 
 const http = createServer((request, response) => response.end(`hello ${request.socket.remoteAddress ?? ''}\n`));

@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { runOnHost } from './run-on-host.ts';
 
-/** What stands for the world outside: a network namespace behind a link of its own, with HTTP and name service. Nothing leaves the machine. */
+/**
+ * A substitute for the Internet: a network namespace behind a link of its own, with HTTP and name service. Nothing
+ * leaves the machine.
+ */
 export interface Internet extends AsyncDisposable {
   /** Serves HTTP on port 80 (its answer ends with the client's address) and names on port 53. */
   readonly address: string;
@@ -10,27 +13,33 @@ export interface Internet extends AsyncDisposable {
   readonly hostAddress: string;
 }
 
+/** Parts of a range for documents, by their last number. Test files that run beside each other use different ones. */
+const parts = { first: 0, second: 64, third: 128 } as const;
 const network = '198.51.100';
 /** Where clouds keep the credentials of a machine. */
 export const metadataAddress = '169.254.169.254';
 const servers = new URL('./internet-servers.ts', import.meta.url).pathname;
 
-export async function makeInternet(): Promise<Internet> {
+/** @param which also tells whether it has the metadata address: the first alone does */
+export async function makeInternet(which: keyof typeof parts = 'first'): Promise<Internet> {
+  const part = parts[which];
   const name = `internet${process.pid}`;
   const link = `it${process.pid}`;
-  const [address, hostAddress] = [`${network}.2`, `${network}.1`];
+  const [address, hostAddress] = [`${network}.${part + 2}`, `${network}.${part + 1}`];
   await using undo = new AsyncDisposableStack();
   undo.defer(() => void runOnHost(`ip link del ${link}; ip netns del ${name}`));
   runOnHost(`set -e
     ip netns add ${name}
     ip link add ${link} type veth peer name world netns ${name}
-    ip addr add ${hostAddress}/24 dev ${link}
+    ip addr add ${hostAddress}/26 dev ${link}
     ip link set ${link} up
     ip -n ${name} link set lo up
-    ip -n ${name} addr add ${address}/24 dev world
-    ip -n ${name} addr add ${metadataAddress}/32 dev world
-    ip -n ${name} link set world up
-    ip route add ${metadataAddress}/32 via ${address}`);
+    ip -n ${name} addr add ${address}/26 dev world
+    ip -n ${name} link set world up`);
+  if (which === 'first')
+    runOnHost(`set -e
+      ip -n ${name} addr add ${metadataAddress}/32 dev world
+      ip route add ${metadataAddress}/32 via ${address}`);
   const child = spawn('nsenter', [`--net=/run/netns/${name}`, process.execPath, servers, address], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

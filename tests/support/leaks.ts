@@ -4,22 +4,23 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
-import { layoutAt, type Layout } from '@novasandbox/engine';
+import { guestArchitectures, vmms, type Layout } from '@novasandbox/engine';
+import { belongingsOf, registeredSlots, type Belongings } from './belongings.ts';
 
 /**
- * What sandboxes of a state folder have left on the host: processes, sockets, folders, cgroups, network slots, mounts, half-made things. Empty is what every
- * test ends with.
+ * The leftovers of a state folder's sandboxes on the host: processes, sockets, folders, cgroups, network slots, mounts,
+ * half-made things. Every test must end with an empty list. For a test's state folder (support/test-home.ts) it
+ * contains only its own; for any other, also those that belong to nobody.
  */
 export async function findLeaks(layout: Layout): Promise<string[]> {
+  const own = await belongingsOf(layout);
   return [
     ...processes(layout),
-    ...(await entries('socket folder', layout.run)),
+    ...(await entries('socket folder', layout.run)).filter((entry) => !ofEgress(layout, entry)),
     ...(await entries('sandbox folder', layout.sandboxes)),
-    ...(await entries('half-made thing', layout.workDirectory)).filter(
-      (leak) => !/\.lock$|\/agent-target$/.test(leak) && !isBeingMade(leak),
-    ),
-    ...cgroups().filter((leak) => !foundBefore.has(leak)),
-    ...hostNetwork(layout).filter((leak) => !foundBefore.has(leak)),
+    ...(await halfMade(layout)),
+    ...cgroups().flatMap(({ id, leak }) => (own === null || own.machines.has(id) ? [leak] : [])),
+    ...hostNetwork(layout).flatMap(({ slot, leak }) => (own === null || isIn(own, slot) ? [leak] : [])),
     ...slots(layout),
     ...mounts(layout),
   ];
@@ -27,11 +28,9 @@ export async function findLeaks(layout: Layout): Promise<string[]> {
 
 const emptyCgroup = 'empty cgroup';
 const hostNetworkLeak = 'network of nobody';
+const halfMadeThing = 'half-made thing';
 
-/** What was there before this test file ran is not its doing. */
-const foundBefore = new Set([...cgroups(), ...hostNetwork(layoutAt())]);
-
-/** Cgroups and networks are the host's: one found empty may belong to another state folder whose sandbox is just going. A leaked one stays. */
+/** Things that are about to go, or that others are making, look like leaks for a moment. A real leak stays. */
 const settleMs = 3000;
 
 /** Throws with a list when anything is left. */
@@ -46,8 +45,21 @@ export async function assertNoLeaks(layout: Layout): Promise<void> {
 }
 
 function settles(leak: string): boolean {
-  return leak.startsWith(emptyCgroup) || leak.startsWith(hostNetworkLeak);
+  return [emptyCgroup, hostNetworkLeak, halfMadeThing].some((what) => leak.startsWith(what));
 }
+
+/** Leftovers that all slots share (null) belong to those who had a slot. */
+function isIn(own: Belongings, slot: number | null): boolean {
+  return slot === null ? own.slots.size > 0 : own.slots.has(slot);
+}
+
+/** The programs that sandboxes run as on the host. */
+const programs = [
+  'nova-agent',
+  ...vmms.flatMap((vmm) => vmm.programs.map(({ name }) => name)),
+  // QEMU has a program for each processor.
+  ...guestArchitectures().map(({ qemu }) => qemu.program),
+];
 
 function processes(layout: Layout): string[] {
   const found: string[] = [];
@@ -58,16 +70,36 @@ function processes(layout: Layout): string[] {
     } catch {
       continue;
     }
-    if (!/qemu-system|firecracker|cloud-hypervisor|vfkit|nova-agent/.test(command)) continue;
+    if (!programs.some((program) => command.includes(program))) continue;
     if (command.includes(`${layout.run}/`) || command.includes(`${layout.home}/sandboxes/`))
       found.push(`process ${pid}: ${command.slice(0, 200)}`);
   }
   return found;
 }
 
-/** Under its lock: somebody else is at work there. */
-function isBeingMade(leak: string): boolean {
-  const lock = `${leak.replace(/^.*: /, '').replace(/\.lock-journal$/, '')}.lock`;
+/** The half-made things in the work folder, which test files share, on which nobody is working. */
+async function halfMade(layout: Layout): Promise<string[]> {
+  const locks: Readonly<Record<string, string>> = {
+    rootfs: layout.rootfs('lock'),
+    kernel: layout.kernel('lock'),
+    initramfs: layout.initramfs('lock'),
+    agent: layout.agent('lock'),
+    confine: layout.confiner('lock'),
+    listen: layout.listener('lock'),
+    labdisk: layout.lab('lock'),
+    labtree: layout.lab('lock'),
+  };
+  const names = await readdir(layout.workDirectory).catch((): string[] => []);
+  return names
+    .filter((name) => !/\.lock$|^agent-target$/.test(name))
+    .filter((name) => {
+      const path = join(layout.workDirectory, name.replace(/\.lock-journal$/, ''));
+      return !isLocked(locks[name] ?? `${path}.lock`);
+    })
+    .map((name) => `${halfMadeThing}: ${join(layout.workDirectory, name)}`);
+}
+
+function isLocked(lock: string): boolean {
   if (!existsSync(lock)) return false;
   const database = new DatabaseSync(lock, { timeout: 0 });
   try {
@@ -80,6 +112,10 @@ function isBeingMade(leak: string): boolean {
   }
 }
 
+/** The process that decides what sandboxes reach ends by itself, and leaves its files for the next one. */
+const ofEgress = ({ egress }: Layout, entry: string): boolean =>
+  Object.values(egress).some((path) => entry.endsWith(`: ${path}`) || entry.endsWith(`: ${path}-journal`));
+
 async function entries(what: string, directory: string): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   return names.map((name) => `${what}: ${join(directory, name)}`);
@@ -89,13 +125,16 @@ function isEmpty(group: string): boolean {
   try {
     return readFileSync(join(group, 'cgroup.procs'), 'utf8').trim() === '';
   } catch {
-    // Gone meanwhile.
+    // It has gone meanwhile.
     return false;
   }
 }
 
-/** Groups without a process: a running sandbox of somebody else is not ours to judge. */
-function cgroups(): string[] {
+/**
+ * Groups without a process, because a running sandbox of somebody else is not ours to judge. Each is named by the id of
+ * its machine.
+ */
+function cgroups(): { readonly id: string; readonly leak: string }[] {
   const roots = [
     '/sys/fs/cgroup/novasandbox',
     ...['memory', 'cpu', 'cpu,cpuacct', 'pids'].map((c) => `/sys/fs/cgroup/${c}/novasandbox`),
@@ -103,9 +142,9 @@ function cgroups(): string[] {
   return roots.filter(existsSync).flatMap((root) =>
     readdirSync(root, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(root, entry.name))
-      .filter((group) => isEmpty(group))
-      .map((group) => `${emptyCgroup}: ${group}`),
+      .map(({ name }) => ({ id: name, group: join(root, name) }))
+      .filter(({ group }) => isEmpty(group))
+      .map(({ id, group }) => ({ id, leak: `${emptyCgroup}: ${group}` })),
   );
 }
 
@@ -116,31 +155,6 @@ function mounts(layout: Layout): string[] {
     .map((line) => `mount: ${line}`);
 }
 
-interface SlotRow {
-  readonly number: number;
-  readonly state: string;
-  readonly home: string | null;
-  readonly alive: boolean;
-}
-
-function registeredSlots({ slotRegistryFile }: Layout): SlotRow[] {
-  if (!existsSync(slotRegistryFile)) return [];
-  const database = new DatabaseSync(slotRegistryFile, { timeout: 10_000, readOnly: true });
-  try {
-    return database
-      .prepare('SELECT number, state, home, pid FROM slots')
-      .all()
-      .map((row) => ({
-        number: Number(row['number']),
-        state: String(row['state']),
-        home: row['home'] === null ? null : String(row['home']),
-        alive: existsSync(`/proc/${String(row['pid'])}`),
-      }));
-  } finally {
-    database.close();
-  }
-}
-
 /** Slots that sandboxes of the state folder hold. */
 function slots(layout: Layout): string[] {
   return registeredSlots(layout)
@@ -148,8 +162,11 @@ function slots(layout: Layout): string[] {
     .map(({ number, state }) => `network slot ${number}, ${state}`);
 }
 
-/** Namespaces, links and rules that belong to no slot, and slots that belong to no living process. */
-function hostNetwork(layout: Layout): string[] {
+/**
+ * Namespaces, links and rules without a slot, and slots without a living process; with the number of the slot, where
+ * there is one.
+ */
+function hostNetwork(layout: Layout): { readonly slot: number | null; readonly leak: string }[] {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
   const names = (directory: string, pattern: RegExp): string[] =>
     existsSync(directory) ? readdirSync(directory).filter((name) => pattern.test(name)) : [];
@@ -159,10 +176,12 @@ function hostNetwork(layout: Layout): string[] {
   const registered = registeredSlots(layout);
   const known = new Set(registered.flatMap(({ number }) => [`nova-${number}`, `nv${number}`]));
   return [
-    ...[...namespaces, ...links].filter((name) => !known.has(name)),
-    ...(table && registered.length === 0 ? ['the nftables table'] : []),
+    ...[...namespaces, ...links]
+      .filter((name) => !known.has(name))
+      .map((name) => ({ slot: Number(/\d+/.exec(name)?.[0]), what: name })),
+    ...(table && registered.length === 0 ? [{ slot: null, what: 'the nftables table' }] : []),
     ...registered
-      .filter(({ home, alive }) => home === null && !alive)
-      .map(({ number, state }) => `slot ${number}, ${state}`),
-  ].map((what) => `${hostNetworkLeak}: ${what}`);
+      .filter(({ home, pid }) => home === null && !existsSync(`/proc/${pid}`))
+      .map(({ number, state }) => ({ slot: number, what: `slot ${number}, ${state}` })),
+  ].map(({ slot, what }) => ({ slot, leak: `${hostNetworkLeak}: ${what}` }));
 }

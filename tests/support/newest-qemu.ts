@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { hostArchitecture, layoutAt } from '@novasandbox/engine';
 
 const suite = 'sid';
-/** Where the dynamic linker of Debian's packages lies, by processor. */
+/** Path of the dynamic linker in Debian's packages, by processor. */
 const linkers = {
   amd64: 'usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
   arm64: 'usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1',
@@ -15,12 +15,13 @@ const linkers = {
 const firmware = ['usr/share/qemu', 'usr/share/seabios'];
 /** Beside the folders of libraries and data, where VMMs find them in their private root. */
 const programFolder = 'usr/qemu';
-/** Against a network that hangs alone. */
+/** Only against a network that hangs. */
 const unpackTimeoutMs = 600_000;
 
 /**
- * Puts the newest QEMU that Debian serves first into this process's PATH, where all that it starts finds it too. It is unpacked beside the host's own,
- * with the libraries that it needs, and kept for the next test run; nothing is installed.
+ * Puts the newest QEMU that Debian serves first into this process's PATH, which everything that it starts inherits. It
+ * is unpacked beside the host's own, with the libraries that it needs, and kept for the next test run; nothing is
+ * installed.
  */
 export async function useNewestQemu(): Promise<void> {
   const toolchain = join(layoutAt().home, 'toolchain');
@@ -51,7 +52,7 @@ async function unpack(toolchain: string): Promise<void> {
     );
     // VMMs run as users of their own, who must be able to pass through.
     await chmod(tree, 0o755);
-    // Absolute paths, as the scripts will be found there.
+    // Absolute paths, at which the scripts will be found.
     const home = join(toolchain, `qemu-${suite}`);
     const programs = join(tree, programFolder);
     await mkdir(programs);

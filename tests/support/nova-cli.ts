@@ -2,22 +2,23 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { createEngine } from '@novasandbox/engine';
 import { assertNoLeaks } from './leaks.ts';
 import { testHome, type TestHome } from './test-home.ts';
 
-export const mainFile = join(import.meta.dirname, '../../packages/cli/src/main.ts');
+const mainFile = join(import.meta.dirname, '../../packages/cli/src/main.ts');
 
 /** How `nova` is started: nearly as the script of that name does it. */
 export const novaCommand: readonly string[] = [
   process.execPath,
   '--disable-warning=ExperimentalWarning',
-  // Node would take --env-file for its own.
+  // Node would treat --env-file as its own option.
   '--',
   mainFile,
 ];
 
 export interface CliResult {
-  /** 128 + signal number where a signal ended it, as a shell says it. */
+  /** 128 + signal number where a signal ended it, as in a shell. */
   readonly code: number;
   readonly stdout: string;
   readonly stdoutBytes: Buffer;
@@ -30,13 +31,13 @@ export interface CliOptions {
   readonly cwd?: string;
 }
 
-/** The CLI on a state folder of its own. Disposing removes the sandboxes and then looks for anything left behind. */
+/** The CLI on a state folder of its own. Disposing removes the sandboxes and then searches for leftovers. */
 export interface Cli extends AsyncDisposable {
   readonly home: TestHome;
   /** Runs it to its end. */
-  nova(argv: readonly string[], options?: CliOptions): Promise<CliResult>;
-  /** The same, and throws when it does not end with 0. Resolves to stdout without the last line end. */
-  ok(...argv: string[]): Promise<string>;
+  readonly nova: (argv: readonly string[], options?: CliOptions) => Promise<CliResult>;
+  /** The same, but throws when it does not end with 0. Resolves to stdout without the last line end. */
+  readonly ok: (...argv: string[]) => Promise<string>;
   /** Starts it; all three streams are pipes. */
   start(argv: readonly string[], options?: CliOptions): ChildProcess;
 }
@@ -69,8 +70,9 @@ export async function cliUnderTest(): Promise<Cli> {
     start,
     [Symbol.asyncDispose]: async () => {
       try {
-        const left = (await ok('ls', '--all', '--quiet')).split('\n').filter((id) => id !== '');
-        if (left.length > 0) await ok('rm', '--force', ...left);
+        await using engine = await createEngine({ home: home.home });
+        for (const { id } of await engine.sandboxes.list({ all: true }))
+          await engine.sandboxes.remove(id, { force: true });
         await assertNoLeaks(home.layout);
       } finally {
         await home[Symbol.asyncDispose]();
@@ -80,14 +82,14 @@ export async function cliUnderTest(): Promise<Cli> {
 }
 
 type End = [number | null, NodeJS.Signals | null];
-/** Of those started by a test, which may look for the end only after it. */
+/** The ends of children. A test may look for an end only after it has happened. */
 const ends = new WeakMap<ChildProcess, Promise<End>>();
 const endOf = (child: ChildProcess): Promise<End> =>
   child.exitCode === null && child.signalCode === null
     ? (once(child, 'close') as Promise<End>)
     : Promise.resolve([child.exitCode, child.signalCode]);
 
-/** All a child says, and how it ends. */
+/** The whole output of a child, and how it ends. */
 export async function finished(child: ChildProcess): Promise<CliResult> {
   const [stdout, stderr, [code, signal]] = await Promise.all([
     everything(child.stdout),
@@ -103,7 +105,7 @@ export async function finished(child: ChildProcess): Promise<CliResult> {
   };
 }
 
-/** Reads on until `text` has come; what follows stays in the stream. */
+/** Reads until `text` has come; the rest stays in the stream. */
 export async function until(stream: Readable | null, text: string): Promise<string> {
   let seen = '';
   while (!seen.includes(text)) {
@@ -118,7 +120,7 @@ export async function until(stream: Readable | null, text: string): Promise<stri
 
 async function everything(stream: Readable | null): Promise<Buffer> {
   const parts: Buffer[] = [];
-  // One that the test has destroyed says nothing more.
+  // A stream that the test has destroyed yields nothing more.
   if (stream !== null && !stream.destroyed) for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);
 }

@@ -2,45 +2,49 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { layoutAt } from '@novasandbox/engine';
+import { layoutAt, withLock } from '@novasandbox/engine';
+import { freePort } from './free-port.ts';
 import { until } from './nova-cli.ts';
 import { program } from './python.ts';
 
 export interface Tools {
   readonly dependencies: Readonly<Record<string, string>>;
-  /** npm's own: versions of what the dependencies ask for. */
+  /** npm's field of that name: versions of indirect dependencies. */
   readonly overrides?: Readonly<Record<string, unknown>>;
 }
 
-/** Programs from npm's registry that few tests need: installed once, and kept with the machine's other tools. Gives their node_modules. */
+/**
+ * Programs from npm's registry that few tests need. They are installed once, and kept with the machine's other tools.
+ * Returns their node_modules.
+ */
 export async function npmTools(name: string, tools: Tools): Promise<string> {
   const folder = join(layoutAt().home, 'toolchain', name);
   const mark = join(folder, '.complete');
   const manifest = JSON.stringify({ private: true, ...tools }, null, 2);
-  if (!existsSync(mark) || readFileSync(mark, 'utf8') !== manifest) {
+  await withLock(`${folder}.lock`, {}, async () => {
+    if (existsSync(mark) && readFileSync(mark, 'utf8') === manifest) return;
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, 'package.json'), manifest);
     await succeed(['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], folder);
     await writeFile(mark, manifest);
-  }
+  });
   return join(folder, 'node_modules');
 }
 
-/** Runs a program in a folder to its end; resolves to its stdout, and throws with all it said when it fails. */
+/** Runs a program in a folder to its end; resolves to its stdout, and throws with all its output when it fails. */
 export async function succeed(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const { code, stdout, stderr } = await program(argv, env, cwd);
   if (code !== 0) throw new Error(`${argv.join(' ')} ended with ${code}:\n${stdout}\n${stderr}`);
   return stdout;
 }
 
-/** A registry on this machine: what was published to it, and all else from npm's own. */
+/** A registry on this machine: packages published to it, and all others from npm's own. */
 export interface Registry extends AsyncDisposable {
   publish(tarball: string): Promise<void>;
-  /** An empty project that has installed these packages from the registry, and nothing else. */
+  /** An empty project that has installed only these packages from the registry. */
   project(...packages: string[]): Promise<Project>;
 }
 
@@ -55,7 +59,7 @@ export const bundlers: Tools = { dependencies: { esbuild: '0.28.2', vite: '8.4.0
 
 const verdaccio: Tools = {
   dependencies: { verdaccio: '6.10.4' },
-  // It asks for a tag that its authors have since taken away.
+  // It requires a tag that its authors have since removed.
   overrides: { 'verdaccio-audit': { 'node-fetch': '2.7.0' } },
 };
 
@@ -73,7 +77,7 @@ export async function startRegistry(): Promise<Registry> {
   const ended = once(child, 'close');
   await until(child.stdout, 'http address');
   child.stdout.resume();
-  // A token of nobody's: npm does not publish without one.
+  // A token without a user: npm does not publish without one.
   const settings = `registry=http://${address}/\n//${address}/:_authToken=none\naudit=false\nfund=false\nupdate-notifier=false\n`;
   await writeFile(join(folder, '.npmrc'), settings);
   return {
@@ -111,13 +115,3 @@ const configuration = (folder: string) => ({
   log: { type: 'stdout', format: 'json', level: 'warn' },
   web: { enable: false },
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the port is not known');
-  return address.port;
-}

@@ -4,7 +4,7 @@ import { styleText } from 'node:util';
 
 export interface Outcome {
   readonly result: 'passed' | 'failed' | 'skipped';
-  /** What is said of it, without a newline at the end. */
+  /** Its text, without a newline at the end. */
   readonly text: string;
 }
 
@@ -16,10 +16,13 @@ export const passedText = (name: string, detail = ''): string =>
 export const failedText = (name: string, detail: string): string =>
   `${styleText('red', '✖')} ${name}\n${detail.replaceAll(/^/gm, '    ')}`;
 
-export const skippedText = (name: string, reason: string): string =>
+const skippedText = (name: string, reason: string): string =>
   `${styleText('yellow', '-')} ${name} (skipped: ${reason})`;
 
-/** What an event of Node's test runner says of a test; null when it says nothing. Suites and files are counted by what is in them. */
+/**
+ * The result in an event of Node's test runner; null when the event contains none. Suites and files are counted by
+ * their tests.
+ */
 export function outcomeOf({ type, data }: TestEvent): Outcome | null {
   if (type !== 'test:pass' && type !== 'test:fail') return null;
   if (data.details.type === 'suite' || (data.nesting === 0 && data.file !== undefined && data.name === data.file)) {

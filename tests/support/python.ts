@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layoutAt } from '@novasandbox/engine';
+import { layoutAt, withLock } from '@novasandbox/engine';
 import { finished, type CliResult } from './nova-cli.ts';
 
 /** The folder of the Python library. */
@@ -20,26 +20,33 @@ export async function program(
   );
 }
 
-/** A Python with just these packages, made once and kept with the machine's other tools. */
+/** A Python with only these packages. It is made once and kept with the machine's other tools. */
 export async function pythonWith(name: string, packages: readonly string[]): Promise<string> {
   const folder = join(layoutAt().home, 'toolchain', name);
-  const python = join(folder, 'bin/python');
   const mark = join(folder, '.complete');
-  if (existsSync(mark)) return python;
+  await withLock(`${folder}.lock`, {}, async () => {
+    if (existsSync(mark)) return;
+    await makePython(folder, packages);
+    await writeFile(mark, packages.join('\n'));
+  });
+  return pythonIn(folder);
+}
+
+const pythonIn = (folder: string): string => join(folder, 'bin/python');
+
+async function makePython(folder: string, packages: readonly string[]): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const argv of [
     ['python3', '-m', 'venv', folder],
-    [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages],
+    [pythonIn(folder), '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages],
   ]) {
     const { code, stderr } = await program(argv);
     if (code !== 0) throw new Error(`${argv.join(' ')} ended with ${code}: ${stderr}`);
   }
-  await writeFile(mark, packages.join('\n'));
-  return python;
 }
 
-/** A Python with what the SDK's pyproject.toml asks for, and what it is built, checked and tested with. */
+/** A Python with the requirements of the SDK's pyproject.toml, and the tools to build, check and test it. */
 export async function pythonOfSdk(): Promise<string> {
   const manifest = readFileSync(join(sdkFolder, 'pyproject.toml'), 'utf8');
   const packages = [...manifest.matchAll(/^(?:requires|dependencies|test|dev) = \[(.*)\]$/gm)].flatMap(

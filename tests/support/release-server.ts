@@ -13,18 +13,18 @@ export interface Asset {
 
 /** A release page's mirror on this machine. */
 export interface ReleaseServer extends AsyncDisposable {
-  /** For NOVA_MIRROR. */
+  /** The value for NOVA_MIRROR. */
   readonly url: string;
   readonly asked: string[];
-  /** What is served, by path. */
+  /** The served files, by path. */
   readonly assets: Map<string, Buffer>;
-  /** Addresses that paths lead to. */
+  /** Redirects, by path. */
   readonly redirects: Map<string, string>;
-  /** Answers begin and never end. */
+  /** Whether answers begin and never end. */
   stall: boolean;
-  /** Answers break off in the middle. */
+  /** Whether answers break off in the middle. */
   breakOff: boolean;
-  /** How long answers say they are, when that is not how long they are. */
+  /** The length that answers announce, when it is not their real one. */
   announced: number | null;
 }
 
@@ -65,7 +65,7 @@ export async function releaseServer(): Promise<ReleaseServer> {
   return served;
 }
 
-/** A program that says what version it is, as the VMM of that name does. */
+/** A program that prints a version, as the VMM of that name does. */
 const program = (said: string): string => `#!/bin/sh\n[ "$1" = --version ] && echo '${said}'\n`;
 
 export function cloudHypervisorAsset(version: string): Asset {
@@ -91,7 +91,7 @@ export async function firecrackerAsset(version: string, architecture: string, sa
   }
 }
 
-/** The same archive, in which a command has put something else in the place of Firecracker's program, `$1`. */
+/** The same archive, in which a command has replaced Firecracker's program, `$1`. */
 export async function hostileAsset(version: string, architecture: string, command: string): Promise<Asset> {
   const folder = await mkdtemp(join(tmpdir(), 'nova-release-'));
   try {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** Runs a shell script to its end and returns what it said; throws when it fails. */
+/** Runs a shell script to its end and returns its output; throws when it fails. */
 export function runOnHost(script: string): string {
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', script], {
     encoding: 'utf8',

@@ -2,7 +2,7 @@ import { Sandbox, type CreateOptions } from 'novasandbox';
 import { assertNoLeaks } from './leaks.ts';
 import { testHome, type TestHome } from './test-home.ts';
 
-/** The SDK on a state folder of its own. Disposing removes the sandboxes and then looks for anything left behind. */
+/** The SDK on a state folder of its own. Disposing removes the sandboxes and then searches for leftovers. */
 export interface SdkUnderTest extends AsyncDisposable {
   readonly home: TestHome;
   create(options?: CreateOptions): Promise<Sandbox>;

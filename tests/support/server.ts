@@ -24,7 +24,10 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `nova serve` as a process of its own, on a free port and a state folder of its own. Disposing ends it and looks for anything left behind. */
+/**
+ * `nova serve` as a process of its own, on a free port and a state folder of its own. Disposing ends it and searches
+ * for leftovers.
+ */
 export interface ServerUnderTest extends AsyncDisposable {
   readonly home: TestHome;
   readonly url: string;
@@ -32,7 +35,7 @@ export interface ServerUnderTest extends AsyncDisposable {
   readonly child: ChildProcess;
   /** `path` below /api/v1, or from the root when it begins with `//`. */
   call(method: string, path: string, options?: RequestOptions): Promise<Answer>;
-  /** The same, and throws when it is no success. */
+  /** The same, but throws when it is no success. */
   ok(method: string, path: string, body?: unknown): Promise<Answer['body']>;
   vm(config?: Readonly<Record<string, unknown>>): Promise<Answer['body']>;
   socket(path: string, key?: string, headers?: Readonly<Record<string, string>>): WebSocket;
@@ -44,7 +47,7 @@ export interface ServerUnderTest extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-/** @param given a state folder, which goes with it; default: a new one */
+/** @param given a state folder, which is removed with the server; default: a new one */
 export async function serverUnderTest(env: NodeJS.ProcessEnv = {}, given?: TestHome): Promise<ServerUnderTest> {
   const home = given ?? (await testHome());
   let child: ChildProcess;
@@ -131,7 +134,7 @@ export interface SocketTalk {
   readonly closed: Promise<number>;
 }
 
-/** Gathers what a WebSocket says. */
+/** Collects the messages of a WebSocket. */
 export function listen(socket: WebSocket): SocketTalk {
   const talk: { texts: Record<string, unknown>[]; bytes: Buffer[] } = { texts: [], bytes: [] };
   socket.on('message', (data: Buffer, isBinary) => {

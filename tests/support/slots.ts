@@ -9,7 +9,7 @@ export async function whyNoSlots(): Promise<string | false> {
   return slots ? false : reason;
 }
 
-/** The address of a sandbox's slot, as its namespace has it; null when it holds none. */
+/** The address of a sandbox's slot, read from its namespace; null when it holds none. */
 export function slotAddressOf({ home, slotRegistryFile }: Layout, sandbox: string): string | null {
   if (!existsSync(slotRegistryFile)) return null;
   using registry = openSlotRegistry(slotRegistryFile, 1);

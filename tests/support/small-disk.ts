@@ -9,9 +9,9 @@ import { testHome, type TestHome } from './test-home.ts';
 export const whyNoSmallDisk: string | false =
   process.platform === 'linux' && process.getuid?.() === 0 ? false : 'mounting a file system needs root';
 
-/** A state folder on a file system of its own, small enough to be filled. */
+/** A state folder on a file system of its own, which is small enough to be filled. */
 export interface SmallDisk extends TestHome {
-  /** Takes what is left of it to the last block. Returns how many bytes that were. */
+  /** Takes the remaining space to the last block. Returns the number of bytes taken. */
   fill(): number;
   /** Gives back what `fill` took. */
   free(): void;
@@ -39,7 +39,7 @@ export async function smallDisk(sizeMb = 96, own: readonly string[] = []): Promi
     } finally {
       closeSync(file);
     }
-    // What was written before may have come to its place meanwhile, and taken less than was set aside for it.
+    // Earlier writes may have been allocated meanwhile, with less space than was reserved for them.
     return statfsSync(at).bavail > 0 ? taken + fill() : taken;
   };
   return {

@@ -3,27 +3,24 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { VisibleFile } from '@novasandbox/engine';
 
-/** A program that stands for a VMM, to be named by its environment variable. */
+/** A program that stands in for a VMM, to be named by the VMM's environment variable. */
 export interface StandIn extends AsyncDisposable {
   readonly path: string;
 }
 
-/** Files that the stand-in at `path` needs besides itself: the Node that it runs on, and the folder of its guests. */
+/** Files that the stand-in at `path` needs besides itself: the Node that runs it, and the folder of its guests. */
 export const standInFiles = (path: string): VisibleFile[] => [
   { path: join(dirname(path), 'guests'), how: 'write' },
   { path: dirname(process.execPath), how: 'program' },
 ];
 
 /**
- * A VMM's stand-in as an executable, with the agent that plays its guests. In a folder of its own that VMMs of any user can read: the checkout may
- * be where they cannot.
- * @param version what it says it is, where it goes by that
+ * A VMM's stand-in as an executable, with the agent that plays its guests. It has a folder of its own that VMMs of any
+ * user can read, because the checkout may be closed to them.
+ * @param vmm the name of the program, and of its file in `stand-in/`
+ * @param version the version that it reports, where that matters
  */
-export async function standInFor(
-  vmm: 'cloud-hypervisor' | 'firecracker' | 'vfkit',
-  agentBinary: string,
-  version = '',
-): Promise<StandIn> {
+export async function standInFor(vmm: string, agentBinary: string, version = ''): Promise<StandIn> {
   const directory = await mkdtemp(join(tmpdir(), 'nova-stand-in-'));
   await chmod(directory, 0o755);
   await cp(join(import.meta.dirname, 'stand-in'), directory, { recursive: true });
@@ -33,12 +30,12 @@ export async function standInFor(
   await mkdir(join(directory, 'guests'));
   await chmod(join(directory, 'guests'), 0o777);
   const path = join(directory, vmm);
-  // As modules; Node would look for a package.json all the way up.
+  // Marks them as modules; Node would otherwise look for a package.json in all parent folders.
   await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
   await writeFile(
     path,
-    // Node takes a while to know when it was started, so a shell notes that, in ms since 1970. That shell has to be started itself: it is so twice, to know
-    // how long that takes. Then it becomes Node.
+    // Node takes a while until it can read the time, so a shell records its start, in ms since 1970. That shell has to
+    // be started itself; it is started twice, to measure how long that takes. Then it becomes Node.
     [
       '#!/bin/bash',
       'LC_ALL=C',

@@ -34,15 +34,15 @@ export interface Tenant {
   readonly key: string;
   readonly e2bKey: string;
   readonly owner: string;
-  /** Makes a VM and answers its id. */
+  /** Makes a VM and returns its id. */
   vm(config?: Readonly<Record<string, unknown>>): Promise<string>;
-  /** Whether it finds the VM. */
+  /** Whether the tenant finds the VM. */
   sees(ref: string): Promise<boolean>;
-  /** Ids of all VMs that it is told of. */
+  /** Ids of all VMs that are listed for the tenant. */
   list(query?: string): Promise<string[]>;
 }
 
-/** Somebody with a key of their own, made with these fields of the key. */
+/** A tenant with a key of their own, made with these fields of the key. */
 export async function tenant(server: ServerUnderTest, made: Readonly<Record<string, unknown>>): Promise<Tenant> {
   const { key, e2b_key: e2bKey } = await server.ok('POST', '/security/api-keys', { name: 'tenant', ...made });
   const { owner } = (await server.call('GET', '/security/auth/validate', { key })).body;

@@ -2,30 +2,24 @@ import { chmod, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { layoutAt, prepareLayout, type Layout } from '@novasandbox/engine';
+import { egressProcesses } from './egress-process.ts';
+import { watchBelongings } from './belongings.ts';
 
-/** What is content-addressed and dear to make: shared with the machine's own state folder. */
+/** Content-addressed files that are expensive to make. They are shared with the machine's own state folder. */
 const shared = [
-  'agent',
-  'confine',
-  'kernels',
-  'initramfs',
-  'rootfs',
-  'snapshots',
-  'probes',
-  'work',
-  'toolchain',
-  'lab',
+  ...['agent', 'confine', 'listen', 'kernels', 'initramfs', 'rootfs', 'golden', 'probes', 'work', 'toolchain', 'lab'],
 ];
 
 export interface TestHome extends AsyncDisposable {
   readonly home: string;
   readonly layout: Layout;
-  /** Environment for child processes that shall use this state folder. */
+  /** Environment for child processes that use this state folder. */
   readonly env: NodeJS.ProcessEnv;
 }
 
 /**
- * A state folder of a test's own: no sandboxes, but the machine's kernels, images and snapshots. Gone with all that lies in it when disposed.
+ * A state folder for one test: no sandboxes, but the machine's kernels, images and snapshots. It is removed with all
+ * its contents when disposed.
  * @param options.at an empty folder for it; default: a new one
  */
 export async function testHome(
@@ -41,11 +35,16 @@ export async function testHome(
   }
   const layout = layoutAt(home);
   prepareLayout(layout);
+  const belongings = watchBelongings(layout);
   return {
     home,
     layout,
-    env: { ...process.env, NOVA_HOME: home },
+    // Clones of a warm pool would take the machine from the tests beside; tests of the pool ask for it.
+    env: { ...process.env, NOVA_HOME: home, NOVA_POOL_SIZE: '0' },
     [Symbol.asyncDispose]: async () => {
+      belongings[Symbol.dispose]();
+      // It would end by itself a minute after its last sandbox.
+      if (process.platform === 'linux') for (const pid of egressProcesses(layout)) process.kill(pid, 'SIGTERM');
       await rm(layout.run, { recursive: true, force: true });
       await rm(home, { recursive: true, force: true });
     },

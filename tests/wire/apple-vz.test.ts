@@ -19,14 +19,14 @@ import { standInFor } from '../support/stand-in.ts';
 import { testHome } from '../support/test-home.ts';
 
 /**
- * The driver at the wire, against a stand-in for vfkit (tests/support/stand-in). It shows that vfkit is told what it takes; nothing here counts as a
- * result of Apple's framework, which only a Mac has.
+ * The driver at the wire, against a stand-in for vfkit (tests/support/stand-in). It shows that the driver sends what
+ * vfkit accepts. It proves nothing about Apple's framework, which only a Mac has.
  */
 const agent = (await createImageSource(layoutAt()).agent({})).path;
 const standIn = await standInFor('vfkit', agent);
 after(() => standIn[Symbol.asyncDispose]());
 process.env['NOVA_VFKIT'] = standIn.path;
-// Its verdicts are none about this host.
+// Its verdicts are not about this host.
 const home = await testHome({ own: ['probes', 'work'] });
 await mkdir(home.layout.probeDirectory, { recursive: true });
 const { driver, guest } = await driversOf(home.layout, 'apple-vz', { standIn: true });
@@ -149,7 +149,7 @@ test('another system, and a version that is too old, are told', async () => {
   }
 });
 
-/** The stand-in by itself: it has to refuse what vfkit refuses, or it would prove nothing. */
+/** The stand-in itself: it has to refuse what vfkit refuses, or it would prove nothing. */
 test('the stand-in refuses what is unknown, missing or malformed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'nova-wire-'));
   const image = join(folder, 'qcow2');

@@ -20,13 +20,15 @@ import { assertNoLeaks } from '../support/leaks.ts';
 import { standInFiles, standInFor } from '../support/stand-in.ts';
 import { testHome } from '../support/test-home.ts';
 
-/** The conformance suite over the wire. What stands for the VMM is no VMM: nothing here counts as a result of Cloud Hypervisor. */
+/**
+ * The conformance suite over the wire. The stand-in is no VMM, so nothing here counts as a result of Cloud Hypervisor.
+ */
 const launcher = join(import.meta.dirname, '../support/launch-machine.ts');
 const agent = await createImageSource(layoutAt()).agent({});
 const standIn = await standInFor('cloud-hypervisor', agent.path);
 after(() => standIn[Symbol.asyncDispose]());
 process.env['NOVA_CLOUD_HYPERVISOR'] = standIn.path;
-// Its verdicts are none about this host.
+// Its verdicts are not about this host.
 const home = await testHome({ own: ['probes'] });
 await mkdir(home.layout.probeDirectory, { recursive: true });
 const { driver, guest } = await driversOf(home.layout, 'cloud-hypervisor', { standIn: true });
@@ -51,7 +53,7 @@ async function specOf(change: Partial<MachineSpec> = {}): Promise<MachineSpec> {
   return { id, sequence, directory, socketDirectory, ...shape, ...change };
 }
 
-/** A machine of that spec, gone with all it had. */
+/** A machine of that spec, which is removed with all its files. */
 async function launched(
   change: Partial<MachineSpec> = {},
 ): Promise<{ spec: MachineSpec; machine: Machine } & AsyncDisposable> {
@@ -70,7 +72,7 @@ async function launched(
 
 const infoSchema = z.object({ state: z.string(), config: z.looseObject({}) });
 
-/** What the stand-in was made to believe. */
+/** The configuration that the stand-in was given. */
 async function told({ socketDirectory }: MachineSpec): Promise<Record<string, unknown>> {
   const http = unixHttpClient(await connectUnixSocket(socketPath(socketDirectory, 'api')));
   const { body } = await http.call('GET', '/api/v1/vm.info');

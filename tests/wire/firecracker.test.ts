@@ -21,14 +21,15 @@ import { standInFiles, standInFor } from '../support/stand-in.ts';
 import { testHome } from '../support/test-home.ts';
 
 /**
- * The driver at the wire, against a stand-in for Firecracker (tests/support/stand-in). It shows that the driver speaks the API in the order and the
- * words that Firecracker takes; that Firecracker then runs a guest, tests/conformance shows where there is one.
+ * The driver at the wire, against a stand-in for Firecracker (tests/support/stand-in). It shows that the driver uses
+ * the API in the order and the form that Firecracker accepts. tests/conformance shows that Firecracker then runs a
+ * guest, on hosts that have one.
  */
 const agent = (await createImageSource(layoutAt()).agent({})).path;
 const standIn = await standInFor('firecracker', agent, '1.17.0');
 after(() => standIn[Symbol.asyncDispose]());
 process.env['NOVA_FIRECRACKER'] = standIn.path;
-// Its verdicts are none about this host.
+// Its verdicts are not about this host.
 const home = await testHome({ own: ['probes'] });
 await mkdir(home.layout.probeDirectory, { recursive: true });
 const { driver, guest } = await driversOf(home.layout, 'firecracker', { standIn: true });
@@ -70,7 +71,7 @@ async function diskOf(spec: MachineSpec, name: string): Promise<string> {
   return path;
 }
 
-/** What the VMM of a machine says that it was told. */
+/** The configuration that the VMM of a machine reports. */
 async function configOf(spec: MachineSpec): Promise<Record<string, unknown>> {
   const http = unixHttpClient(await connectUnixSocket(socketPath(spec.socketDirectory, 'api')));
   try {
@@ -250,7 +251,8 @@ test(
     const said = await readFile(seen, 'utf8');
     for (const set of ['CapBnd', 'CapPrm', 'CapEff']) {
       const held = BigInt(`0x${new RegExp(`^${set}:\\s*(\\w+)$`, 'm').exec(said)?.[1] ?? ''}`);
-      // Of capabilities(7): to change owners, pass by modes, make devices, change users, change roots and mounts, raise limits.
+      // From capabilities(7): to change owners, bypass modes, make devices, change users, change roots and mounts,
+      // raise limits.
       const allowed = [0, 1, 3, 6, 7, 18, 21, 24, 27].reduce((sum, number) => sum | (1n << BigInt(number)), 0n);
       assert.equal(held & ~allowed, 0n, `${set} ${held.toString(16)}`);
     }
@@ -275,7 +277,7 @@ test('a version that is too old is refused with what is needed', async () => {
   }
 });
 
-/** The stand-in by itself: it has to refuse what Firecracker refuses, or it would prove nothing. */
+/** The stand-in itself: it has to refuse what Firecracker refuses, or it would prove nothing. */
 async function withStandIn(body: (http: UnixHttpClient, directory: string) => Promise<void>): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'nova-wire-'));
   const child = spawn(standIn.path, ['--id', 'alone', '--api-sock', join(directory, 'api')], {

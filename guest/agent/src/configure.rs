@@ -1,14 +1,19 @@
-//! configure: what makes a clone itself. Everything is parsed before anything is changed.
+//! The method configure, which gives a clone its identity. Everything is parsed before anything is changed.
 
 use crate::agent::Agent;
-use crate::error::{Failure, Outcome};
+use crate::caller::Caller;
+use crate::continued::request::Continued;
+use crate::error::{Code, Failure, Outcome};
 use crate::etc;
 use crate::identity;
 use crate::limits;
+use crate::machine::Applied;
 use crate::network::Network;
-use crate::power::Applied;
+use crate::numbers::tag;
 use crate::record::{self, Fields, Record};
-use crate::sys;
+use crate::stream::Begun;
+use crate::sys::{clock, machine};
+use crate::volumes::Volume;
 
 #[derive(Default)]
 struct Identity {
@@ -24,29 +29,35 @@ struct Identity {
 }
 
 impl Agent {
-    pub fn configure(&mut self, fields: Fields) -> Outcome<Record> {
+    pub fn configure(&mut self, caller: Caller, fields: Fields) -> Outcome<Begun> {
         let mut identity = Identity::default();
-        let (mut env, mut deadline, mut user, mut cwd) = (None, None, None, None);
+        let (mut env, mut deadline, mut user, mut cwd, mut continued) = (None, None, None, None, None);
+        let mut volumes = Vec::new();
         for (tag, value) in fields {
             match tag {
-                1 => identity.entropy = Some(identity::check_entropy(value)?),
-                2 => identity.wall_clock_ns = Some(record::int(value)?),
-                3 => identity.hostname = Some(identity::check_hostname(value)?),
-                4 => identity.machine_id = Some(identity::check_machine_id(value)?),
-                5 => env.get_or_insert_with(Vec::new).push(check_variable(value)?),
-                6 => deadline = Some(record::int(value)?),
-                7 => identity.network = Some(Network::parse(value)?),
-                8 => identity.hosts.get_or_insert_with(Vec::new).push(value.to_vec()),
-                9 => identity.process_limit = Some(record::int(value)?),
-                10 => identity.memory_reserve_mb = Some(record::int(value)?),
-                11 => user = Some(value.to_vec()),
-                12 => cwd = Some(value.to_vec()),
-                13 => identity.boot_id = Some(identity::check_boot_id(value)?),
+                tag::configure::ENTROPY => identity.entropy = Some(identity::check_entropy(value)?),
+                tag::configure::WALL_CLOCK_NS => identity.wall_clock_ns = Some(record::int(value)?),
+                tag::configure::HOSTNAME => identity.hostname = Some(identity::check_hostname(value)?),
+                tag::configure::MACHINE_ID => identity.machine_id = Some(identity::check_machine_id(value)?),
+                tag::configure::ENV => env.get_or_insert_with(Vec::new).push(check_variable(value)?),
+                tag::configure::DEADLINE_MS => deadline = Some(record::int(value)?),
+                tag::configure::NETWORK => identity.network = Some(Network::parse(value)?),
+                tag::configure::HOSTS => identity.hosts.get_or_insert_with(Vec::new).push(value.to_vec()),
+                tag::configure::PROCESS_LIMIT => identity.process_limit = Some(record::int(value)?),
+                tag::configure::MEMORY_RESERVE_MB => identity.memory_reserve_mb = Some(record::int(value)?),
+                tag::configure::DEFAULT_USER => user = Some(value.to_vec()),
+                tag::configure::DEFAULT_CWD => cwd = Some(value.to_vec()),
+                tag::configure::VOLUME => volumes.push(Volume::parse(value)?),
+                tag::configure::BOOT_ID => identity.boot_id = Some(identity::check_boot_id(value)?),
+                tag::configure::CONTINUED => continued = Some(Continued::parse(value)?),
                 _ => {}
             }
         }
-        if let Some(machine) = &mut self.machine {
-            identity.apply(&mut machine.applied)?;
+        if continued.is_some() && identity.entropy.is_none() {
+            return Err(Failure::invalid("a continued guest needs entropy"));
+        }
+        if let Some(own) = &mut self.machine {
+            identity.apply(&mut own.applied)?;
         }
         if let Some(env) = env {
             self.settings.env = env;
@@ -57,16 +68,31 @@ impl Agent {
         if let Some(cwd) = cwd {
             self.settings.default_cwd = cwd;
         }
+        if !volumes.is_empty() {
+            self.mount_volumes(&volumes)?;
+        }
         if let Some(ms) = deadline {
             self.set_deadline(ms);
         }
-        Ok(Record::new())
+        match continued {
+            None => Ok(Begun::Done(Record::new())),
+            Some(continued) => self.go_on(caller, &continued),
+        }
     }
 
-    /// The clock of a host the agent only visits is not its own to set.
+    fn mount_volumes(&mut self, volumes: &[Volume]) -> Outcome<()> {
+        let Some(own) = &mut self.machine else { return Err(Failure::invalid("a process has no volumes")) };
+        let owner = self.settings.account(&mut self.users, b"")?;
+        for volume in volumes {
+            volume.mount(&owner, &mut own.slots, &mut own.disks)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the clock of a machine. Outside a machine the clock belongs to the host, and is left alone.
     pub fn set_clock(&mut self, ns: u64) -> Outcome<()> {
         if self.machine.is_some() {
-            sys::set_wall_clock_ns(ns).map_err(|errno| Failure::from(errno).about(b"clock"))?;
+            clock::set_wall_clock_ns(ns).map_err(|errno| Failure::from(errno).about(b"clock"))?;
         }
         Ok(())
     }
@@ -83,13 +109,15 @@ impl Identity {
     fn apply(&self, applied: &mut Applied) -> Outcome<()> {
         let named = |step: &'static str| move |errno| Failure::from(errno).about(step.as_bytes());
         if let Some(ns) = self.wall_clock_ns {
-            sys::set_wall_clock_ns(ns).map_err(named("clock"))?;
+            clock::set_wall_clock_ns(ns).map_err(named("clock"))?;
         }
         if let Some(entropy) = &self.entropy {
-            identity::reseed(entropy).map_err(named("entropy"))?;
+            // A clone whose generator was not seeded anew is of no use, whatever the reason.
+            let unseeded = |errno| named("entropy")(errno).with_code(Code::Internal);
+            machine::reseed(entropy).map_err(unseeded)?;
         }
         if let Some(hostname) = &self.hostname {
-            identity::set_hostname(hostname).map_err(named("hostname"))?;
+            machine::set_hostname(hostname).map_err(named("hostname"))?;
         }
         if let Some(machine_id) = &self.machine_id {
             etc::set_machine_id(machine_id);
@@ -98,9 +126,9 @@ impl Identity {
             identity::set_boot_id(boot_id).map_err(named("boot id"))?;
         }
         if let Some(network) = &self.network {
-            // An interface may have gone meanwhile, and come again without what it had.
+            // An interface may have gone meanwhile, and come back without its address.
             if applied.network.as_ref() != Some(network) || !network.is_there() {
-                // Half of it may have been done when it fails.
+                // When it fails, half of it may have been done.
                 applied.network = None;
                 network.apply()?;
                 applied.network = Some(network.clone());

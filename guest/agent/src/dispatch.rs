@@ -1,56 +1,27 @@
-//! What each frame means. Anything the protocol does not allow breaks the session.
+//! Acts on each frame. Anything that the protocol does not allow breaks the session.
 
 use crate::agent::Agent;
+use crate::caller::Caller;
 use crate::error::{Code, Failure};
-use crate::frame::{self, Frame};
-use crate::record::{self, Record};
-use crate::stream::{Stream, Work};
-
-const MAX_STREAMS: usize = 1_024;
-
-/// The types of MESSAGE frames.
-pub mod message {
-    pub const STARTED: u8 = 1;
-    pub const STAT: u8 = 2;
-    pub const ENTRY: u8 = 3;
-    pub const WATCHING: u8 = 4;
-    pub const CHANGE: u8 = 5;
-    pub const OVERFLOW: u8 = 6;
-    pub const CONNECTED: u8 = 7;
-    pub const RESIZE: u8 = 16;
-    pub const SIGNAL: u8 = 17;
-    pub const LEAVE: u8 = 18;
-}
+use crate::frame::Frame;
+use crate::numbers::{channel, frame_kind, limit, message};
+use crate::record;
+use crate::stream::{Begun, Stream, Work};
 
 /// The session is over; the host has to shake hands again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Broken;
 
-/// Who is asking: the address of every answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    pub link: u32,
-    pub stream: u32,
-}
-
-/// How a method begins.
-pub enum Begun {
-    /// It is done already.
-    Done(Record),
-    /// It goes on as long as the stream is open.
-    Running(Work),
-}
-
 impl Agent {
     pub fn on_frame(&mut self, id: u32, frame: &Frame) -> Result<(), Broken> {
         let link = self.links.get_mut(&id).ok_or(Broken)?;
         let caller = Caller { link: id, stream: frame.stream };
-        if frame.kind == frame::PART {
+        if frame.kind == frame_kind::PART {
             return link.add_part(frame.stream, frame.payload).then_some(()).ok_or(Broken);
         }
         let joined;
         let payload = if link.parts.is_some() {
-            if !matches!(frame.kind, frame::OPEN | frame::MESSAGE) {
+            if !matches!(frame.kind, frame_kind::OPEN | frame_kind::MESSAGE) {
                 return Err(Broken);
             }
             joined = link.take_parts(frame.stream, frame.payload).ok_or(Broken)?;
@@ -59,15 +30,15 @@ impl Agent {
             frame.payload
         };
         match frame.kind {
-            frame::OPEN => self.on_open(caller, payload),
-            frame::DATA => self.on_data(caller, payload),
-            frame::MESSAGE => self.on_message(caller, payload),
-            frame::CREDIT => self.on_credit(caller, payload),
-            frame::FINISH => {
+            frame_kind::OPEN => self.on_open(caller, payload),
+            frame_kind::DATA => self.on_data(caller, payload),
+            frame_kind::MESSAGE => self.on_message(caller, payload),
+            frame_kind::CREDIT => self.on_credit(caller, payload),
+            frame_kind::FINISH => {
                 self.on_finish(caller);
                 Ok(())
             }
-            frame::CANCEL => {
+            frame_kind::CANCEL => {
                 self.cancel_stream(caller.link, caller.stream);
                 Ok(())
             }
@@ -82,7 +53,7 @@ impl Agent {
             return Err(Broken);
         }
         link.last_opened = caller.stream;
-        let begun = if link.streams.len() < MAX_STREAMS {
+        let begun = if link.streams.len() < limit::STREAMS {
             self.begin(caller, method, arguments)
         } else {
             Err(Failure::new(Code::ResourceExhausted, "too many streams"))
@@ -106,7 +77,7 @@ impl Agent {
         if !stream.receive(bytes.len()) {
             return Err(Broken);
         }
-        if channel != 0 || stream.finished || bytes.is_empty() {
+        if channel != channel::INPUT || stream.finished || bytes.is_empty() {
             stream.consume(caller.stream, bytes.len(), &mut link.outbox);
             return Ok(());
         }
@@ -119,8 +90,8 @@ impl Agent {
             Work::Job(job) => {
                 job.feed(bytes);
             }
-            Work::Read(_) | Work::Watch(_) | Work::Warm(_) => {
-                stream.consume(caller.stream, bytes.len(), &mut link.outbox)
+            Work::Read(_) | Work::Watch(_) | Work::Warm(_) | Work::Hooks(_) => {
+                stream.consume(caller.stream, bytes.len(), &mut link.outbox);
             }
             Work::Write(_) => self.on_write_data(caller, bytes),
             Work::Tunnel(_) => self.on_tunnel_data(caller, bytes),
@@ -138,7 +109,7 @@ impl Agent {
             Some(Stream { work: Work::Exec { exec, .. }, .. }) => *exec,
             _ => return Ok(()),
         };
-        // Nothing answers a message, so a wrong one is passed over.
+        // A message has no answer, so a wrong one is ignored.
         match kind {
             message::RESIZE => drop(self.resize(exec, body)),
             message::SIGNAL => drop(self.signal_message(exec, body)),
@@ -169,7 +140,7 @@ impl Agent {
                 let exec = *exec;
                 self.on_input_end(exec);
             }
-            Work::Exec { .. } | Work::Read(_) | Work::Watch(_) | Work::Warm(_) => {}
+            Work::Exec { .. } | Work::Read(_) | Work::Watch(_) | Work::Warm(_) | Work::Hooks(_) => {}
             Work::Job(job) => {
                 job.queues().input_ended = true;
                 job.notify();

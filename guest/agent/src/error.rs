@@ -1,4 +1,4 @@
-//! What a request can fail with. Every errno has one place where it becomes a code of the protocol.
+//! The errors of requests. Each errno becomes a code of the protocol in one place.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,7 @@ pub enum Code {
     Unavailable,
     DeadlineExceeded,
     Unimplemented,
+    HookFailed,
     Internal,
 }
 
@@ -36,6 +37,7 @@ impl Code {
             Code::Unavailable => "unavailable",
             Code::DeadlineExceeded => "deadline_exceeded",
             Code::Unimplemented => "unimplemented",
+            Code::HookFailed => "hook_failed",
             Code::Internal => "internal",
         }
     }
@@ -46,20 +48,29 @@ pub struct Failure {
     pub code: Code,
     pub message: Cow<'static, str>,
     pub errno: i32,
+    pub program: Option<Box<Program>>,
+}
+
+/// A program of the guest that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    pub path: Vec<u8>,
+    /// The end of what it wrote.
+    pub output: Vec<u8>,
 }
 
 pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Failure { code, message: message.into(), errno: 0 }
+        Failure { code, message: message.into(), errno: 0, program: None }
     }
 
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Failure::new(Code::InvalidArgument, message)
     }
 
-    /// Says which thing the failure was about: `/a/b: no such file or directory`.
+    /// Adds what the failure was about: `/a/b: no such file or directory`.
     pub fn about(self, thing: &[u8]) -> Self {
         let mut message = String::from_utf8_lossy(&thing[..thing.len().min(1024)]).into_owned();
         message.push_str(": ");
@@ -67,9 +78,13 @@ impl Failure {
         Failure { message: message.into(), ..self }
     }
 
-    /// Says what had been done before: `no space left on device; 12 entries were unpacked before`.
+    /// Adds the work done before the failure: `no space left on device; 12 entries were unpacked before`.
     pub fn after(self, what: &str) -> Self {
         Failure { message: [&self.message, "; ", what].concat().into(), ..self }
+    }
+
+    pub fn of_program(self, path: &[u8], output: Vec<u8>) -> Self {
+        Failure { program: Some(Box::new(Program { path: path.to_vec(), output })), ..self }
     }
 
     pub fn with_code(self, code: Code) -> Self {
@@ -88,7 +103,7 @@ impl From<Errno> for Failure {
             }
             text => text.into(),
         };
-        Failure { code, message, errno: errno.0 }
+        Failure { code, message, errno: errno.0, program: None }
     }
 }
 
@@ -97,7 +112,7 @@ fn push_decimal(text: &mut String, number: i32) {
     let _ = write!(text, "{number}");
 }
 
-/// A table instead of strerror: that one pulls in the C library's locales.
+/// This table replaces strerror, which would pull in the locales of the C library.
 fn describe(errno: i32) -> (Code, &'static str) {
     match errno {
         libc::ENOENT => (Code::NotFound, "no such file or directory"),

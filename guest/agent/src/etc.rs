@@ -1,24 +1,24 @@
-//! The files of /etc that tell one machine from another. They are ordinary files, written where they lie: programs move them, replace them and
-//! edit them in place. What a guest has made something else of is left alone.
+//! The files of /etc that differ between machines. They are ordinary files that are written in place, because programs
+//! move, replace and edit them. A file that the guest has replaced with one of its own is left alone.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::AsRawFd;
 
 use crate::log;
-use crate::sys::{self, check, Errno, Sys};
+use crate::sys::{self, machine, paths, Errno, Sys};
 
 const MACHINE_ID: &CStr = c"/etc/machine-id";
 const HOSTS: &CStr = c"/etc/hosts";
 const RESOLV_CONF: &CStr = c"/etc/resolv.conf";
-/// Larger ones are left alone.
+/// Larger files are left alone.
 const LARGEST: usize = 64 * 1024;
-/// Lines of /etc/hosts that end so are ours, to be replaced the next time.
+/// Lines of /etc/hosts that end with this mark are the agent's. It replaces them each time.
 const HOST_MARK: &[u8] = b" # nova";
-/// A resolv.conf that begins so is ours.
+/// A resolv.conf that begins with this mark is the agent's.
 const RESOLVER_MARK: &[u8] = b"# nova: written at every start; without this line the file is left alone\n";
 
-/// At boot, once. `resolver_is_the_guests`: the guest itself has put a resolv.conf there, or taken it away, at an earlier boot from the same
-/// disk; else what is there is the image's.
+/// Prepares the files once, at boot. `resolver_is_the_guests` means that the guest has put a resolv.conf there, or
+/// has removed it, at an earlier boot from the same disk; otherwise the file belongs to the image.
 pub fn prepare(read_only: bool, resolver_is_the_guests: bool) -> Sys<()> {
     if read_only {
         for path in [MACHINE_ID, HOSTS, RESOLV_CONF] {
@@ -26,12 +26,12 @@ pub fn prepare(read_only: bool, resolver_is_the_guests: bool) -> Sys<()> {
         }
     }
     let is_link = std::fs::symlink_metadata("/etc/resolv.conf").is_ok_and(|found| found.is_symlink());
-    // It leads to where a resolver would write that does not run here: so in many images, and after a start where one was installed.
+    // The link leads to a file of a resolver that does not run here. Many images have such a link, and so has a guest
+    // after a resolver was installed.
     let dangles = is_link && !std::path::Path::new("/etc/resolv.conf").exists();
     let is_ours = !resolver_is_the_guests || dangles;
     if is_link && is_ours {
-        // SAFETY: the path ends in NUL.
-        unsafe { libc::unlink(RESOLV_CONF.as_ptr()) };
+        let _ = paths::unlink_at(libc::AT_FDCWD, RESOLV_CONF, 0);
     }
     if is_ours {
         let content = sys::read_small(RESOLV_CONF, LARGEST).unwrap_or_default();
@@ -42,17 +42,15 @@ pub fn prepare(read_only: bool, resolver_is_the_guests: bool) -> Sys<()> {
     Ok(())
 }
 
-/// Where nothing can be written, a file in memory is shown instead.
+/// Shows a file in memory in place of one that cannot be written.
 fn lay_over(path: &CStr) -> Sys<()> {
     let name = path.to_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let own = CString::new([b"/run/nova/", name].concat()).map_err(|_| Errno(libc::EINVAL))?;
     let content = sys::read_small(path, LARGEST).unwrap_or_default();
     sys::write_small(&own, libc::O_CREAT | libc::O_TRUNC, &content)?;
-    // SAFETY: all strings end in NUL; a bind mount has neither type nor data.
-    match check(unsafe { libc::mount(own.as_ptr(), path.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) })
-    {
-        // A root without the file has nobody who would look there.
-        Ok(_) | Err(Errno(libc::ENOENT)) => Ok(()),
+    match machine::mount(&own, path, c"", libc::MS_BIND, c"") {
+        // When the root lacks the file, nobody would look for it.
+        Ok(()) | Err(Errno(libc::ENOENT)) => Ok(()),
         Err(errno) => Err(errno),
     }
 }
@@ -96,23 +94,22 @@ fn with_hosts(old: &[u8], hosts: &[Vec<u8>]) -> Vec<u8> {
     content
 }
 
-/// Of a full disk or a file that is none the guest is told in its log: it starts all the same.
+/// Writes a file. A failure, such as a full disk, is logged, and the guest still starts.
 fn put(path: &CStr, content: &[u8]) {
     if let Err(errno) = replace(path, content) {
         log::failure(&path.to_string_lossy(), errno);
     }
 }
 
-/// In place: the space is there already, and nothing but a page in memory changes.
+/// Writes in place: the space is allocated already, and only a page in memory changes.
 fn replace(path: &CStr, content: &[u8]) -> Sys<()> {
     if sys::read_small(path, content.len() + 1).is_ok_and(|old| old == content) {
         return Ok(());
     }
-    // Neither follow a link nor wait for a pipe.
-    let file = sys::open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0o644)?;
+    // The file is opened without following a link or waiting for a pipe.
+    let file = paths::open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0o644)?;
     sys::write_all(file.as_raw_fd(), content)?;
-    // SAFETY: an open descriptor.
-    check(unsafe { libc::ftruncate(file.as_raw_fd(), content.len() as libc::off_t) }).map(drop)
+    sys::set_length(&file, content.len() as u64)
 }
 
 #[cfg(test)]

@@ -1,30 +1,16 @@
-//! Frames and the handshake: bytes in, frames out. What is not a frame breaks the session, and the decoder hunts for the
-//! next handshake.
+//! Frames and the handshake: bytes in, frames out. Anything that is not a frame breaks the session, and the decoder
+//! hunts for the next handshake.
+
+use crate::numbers::{byte, frame_kind, limit};
+use crate::sys::find_byte;
 
 pub const MAGIC: [u8; 8] = *b"\xFFNOVAGC1";
-pub const VERSION: u8 = 1;
-pub const END_MARK: u8 = 0x5A;
-pub const MAX_PAYLOAD: usize = 32_768;
-/// Bytes of a DATA frame without its channel byte.
-pub const MAX_DATA: usize = MAX_PAYLOAD - 1;
-/// A payload in parts, joined.
-pub const MAX_JOINED: usize = 1 << 20;
-/// What either side may send on a stream before it is granted more.
-pub const INITIAL_CREDIT: u32 = 262_144;
-
-pub const OPEN: u8 = 1;
-pub const DATA: u8 = 2;
-pub const MESSAGE: u8 = 3;
-pub const CREDIT: u8 = 4;
-pub const FINISH: u8 = 5;
-pub const RESULT: u8 = 6;
-pub const ERROR: u8 = 7;
-pub const CANCEL: u8 = 8;
-pub const PART: u8 = 9;
+/// The most bytes of a DATA frame without its channel byte.
+pub const MAX_DATA: usize = limit::PAYLOAD - 1;
 
 const HEADER: usize = 9;
 const NONCE_AT: usize = MAGIC.len() + 2;
-const HANDSHAKE: usize = NONCE_AT + 16;
+const HANDSHAKE: usize = NONCE_AT + limit::NONCE;
 /// Room for the largest frame and a good read behind its beginning.
 const CAPACITY: usize = 64 * 1024;
 
@@ -41,9 +27,9 @@ pub enum Item<'a> {
     Handshake {
         lowest: u8,
         highest: u8,
-        nonce: [u8; 16],
+        nonce: [u8; limit::NONCE],
     },
-    /// These bytes are no frame; nothing before the next handshake means anything.
+    /// These bytes are not a frame; everything before the next handshake is meaningless.
     Broken,
 }
 
@@ -56,7 +42,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Where the next bytes go; never empty when `next` has been called until it returned `None`.
+    /// Gives the space for the next bytes. It is never empty when `next` has been called until it returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
         if self.buf.is_empty() {
             self.buf = vec![0; CAPACITY];
@@ -81,7 +67,7 @@ impl Decoder {
         self.in_session = false;
     }
 
-    /// Nothing is pending: an idle channel gives its memory back.
+    /// Gives the memory of an idle channel back.
     pub fn release(&mut self) {
         if self.start == self.end {
             *self = Decoder { in_session: self.in_session, ..Decoder::default() };
@@ -94,7 +80,7 @@ impl Decoder {
         }
         let bytes = &self.buf[self.start..self.end];
         let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?) as usize;
-        if length > MAX_PAYLOAD {
+        if length > limit::PAYLOAD {
             self.in_session = false;
             return Some(Item::Broken);
         }
@@ -102,7 +88,7 @@ impl Decoder {
         if bytes.len() < whole {
             return None;
         }
-        if bytes[whole - 1] != END_MARK {
+        if bytes[whole - 1] != byte::END_MARK {
             self.in_session = false;
             return Some(Item::Broken);
         }
@@ -121,14 +107,14 @@ impl Decoder {
             }
             if bytes.starts_with(&MAGIC) {
                 let bytes = bytes.get(..HANDSHAKE)?;
-                let mut nonce = [0; 16];
+                let mut nonce = [0; limit::NONCE];
                 nonce.copy_from_slice(&bytes[NONCE_AT..]);
                 let (lowest, highest) = (bytes[MAGIC.len()], bytes[MAGIC.len() + 1]);
                 self.in_session = choose_version(lowest, highest) != 0;
                 self.start += HANDSHAKE;
                 return Some(Item::Handshake { lowest, highest, nonce });
             }
-            // The flush is all 0xFF, so the byte after it is the one to look for.
+            // The flush is all 0xFF, so the byte after it is the one to search for.
             self.start += match find_byte(MAGIC[1], &bytes[2..]) {
                 Some(at) => at + 1,
                 None => bytes.len() - 1,
@@ -137,24 +123,16 @@ impl Decoder {
     }
 }
 
-fn find_byte(byte: u8, bytes: &[u8]) -> Option<usize> {
-    // SAFETY: the range is valid; a hit lies within it.
-    unsafe {
-        let hit = libc::memchr(bytes.as_ptr().cast(), byte.into(), bytes.len());
-        (!hit.is_null()).then(|| hit.cast::<u8>().offset_from(bytes.as_ptr()) as usize)
-    }
-}
-
-/// The newest version both speak; 0 when there is none.
+/// Chooses the newest version that both sides support; 0 when there is none.
 pub fn choose_version(lowest: u8, highest: u8) -> u8 {
-    if lowest <= VERSION && VERSION <= highest {
-        VERSION
+    if lowest <= byte::HIGHEST_VERSION && byte::HIGHEST_VERSION <= highest {
+        byte::HIGHEST_VERSION
     } else {
         0
     }
 }
 
-pub fn handshake_answer(lowest: u8, highest: u8, nonce: &[u8; 16]) -> [u8; HANDSHAKE] {
+pub fn handshake_answer(lowest: u8, highest: u8, nonce: &[u8; limit::NONCE]) -> [u8; HANDSHAKE] {
     let mut answer = [0; HANDSHAKE];
     answer[..MAGIC.len()].copy_from_slice(&MAGIC);
     answer[MAGIC.len()] = choose_version(lowest, highest);
@@ -162,14 +140,14 @@ pub fn handshake_answer(lowest: u8, highest: u8, nonce: &[u8; 16]) -> [u8; HANDS
     answer
 }
 
-/// Appends a frame; its payload is `head` and `body` one after the other.
+/// Appends a frame whose payload is `head` followed by `body`.
 pub fn append(out: &mut Vec<u8>, kind: u8, stream: u32, head: &[u8], body: &[u8]) {
-    debug_assert!(head.len() + body.len() <= MAX_PAYLOAD);
+    debug_assert!(head.len() + body.len() <= limit::PAYLOAD);
     out.reserve(HEADER + head.len() + body.len() + 1);
     append_header(out, kind, stream, head.len() + body.len());
     out.extend_from_slice(head);
     out.extend_from_slice(body);
-    out.push(END_MARK);
+    out.push(byte::END_MARK);
 }
 
 fn append_header(out: &mut Vec<u8>, kind: u8, stream: u32, length: usize) {
@@ -190,7 +168,7 @@ pub fn append_data_with<E>(
 ) -> Result<usize, E> {
     let begin = out.len();
     let most = most.min(MAX_DATA);
-    append_header(out, DATA, stream, 0);
+    append_header(out, frame_kind::DATA, stream, 0);
     out.push(channel);
     let data = out.len();
     out.resize(data + most, 0);
@@ -198,7 +176,7 @@ pub fn append_data_with<E>(
     match result {
         Ok(count) if count > 0 => {
             out.truncate(data + count);
-            out.push(END_MARK);
+            out.push(byte::END_MARK);
             out[begin..begin + 4].copy_from_slice(&(count as u32 + 1).to_le_bytes());
         }
         _ => out.truncate(begin),

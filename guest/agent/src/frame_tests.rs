@@ -35,7 +35,7 @@ fn drain(decoder: &mut Decoder) -> Vec<Owned> {
     items
 }
 
-/// Everything a session made of these bytes, fed in pieces.
+/// Everything that a session decodes from these bytes, fed in pieces.
 fn decode(bytes: &[u8], piece: usize) -> Vec<Owned> {
     let mut decoder = Decoder::default();
     shake_hands(&mut decoder);
@@ -107,7 +107,7 @@ fn handshakes_are_as_in_the_vectors() {
 #[test]
 fn a_flush_ends_every_cut_frame() {
     let mut frame = Vec::new();
-    append(&mut frame, DATA, 1, &[0], &[0x4E; 300]);
+    append(&mut frame, frame_kind::DATA, 1, &[0], &[0x4E; 300]);
     let handshake = [&MAGIC[..], &[1, 1], &[7; 16]].concat();
     for cut in 0..frame.len() {
         let bytes = [&frame[..cut], &[0xFF; 32_784], &handshake].concat();
@@ -130,11 +130,11 @@ fn data_is_read_in_place() {
     };
     append_data_with(&mut out, 9, 2, 10, fill).unwrap();
     let mut expected = vec![1, 2, 3];
-    append(&mut expected, DATA, 9, &[2], b"four");
+    append(&mut expected, frame_kind::DATA, 9, &[2], b"four");
     assert_eq!(out, expected);
 }
 
-/// Whatever comes in, in whatever pieces: no panic, no stall, and a handshake is always found afterwards.
+/// Any input, in any pieces, causes no panic and no stall, and a handshake is always found afterwards.
 #[test]
 fn noise_does_no_harm() {
     let mut random = Random::new(1);
@@ -146,7 +146,7 @@ fn noise_does_no_harm() {
                 1 => bytes.extend(vec![0xFF; random.below(50)]),
                 2 => bytes.extend(&MAGIC[..random.below(9)]),
                 3 => {
-                    append(&mut bytes, random.next() as u8, random.next() as u32, b"x", &vec![0x4E; random.below(500)])
+                    append(&mut bytes, random.next() as u8, random.next() as u32, b"x", &vec![0x4E; random.below(500)]);
                 }
                 _ => bytes.extend((random.below(40_000) as u32).to_le_bytes()),
             }

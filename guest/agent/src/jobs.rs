@@ -1,5 +1,5 @@
-//! Worker threads for what may take long: walking trees, archives, syncing. A job speaks to the event loop through two
-//! bounded queues; the loop is woken by an eventfd.
+//! Worker threads for work that may take long: walking trees, archives, syncing. A job communicates with the event loop
+//! through two bounded queues; an eventfd wakes the loop.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Failure, Outcome};
-use crate::frame::MAX_PAYLOAD;
+use crate::numbers::limit;
 use crate::record::Record;
-use crate::sys::{self, Sys};
+use crate::sys::{self, events, Sys};
 
 const MAX_THREADS: usize = 16;
 const MAX_QUEUED: usize = 256;
 /// Walks keep their own stacks on the heap, so threads need little.
 const STACK: usize = 256 * 1024;
-/// A job with this much unsent output waits.
+/// A job that has this much unsent output waits.
 const OUTPUT_FULL: usize = 256 * 1024;
 
 pub enum Output {
@@ -27,12 +27,12 @@ pub enum Output {
 pub struct Queues {
     pub input: VecDeque<Vec<u8>>,
     pub input_ended: bool,
-    /// Taken by the job since the loop last granted credit.
+    /// The bytes that the job has taken since the loop last granted credit.
     pub consumed: usize,
     pub output: VecDeque<Output>,
     output_bytes: usize,
     pub done: Option<Outcome<Record>>,
-    /// The loop has been told that there is something to see.
+    /// Whether the loop has been told about pending output.
     announced: bool,
 }
 
@@ -66,24 +66,24 @@ impl Job {
         lock(&self.queues)
     }
 
-    /// Brings input. Small pieces are joined, so that their number is bounded as their bytes are.
+    /// Adds input. Joins small pieces, so that their number is bounded as well as their bytes.
     pub fn feed(&self, bytes: &[u8]) {
         let mut queues = self.queues();
         match queues.input.back_mut() {
-            Some(last) if last.len() + bytes.len() <= MAX_PAYLOAD => last.extend_from_slice(bytes),
+            Some(last) if last.len() + bytes.len() <= limit::PAYLOAD => last.extend_from_slice(bytes),
             _ => queues.input.push_back(bytes.to_vec()),
         }
         self.changed.notify_all();
     }
 
-    /// The loop has made room or brought input.
+    /// Wakes the job after the loop has made room or brought input.
     pub fn notify(&self) {
         self.changed.notify_all();
     }
 
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
-        // Under the lock, so that a job about to wait does not miss it.
+        // The lock is taken so that a job that is about to wait does not miss it.
         let _queues = self.queues();
         self.changed.notify_all();
     }
@@ -92,7 +92,7 @@ impl Job {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Ends a job that has been cancelled: to be called in every loop of one.
+    /// Fails once the job has been cancelled; every loop of a job calls this.
     pub fn go_on(&self) -> Outcome<()> {
         if self.is_cancelled() {
             return Err(Failure::new(Code::Internal, "cancelled"));
@@ -131,7 +131,7 @@ impl Job {
         self.push(Output::Message(kind, record), size)
     }
 
-    /// The next piece of input, or `None` after FINISH.
+    /// Gives the next piece of input, or `None` after FINISH.
     pub fn receive(self: &Arc<Self>) -> Outcome<Option<Vec<u8>>> {
         let mut queues = self.queues();
         loop {
@@ -176,8 +176,7 @@ pub struct Jobs {
 
 impl Jobs {
     pub fn new() -> Sys<Self> {
-        // SAFETY: a new descriptor.
-        let wake = sys::own(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        let wake = events::new_eventfd()?;
         let loop_side = Arc::new(LoopSide { wake, ready: Mutex::default() });
         Ok(Jobs { loop_side, shared: Arc::new(Shared { pool: Mutex::default(), work: Condvar::new() }) })
     }
@@ -186,7 +185,7 @@ impl Jobs {
         self.loop_side.wake.as_raw_fd()
     }
 
-    /// Jobs that have output, have taken input or are done.
+    /// Gives the jobs that have output, have taken input or are done.
     pub fn take_ready(&self) -> Vec<Arc<Job>> {
         let mut count = [0; 8];
         let _ = sys::read(self.wake_fd(), &mut count);

@@ -1,12 +1,12 @@
-//! What processes may take together. The agent itself lives in the group, so that its children are in it from their first
-//! instruction on: moving a process later costs far more. A child that cannot be made answers with an error; the kernel never
-//! picks the agent when memory runs out.
+//! Limits the resources of all processes together. The agent itself is in the group, so that its children are in it
+//! from their first instruction on: moving a process later costs far more. A child that cannot be made is answered with
+//! an error, and the kernel never picks the agent when memory runs out.
 
 use std::ffi::CString;
 
 use crate::error::{Failure, Outcome};
+use crate::machine::Applied;
 use crate::metrics;
-use crate::power::Applied;
 use crate::sys::{self, Sys};
 
 pub const GROUP: &str = "/sys/fs/cgroup/nova";
@@ -16,7 +16,8 @@ fn set(file: &str, value: &str) -> Sys<()> {
     sys::write_small(&path, 0, value.as_bytes())
 }
 
-/// At boot, once: the controllers may be missing in a small kernel; limits are then refused when they are asked for.
+/// Enters the group once, at boot. A small kernel may lack the controllers; limits are then refused when they are
+/// requested.
 pub fn enter_group() {
     for controller in [b"+pids".as_slice(), b"+memory"] {
         let _ = sys::write_small(c"/sys/fs/cgroup/cgroup.subtree_control", 0, controller);

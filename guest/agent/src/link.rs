@@ -3,114 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::error::Failure;
-use crate::frame::{self, Decoder, MAX_DATA, MAX_JOINED, MAX_PAYLOAD};
+use crate::frame::Decoder;
+use crate::numbers::limit;
+use crate::outbox::Outbox;
 use crate::poll::{Poller, Token, EDGE, IN, OUT, PEER_CLOSED};
-use crate::record::Record;
 use crate::stream::Stream;
 use crate::sys::{self, Errno, Sys};
 use crate::timers::Key;
 
-/// Beyond this much unsent output nothing more is read for the session, neither from it nor on its behalf.
-const OUTBOX_FULL: usize = 256 * 1024;
-/// An empty outbox keeps no more memory than this.
-const OUTBOX_KEEP: usize = 64 * 1024;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
-    /// Stays open for ever; reads end (0 bytes) while no host is connected.
+    /// A port stays open for ever; reads end (0 bytes) while no host is connected.
     Port,
-    /// Ends with its connection.
+    /// A socket ends with its connection.
     Socket,
-}
-
-#[derive(Default)]
-pub struct Outbox {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Outbox {
-    pub fn len(&self) -> usize {
-        self.bytes.len() - self.sent
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.len() >= OUTBOX_FULL
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-        if self.bytes.capacity() > OUTBOX_KEEP {
-            self.bytes = Vec::new();
-        }
-    }
-
-    /// Moves what is left to the front once the sent part is the larger one.
-    fn compact(&mut self) {
-        if self.sent == self.bytes.len() {
-            self.clear();
-        } else if self.sent > self.bytes.len() / 2 {
-            self.bytes.drain(..self.sent);
-            self.sent = 0;
-        }
-    }
-
-    pub fn raw(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// A frame of any length that is not DATA: what does not fit goes ahead in parts.
-    fn frame(&mut self, kind: u8, stream: u32, mut head: &[u8], mut body: &[u8]) {
-        while head.len() + body.len() > MAX_PAYLOAD {
-            let (first, rest) = body.split_at(MAX_PAYLOAD - head.len());
-            frame::append(&mut self.bytes, frame::PART, stream, head, first);
-            (head, body) = (&[], rest);
-        }
-        frame::append(&mut self.bytes, kind, stream, head, body);
-    }
-
-    pub fn message(&mut self, stream: u32, kind: u8, record: &Record) {
-        self.frame(frame::MESSAGE, stream, &[kind], &record.0);
-    }
-
-    pub fn result(&mut self, stream: u32, record: &Record) {
-        self.frame(frame::RESULT, stream, &[], &record.0);
-    }
-
-    pub fn error(&mut self, stream: u32, failure: &Failure) {
-        self.frame(frame::ERROR, stream, &[], &Record::from(failure).0);
-    }
-
-    pub fn credit(&mut self, stream: u32, bytes: u32) {
-        self.frame(frame::CREDIT, stream, &bytes.to_le_bytes(), &[]);
-    }
-
-    pub fn finish(&mut self, stream: u32) {
-        self.frame(frame::FINISH, stream, &[], &[]);
-    }
-
-    pub fn data(&mut self, stream: u32, channel: u8, bytes: &[u8]) {
-        for chunk in bytes.chunks(MAX_DATA) {
-            frame::append(&mut self.bytes, frame::DATA, stream, &[channel], chunk);
-        }
-    }
-
-    /// One DATA frame read straight into place; see `frame::append_data_with`.
-    pub fn data_with<E>(
-        &mut self,
-        stream: u32,
-        channel: u8,
-        most: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-    ) -> Result<usize, E> {
-        frame::append_data_with(&mut self.bytes, stream, channel, most, fill)
-    }
 }
 
 pub struct Link {
@@ -119,13 +25,13 @@ pub struct Link {
     pub decoder: Decoder,
     pub outbox: Outbox,
     pub streams: BTreeMap<u32, Stream>,
-    /// Stream numbers only go up; this is the last one the host has used.
+    /// The last stream number that the host has used; they only go up.
     pub last_opened: u32,
-    /// Streams with more to send, waiting for room in the outbox.
+    /// Streams that have more to send and wait for room in the outbox.
     pub waiting: BTreeSet<u32>,
     /// The parts of a payload that have arrived, and their stream.
     pub parts: Option<(u32, Vec<u8>)>,
-    /// Edge-triggered: there may be more to read.
+    /// Events are edge-triggered, so there may be more to read.
     pub readable: bool,
     /// The decoder may hold whole frames that have been left for later.
     pub undecoded: bool,
@@ -156,8 +62,8 @@ impl Link {
         self.fd.as_raw_fd()
     }
 
-    /// Room for output is only asked about once a write has found none: every reader of the other side would wake
-    /// the agent otherwise.
+    /// Watches for input. The agent waits for room for output only after a write has found none; otherwise every read
+    /// on the other side would wake it.
     pub fn register(&self, poller: &Poller, token: Token) -> Sys<()> {
         poller.add(self.raw(), token, IN | PEER_CLOSED | EDGE)
     }
@@ -172,8 +78,8 @@ impl Link {
     /// Sends what it can.
     pub fn flush(&mut self, poller: &Poller, token: Token) -> Sys<()> {
         while self.writable && !self.outbox.is_empty() {
-            match sys::write(self.raw(), &self.outbox.bytes[self.outbox.sent..]) {
-                Ok(count) => self.outbox.sent += count,
+            match sys::write(self.raw(), self.outbox.unsent()) {
+                Ok(count) => self.outbox.sent(count),
                 Err(Errno(libc::EAGAIN)) => {
                     self.writable = false;
                     poller.modify(self.raw(), token, IN | OUT | PEER_CLOSED | EDGE)?;
@@ -186,10 +92,10 @@ impl Link {
         Ok(())
     }
 
-    /// Joins parts: gives the whole payload when this frame completes one that began in parts.
+    /// Gives the whole payload when this frame completes one that began in parts.
     pub fn take_parts(&mut self, stream: u32, last: &[u8]) -> Option<Vec<u8>> {
         let (owner, mut joined) = self.parts.take()?;
-        if owner != stream || joined.len() + last.len() > MAX_JOINED {
+        if owner != stream || joined.len() + last.len() > limit::JOINED {
             return None;
         }
         joined.extend_from_slice(last);
@@ -198,14 +104,14 @@ impl Link {
 
     pub fn add_part(&mut self, stream: u32, bytes: &[u8]) -> bool {
         let (owner, joined) = self.parts.get_or_insert_with(|| (stream, Vec::new()));
-        if *owner != stream || joined.len() + bytes.len() > MAX_JOINED {
+        if *owner != stream || joined.len() + bytes.len() > limit::JOINED {
             return false;
         }
         joined.extend_from_slice(bytes);
         true
     }
 
-    /// Forgets the session's protocol state; its streams must have been cancelled.
+    /// Forgets the state of the session; its streams must have been cancelled.
     pub fn reset(&mut self) {
         self.outbox.clear();
         self.streams.clear();

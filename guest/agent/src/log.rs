@@ -1,31 +1,32 @@
-//! The few lines the agent has to say: to the kernel log in a machine, to stderr elsewhere.
+//! Writes the few log lines of the agent: to the kernel log in a machine, to stderr elsewhere.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use crate::sys::{self, Errno};
+use crate::sys::{self, paths, Errno};
 
 static KERNEL_LOG: OnceLock<OwnedFd> = OnceLock::new();
 
-/// The kernel keeps ten lines of each writer in five seconds and drops the rest, unless told otherwise.
+/// The file that lifts a limit: by default the kernel keeps ten lines from each writer in five seconds and drops the
+/// rest.
 const LINE_LIMIT: &CStr = c"/proc/sys/kernel/printk_devkmsg";
-/// As informational as the kernel's own news: kept, and not printed on a quiet console, which costs time.
+/// The level of the kernel's own information: it is kept, but not printed on a quiet console, which would cost time.
 const INFORMATION: &str = "<6>";
 
 pub fn use_kernel_log() {
     let _ = sys::write_small(LINE_LIMIT, 0, b"on\n");
-    if let Ok(fd) = sys::open(c"/dev/kmsg", libc::O_WRONLY, 0) {
+    if let Ok(fd) = paths::open(c"/dev/kmsg", libc::O_WRONLY, 0) {
         let _ = KERNEL_LOG.set(fd);
     }
 }
 
-/// What the host's console shows.
+/// Writes a line that the console of the host shows.
 pub fn line(text: &str) {
     say("", text);
 }
 
-/// What is kept for those who look it up.
+/// Writes a line that is only kept in the log.
 pub fn note(text: &str) {
     say(INFORMATION, text);
 }

@@ -1,29 +1,42 @@
 //! The agent inside a sandbox: PID 1 of a microVM, or a plain process for tests and the process driver.
+// A panic would be the end of the guest.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod about;
+mod accept;
 mod agent;
+mod caller;
 mod channel;
 mod configure;
+mod continued;
+mod disks;
 mod dispatch;
+mod ending;
 mod error;
 mod etc;
 mod exec;
 mod files;
 mod frame;
+mod growing;
 mod identity;
 mod init;
 mod jobs;
 mod limits;
 mod link;
 mod log;
+mod machine;
 mod methods;
 mod metrics;
 mod network;
+mod numbers;
+mod outbox;
 mod poll;
 mod power;
 mod record;
+mod run;
 mod serve;
 mod settings;
-mod signals;
+mod sha256;
 mod stream;
 mod streams;
 mod sys;
@@ -31,12 +44,13 @@ mod tar;
 mod timers;
 mod tunnel;
 mod users;
+mod volumes;
 
 #[cfg(test)]
-#[path = "../tests/common/random.rs"]
+#[path = "../tests/agent/common/random.rs"]
 mod random;
 #[cfg(test)]
-#[path = "../tests/common/json.rs"]
+#[path = "../tests/agent/common/json.rs"]
 mod vectors;
 
 use std::ffi::OsString;
@@ -45,6 +59,7 @@ use std::process::ExitCode;
 
 use crate::agent::Agent;
 use crate::channel::Channel;
+use crate::sys::{paths, process, signals};
 
 const USAGE: &str = "usage: nova-agent --listen <unix socket path> [--deadline <ms>]";
 
@@ -67,19 +82,8 @@ impl Options {
     }
 }
 
-/// Threads share one heap, and large blocks go back to the system when they are freed: the agent is small and stays so.
-fn tame_allocator() {
-    // SAFETY: plain settings, before any thread runs.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 * 1024);
-    }
-}
-
 fn main() -> ExitCode {
-    tame_allocator();
+    process::tame_allocator();
     signals::block_all();
     if std::process::id() == 1 {
         init::run();
@@ -102,15 +106,12 @@ fn main() -> ExitCode {
 }
 
 fn run_as_process(options: &Options) -> sys::Sys<i32> {
-    // What its processes leave behind becomes the agent's, so that it can end them when it ends.
-    // SAFETY: plain settings; the descriptor limit is its own and its children's.
-    unsafe {
-        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
-        libc::umask(0o022);
-        // Descriptors of whoever started it are nothing its processes should get.
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
-    }
-    init::raise_descriptor_limit();
+    // Orphans of its processes become children of the agent, which can then end them.
+    process::adopt_orphans();
+    process::set_umask(0o022);
+    // Processes of the agent must not inherit the descriptors of the process that started it.
+    process::close_inherited_descriptors();
+    process::raise_descriptor_limit(agent::DESCRIPTORS);
     let mut agent = Agent::new(Channel::unix(&options.listen)?, None)?;
     if let Some(ms) = options.deadline_ms {
         agent.set_deadline(ms);
@@ -118,8 +119,7 @@ fn run_as_process(options: &Options) -> sys::Sys<i32> {
     agent.open_channel();
     let code = agent.run();
     if let Ok(path) = std::ffi::CString::new(options.listen.as_slice()) {
-        // SAFETY: the path ends in NUL.
-        unsafe { libc::unlink(path.as_ptr()) };
+        let _ = paths::unlink_at(libc::AT_FDCWD, &path, 0);
     }
     Ok(code)
 }

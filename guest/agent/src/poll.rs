@@ -1,8 +1,8 @@
-//! The one epoll instance and the tokens that say what an event belongs to.
+//! The epoll instance, and the tokens that identify the source of an event.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use crate::sys::{check, Errno, Sys};
+use crate::sys::{events, Errno, Sys};
 
 pub const IN: u32 = libc::EPOLLIN as u32;
 pub const OUT: u32 = libc::EPOLLOUT as u32;
@@ -18,9 +18,9 @@ pub enum Token {
     Uevents,
     Listener,
     Link(u32),
-    /// stdin, stdout or stderr (a pty is stdout) of a process.
+    /// stdin, stdout or stderr of a process (a pty is stdout).
     Process(u64, u8),
-    /// A tunnel's socket or a watch's inotify descriptor.
+    /// The socket of a tunnel, or the inotify descriptor of a watch.
     Stream(u32, u32),
 }
 
@@ -63,15 +63,11 @@ pub const BATCH: usize = 64;
 
 impl Poller {
     pub fn new() -> Sys<Self> {
-        // SAFETY: a new descriptor.
-        let epoll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        Ok(Poller { epoll })
+        Ok(Poller { epoll: events::new_epoll()? })
     }
 
     fn control(&self, operation: i32, fd: RawFd, token: Token, mask: u32) -> Sys<()> {
-        let mut event = libc::epoll_event { events: mask, u64: token.encode() };
-        // SAFETY: the event lives through the call.
-        check(unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &mut event) }).map(drop)
+        events::control_epoll(&self.epoll, operation, fd, mask, token.encode())
     }
 
     pub fn add(&self, fd: RawFd, token: Token, mask: u32) -> Sys<()> {
@@ -84,9 +80,7 @@ impl Poller {
 
     /// Waits at most `timeout_ms` (negative: for ever) and gives the number of events found.
     pub fn wait(&self, events: &mut [libc::epoll_event; BATCH], timeout_ms: i32) -> usize {
-        // SAFETY: room for BATCH events.
-        let result = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH as i32, timeout_ms) };
-        usize::try_from(result).unwrap_or(0)
+        events::wait_for_epoll(&self.epoll, events, timeout_ms)
     }
 }
 
@@ -94,8 +88,8 @@ pub fn token_of(event: &libc::epoll_event) -> Token {
     Token::decode(event.u64)
 }
 
-/// A descriptor and what it is being watched for, level-triggered. Not watched for anything means not registered at all:
-/// a hang-up would be reported over and over otherwise.
+/// A descriptor and the events that it is watched for, level-triggered. A descriptor without such events is not
+/// registered at all, because a hang-up would be reported over and over.
 pub struct Watched {
     fd: OwnedFd,
     token: Token,
@@ -120,7 +114,8 @@ impl Watched {
             (_, 0) => libc::EPOLL_CTL_DEL,
             _ => libc::EPOLL_CTL_MOD,
         };
-        // Only memory can be short here; the descriptor then stays as it was and is tried again at the next change.
+        // This can fail only for lack of memory. The descriptor then stays as it was and is tried again at the next
+        // change.
         if let Ok(()) | Err(Errno(libc::ENOENT)) = poller.control(operation, self.raw(), self.token, mask) {
             self.mask = mask;
         }

@@ -1,9 +1,10 @@
 //! Records: sequences of `u8 tag, u32 length, bytes`. Reading never trusts a length; writing appends to a plain vector.
 
 use crate::error::{Failure, Outcome};
+use crate::numbers::tag;
 
-/// The fields of a record, in order. Ends early at a field that runs past the end: call `is_well_formed` first
-/// where that matters.
+/// Iterates over the fields of a record, in order. It ends early at a field that runs past the end: call
+/// `is_well_formed` first where that matters.
 #[derive(Clone)]
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -49,7 +50,7 @@ pub fn int(value: &[u8]) -> Outcome<u64> {
     }
 }
 
-/// An integer that must fit a narrower type.
+/// Reads an integer that must fit a narrower type.
 pub fn narrow<T: TryFrom<u64>>(value: &[u8]) -> Outcome<T> {
     T::try_from(int(value)?).map_err(|_| Failure::invalid("an integer field is out of range"))
 }
@@ -81,7 +82,7 @@ impl Record {
         self.bytes(tag, &value.to_le_bytes())
     }
 
-    /// Leaves a false flag out: missing means false.
+    /// Leaves a false flag out, because missing means false.
     pub fn flag(&mut self, tag: u8, value: bool) -> &mut Self {
         if value {
             self.int(tag, 1);
@@ -97,9 +98,12 @@ impl Record {
 impl From<&Failure> for Record {
     fn from(failure: &Failure) -> Self {
         let mut record = Record::new();
-        record.text(1, failure.code.name()).text(2, &failure.message);
+        record.text(tag::error::CODE, failure.code.name()).text(tag::error::MESSAGE, &failure.message);
         if failure.errno != 0 {
-            record.int(3, failure.errno as u64);
+            record.int(tag::error::ERRNO, failure.errno as u64);
+        }
+        if let Some(program) = &failure.program {
+            record.bytes(tag::error::PROGRAM, &program.path).bytes(tag::error::OUTPUT, &program.output);
         }
         record
     }

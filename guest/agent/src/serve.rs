@@ -1,30 +1,30 @@
-//! Moves bytes between links and sessions: output first, then those who wait to write, then input.
+//! Moves bytes between links and sessions: output first, then streams that wait to write, then input.
 
 use crate::agent::Agent;
 use crate::dispatch::Broken;
 use crate::frame::{self, Item};
 use crate::link::LinkKind;
 use crate::poll::{Token, ERR, HUP, OUT};
-use crate::sys::{self, Errno};
+use crate::sys::{self, clock, Errno};
 use crate::timers::{Timer, MS};
 
-/// Rounds one link gets before the others have their turn.
+/// How many rounds one link gets before the others have their turn.
 const ROUNDS: u32 = 4;
-/// Bytes taken from one link before its answers are sent.
+/// How many bytes are taken from one link before its answers are sent.
 const INPUT_AT_ONCE: usize = 256 * 1024;
-/// How long one link is acted for before its answers are sent: a start takes as long as the new program needs to come to life, and a
-/// hundred of them may arrive in one read.
+/// How long the agent acts for one link before its answers are sent. A start takes as long as the new program needs to
+/// come up, and a hundred starts may arrive in one read.
 const ACTING_AT_ONCE_NS: u64 = 5 * MS;
-/// A host that has been away for so long is not in the middle of reconnecting: the order in which a guest learns of data and of
-/// connections is not the order in which they happened, so a hang-up alone says little.
+/// How long a host may be away before its session is freed. The guest learns of data and of connections in another
+/// order than they happened, so a hang-up alone says little.
 const HOST_GONE_MS: u64 = 1_000;
 
 impl Agent {
     pub fn on_link_event(&mut self, id: u32, flags: u32) {
         if let Some(link) = self.links.get_mut(&id) {
             link.readable = true;
-            // After a hang-up a write tells what has happened to a socket. A port would only say that nobody is there, again and
-            // again.
+            // After a hang-up, a write shows what has happened to a socket. A port would only report again and again
+            // that nobody is there.
             let hung_up = link.kind == LinkKind::Socket && flags & (HUP | ERR) != 0;
             if hung_up || flags & OUT != 0 {
                 link.became_writable(&self.poller, Token::Link(id));
@@ -65,10 +65,10 @@ impl Agent {
     /// Reads and acts on frames until there are no more, or the session owes the host too much output.
     fn receive(&mut self, id: u32) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        // Out of the link while frames borrow from it.
+        // The decoder is taken out of the link while frames borrow from it.
         let mut decoder = std::mem::take(&mut link.decoder);
         let mut taken = 0;
-        let until = sys::now_ns() + ACTING_AT_ONCE_NS;
+        let until = clock::now_ns() + ACTING_AT_ONCE_NS;
         loop {
             let decoded_all = self.decode(id, &mut decoder, until);
             let Some(link) = self.links.get_mut(&id) else { return };
@@ -89,12 +89,11 @@ impl Agent {
                 (Ok(count), kind) => {
                     decoder.filled(count);
                     taken += count;
-                    // A socket gives all it has; a port gives one of its buffers.
+                    // A socket gives everything it has; a port gives one of its buffers.
                     link.readable = kind == LinkKind::Port || count == room;
                 }
                 (Err(Errno(libc::EINTR)), _) => {}
-                (Err(Errno(libc::EAGAIN)), _) => link.readable = false,
-                (Err(_), LinkKind::Port) => link.readable = false,
+                (Err(Errno(libc::EAGAIN)), _) | (Err(_), LinkKind::Port) => link.readable = false,
                 (Err(_), LinkKind::Socket) => return self.drop_link(id),
             }
         }
@@ -103,7 +102,7 @@ impl Agent {
         }
     }
 
-    /// False when frames may be left for later: the output is full, or the time is up.
+    /// Decodes and acts; false when frames may be left for later, because the output is full or the time is up.
     fn decode(&mut self, id: u32, decoder: &mut frame::Decoder, until: u64) -> bool {
         while let Some(item) = decoder.next() {
             match item {
@@ -123,7 +122,7 @@ impl Agent {
                 }
             }
             match self.links.get(&id) {
-                Some(link) if !link.outbox.is_full() && sys::now_ns() < until => {}
+                Some(link) if !link.outbox.is_full() && clock::now_ns() < until => {}
                 _ => return false,
             }
         }
@@ -146,15 +145,11 @@ impl Agent {
         }
     }
 
-    /// The port has had no host for a while: what its session holds is freed. The handshake of the next one would do
-    /// the same.
+    /// Frees the session of a port that has had no host for a while. The handshake of the next host would do the same.
     pub fn on_host_gone(&mut self, id: u32) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.host_gone = None;
-        let mut poll = libc::pollfd { fd: link.raw(), events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one valid pollfd.
-        unsafe { libc::poll(&mut poll, 1, 0) };
-        if poll.revents & libc::POLLHUP != 0 {
+        if sys::poll_now(link.raw(), libc::POLLOUT) & libc::POLLHUP != 0 {
             link.decoder.hunt();
             link.decoder.release();
             self.reset_session(id);

@@ -1,16 +1,17 @@
-//! The life of open streams: moving on, being answered, being closed.
+//! Moves open streams on, answers them, and closes them.
 
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::dispatch::Caller;
+use crate::caller::Caller;
 use crate::error::Outcome;
 use crate::jobs::{Job, Output};
+use crate::numbers::channel;
 use crate::record::Record;
 use crate::stream::{Stream, Work};
 
 impl Agent {
-    /// Something a stream was waiting for has happened: credit, room in the outbox, or its own source.
+    /// Moves a stream on after the event that it waited for: credit, room in the outbox, or data from its own source.
     pub fn advance(&mut self, link: u32, stream: u32) {
         let Some(open) = self.links.get(&link).and_then(|link| link.streams.get(&stream)) else { return };
         match &open.work {
@@ -25,6 +26,7 @@ impl Agent {
             Work::Read(_) => self.advance_read(link, stream),
             Work::Write(_) => {}
             Work::Warm(_) => self.advance_warm(link, stream),
+            Work::Hooks(_) => self.advance_hooks(link, stream),
             Work::Tunnel(_) => self.advance_tunnel(link, stream),
             Work::Watch(_) => self.advance_watch(link, stream),
         }
@@ -69,7 +71,7 @@ impl Agent {
                     if most == 0 && !data.is_empty() {
                         break;
                     }
-                    link.outbox.data(number, 0, &data[..most]);
+                    link.outbox.data(number, channel::CONTENT, &data[..most]);
                     stream.credit -= most as u64;
                     data.drain(..most);
                     let all = data.is_empty();
@@ -109,21 +111,22 @@ impl Agent {
         }
     }
 
-    /// Its session is over, and has not said goodbye.
+    /// The session of a stream has ended without cancelling it.
     pub fn lose_stream(&mut self, id: u32, number: u32) {
         if let Some(exec) = self.close_stream(id, number) {
             self.lose(exec, Caller { link: id, stream: number });
         }
     }
 
-    /// Frees what a stream holds; nothing is answered. Gives the process that it was attached to.
+    /// Frees what a stream holds, without an answer. Gives the process that it was attached to.
     fn close_stream(&mut self, id: u32, number: u32) -> Option<u64> {
         let link = self.links.get_mut(&id)?;
         link.waiting.remove(&number);
         match link.streams.remove(&number).map(|stream| stream.work) {
             Some(Work::Exec { exec, .. }) => return Some(exec),
             Some(Work::Job(job)) => job.cancel(),
-            // What these hold is closed with them.
+            Some(Work::Hooks(hooking)) => self.abandon_hooks(&hooking),
+            // Their resources are closed with them.
             Some(Work::Read(_) | Work::Write(_) | Work::Tunnel(_) | Work::Watch(_) | Work::Warm(_)) | None => {}
         }
         None

@@ -2,35 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use crate::sys::now_ns;
+use crate::sys::clock::now_ns;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
-    /// The process has used up its time: SIGTERM.
+    /// The time limit of the process is over, and it gets SIGTERM.
     ExecLimit(u64),
-    /// Two seconds after that: SIGKILL to the group with this number.
+    /// Two seconds later the group with this number gets SIGKILL.
     ExecKill(u64, i32),
-    /// The process has ended; its output is not waited for any longer.
+    /// The process has ended, and its output is no longer waited for.
     ExecOutput(u64),
-    /// The process's terminal is told the end of its input again, and next time after so many milliseconds.
+    /// The end of input is sent to the terminal of the process again, and the next time after this many milliseconds.
     ExecInputEnd(u64, u64),
-    /// Nobody has come back for the process.
+    /// No client has come back for the process.
     ExecOrphan(u64),
     /// Ended processes are old enough to be forgotten.
     ForgetEnded,
     /// The port has had no host for a while.
     HostGone(u32),
-    /// The sandbox has lived as long as it may.
+    /// The lifetime of the sandbox is over.
     Deadline,
     /// The grace period of a shutdown is over.
     KillAll,
-    /// There may be a descriptor for those who want to connect.
+    /// A descriptor may be free for waiting connections.
     AcceptAgain,
     /// No channel has appeared.
     NoChannel,
 }
 
-/// When, and a number that keeps equal times apart.
+/// The time, and a number that distinguishes equal times.
 pub type Key = (u64, u64);
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Timers {
         }
     }
 
-    /// How long epoll may wait: -1 without any timer. Rounded up so that it never wakes before the time.
+    /// Gives how long epoll may wait: -1 without any timer. It is rounded up, so that the wait never ends too early.
     pub fn timeout_ms(&self) -> i32 {
         match self.due.first_key_value() {
             None => -1,
@@ -70,7 +70,7 @@ impl Timers {
         }
     }
 
-    /// The next timer whose time has come.
+    /// Takes the next timer whose time has come.
     pub fn take_due(&mut self) -> Option<Timer> {
         let (&key, _) = self.due.first_key_value()?;
         if key.0 > now_ns() {

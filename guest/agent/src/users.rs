@@ -1,11 +1,11 @@
-//! Accounts of /etc/passwd and /etc/group. Read by the agent itself: the C library's functions load modules at run time, which
-//! a static program cannot. Parsed again only when a file has changed.
+//! Accounts of /etc/passwd and /etc/group. The agent reads the files itself: the functions of the C library load
+//! modules at run time, which a static program cannot do. A file is parsed again only when it has changed.
 
 use std::ffi::CStr;
 use std::rc::Rc;
 
 use crate::error::{Code, Failure, Outcome};
-use crate::sys;
+use crate::sys::{self, paths};
 
 const LARGEST: usize = 4 << 20;
 
@@ -24,7 +24,7 @@ struct Group {
     members: Vec<Vec<u8>>,
 }
 
-/// What tells one content of a file from another.
+/// Distinguishes versions of a file.
 #[derive(PartialEq, Eq, Clone, Copy, Default)]
 struct Stamp(u64, u64, i64, i64, i64, i64);
 
@@ -46,21 +46,9 @@ pub struct Users {
 }
 
 fn stamp_of(path: &CStr) -> Stamp {
-    // SAFETY: stat fills the zeroed structure.
-    unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        if libc::stat(path.as_ptr(), &mut stat) < 0 {
-            return Stamp::default();
-        }
-        Stamp(
-            stat.st_dev as u64,
-            stat.st_ino as u64,
-            stat.st_size as i64,
-            stat.st_mtime as i64,
-            stat.st_mtime_nsec as i64,
-            stat.st_ctime_nsec as i64,
-        )
-    }
+    paths::stat(path).map_or(Stamp::default(), |stat| {
+        Stamp(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime_nsec)
+    })
 }
 
 impl<T> Cached<T> {
@@ -105,7 +93,7 @@ impl Users {
         self.groups.refresh(c"/etc/group", parse_group)
     }
 
-    /// A name or a number. A number without an entry stands for itself.
+    /// Finds an account by name or number. A number without an entry gives an account of that number.
     pub fn find(&mut self, user: &[u8]) -> Outcome<Rc<Account>> {
         if let Some(account) = self.accounts().iter().find(|account| account.name == user) {
             return Ok(account.clone());
@@ -129,7 +117,7 @@ impl Users {
         }
     }
 
-    /// The account's own group first, then those that list it.
+    /// Gives the groups of an account: its own first, then those that list it.
     pub fn groups_of(&mut self, account: &Account) -> Vec<libc::gid_t> {
         let mut gids = vec![account.gid];
         for group in self.groups() {

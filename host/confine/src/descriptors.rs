@@ -1,4 +1,4 @@
-//! Files that the program gets open, as it could not open them itself.
+//! Opens files for the program, which could not open them itself.
 
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, RawFd};
@@ -8,13 +8,14 @@ use crate::sys::{check, failed, Failure};
 
 const FIRST: RawFd = 3;
 
-/// Nothing else is open above standard error: each file takes the place that is its own, or is put there.
+/// Opens the files in order from descriptor 3 on. Nothing else is open above standard error, so each file either gets
+/// its own number at once or is moved there.
 pub fn open(files: &[Opened]) -> Result<(), Failure> {
     for (wanted, Opened { path, writable }) in (FIRST..).zip(files) {
         let doing = format!("opening {}", path.display());
         let file = OpenOptions::new().read(true).write(*writable).open(path).map_err(failed(&doing))?;
         let found = file.as_raw_fd();
-        // SAFETY: take no pointers. A descriptor put over itself would stay one that is closed on execution.
+        // SAFETY: The calls take no pointers. A descriptor duplicated onto itself would keep its close-on-exec flag.
         let outcome = unsafe {
             if found == wanted {
                 libc::fcntl(found, libc::F_SETFD, 0)

@@ -1,5 +1,6 @@
-//! Landlock, where the kernel has it: rights on the files that the program sees. It does more than the mounts: the program
-//! cannot make links and devices, run a file that is no program, or reach others by signals or abstract sockets.
+//! Applies Landlock, where the kernel has it: rights on the files that the program sees. It restricts more than the
+//! mounts do: the program cannot make links and devices, run a file that is not a program, or reach other processes by
+//! signals or abstract sockets.
 
 use std::fs::{metadata, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -58,23 +59,23 @@ struct PathBeneath {
 
 pub struct Rules(OwnedFd);
 
-/// Made while the files can still be opened by root. None where the kernel has no Landlock.
+/// Makes the rules while root can still open the files; `None` where the kernel has no Landlock.
 pub fn rules(plan: &Plan) -> Result<Option<Rules>, Failure> {
-    // SAFETY: asks for the version alone.
+    // SAFETY: The call only asks for the version.
     let version = unsafe { libc::syscall(CREATE_RULESET, 0, 0, VERSION) };
     if version < 1 {
         return Ok(None);
     }
     let handled = Handled { files: known(version), network: 0, scopes: if version < 6 { 0 } else { SCOPES } };
-    // Older kernels want the parts that they know.
+    // Older kernels expect only the parts that they know.
     let size = match version {
         1..=3 => 8,
         4 | 5 => 16,
         _ => 24,
     };
-    // SAFETY: the pointer is to at least `size` bytes.
+    // SAFETY: The pointer is to at least `size` bytes.
     let descriptor = check(unsafe { libc::syscall(CREATE_RULESET, &handled, size, 0) }, "making Landlock's rules")?;
-    // SAFETY: it has just been opened, and is nobody else's.
+    // SAFETY: The descriptor has just been opened, and nobody else owns it.
     let rules = Rules(unsafe { OwnedFd::from_raw_fd(descriptor as i32) });
     for each in &plan.visible {
         rules.allow(&each.path, rights(each.how) & known(version))?;
@@ -102,13 +103,13 @@ impl Rules {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).map_err(failed(&doing))?;
         let is_dir = metadata(path).map_err(failed(&doing))?.is_dir();
         let rule = PathBeneath { allowed: if is_dir { rights } else { rights & ON_FILES }, parent: file.as_raw_fd() };
-        // SAFETY: the rule has the kernel's layout and outlives the call.
+        // SAFETY: The rule has the kernel's layout and outlives the call.
         check(unsafe { libc::syscall(ADD_RULE, self.0.as_raw_fd(), PATH_BENEATH, &rule, 0) }, &doing).map(drop)
     }
 
-    /// From here on, for this process and all it starts.
+    /// Applies the rules to this process and all its children.
     pub fn apply(self) -> Result<(), Failure> {
-        // SAFETY: takes no pointers.
+        // SAFETY: The call takes no pointers.
         check(unsafe { libc::syscall(RESTRICT_SELF, self.0.as_raw_fd(), 0) }, "applying Landlock's rules").map(drop)
     }
 }

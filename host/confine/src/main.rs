@@ -1,6 +1,7 @@
-//! Shuts a program in, and becomes it: nova-confine OPTION... -- PROGRAM ARGUMENT...
+//! Confines a program, and becomes it: nova-confine OPTION... -- PROGRAM ARGUMENT...
 //!
-//! Run by root with the options of `plan.rs`. Whatever cannot be applied is the end of it: nothing runs half confined.
+//! Root runs it with the options of `plan.rs`. If a restriction cannot be applied, it fails: nothing runs half
+//! confined.
 
 mod capabilities;
 mod descriptors;
@@ -25,11 +26,11 @@ fn main() {
     if let Some(problem) = problem {
         eprintln!("nova-confine: {problem}");
     }
-    // As the shell has it for a program that cannot be run.
+    // The shell uses this code for a program that cannot be run.
     exit(126);
 }
 
-/// Returns only with a failure. Privileges go last, what needs none of them after that.
+/// Returns only with a failure. Privileges are given up late, and followed only by steps that need none.
 fn confine(plan: &Plan) -> Result<(), Failure> {
     namespaces::enter_network(plan.network.as_deref())?;
     if !plan.shared {
@@ -59,7 +60,8 @@ fn run(command: &[CString]) -> Result<(), Failure> {
     let mut arguments: Vec<_> = command.iter().map(|each| each.as_ptr()).collect();
     arguments.push(std::ptr::null());
     let program = command[0].to_string_lossy();
-    // SAFETY: the arguments end with a null pointer, and outlive the call. Rust has set SIGPIPE aside for itself.
+    // SAFETY: The arguments end with a null pointer, and outlive the call. SIGPIPE gets its default back, because Rust
+    // ignores it.
     let outcome = unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         libc::execv(arguments[0], arguments.as_ptr())

@@ -1,4 +1,4 @@
-//! Namespaces of its own, in place of those that it shares with the rest of the host.
+//! Makes namespaces for the program, in place of those that it shares with the rest of the host.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,28 +11,30 @@ use crate::sys::{check, failed, Failure};
 pub fn enter_network(network: Option<&OsStr>) -> Result<(), Failure> {
     let Some(network) = network else { return Ok(()) };
     if network == "empty" {
-        // SAFETY: takes no pointers.
-        return check(unsafe { libc::unshare(libc::CLONE_NEWNET) }, "making a network namespace").map(drop);
+        return unshare(libc::CLONE_NEWNET, "making a network namespace");
     }
     let file = File::open(network).map_err(failed("opening the network namespace"))?;
-    // SAFETY: takes no pointers.
+    // SAFETY: The call takes no pointers.
     check(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) }, "entering the network namespace").map(drop)
 }
 
 pub fn leave_shared() -> Result<(), Failure> {
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
-    // SAFETY: takes no pointers.
-    check(unsafe { libc::unshare(flags) }, "making namespaces").map(drop)
+    unshare(libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS, "making namespaces")
 }
 
-/// Goes on as the first process of a process namespace; the one that was started says its pid and ends. The shell that
-/// started that one becomes its parent, and takes note of its end where nobody else does.
+fn unshare(flags: libc::c_int, doing: &str) -> Result<(), Failure> {
+    // SAFETY: The call takes no pointers.
+    check(unsafe { libc::unshare(flags) }, doing).map(drop)
+}
+
+/// Continues as the first process of a process namespace. The process that was started writes the pid of the new one
+/// and ends. The shell that started it becomes the parent of the new process, and reaps it.
 pub fn become_first_process(pid_to: RawFd) -> Result<(), Failure> {
     let flags = libc::CLONE_NEWPID | libc::CLONE_PARENT | libc::SIGCHLD;
-    // SAFETY: as fork(2), in a process of one thread.
+    // SAFETY: It is as fork(2), in a process of one thread.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_long, 0, 0, 0, 0) };
     let pid = check(pid, "making a process namespace")?;
-    // SAFETY: the descriptor is this process's to close, and used by nobody else.
+    // SAFETY: This process owns the descriptor, and nobody else uses it.
     let mut told = unsafe { File::from_raw_fd(pid_to) };
     if pid == 0 {
         return Ok(());

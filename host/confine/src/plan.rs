@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line.
 
 use std::ffi::{CString, OsString};
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use crate::sys::{c_string, Failure};
 /// How a program may use a file or folder of the host.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// Read it, and run what is in it.
+    /// It may be read, and programs in it may be run.
     Program,
     Read,
     Write,
@@ -33,27 +33,29 @@ pub struct Link {
 
 #[derive(Default)]
 pub struct Plan {
-    /// `--network empty` or `--network FILE`: a network namespace with nothing in it, or that one. Default: ours.
+    /// `--network empty` or `--network FILE`: an empty network namespace, or that one. Without this option the program
+    /// stays in ours.
     pub network: Option<OsString>,
-    /// `--shared`: where we may not make namespaces it stays in ours, with the root that we have. Landlock alone then
+    /// `--shared`: where we may not make namespaces, the program stays in ours, with our root. Only Landlock then
     /// decides which files it can open.
     pub shared: bool,
-    /// `--pid-to DESCRIPTOR`: it becomes the first process of a process namespace, and its pid outside is written
-    /// there.
+    /// `--pid-to DESCRIPTOR`: the program becomes the first process of a process namespace, and its pid outside is
+    /// written to the descriptor.
     pub pid_to: Option<RawFd>,
-    /// `--open-read`, `--open-write FILE`: it gets them open, as descriptors 3, 4, ... in this order.
+    /// `--open-read`, `--open-write FILE`: the program gets these files open, as descriptors 3, 4, ... in this order.
     pub opened: Vec<Opened>,
-    /// `--preload FILE`: a library that is loaded into it.
+    /// `--preload FILE`: a library that is loaded into the program.
     pub preload: Option<OsString>,
-    /// `--user NUMBER`: its user and group. Default: ours, without any privilege.
+    /// `--user NUMBER`: the user and group of the program. Without this option it keeps ours, without any privilege.
     pub user: Option<u32>,
-    /// `--group NUMBER`, any number of times: groups it has besides.
+    /// `--group NUMBER`, any number of times: supplementary groups of the program.
     pub groups: Vec<u32>,
-    /// `--program`, `--read`, `--write`, `--device PATH`: all it sees of the host's files, under their own paths.
+    /// `--program`, `--read`, `--write`, `--device PATH`: the only files of the host that the program sees, at the same
+    /// paths.
     pub visible: Vec<Visible>,
-    /// `--link PATH TARGET`: symbolic links it sees besides.
+    /// `--link PATH TARGET`: symbolic links that it also sees.
     pub links: Vec<Link>,
-    /// `--folder PATH`: where it runs, one of those it sees.
+    /// `--folder PATH`: the working directory, one of the folders that it sees.
     pub folder: PathBuf,
     pub command: Vec<CString>,
 }
@@ -93,7 +95,7 @@ impl Plan {
         if plan.command.is_empty() {
             return Err(Failure::new("there is no program to run"));
         }
-        // A folder comes before the files that lie in it.
+        // A folder comes before the files in it.
         plan.visible.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(plan)
     }

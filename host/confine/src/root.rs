@@ -1,4 +1,4 @@
-//! A root of its own that holds nothing but what it may use.
+//! Builds a root that contains only what the program may use.
 
 use std::ffi::CString;
 use std::fs;
@@ -9,20 +9,18 @@ use std::ptr::null;
 use libc::{c_ulong, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_RDONLY, MS_REC, MS_REMOUNT};
 
 use crate::plan::{Plan, Use, Visible};
-use crate::sys::{c_string, check, failed, Failure};
+use crate::sys::{c_string, check, failed, set_umask, Failure};
 
-/// The root is put together here: in a mount namespace of its own, over a folder that every host has and that no file is
-/// taken from.
+/// The root is built here, in a mount namespace of its own, over a folder that every host has and from which no file is
+/// needed.
 const PLACE: &str = "/sys";
 
-/// Enters the root. The mounts are seen by this process alone, and end with it.
+/// Enters the root. Only this process sees the mounts, which end with it.
 pub fn enter(plan: &Plan) -> Result<(), Failure> {
-    // The folders on the way to a file have to let the program's user through, whatever mask it is started with.
-    // SAFETY: takes no pointers.
-    let mask = unsafe { libc::umask(0o022) };
+    // The user of the program has to pass through the folders on the way to a file, whatever the umask was.
+    let mask = set_umask(0o022);
     let entered = build(plan).and_then(|()| replace_root());
-    // SAFETY: likewise.
-    unsafe { libc::umask(mask) };
+    set_umask(mask);
     entered
 }
 
@@ -39,7 +37,7 @@ fn build(plan: &Plan) -> Result<(), Failure> {
     }
     let proc = Path::new(PLACE).join("proc");
     fs::create_dir(&proc).map_err(failed("making /proc"))?;
-    // Of this process alone, and nothing of the kernel. Before Linux 5.8 there is none.
+    // This proc shows only this process, and nothing of the kernel. Before Linux 5.8 there is no such proc.
     if plan.pid_to.is_some() {
         let flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
         let _ = mount(Some("proc"), &proc, Some("proc"), flags, Some("subset=pid"));
@@ -47,7 +45,8 @@ fn build(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Under its own path. Nothing of it can be run, unless it is a program, or stands for a device, unless it is one.
+/// Shows a file or folder at the same path. The program can run nothing there unless it is shown as a program, and open
+/// no device there unless it is shown as one.
 fn show(Visible { path, how }: &Visible) -> Result<(), Failure> {
     let at = within(path)?;
     let doing = format!("showing {}", path.display());
@@ -76,17 +75,17 @@ fn show(Visible { path, how }: &Visible) -> Result<(), Failure> {
 fn replace_root() -> Result<(), Failure> {
     std::env::set_current_dir(PLACE).map_err(failed("entering the new root"))?;
     let here = c_string(".")?;
-    // The old root comes to lie over the new one, and is taken away.
-    // SAFETY: paths are strings that outlive the calls.
+    // The old root ends up over the new one, and is then unmounted.
+    // SAFETY: The path is a string that outlives the call.
     let outcome = unsafe { libc::syscall(libc::SYS_pivot_root, here.as_ptr(), here.as_ptr()) };
     check(outcome, "changing the root")?;
-    // SAFETY: likewise.
+    // SAFETY: The path is a string that outlives the call.
     check(unsafe { libc::umount2(here.as_ptr(), libc::MNT_DETACH) }, "taking away the old root")?;
     let flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
     mount(None::<&str>, "/", None, flags, None)
 }
 
-/// Where a path of the host lies in the root that is put together.
+/// Gives the place of a path of the host in the root that is being built.
 fn within(path: &Path) -> Result<PathBuf, Failure> {
     let relative = path.strip_prefix("/").map_err(|_| Failure::new(format!("{} is not absolute", path.display())))?;
     Ok(Path::new(PLACE).join(relative))
@@ -109,7 +108,7 @@ fn mount<P: AsRef<Path>>(
     let (kind, options) = (optional(kind)?, optional(options)?);
     let at = c_string(target.as_ref())?;
     let pointer = |text: &Option<CString>| text.as_ref().map_or(null(), |text| text.as_ptr());
-    // SAFETY: every pointer is null or a string that outlives the call.
+    // SAFETY: Every pointer is null or a string that outlives the call.
     let outcome =
         unsafe { libc::mount(pointer(&source), at.as_ptr(), pointer(&kind), flags, pointer(&options).cast()) };
     check(outcome, &format!("mounting {}", target.as_ref().display())).map(drop)

@@ -1,5 +1,5 @@
-//! System calls that no VMM has any business to make. They are refused whatever filter the VMM has of its own, and before
-//! it has one. Many are of use to root alone: a process that cannot make a call cannot use a hole in it.
+//! Refuses system calls that no VMM needs, whatever filter the VMM installs itself, and before it does. Many of them
+//! are useful only to root, but a process that cannot make a call cannot exploit a hole in it either.
 
 use libc::{
     c_long, sock_filter, sock_fprog, BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W,
@@ -23,7 +23,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fsmount,
     libc::SYS_fspick,
     libc::SYS_mount_setattr,
-    // Files other than by their paths.
+    // Files by means other than their paths.
     libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at,
     // Other processes.
@@ -61,7 +61,7 @@ const REFUSED: &[c_long] = &[
 
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
-/// The lower half of the first argument, as both processors have it.
+/// The offset of the lower half of the first argument, the same on both processors.
 const FIRST_ARGUMENT: u32 = 16;
 
 #[cfg(target_arch = "x86_64")]
@@ -71,12 +71,12 @@ const OWN_ARCHITECTURE: u32 = 0xc000_00b7;
 /// Numbers of x32, another way to make the same calls.
 const X32: u32 = 0x4000_0000;
 
-/// From here on, for this process and all it starts. Takes that it can get no new privileges.
+/// Applies the filter to this process and all its children. The kernel requires that they cannot get new privileges.
 pub fn apply() -> Result<(), Failure> {
     let mut filter = filter();
     let program = sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: the program has as many instructions as it says, and outlives the call.
-    let outcome = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+    // SAFETY: The program has as many instructions as its length states, and outlives the call.
+    let outcome = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     check(outcome, "applying the system call filter").map(drop)
 }
 
@@ -91,7 +91,8 @@ fn filter() -> Vec<sock_filter> {
         load(NUMBER),
         skip_unless(BPF_JGE, X32),
         refuse(libc::ENOSYS),
-        // Its flags lie in memory, where a filter cannot look: the C library then calls `clone`.
+        // The flags of clone3 are in memory, which a filter cannot read. The C library calls `clone` when clone3 is
+        // refused.
         skip_unless(BPF_JEQ, libc::SYS_clone3 as u32),
         refuse(libc::ENOSYS),
     ];

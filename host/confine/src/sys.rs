@@ -1,4 +1,4 @@
-//! System calls that fail with a sentence.
+//! Describes failed system calls in a sentence.
 
 use std::ffi::{CString, OsStr};
 use std::fmt;
@@ -19,12 +19,24 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Passes on the value that a system call has returned, unless it says that the call failed.
+/// Gives the value that a system call has returned, or a failure when the call failed.
 pub fn check<T: PartialOrd + From<i8>>(returned: T, doing: &str) -> Result<T, Failure> {
     if returned < T::from(0) {
         return Err(Failure(format!("{doing}: {}", io::Error::last_os_error())));
     }
     Ok(returned)
+}
+
+/// Sets an attribute of this process that takes a number.
+pub fn set(option: libc::c_int, value: libc::c_ulong) -> libc::c_int {
+    // SAFETY: The options that are used take numbers and no pointers.
+    unsafe { libc::prctl(option, value, 0, 0, 0) }
+}
+
+/// Sets the umask, and gives the one before.
+pub fn set_umask(mask: libc::mode_t) -> libc::mode_t {
+    // SAFETY: The call takes no pointers.
+    unsafe { libc::umask(mask) }
 }
 
 pub fn failed(doing: &str) -> impl Fn(io::Error) -> Failure + '_ {

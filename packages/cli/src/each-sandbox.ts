@@ -6,8 +6,8 @@ import { reportError } from './render/error.ts';
 import { printJson } from './render/json.ts';
 
 /**
- * Does one thing to several sandboxes at once. Prints each that worked, as it was named; tells each that did not, and then ends with 1. A call that
- * resolves to `null` had nothing to do, and nothing is printed.
+ * Applies one action to several sandboxes at once. Prints each success under the name given, reports each failure, and
+ * exits with 1 if any failed. A call that resolves to `null` had nothing to do, and nothing is printed.
  */
 export async function eachSandbox(
   refs: readonly string[],

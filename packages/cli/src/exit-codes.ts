@@ -1,8 +1,8 @@
-/** Exit codes of `nova`, as shells and docker have them. */
+/** Exit codes of `nova`, which follow the conventions of shells and docker. */
 export const usageExitCode = 2;
-/** A time limit ended the command, as `timeout` says it. */
-export const timeoutExitCode = 124;
-/** It was us, not the command, that failed. */
+/** The CLI failed, not the command. */
 export const notTheCommandExitCode = 125;
-/** 128 + SIGPIPE: the reader of our output has left. */
+/** 128 + SIGPIPE: the reader of our output has closed it. */
 export const brokenPipeExitCode = 141;
+/** ssh itself failed, not the command: its own exit code for that. */
+export const sshFailedExitCode = 255;

@@ -1,7 +1,8 @@
 import { NovaError } from '@novasandbox/protocol';
 
 /**
- * Loads what lies beside the packages and is not published with them; the published package names it `#only-in-checkout`, which nothing declares.
+ * Loads a package of the workspace that is not published. In the published package its name is `#only-in-checkout`,
+ * which nothing declares.
  * @throws NovaError `feature_unsupported` in an installed package
  */
 export async function fromCheckout<T>(verb: string, load: () => Promise<T>): Promise<T> {

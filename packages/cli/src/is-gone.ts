@@ -1,4 +1,7 @@
-/** Whether an error says that the sandbox does not exist. It needs none of the protocol's modules, which help and usage errors do without. */
+/**
+ * Whether an error says that the sandbox does not exist. It uses none of the protocol's modules, which help and usage
+ * errors do not load.
+ */
 export function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'sandbox_not_found';
 }

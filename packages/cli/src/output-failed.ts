@@ -1,15 +1,17 @@
 import { printable } from '@novasandbox/protocol/visible';
 import { brokenPipeExitCode } from './exit-codes.ts';
 
-let told = false;
-
-/** The exit code when our output cannot be written. A reader that has left is no error to speak of; a full disk is. */
-export function outputFailed(error: Error): number {
+/** Returns the exit code for output that cannot be written. */
+export function outputExitCode(error: Error): number {
   const { code } = error as NodeJS.ErrnoException;
-  // EIO: the terminal has gone.
-  if (code === 'EPIPE' || code === 'EIO') return brokenPipeExitCode;
-  if (!told && !process.stderr.destroyed)
+  // EIO means that the terminal is gone.
+  return code === 'EPIPE' || code === 'EIO' ? brokenPipeExitCode : 1;
+}
+
+/** Also reports the failure, unless the reader has merely closed the pipe. A full disk is reported. */
+export function tellOutputFailed(error: Error): number {
+  const exitCode = outputExitCode(error);
+  if (exitCode !== brokenPipeExitCode && !process.stderr.destroyed)
     process.stderr.write(`nova: the output cannot be written: ${printable(error.message)}\n`);
-  told = true;
-  return 1;
+  return exitCode;
 }

@@ -4,15 +4,16 @@ import { addConnectionOptions, verbOf, type ConnectionFlags } from './args/conne
 import { connectAs } from './open-engine.ts';
 import { verbNamed, verbs } from './verbs.ts';
 import { usageExitCode } from './exit-codes.ts';
-import { outputFailed } from './output-failed.ts';
+import { outputExitCode, tellOutputFailed } from './output-failed.ts';
 import { version } from './version.ts';
 
 /** Runs one command line; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // A reader that leaves (`nova ls | head -1`) is no error; commands that have something to clean up put their own listener first.
+  // A reader that closes the pipe (`nova ls | head -1`) is no error. Commands that have to clean up install their own
+  // listener first.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error) => {
-      if (stream.listenerCount('error') === 1) process.exit(outputFailed(error));
+      if (stream.listenerCount('error') === 1) process.exit(tellOutputFailed(error));
     });
   }
   const called = verbNamed(verbOf(argv));
@@ -21,7 +22,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync(asksAboutNoVerb(argv, called) ? [called] : [...argv], { from: 'user' });
     await flush();
-    return process.stdout.errored ? outputFailed(process.stdout.errored) : Number(process.exitCode ?? 0);
+    // The listener has already reported it.
+    return process.stdout.errored ? outputExitCode(process.stdout.errored) : Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
     const { reportError } = await import('./render/error.ts');
@@ -36,8 +38,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** The whole program; only the verb that is called for is loaded, of the others the names are enough. */
-export async function buildProgram(called: string): Promise<Command> {
+/** Builds the whole program. Only the verb that `word` names is loaded; names suffice for the others. */
+export async function buildProgram(word: string): Promise<Command> {
+  const called = verbNamed(word);
   const program = new Command('nova')
     .description('Runs code in microVMs: each with its own kernel, cloned from a snapshot in a fraction of a second.')
     .version(version, '-V, --version', 'print the version')
@@ -62,7 +65,7 @@ Examples:
     const command = program.command(name, { hidden: verb.hidden ?? false }).summary(verb.summary);
     if (verb.alias !== undefined) command.alias(verb.alias);
     if (name !== called) continue;
-    (await verb.load()).define(command);
+    (await verb.load()).define(command, buildProgram);
     for (const each of [command, ...command.commands]) addConnectionOptions(each, { hidden: true });
     if (command.description() === '') command.description(`${verb.summary[0]?.toUpperCase()}${verb.summary.slice(1)}.`);
   }
@@ -76,12 +79,12 @@ Examples:
   return program;
 }
 
-/** Help for a verb that there is not: commander would print the whole help, and not say why. */
+/** Whether help is asked for an unknown verb: commander would print the whole help without saying why. */
 function asksAboutNoVerb(argv: readonly string[], called: string): boolean {
   return argv[0] === 'help' && called !== '' && !(called in verbs);
 }
 
-/** Whether `--json` was given, to the verb or to its own verbs; not to the command that is run. */
+/** Whether `--json` was given to the verb or its subcommands; options of the command that is run do not count. */
 function wantsJson(command: Command): boolean {
   return command.opts()['json'] === true || command.commands.some(wantsJson);
 }
@@ -91,7 +94,7 @@ function pathOf(command: Command): string {
   return parent === null || parent.parent === null ? command.name() : `${pathOf(parent)} ${command.name()}`;
 }
 
-/** Waits until what was printed has been handed to the system: leaving at once would lose what a pipe has not taken yet. */
+/** Waits until the system has taken all output: exiting at once would lose data that a pipe has not taken yet. */
 async function flush(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     if (!stream.destroyed && stream.writableLength > 0) {

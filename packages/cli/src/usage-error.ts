@@ -1,4 +1,4 @@
-/** A command line that cannot be made sense of, found after it has been parsed. */
+/** A mistake in the command line that is found after parsing. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

@@ -1,2 +1,2 @@
-/** The version that `nova --version` prints; a test holds it against package.json. */
+/** The version that `nova --version` prints; a test compares it with package.json. */
 export const version = '0.1.0';

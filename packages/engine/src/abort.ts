@@ -6,7 +6,8 @@ export function throwIfAborted(signal: AbortSignal | undefined, when: string): v
 }
 
 /**
- * `work` with a signal that aborts with `signal`, or after `limitMs` milliseconds: then `late()` is thrown for the cancellation that it makes of it.
+ * Runs `work` with a signal that aborts together with `signal`, or after `limitMs` milliseconds. When the limit is
+ * reached, the error of `late()` is thrown in place of the cancellation.
  */
 export async function within<T>(
   limitMs: number,
@@ -26,7 +27,10 @@ export async function within<T>(
   }
 }
 
-/** `promise`, or `cancelled` as soon as the signal fires: what others wait for too is not ended by one who gives up. */
+/**
+ * Settles as `promise` does, or throws `cancelled` as soon as the signal fires. `promise` itself goes on, because
+ * others may be waiting for it.
+ */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, when: string): Promise<T> {
   throwIfAborted(signal, when);
   if (signal === undefined) return promise;
@@ -41,8 +45,8 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
 }
 
 /**
- * Runs `works` side by side and gives their results. The first failure aborts the others, and is thrown once all of them have ended: nothing of
- * them runs on.
+ * Runs `works` side by side and gives their results. The first failure aborts the others, and is thrown once all of
+ * them have ended, so that none of them still runs afterwards.
  */
 export async function together<const T extends readonly unknown[]>(
   signal: AbortSignal | undefined,

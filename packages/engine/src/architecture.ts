@@ -1,18 +1,21 @@
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 
-/** All that differs between guests of one processor and another. The names are Debian's, which are OCI's too. */
+/** Everything that differs between guests of different processors. The names are Debian's, which OCI uses too. */
 export interface Architecture {
   readonly name: ArchitectureName;
   /** Node's name for it. */
   readonly node: string;
   /** `e_machine` of its ELF files. */
   readonly elfMachine: number;
-  /** What hosts of another processor make its guests with. Null: its guests run on hosts of their own processor alone. */
+  /**
+   * The tools with which hosts of another processor build for these guests. Null: the guests run only on hosts of their
+   * own processor.
+   */
   readonly cross: {
     /** Rust's name of the target. */
     readonly rustTarget: string;
     readonly linker: string;
-    /** The Debian packages that the linker and what it links come from. */
+    /** The Debian packages of the linker and of the libraries that it links. */
     readonly packages: readonly string[];
   } | null;
   readonly qemu: {
@@ -23,12 +26,18 @@ export interface Architecture {
     readonly properties: readonly string[];
     /** Firmware that loads the kernel, from QEMU's own folder; null where QEMU does that itself. */
     readonly firmware: string | null;
-    /** The processor where it is emulated: everything QEMU knows, but for what costs more than it is worth. */
+    /**
+     * The processor model when it is emulated: everything QEMU knows, without the features that cost more than they are
+     * worth.
+     */
     readonly emulatedProcessor: string;
-    /** Virtio transports in the order Linux finds them: first comes the channel, then the drives, then the network. */
+    /**
+     * Virtio transports in the order in which Linux finds them: the first is for the channel, the next for the drives,
+     * then the network.
+     */
     readonly transports: readonly number[];
   };
-  /** Words for the kernel: its console, and what makes it end for good. */
+  /** Kernel arguments: the console, and what makes the kernel power off or halt for good. */
   readonly kernelArguments: readonly string[];
 }
 
@@ -36,19 +45,22 @@ const amd64: Architecture = {
   name: 'amd64',
   node: 'x64',
   elfMachine: 62,
-  // Emulated, a microvm has to be told how fast its counter runs, which a host without such a counter cannot tell.
+  // An emulated microvm has to be told the frequency of its counter, which a host without such a counter cannot
+  // provide.
   cross: null,
   qemu: {
     program: 'qemu-system-x86_64',
     package: 'qemu-system-x86',
     machine: 'microvm,acpi=on,rtc=on,pit=on,pic=on,ioapic2=on,isa-serial=on,x-option-roms=off',
     properties: [],
-    // SeaBIOS, the default, since 1.16.3 lays the ACPI tables where QEMU then loads the end of the initramfs, and needs option ROMs to find the kernel.
+    // The default firmware is SeaBIOS. Since 1.16.3 it puts the ACPI tables where QEMU then loads the end of the
+    // initramfs, and it needs option ROMs to find the kernel.
     firmware: 'qboot.rom',
-    // Copying by single bytes (ERMS) is fast on real processors alone: an emulated guest copies ten times as fast without.
-    // Linux takes FSRM, which newer versions of QEMU emulate, for a promise of ERMS: without it the kernel hangs before /init.
+    // Copying byte by byte (ERMS) is fast only on real processors: an emulated guest copies ten times as fast without
+    // it. Linux assumes that FSRM, which newer versions of QEMU emulate, implies ERMS: with FSRM alone the kernel hangs
+    // before /init.
     emulatedProcessor: 'max,erms=off,fsrm=off',
-    // Those of the machine with its second I/O APIC. Linux goes through them from the last to the first.
+    // The transports of a machine with a second I/O APIC. Linux enumerates them from the last to the first.
     transports: Array.from({ length: 24 }, (_, index) => 23 - index),
   },
   kernelArguments: ['console=ttyS0', 'reboot=t'],
@@ -66,11 +78,13 @@ const arm64: Architecture = {
   qemu: {
     program: 'qemu-system-aarch64',
     package: 'qemu-system-arm',
-    // The interrupt controller is the newest that the accelerator has. Without ACPI Linux reads the device tree, which takes it less time.
+    // The interrupt controller is the newest that the accelerator supports. Without ACPI, Linux reads the device tree,
+    // which is faster.
     machine: 'virt,gic-version=max,acpi=off',
     properties: ['virtio-mmio.force-legacy=false'],
     firmware: null,
-    // Signing pointers as the architecture defines it makes an emulated kernel four times slower; it may be done otherwise.
+    // Signing pointers with the architecture's own algorithm makes an emulated kernel four times slower. An
+    // implementation may use another algorithm.
     emulatedProcessor: 'max,pauth-impdef=on',
     transports: Array.from({ length: 32 }, (_, index) => index),
   },
@@ -79,7 +93,7 @@ const arm64: Architecture = {
 
 export const architectures: Readonly<Record<ArchitectureName, Architecture>> = { amd64, arm64 };
 
-/** The architecture of this host: that of its guests unless they ask for another. */
+/** The architecture of this host, which its guests have too unless they ask for another. */
 export function hostArchitecture(): Architecture {
   const found = Object.values(architectures).find(({ node }) => node === process.arch);
   if (found === undefined) {
@@ -88,13 +102,13 @@ export function hostArchitecture(): Architecture {
   return found;
 }
 
-/** Those of which this host can have guests, its own first. The others are emulated. */
+/** The architectures of the guests that this host can run, its own first. The others are emulated. */
 export function guestArchitectures(): readonly Architecture[] {
   const own = hostArchitecture();
   return [own, ...Object.values(architectures).filter((each) => each !== own && each.cross !== null)];
 }
 
-/** The architecture of that name; default: this host's own. */
+/** The architecture of that name; default: the host's own. */
 export function guestArchitecture(name: ArchitectureName = hostArchitecture().name): Architecture {
   const found = guestArchitectures().find((each) => each.name === name);
   if (found === undefined) {

@@ -1,4 +1,5 @@
 import { toNovaError, type NovaError } from '@novasandbox/protocol';
+import { inSpan } from './ports/trace.ts';
 
 type AsyncMethod = (...args: unknown[]) => Promise<unknown>;
 
@@ -6,22 +7,23 @@ type AsyncMethod = (...args: unknown[]) => Promise<unknown>;
 type Explain = (method: string, ref: string, error: NovaError) => Promise<NovaError>;
 
 /**
- * The same service, with every rejection a NovaError: what the host's system calls throw gets its code, message and hint here. `explain` may find a better reason for
- * the failure of a method whose first argument is a reference to a sandbox.
+ * A service as it is offered to callers. Each call is a span of the trace in which it is made, named `<name>.<method>`,
+ * and rejects only with a NovaError: errors of the host's system calls get their code, message and hint here. `explain`
+ * may find a better reason for the failure of a method whose first argument is a reference to a sandbox.
  */
-export function typedErrors<S extends object>(service: S, explain?: Explain): S {
+export function offer<S extends object>(name: string, service: S, explain?: Explain): S {
   const methods = Object.entries(service as Record<string, AsyncMethod>).map(
-    ([name, method]): [string, AsyncMethod] => [
-      name,
+    ([method, call]): [string, AsyncMethod] => [
+      method,
       async (...args) => {
         try {
-          return await method(...args);
+          return await inSpan(`${name}.${method}`, () => call(...args));
         } catch (error) {
           const typed = toNovaError(error);
           const [ref] = args;
           throw explain === undefined || typeof ref !== 'string'
             ? typed
-            : await explain(name, ref, typed).catch(() => typed);
+            : await explain(method, ref, typed).catch(() => typed);
         }
       },
     ],

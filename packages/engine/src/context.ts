@@ -1,13 +1,15 @@
 import type { HypervisorName } from '@novasandbox/protocol';
 import type { Layout } from './layout.ts';
 import type { OpenSession } from './ports/guest-agent.ts';
+import type { Links } from './ports/guest-links.ts';
 import type { Network } from './ports/network.ts';
 import type { ImageSource } from './ports/image-source.ts';
 import type { Store } from './ports/store.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
-import type { Links } from './sandbox/links.ts';
+import type { Wakings } from './ports/wakings.ts';
+import type { WarmPool } from './ports/warm-pool.ts';
 
-/** What the services work with, put together once (engine.ts). */
+/** The dependencies of the services, put together once (engine.ts). */
 export interface EngineContext {
   readonly layout: Layout;
   readonly store: Store;
@@ -16,6 +18,6 @@ export interface EngineContext {
   readonly openSession: OpenSession;
   readonly links: Links;
   readonly network: Network;
-  /** Ids of sandboxes that a call of this process is about to stop or remove. */
-  readonly ending: Set<string>;
+  readonly wakings: Wakings;
+  readonly pool: WarmPool;
 }

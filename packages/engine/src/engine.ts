@@ -1,14 +1,12 @@
-import { toNovaError, type HypervisorName, type NovaError } from '@novasandbox/protocol';
+import { toNovaError, type NovaError } from '@novasandbox/protocol';
 import { together } from './abort.ts';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
-import { typedErrors } from './boundary.ts';
+import { offer } from './boundary.ts';
 import type { EngineContext } from './context.ts';
-import { createAppleVzDriver } from './drivers/apple-vz/driver.ts';
-import { createCloudHypervisorDriver } from './drivers/cloud-hypervisor/driver.ts';
-import { createFirecrackerDriver } from './drivers/firecracker/driver.ts';
-import { createProcessDriver } from './drivers/process/driver.ts';
-import { createQemuDriver } from './drivers/qemu/driver.ts';
+import { createAllDrivers } from './drivers/all-drivers.ts';
+import { loadDrivers } from './drivers/load-drivers.ts';
+import { openEgress } from './egress/index.ts';
 import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
@@ -16,47 +14,73 @@ import { layoutAt, type Layout } from './layout.ts';
 import { prepareLayout } from './prepare-layout.ts';
 import { createNetwork, type NetworkOptions } from './network/network.ts';
 import { startRounds } from './rounds.ts';
+import { endLeftClones, leaveClone } from './pool/leave.ts';
+import { createPool } from './pool/pool.ts';
+import type { Egress } from './ports/egress.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
-import type { VmmDriver } from './ports/vmm-driver.ts';
+import { requireDriver } from './sandbox/attach-machine.ts';
+import { keepGoverning } from './sandbox/change-policy.ts';
+import { createDiskRounds } from './sandbox/full-disks.ts';
 import { explainLostGuest } from './sandbox/ended-meanwhile.ts';
+import { watchEvents } from './sandbox/events.ts';
 import { keepTimesToLive } from './sandbox/expiry.ts';
-import { createLinks } from './sandbox/links.ts';
+import { createLinks } from './guest/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
-import type { Engine, EngineOptions } from './services.ts';
+import type { EngineOptions, LocalEngine } from './services.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
+import { createSnapshotService } from './snapshot/service.ts';
+import { createStorageService } from './storage/service.ts';
 import { keepReserve } from './store/reserve.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openUidRegistry } from './store/uid-registry.ts';
 import { runInGuest } from './template/run-in-guest.ts';
-import { loadTemplate } from './template/load.ts';
+import { createVolumeService } from './volumes/service.ts';
+import { loadTemplate } from './images/load-template.ts';
 import { createTemplateService } from './template/service.ts';
 import { confinerFor } from './vmm/confine.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
-import type { DriverOptions } from './vmm/probe-boot.ts';
+import type { DriverOptions } from './vmm/driver-options.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
-import { reclaimWork } from './snapshot/reclaim.ts';
+import { reclaimWork } from './guest/reclaim.ts';
 import { tellInBackground } from './ports/background.ts';
 import { sweep } from './sandbox/reconcile.ts';
+import { abandonSandbox } from './sandbox/stop.ts';
 import { createSpaceRounds } from './sandbox/waits-for-space.ts';
 
 /** The network slots of this host, for the sandboxes of a state folder. */
-export function openNetwork(layout: Layout, launcher: Launcher, keep: NetworkOptions['keep'] = null): Network {
+export function openNetwork(
+  layout: Layout,
+  launcher: Launcher,
+  keep: NetworkOptions['keep'] = null,
+  egress: Egress = openEgress({
+    layout,
+    users: openVmmUsers(layout),
+    listener: (options) => createImageSource(layout).listener(options),
+  }),
+): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
-  return createNetwork({ home, registryFile, probeDirectory, launcher, keep, openRegistry: openSlotRegistry });
+  return createNetwork({ home, registryFile, probeDirectory, launcher, egress, keep, openRegistry: openSlotRegistry });
 }
 
 /** The users that VMMs of this host run as. */
 export const openVmmUsers = ({ uidRegistryFile }: Layout): VmmUsers =>
   createVmmUsers((range) => openUidRegistry(uidRegistryFile, range));
 
-/** How often guests that wait for disk space are looked for; whoever looks after a state folder sees to its reserve then, and to what was left half made. */
+/**
+ * How often to look for guests that wait for disk space. The process that looks after a state folder then also restores
+ * its reserve and removes half-made things.
+ */
 const lookEveryMs = 5000;
+/** The names that guests were given addresses for are noted once a minute. */
+const roundsPerNames = 12;
 
-/** Puts drivers, images, store and services together. Dispose it to give back what this process holds; sandboxes run on. */
-export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+/**
+ * Puts drivers, images, store and services together. Disposing it gives back what this process holds; sandboxes run on.
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<LocalEngine> {
   try {
     return await assemble(options);
   } catch (error) {
@@ -64,7 +88,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   }
 }
 
-async function assemble(options: EngineOptions): Promise<Engine> {
+async function assemble(options: EngineOptions): Promise<LocalEngine> {
+  const givenDrivers = [...(await loadDrivers()), ...(options.drivers ?? [])];
   const layout = layoutAt(options.home);
   prepareLayout(layout);
   keepReserve(layout.reserveFile);
@@ -82,75 +107,100 @@ async function assemble(options: EngineOptions): Promise<Engine> {
     confiner: (options) => images.confiner(options),
     probeDirectory: layout.probeDirectory,
     vmmDirectory: layout.vmmDirectory,
+    agentBinary: async (signal) => (await images.agent({ signal })).path,
     probeGuest: async (options) => {
       const template = await loadTemplate(layout, 'base');
       const [{ kernel, initramfs }] = await together(options.signal, [
         (signal) => images.boot(template, { ...options, signal }),
-        // The probe's VMM is started by it: built meanwhile.
+        // The probe's VMM is started by the confiner, which is built meanwhile.
         (signal) => confinerFor({ confiner: () => images.confiner({ ...options, signal }) }, signal),
       ]);
       return { kernel: kernel.path, initramfs: initramfs.path };
     },
   };
-  const inOrderOfPreference: readonly VmmDriver[] = [
-    createFirecrackerDriver(vmm),
-    createCloudHypervisorDriver(vmm),
-    createQemuDriver(vmm),
-    // After QEMU, which has snapshots on macOS too.
-    createAppleVzDriver(vmm),
-    createProcessDriver({ launcher, agentBinary: async (signal) => (await images.agent({ signal })).path }),
-  ];
-  const drivers = new Map<HypervisorName, VmmDriver>(
-    inOrderOfPreference.map((driver) => [driver.name, traced(driver.name, driver)]),
-  );
-  const links = createLinks(
-    store,
-    openSession,
-    async (record) => (await drivers.get(record.driver)?.attach(record)) ?? null,
-  );
-  const network = openNetwork(layout, launcher, options.recover === true ? { slots: options.readySlots ?? 0 } : null);
-  const context: EngineContext = { layout, store, images, drivers, openSession, links, network, ending: new Set() };
+  const made = createAllDrivers(vmm, givenDrivers);
+  const drivers = new Map([...made].map(([name, driver]) => [name, traced(name, driver)]));
+  const links = createLinks(store, openSession, (record) => requireDriver(context, record.driver).attach(record));
+  const egress = openEgress({ layout, users, listener: (options) => images.listener(options) });
+  const keep = options.recover === true ? { slots: options.readySlots ?? 0 } : null;
+  const network = openNetwork(layout, launcher, keep, egress);
+  const wakings: EngineContext['wakings'] = { admit: () => () => undefined };
+  const pool = createPool(options.pool);
+  const context: EngineContext = {
+    ...{ layout, store, images, drivers, openSession, links, network },
+    pool: pool.creates,
+    wakings,
+  };
   await reclaimWork(context);
-  await sweep(context, ['creating', 'stopped', 'failed']).catch((error: unknown) =>
+  await sweep(context, ['creating', 'stopping', 'stopped', 'failed']).catch((error: unknown) =>
     tellInBackground('clearing up what makers left', error),
   );
   if (options.recover === true) await removeOrphans(context);
-  // What cannot be cleared up now is tried again by the next; `nova doctor` says why it cannot.
+  // The next engine tries again to clear up what cannot be cleared up now; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
+
+  // The process that enforces policies may have been killed: its sandboxes reach nothing until it serves them again.
+  await keepGoverning(context, { names: false }).catch((error: unknown) =>
+    tellInBackground('putting policies in force again', error),
+  );
 
   const timesToLive = keepTimesToLive(context);
   const looksAfter = options.recover === true;
   const lookForSpace = createSpaceRounds(context, { looksAfter });
+  const lookForFullDisks = createDiskRounds(context, { looksAfter });
+  let round = 0;
   const rounds = startRounds(lookEveryMs, async () => {
     if (looksAfter) {
       keepReserve(layout.reserveFile);
       await reclaimWork(context);
+      store.flush();
+      await keepGoverning(context, { names: round % roundsPerNames === 0 });
+      round += 1;
     }
     await lookForSpace();
+    await lookForFullDisks();
   });
+
+  const kept = pool.keep(context);
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     using _store = store;
     using _users = users;
     await using _launcher = launcher;
+    await using _egress = egress;
     await using _network = network;
     await using _timesToLive = timesToLive;
     await using _rounds = rounds;
-    await Promise.allSettled(inOrderOfPreference.map(async (driver) => driver.endProbes?.()));
+    await Promise.allSettled([...made.values()].map(async (driver) => driver.endProbes?.()));
+    await kept[Symbol.asyncDispose]();
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());
   const explain = (method: string, ref: string, error: NovaError): Promise<NovaError> =>
     explainLostGuest(context, { method, ref }, error);
   return {
-    sandboxes: typedErrors(traced('sandboxes', createSandboxService(context)), explain),
-    exec: typedErrors(traced('exec', createExecService(context)), explain),
-    files: typedErrors(traced('files', createFileService(context)), explain),
-    templates: typedErrors(traced('templates', createTemplateService(context))),
+    place: { home: layout.home },
+    sandboxes: offer('sandboxes', createSandboxService(context), explain),
+    exec: offer('exec', createExecService(context), explain),
+    files: offer('files', createFileService(context), explain),
+    templates: offer('templates', createTemplateService(context)),
+    snapshots: offer('snapshots', createSnapshotService(context)),
+    volumes: offer('volumes', createVolumeService(context)),
+    pool: offer('pool', pool.serviceOf(context)),
+    onPoolEvent: pool.onEvent,
+    storage: offer('storage', createStorageService(context)),
+    leaveClone: (config, { signal = new AbortController().signal, ...how }) =>
+      leaveClone(context, config, { ...how, signal }),
+    abandon: (ref) => abandonSandbox(context, ref),
+    endLeftClones: () => endLeftClones(context),
+    drivers: new Map([...drivers].map(([name, { features }]) => [name, features])),
+    admitWakings: (admit) => {
+      wakings.admit = admit;
+    },
     hypervisors: ({ fresh = false, signal, architecture } = {}) =>
       Promise.all(
-        inOrderOfPreference
+        [...drivers.values()]
           .filter(
             ({ features }) =>
               architecture === undefined || architecture === hostArchitecture().name || features.foreignArchitectures,
@@ -161,6 +211,7 @@ async function assemble(options: EngineOptions): Promise<Engine> {
             probe: await driver.probe({ fresh, signal, architecture }),
           })),
       ),
+    events: (filter, call) => watchEvents(context, filter, call),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -5,33 +5,41 @@ import { join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
 /**
- * Every path NovaSandbox has on disk, in one place. Ids and digests are checked here before they become part of a path: nothing a
- * caller or a guest names reaches the file system otherwise.
+ * Every path that NovaSandbox has on disk, in one place. Ids and digests are checked here before they become part of a
+ * path. No other name that a caller or a guest gives reaches the file system.
  *
  *     <home>/                   NOVA_HOME; /var/lib/novasandbox for root, ~/.novasandbox for others
  *       store.sqlite            sandboxes, leases
  *       server.sqlite           the daemon's keys, users, answers
  *       server.sqlite.lock      held by the running daemon
- *       *.sqlite.layout-<n>     what an upgrade found, before it brought the file to a later layout (store/migrate.ts)
- *       nova.sock nova.pid      the running daemon: its owner's way in, its process
+ *       *.sqlite.layout-<n>     the file before an upgrade brought it to a later layout (store/migrate.ts)
+ *       nova.sock nova.pid      the running daemon: its owner's socket, its process
  *       reserve                 space that is given back when the disk is full (store/reserve.ts)
  *       admin.key server.secret config.yaml
  *       agent/<digest>/         the guest agent's binary
- *       confine/<digest>/       the program that shuts VMMs in
+ *       confine/<digest>/       the program that confines VMMs
+ *       listen/<digest>/        the program that opens listeners in network slots
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
- *       snapshots/<digest>/     ram, state, disk.raw, snapshot.json
- *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both begin with a hole), jail/ and out/ of a running Firecracker
- *       making/<id>.json        who makes which machine for a snapshot or an image
- *       replaced-<time>/        what lay where `nova restore` has put a backup
- *       quarantine/<id>/        what lay in sandboxes/<id>/ and no store knew
- *       cache/ setup/ node/     compiled code, what ./nova found out and installed
- *       probes/                 what a probe boot found, by host boot and VMM
+ *       golden/<digest>/        ram, state, disk.raw, snapshot.json: guests that sandboxes are clones of
+ *       snapshots/<id>/         manifest.json, disk.raw; state, and ram or pages: snapshots of sandboxes
+ *       instants/               half-made snapshots, and moments of sandboxes that are being forked
+ *       sandboxes/<id>/         disk.raw, console.log, vmm.log (both logs begin with a hole), jail/ and out/ of a
+ *                               running Firecracker, memory/ of a sandbox that is hibernated
+ *       volumes/<id>/           disk.raw: volumes
+ *       making/<id>.json        the process that makes a machine for a snapshot or an image
+ *       replaced-<time>/        the former files in the places where `nova restore` has put a backup
+ *       quarantine/<id>/        files of a sandbox folder that no store knew
+ *       ssh/                    keys with which SSH clients and `nova ssh-proxy` know each other
+ *       cache/ setup/ node/     compiled code; results and installations of ./nova
+ *       probes/                 results of probe boots, by host boot and VMM
  *       vmm/<name>/<version>/   VMMs that `nova setup` installed; vmm/<name>/current leads to the one in use
- *       work/                   half-made things; emptied by whoever made them
- *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder is its VMM's, all others are ours
+ *       work/                   half-made things; their makers remove them
+ *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder belongs to its VMM, all others
+ *                               are ours
+ *     <run>/egress.*            control socket, lock and output of the process that decides what sandboxes reach
  *     /run/novasandbox/slots.sqlite   network slots of the host
  *     /run/novasandbox/uids.sqlite    user ids of the host's VMMs
  */
@@ -41,7 +49,7 @@ export interface Layout {
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
   readonly reserveFile: string;
-  /** What the daemon has. */
+  /** Files of the daemon. */
   readonly daemon: {
     readonly database: string;
     readonly socket: string;
@@ -50,52 +58,67 @@ export interface Layout {
     readonly secretFile: string;
     readonly configFile: string;
   };
-  /** What is remembered of this host's network slots: one file a host, whatever the state folder, gone after a reboot as the slots are. */
+  /** The process that decides what sandboxes reach (egress/). */
+  readonly egress: { readonly socket: string; readonly lock: string; readonly log: string };
+  /**
+   * The registry of this host's network slots. There is one file per host, whatever the state folder, and it is gone
+   * after a reboot, as the slots are.
+   */
   readonly slotRegistryFile: string;
-  /** The registry of the users of this host's VMMs, likewise. */
+  /** The registry of the users of this host's VMMs. It is also one per host and gone after a reboot. */
   readonly uidRegistryFile: string;
   readonly probeDirectory: string;
   readonly vmmDirectory: string;
   readonly workDirectory: string;
   /** Notes of who makes which machine that no store knows (vmm/unfinished.ts). */
   readonly making: string;
-  agent(digest: string): string;
-  confiner(digest: string): string;
-  kernel(digest: string): string;
-  initramfs(digest: string): string;
-  rootfs(digest: string): string;
-  lab(digest: string): string;
-  snapshot(digest: string): string;
+  readonly agent: (digest: string) => string;
+  readonly confiner: (digest: string) => string;
+  readonly listener: (digest: string) => string;
+  readonly kernel: (digest: string) => string;
+  readonly initramfs: (digest: string) => string;
+  readonly rootfs: (digest: string) => string;
+  readonly lab: (digest: string) => string;
+  readonly golden: (digest: string) => string;
+  readonly goldenSnapshots: string;
+  readonly snapshot: (id: string) => string;
   readonly snapshots: string;
+  /** Half-made snapshots, and moments of sandboxes that are being forked: on the file system of their disks. */
+  readonly instants: { readonly workDirectory: string };
   readonly sandboxes: string;
+  readonly volumes: string;
   /** Folders of sandboxes that the store does not know. */
   readonly quarantine: string;
-  /** Folders of what VMMs open by name, and no other user may: the machine's templates lie in them. */
+  readonly ssh: string;
+  /**
+   * Folders of the files that VMMs open by name and that no other user may open. The machine's templates are in them.
+   */
   readonly imageFolders: readonly string[];
-  /** Folders that nobody but their owner enters. */
+  /** Folders that only their owner may enter. */
   readonly ownFolders: readonly string[];
-  sandbox(id: string): string;
-  sockets(id: string): string;
+  readonly sandbox: (id: string) => string;
+  readonly volume: (id: string) => string;
+  readonly sockets: (id: string) => string;
 }
 
-/** Of root's processes. */
+/** The folder for root's processes. */
 const hostRun = '/run/novasandbox';
 
 /** Longest path of a Unix socket that works everywhere (macOS: 104 with the final NUL). */
-export const maxSocketPath = 103;
+const maxSocketPath = 103;
 
-/** Neither is there in a CommonJS bundle. */
+/** Neither exists in a CommonJS bundle. */
 const { dirname: here, filename }: { readonly dirname?: string; readonly filename?: string } = import.meta;
 
 /**
- * The checkout this file belongs to, or the package it was installed with, whose compiled modules lie one folder less deep: templates and the
- * sources of the agent lie there.
+ * The checkout to which this file belongs, or the package with which it was installed, whose compiled modules are one
+ * folder less deep. Templates and the sources of the agent are in it.
  */
 export const repositoryRoot =
   here === undefined ? resolve('.') : resolve(here, filename?.endsWith('.ts') === true ? '../../..' : '../..');
 
 /**
- * The path of a file or folder that NovaSandbox brings along itself, refused by name where it is missing.
+ * The path of a file or folder that NovaSandbox includes. Throws an error that names it where it is missing.
  * @param what for the message: a plural, such as "The templates"
  * @throws NovaError `set_up_failed`
  */
@@ -129,13 +152,18 @@ export function layoutAt(home: string = defaultHome()): Layout {
     reserveFile: join(root, 'reserve'),
     daemon: {
       database: join(root, 'server.sqlite'),
-      // Beside the others where the system can bind it there.
+      // It is beside the others where the path is short enough for the system to bind it.
       socket:
         Buffer.byteLength(join(root, 'nova.sock')) > maxSocketPath ? join(run, 'nova.sock') : join(root, 'nova.sock'),
       pidFile: join(root, 'nova.pid'),
       keyFile: join(root, 'admin.key'),
       secretFile: join(root, 'server.secret'),
       configFile: join(root, 'config.yaml'),
+    },
+    egress: {
+      socket: join(run, 'egress.sock'),
+      lock: join(run, 'egress.lock'),
+      log: join(run, 'egress.log'),
     },
     slotRegistryFile: join(hostRun, 'slots.sqlite'),
     uidRegistryFile: join(hostRun, 'uids.sqlite'),
@@ -145,29 +173,38 @@ export function layoutAt(home: string = defaultHome()): Layout {
     making: join(root, 'making'),
     agent: below('agent'),
     confiner: below('confine'),
+    listener: below('listen'),
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),
     lab: below('lab'),
+    golden: below('golden'),
+    goldenSnapshots: join(root, 'golden'),
     snapshot: below('snapshots'),
     snapshots: join(root, 'snapshots'),
+    instants: { workDirectory: join(root, 'instants') },
     sandboxes: join(root, 'sandboxes'),
+    volumes: join(root, 'volumes'),
     quarantine: join(root, 'quarantine'),
-    imageFolders: ['confine', 'kernels', 'initramfs', 'rootfs', 'snapshots', 'probes'].map((name) => join(root, name)),
-    ownFolders: ['agent', 'cache', 'lab', 'setup'].map((name) => join(root, name)),
+    ssh: join(root, 'ssh'),
+    imageFolders: [
+      ...['confine', 'kernels', 'initramfs', 'rootfs', 'golden', 'snapshots', 'instants', 'probes', 'volumes'],
+    ].map((name) => join(root, name)),
+    ownFolders: ['agent', 'cache', 'lab', 'listen', 'setup', 'ssh'].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
+    volume: below('volumes'),
     sockets: (id) => join(run, safe(id)),
   };
 }
 
-/** The folder in a machine's socket folder that belongs to the VMM, which makes its sockets there. */
+/** The folder, in a machine's socket folder, that belongs to the VMM, which makes its sockets there. */
 export const vmmFolder = (socketDirectory: string): string => join(socketDirectory, 'vmm');
 
 /** Path of a socket that the VMM of a machine with that socket folder makes. */
 export const socketPath = (socketDirectory: string, name: string): string =>
   bindable(join(vmmFolder(socketDirectory), name));
 
-/** A path for a socket, refused with the remedy when the host could not bind it. */
+/** A path for a socket. Throws an error with the remedy when the path is too long for the host to bind. */
 export function bindable(path: string): string {
   if (Buffer.byteLength(path) > maxSocketPath) {
     throw new NovaError('set_up_failed', `The socket path ${path} is longer than ${maxSocketPath} bytes.`, {

@@ -10,7 +10,7 @@ import { prepareLayout } from './prepare-layout.ts';
 const somebody = 778_001;
 const skip = process.getuid?.() === 0 ? false : 'takes root, who can give folders away';
 
-/** A folder as /tmp is: anybody may make things in it. */
+/** A folder like /tmp, in which anybody may make files. */
 async function sharedFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'nova-own-'));
   await chmod(folder, 0o1777);
@@ -51,7 +51,7 @@ test("another user's link is refused, wherever it leads; a link of ours is follo
   await chown(theirs, somebody, somebody);
   await symlink(theirs, join(shared, 'ours', 'away'));
   assert.throws(() => requireOwn(join(shared, 'ours', 'away')), refused(/theirs belongs to another user/));
-  // By way of a link of theirs to a folder of ours.
+  // The path goes through another user's link to a folder of ours.
   await symlink(join(shared, 'link'), join(shared, 'ours', 'back'));
   assert.throws(() => requireOwn(join(shared, 'ours', 'back', 'home')), refused(/link, which belongs to another user/));
   await symlink('round', join(shared, 'round'));

@@ -4,18 +4,19 @@ import { NovaError } from '@novasandbox/protocol';
 import { isMapped } from './vmm/mapped-ids.ts';
 
 /**
- * Refuses a folder of ours that another user could exchange for one of his own, such as one below /tmp that he has made first: he would decide which
- * programs run here. It need not be there yet. VMMs run as users of their own: for root, what lies above it must let them pass.
+ * Refuses a folder of ours that another user could replace with one of their own, such as a folder below /tmp that they
+ * made first: that user would decide which programs run here. The folder need not exist yet. VMMs run as users of their
+ * own, so for root the parents of the folder must let them pass.
  * @throws NovaError `set_up_failed`
  */
 export function requireOwn(folder: string): void {
   requireWay(folder, folder, false, mostLinks);
 }
 
-/** As many as Linux follows. */
+/** The most links that Linux follows in one path. */
 const mostLinks = 40;
 
-/** Looks at a path and all above it, and where one is a link, at the way that this names. */
+/** Checks a path and all its parents. Where one is a link, it also checks the path that the link names. */
 function requireWay(folder: string, path: string, isAbove: boolean, linksLeft: number): void {
   for (let each = path, above = isAbove; ; each = dirname(each), above = true) {
     const found = lookAt(each);
@@ -28,7 +29,7 @@ function requireWay(folder: string, path: string, isAbove: boolean, linksLeft: n
   }
 }
 
-/** Nothing lies below a file: whoever makes the folder is told of that. */
+/** A path below a file counts as missing here. The error comes when the folder is made. */
 function lookAt(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
@@ -59,7 +60,7 @@ function requireTrusted(folder: string, path: string, found: Stats, isAbove: boo
     );
 }
 
-/** Ourselves, root, or whoever this user namespace has no number for: the system it was made in. */
+/** Ourselves, root, or a user without a number in this user namespace, which belongs to the system around it. */
 function isTrusted(uid: number): boolean {
   return uid === process.geteuid?.() || uid === 0 || (process.platform === 'linux' && !isMapped('uid', uid));
 }

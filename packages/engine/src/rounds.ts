@@ -1,10 +1,10 @@
-/** Does `work` every so often, one round at a time; disposing waits for the one that is under way. */
+/** Runs `work` at an interval, one round at a time. Disposing waits for the round in progress. */
 export function startRounds(everyMs: number, work: () => Promise<void>): AsyncDisposable {
   let running = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   const next = (): void => {
     timer = setTimeout(() => {
-      // What fails now is tried again in the next round.
+      // A failure now is tried again in the next round.
       running = work()
         .catch(() => undefined)
         .finally(next);

@@ -2,20 +2,40 @@ import type { Duplex } from 'node:stream';
 import type {
   ArchitectureName,
   Change,
+  Collected,
+  ContinuedConfigInput,
+  Decision,
   DriverFeatures,
   Entry,
+  EventKind,
+  Exit,
   ExtraDriveInput,
+  ForkInput,
+  ForkResult,
   HypervisorName,
+  NewVolumeInput,
   Ownership,
+  PolicyChoiceInput,
+  PoolDiscard,
+  PoolMiss,
+  PoolStatus,
   ProgressSink,
   Resize,
   SandboxConfig,
   SandboxConfigInput,
+  SandboxEvent,
   SandboxInfo,
   SandboxStats,
   Scope,
+  SnapshotCheck,
+  SnapshotInfo,
+  SnapshotStatistics,
+  StorageUsage,
+  TakeSnapshotInput,
   TemplateInfo,
+  VolumeInfo,
 } from '@novasandbox/protocol';
+import type { DecisionOptions } from './ports/egress.ts';
 import type {
   AttachedProcess,
   ByteSource,
@@ -23,13 +43,20 @@ import type {
   FileReader,
   GuestInfo,
   GuestProcess,
+  Manifest,
+  ManifestRequest,
+  OutputChunk,
 } from './ports/guest-agent.ts';
 export type * from './ports/guest-agent.ts';
+import type { CreateDriver } from './ports/driver-means.ts';
 import type { DriverProbe } from './ports/vmm-driver.ts';
+import type { AdmitWaking } from './ports/wakings.ts';
+export type { AdmitWaking } from './ports/wakings.ts';
 
 /**
- * What the engine offers, service by service. The SDK speaks these interfaces, so that the same `Sandbox` class works on the engine in
- * its own process and, later, on a server. `ref` is an id, a unique prefix of one (at least 4 characters), or a name. Every call may throw NovaError.
+ * The services that the engine offers. The SDK uses these interfaces, so that the same `Sandbox` class works with an
+ * engine in its own process and with a daemon. `ref` is an id, a unique prefix of one (at least 4 characters), or a
+ * name. Every call may throw NovaError.
  */
 
 export interface CallContext {
@@ -37,34 +64,62 @@ export interface CallContext {
 }
 
 export interface BuildContext extends CallContext {
-  /** Told what goes on when a template or snapshot has to be made first. */
+  /** Receives progress when a template or snapshot has to be made first. */
   readonly progress?: ProgressSink | undefined;
 }
 
-/** Facts of a new sandbox that are not its maker's to choose: a daemon that offers the engine to others sets them. */
+/** Facts of a new sandbox that its maker may not choose. A daemon that offers the engine to others sets them. */
 export interface CreateContext extends BuildContext {
-  /** Default: it belongs to the host itself. Names are unique among the sandboxes of one owner. */
+  /** Default: the host itself owns it. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
-  /** Its id, where that has to be known before it is made; `newSandboxId()` makes one. */
+  /** Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one. */
   readonly id?: string | undefined;
-  /** Awaited when the sandbox is ready, right before it is its owner's; what this throws, and an abort meanwhile, undoes it. */
+  /**
+   * Called before the sandbox exists where it gets another id than `id`: a clone from the warm pool has its own. Left
+   * out, `id` is final, and the sandbox is no such clone.
+   */
+  readonly onOtherId?: ((id: string) => void) | undefined;
+  /**
+   * Awaited when the sandbox is ready, right before its owner gets it. An error of it, or an abort meanwhile, undoes
+   * the sandbox.
+   */
   readonly ready?: (() => Promise<void>) | undefined;
+  /** Where the names of its volumes are looked up; default: everything. */
+  readonly scope?: Scope | undefined;
   /** Labels that begin with `reservedLabelPrefix`. */
   readonly reservedLabels?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface StartContext extends BuildContext {
-  /** Another hypervisor than the one it last ran on, or the best there is. The disk moves, memory does not. */
+  /**
+   * The hypervisor, where it should differ from the one the sandbox last ran on; `auto`: the best one. The disk moves
+   * to it, memory does not.
+   */
   readonly hypervisor?: HypervisorName | 'auto' | undefined;
 }
 
+export interface ResumeContext extends BuildContext {
+  /** false: a hibernated sandbox boots from its disk, and its memory is dropped. Default: it goes on where it was. */
+  readonly memory?: boolean | undefined;
+}
+
 export interface SandboxFilter {
-  /** Stopped and failed ones too; default: only running and paused. */
+  /** Lists all sandboxes; default: those that run, are paused, stopping or hibernated. */
   readonly all?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   /** As the daemon names them, such as `user:ann`. */
   readonly owner?: string | undefined;
   readonly team?: string | undefined;
+}
+
+/**
+ * The ends of the guest's console and of the VMM's log. The guest or its VMM writes them, so they may contain anything.
+ */
+export interface SandboxLogs {
+  readonly console: string;
+  readonly vmm: string;
+  /** Why the console is empty and where to look, where that is known. */
+  readonly note: string | null;
 }
 
 export interface SandboxService {
@@ -78,36 +133,94 @@ export interface SandboxService {
   config(ref: string): Promise<SandboxConfig>;
   list(filter?: SandboxFilter, scope?: Scope): Promise<SandboxInfo[]>;
   /**
-   * Boots a stopped sandbox again from its own disk. A running one is left alone, and refused (`invalid_state`) where another hypervisor is
-   * named.
+   * Boots a stopped sandbox again from its own disk. A running one is left alone; naming another hypervisor for it is
+   * refused (`invalid_state`).
    */
   start(ref: string, context?: StartContext): Promise<SandboxInfo>;
-  /** Idempotent. Without force the guest is asked first and given `graceMs` (default 5000). An ephemeral sandbox is removed. */
+  /**
+   * Idempotent. Without force the guest is asked first and given `graceMs` (default 5000). An ephemeral sandbox is
+   * removed.
+   */
   stop(ref: string, options?: { readonly force?: boolean; readonly graceMs?: number }): Promise<SandboxInfo>;
   pause(ref: string): Promise<SandboxInfo>;
-  resume(ref: string): Promise<SandboxInfo>;
-  /** Stops what runs (refused without force) and deletes the sandbox with its disk. */
+  /**
+   * Lets a paused or hibernated sandbox go on where it was. Where the memory of a hibernated one cannot be used any
+   * more, it boots from its disk, and `reason` and `metadata.bootKind` say so. Idempotent.
+   */
+  resume(ref: string, context?: ResumeContext): Promise<SandboxInfo>;
+  /**
+   * Keeps memory and disk of a sandbox on the host's disk and ends its machine: it uses neither memory nor CPU until it
+   * is resumed. `memory: false` keeps the disk alone, from which it boots then. An ephemeral sandbox stays too.
+   * Idempotent. Refused with `feature_unsupported` where the hypervisor cannot write the memory of a running guest.
+   */
+  hibernate(ref: string, how?: { readonly memory?: boolean }, context?: CallContext): Promise<SandboxInfo>;
+  /** Stops a running sandbox (only with force; refused otherwise) and deletes it with its disk. */
   remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
   stats(ref: string): Promise<SandboxStats>;
   /** Time to live from now in ms, 0 for none. */
   setTimeout(ref: string, timeoutMs: number): Promise<SandboxInfo>;
-  logs(ref: string, options?: { readonly bytes?: number }): Promise<{ readonly console: string; readonly vmm: string }>;
+  /**
+   * Gives the sandbox another name. Throws `sandbox_exists` when its owner has another one of that name. The guest's
+   * host name stays until the next start.
+   */
+  rename(ref: string, name: string): Promise<SandboxInfo>;
+  logs(ref: string, options?: { readonly bytes?: number }): Promise<SandboxLogs>;
   guestInfo(ref: string, context?: CallContext): Promise<GuestInfo>;
-  /** New sizes for a running sandbox, which it keeps. Refused with `feature_unsupported` where its hypervisor cannot. */
+  /**
+   * Sets new sizes, which the sandbox keeps: CPUs and memory while it runs, the disk also while it is stopped. Refused
+   * with `feature_unsupported` where its hypervisor does not support it, with `invalid_argument` for a smaller disk.
+   */
   resize(ref: string, to: Resize, context?: CallContext): Promise<SandboxInfo>;
-  /** Adds a drive of the host to a running sandbox and mounts it; returns its name. Refused with `feature_unsupported` where its hypervisor cannot. */
+  /**
+   * Adds a drive of the host to a running sandbox and mounts it; returns its name. Refused with `feature_unsupported`
+   * where its hypervisor does not support it.
+   */
   addDrive(ref: string, drive: ExtraDriveInput, context?: CallContext): Promise<string>;
-  /** Unmounts a drive that `addDrive` has added and takes it away. */
+  /** Unmounts and removes a drive that `addDrive` has added. */
   removeDrive(ref: string, name: string, context?: CallContext): Promise<void>;
   /**
-   * Gives a running sandbox the network that it was made without, or that was taken from it. One that has it is left alone. Refused with
-   * `feature_unsupported` where its hypervisor cannot, or the host has no network slots.
+   * Gives a running sandbox a network when it was made without one, or when its network was removed. A sandbox that has
+   * one is left alone. Refused with `feature_unsupported` where its hypervisor does not support it, or the host has no
+   * network slots.
    */
   addNetwork(ref: string, context?: CallContext): Promise<void>;
-  /** Takes its network from a running sandbox, connections and all; the next start is as its config says. One without is left alone. */
+  /**
+   * Removes the network of a running sandbox, with its connections. At the next start the config applies again. A
+   * sandbox without one is left alone.
+   */
   removeNetwork(ref: string, context?: CallContext): Promise<void>;
+  /**
+   * Changes what the sandbox may reach, also while it runs: connections that it may not have any more end. Refused with
+   * `feature_unsupported` where the policy cannot be enforced, and with `not_implemented` for rules that are not there.
+   */
+  setPolicy(ref: string, policy: PolicyChoiceInput, context?: CallContext): Promise<SandboxInfo>;
+  /** The latest decisions about what the sandbox wanted to reach, oldest first; `follow` goes on with new ones. */
+  decisions(ref: string, options?: DecisionOptions): Promise<AsyncIterable<Decision>>;
   /** Settles when the sandbox no longer runs. */
   exited(ref: string, context?: CallContext): Promise<SandboxInfo>;
+}
+
+/**
+ * The end of a reading: how the command ended (null while it runs), and the offsets at which the next reading
+ * continues.
+ */
+export interface OutputReadingEnd {
+  readonly exit: Exit | null;
+  readonly stdoutOffset: number;
+  readonly stderrOffset: number;
+}
+
+/** The output of a command so far. Disposing ends the reading; the command goes on. */
+export interface OutputReading extends AsyncDisposable {
+  readonly execId: number;
+  readonly pid: number;
+  /** Where the reading begins. It is later than requested where the guest no longer keeps the beginning. */
+  readonly stdoutOffset: number;
+  readonly stderrOffset: number;
+  /** May be iterated once. */
+  readonly output: AsyncIterable<OutputChunk>;
+  /** Settles when `output` has been read. */
+  readonly ended: Promise<OutputReadingEnd>;
 }
 
 export interface ExecService {
@@ -123,6 +236,16 @@ export interface ExecService {
     from: { readonly stdout: number | null; readonly stderr: number | null; readonly stdin?: boolean },
     context?: CallContext,
   ): Promise<AttachedProcess>;
+  /**
+   * Reads the output of a command so far, as far as the guest keeps it. Works also for a command that ended a short
+   * while ago. Offsets count all bytes ever written. To follow a command, attach to it where the reading ended.
+   */
+  output(
+    ref: string,
+    execId: number,
+    from: { readonly stdout: number; readonly stderr: number },
+    context?: CallContext,
+  ): Promise<OutputReading>;
   signal(ref: string, execId: number, signal: number, context?: CallContext): Promise<void>;
   list(ref: string, context?: CallContext): Promise<GuestProcess[]>;
   /** A round trip to the agent and back. */
@@ -146,6 +269,8 @@ export interface FileService {
       readonly user?: string | undefined;
       readonly append?: boolean;
       readonly exclusive?: boolean;
+      /** Writes from this byte on and leaves the rest as it is; default: the file is replaced. */
+      readonly offset?: number | undefined;
     },
     context?: CallContext,
   ): Promise<Entry>;
@@ -171,7 +296,7 @@ export interface FileService {
       readonly mode?: number;
       readonly owner?: string;
       readonly user?: string | undefined;
-      /** Extended attributes by their whole name, of the `user.` namespace; null: to be removed. */
+      /** Extended attributes by their full name, in the `user.` namespace; null removes one. */
       readonly xattrs?: Readonly<Record<string, Uint8Array | null>>;
     },
     context?: CallContext,
@@ -182,7 +307,7 @@ export interface FileService {
     how?: { readonly recursive?: boolean; readonly user?: string | undefined },
     context?: CallContext,
   ): Promise<AsyncIterable<Change> & AsyncDisposable>;
-  /** Unpacks a tar stream into a directory of the guest. All of it belongs to the user. */
+  /** Unpacks a tar stream into a directory of the guest. All files belong to the user. */
   tarIn(
     ref: string,
     path: string,
@@ -190,13 +315,18 @@ export interface FileService {
     user?: string,
     context?: CallContext,
   ): Promise<{ readonly entries: number; readonly bytes: number }>;
-  /** A directory's contents, or one file, as a tar stream. What comes out is hostile: never unpack it unchecked. */
+  /** A directory's contents, or one file, as a tar stream. The stream is hostile: never unpack it unchecked. */
   tarOut(
     ref: string,
     path: string,
     user?: string,
     context?: CallContext,
   ): Promise<AsyncIterable<Uint8Array> & AsyncDisposable>;
+  /**
+   * Lists the whole tree below a directory, for a comparison. The entries are what the guest says: check paths and
+   * digests before they are used on a host. Throws `guest_resource_exhausted` above the limit.
+   */
+  manifest(ref: string, path: string, request?: ManifestRequest, context?: CallContext): Promise<Manifest>;
   /** A connection to a TCP port in the guest. */
   tunnel(ref: string, port: number, context?: CallContext): Promise<Duplex>;
 }
@@ -204,14 +334,147 @@ export interface FileService {
 export interface TemplateService {
   list(): Promise<TemplateInfo[]>;
   inspect(id: string): Promise<TemplateInfo>;
-  /** Makes what is missing: kernel, agent, root image, snapshot. `force` builds the root image anew; `architecture` defaults to the host's own. */
+  /**
+   * Makes the missing parts: kernel, agent, root image, snapshot. `force` rebuilds the root image; `architecture`
+   * defaults to the host's own.
+   */
   build(
     id: string,
     options?: { readonly force?: boolean; readonly architecture?: ArchitectureName | undefined },
     context?: BuildContext,
   ): Promise<TemplateInfo>;
-  /** Removes the built images, for whatever processor, and their snapshots; template.json stays. */
+  /** Removes the built images for all processors, and their snapshots; template.json stays. */
   remove(id: string): Promise<void>;
+}
+
+/** Facts of the children of a fork that their maker may not choose. */
+export interface ForkContext extends Omit<CreateContext, 'id' | 'onOtherId'> {
+  /** Their ids, where these have to be known before the children are made; `childIds` makes them. */
+  readonly ids?: readonly string[] | undefined;
+}
+
+export interface SnapshotFilter {
+  /** Of this sandbox, by its id; it may have been removed. */
+  readonly sandbox?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Snapshots of sandboxes. `ref` of a snapshot is its id, a unique prefix of it, or its name; a name that snapshots of
+ * several sandboxes have throws `conflict`, unless `of` names the sandbox by its id.
+ */
+export interface SnapshotService {
+  /**
+   * Takes a snapshot of a sandbox, which goes on as it was. Memory, devices and disk are of one instant. A stopped
+   * sandbox has a disk alone. Refused with `feature_unsupported` where the hypervisor cannot write the memory of a
+   * running guest.
+   */
+  take(sandbox: string, how?: TakeSnapshotInput, context?: CreateContext): Promise<SnapshotInfo>;
+  get(ref: string, scope?: Scope, of?: string): Promise<SnapshotInfo>;
+  /** Oldest first. */
+  list(filter?: SnapshotFilter, scope?: Scope): Promise<SnapshotInfo[]>;
+  /** Deletes a snapshot; sandboxes that were made from it live on. */
+  remove(ref: string): Promise<void>;
+  /** Reads all files of the snapshot and compares them with the checksums from when it was taken. */
+  verify(ref: string, context?: CallContext): Promise<SnapshotCheck>;
+  /** Makes a sandbox that goes on from the snapshot; any number of times. */
+  create(ref: string, config?: ContinuedConfigInput, context?: CreateContext): Promise<SandboxInfo>;
+  /**
+   * Takes a sandbox back to one of its snapshots: what it has done since is lost, and the memory of one that is
+   * hibernated. With memory it then runs; from a disk alone it boots. It keeps its id, name and labels.
+   */
+  restore(sandbox: string, ref: string, context?: BuildContext): Promise<SandboxInfo>;
+  /**
+   * Makes running children of a running sandbox, all from one instant, which share its unchanged memory; the sandbox
+   * itself goes on. Resolves when each child runs or has failed; rejects where there is no instant to fork from.
+   */
+  fork(sandbox: string, how?: ForkInput, context?: ForkContext): Promise<ForkResult[]>;
+  /** The snapshot as one file (docs/snapshots.md): its manifest, then its files, compressed with zstd. */
+  save(ref: string, context?: CallContext): Promise<AsyncIterable<Uint8Array> & AsyncDisposable>;
+  /** Reads what `save` wrote, and checks it before anything is kept. It gets an id of its own. */
+  load(
+    source: ByteSource,
+    how?: { readonly name?: string | undefined },
+    context?: CallContext & Pick<CreateContext, 'ownership'>,
+  ): Promise<SnapshotInfo>;
+  statistics(scope?: Scope): Promise<SnapshotStatistics>;
+  /** Removes the snapshots that are older than that, ms; returns those removed. */
+  removeOlder(ageMs: number, scope?: Scope): Promise<SnapshotInfo[]>;
+}
+
+export interface VolumeService {
+  /**
+   * Makes an empty volume, which takes space on the host only as it is written to. Throws `volume_exists` when its
+   * owner has another one of that name.
+   */
+  create(volume: NewVolumeInput, context?: VolumeContext): Promise<VolumeInfo>;
+  /** Looks names and prefixes up within `scope`; default: all there are. Throws `volume_not_found`. */
+  get(ref: string, scope?: Scope): Promise<VolumeInfo>;
+  list(scope?: Scope): Promise<VolumeInfo[]>;
+  /**
+   * Makes it larger, with its file system: at once where a running sandbox writes to it and its hypervisor has the
+   * feature `growDrives`, else when it is next attached for writing. Throws `invalid_argument` for a smaller size.
+   */
+  resize(ref: string, sizeMb: number, context?: CallContext): Promise<VolumeInfo>;
+  /**
+   * Deletes it with its contents. Refused with `volume_in_use` while a sandbox has it, and also where a stopped sandbox
+   * would miss it at its next start, unless `force` is given.
+   */
+  remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
+}
+
+export interface VolumeContext extends CallContext {
+  /** Default: the host itself owns it. Names are unique among the volumes of one owner. */
+  readonly ownership?: Ownership | undefined;
+}
+
+/** The clones that wait, paused, to become sandboxes at once (docs/pool.md). */
+export interface PoolService {
+  status(): Promise<PoolStatus>;
+  /** Ends the clones that wait; returns how many. The next sandbox that is made starts the pool again. */
+  drain(): Promise<number>;
+}
+
+/** How many clones an engine keeps ready. Clones take memory and a slot of the network each, and no CPU. */
+export interface PoolOptions {
+  /** `auto`: one for each of `ready`, and as many of any shape as demand needs; or that many of each of `ready`. */
+  readonly size: 'auto' | number;
+  /** The most clones in all; default 8. */
+  readonly max?: number | undefined;
+  /** The sandboxes that clones are kept ready for without any demand; default: those of the template `base`. */
+  readonly ready?: readonly SandboxConfigInput[] | undefined;
+}
+
+/** A change of the pool, as it happens. */
+export interface PoolEvent {
+  readonly type: 'made' | 'hit' | 'missed' | 'discarded';
+  readonly templateId: string | null;
+  readonly cloneId: string | null;
+  /** For `missed` and `discarded`. */
+  readonly reason: PoolMiss | PoolDiscard | null;
+  readonly problem: string | null;
+}
+
+export interface CollectOptions {
+  /** Removes nothing, and reports what would be removed. */
+  readonly dryRun?: boolean;
+  /**
+   * Also removes what somebody might still want: files of sandboxes that the store does not know, what a restored
+   * backup has replaced, copies from before an upgrade, and what makes the next build quicker.
+   */
+  readonly all?: boolean;
+  /** Leaves images alone that were needed until a short while ago: nobody has asked for their removal. */
+  readonly gentle?: boolean;
+}
+
+/** The space that NovaSandbox takes on the host's disk. */
+export interface StorageService {
+  usage(context?: CallContext): Promise<StorageUsage>;
+  /**
+   * Removes what nobody needs any more. Whatever a template, a sandbox or a snapshot needs stays, and so does what
+   * something that is being made now may need. What was removed too much is made again when it is needed.
+   */
+  collect(options?: CollectOptions, context?: CallContext): Promise<Collected>;
 }
 
 export interface HypervisorReport {
@@ -220,26 +483,97 @@ export interface HypervisorReport {
   readonly probe: DriverProbe;
 }
 
+/** The events to report. */
+export interface EventFilter {
+  /** Only events of this sandbox, until it is removed. */
+  readonly sandbox?: string | undefined;
+  /** Types, or prefixes of types such as `vm`; default: all. */
+  readonly types?: readonly EventKind[] | undefined;
+  /** Events after the event of that id, or from that time on, as far as they are kept; default: events from now on. */
+  readonly since?: number | Date | undefined;
+  /** false: only events that are kept already. */
+  readonly follow?: boolean | undefined;
+}
+
+/** Where an engine's sandboxes are: in a state folder of this host, or behind the address of a daemon. */
+export type EnginePlace = { readonly home: string } | { readonly url: string };
+
 export interface Engine extends AsyncDisposable {
+  readonly place: EnginePlace;
   readonly sandboxes: SandboxService;
   readonly exec: ExecService;
   readonly files: FileService;
   readonly templates: TemplateService;
-  /** What each hypervisor can do on this host, for guests of its own processor or of another; `fresh` probes anew. */
+  readonly snapshots: SnapshotService;
+  readonly volumes: VolumeService;
+  readonly pool: PoolService;
+  readonly storage: StorageService;
+  /**
+   * The capabilities of each hypervisor on this host, for guests of its own processor or of another; `fresh` probes
+   * again.
+   */
   hypervisors(options?: {
     readonly fresh?: boolean;
     readonly signal?: AbortSignal;
     readonly architecture?: ArchitectureName;
   }): Promise<HypervisorReport[]>;
-  /** Ends this process's part: sessions closed, leases given back. Sandboxes run on. */
+  /**
+   * Events of sandboxes, until the iteration is left or `signal` aborts. A daemon keeps the newest events, and reports
+   * commands too. Without a daemon, changes are reported as they are seen, from now on: `since` and `follow: false`
+   * throw `feature_unsupported`.
+   */
+  events(filter?: EventFilter, context?: CallContext): AsyncIterable<SandboxEvent>;
+  /** Ends this process's part: sessions are closed and leases given back. Sandboxes run on. */
   close(): Promise<void>;
 }
 
+/** An engine in this process, whose drivers can be read without a call. */
+export interface LocalEngine extends Engine {
+  /**
+   * The hypervisors that it has drivers for, in the order in which `auto` prefers them, with the features that each has
+   * on any host.
+   */
+  readonly drivers: ReadonlyMap<HypervisorName, DriverFeatures>;
+  /** Has every waking of a hibernated sandbox admitted, whoever asks for it; the last one given counts. */
+  admitWakings(admit: AdmitWaking): void;
+  /** Calls `listen` at each change of the pool until the result is disposed. `listen` must not throw. */
+  onPoolEvent(listen: (event: PoolEvent) => void): Disposable;
+  /**
+   * Makes a clone that outlives this process and waits for the next create in this state folder, for `keepMs`. `ender`
+   * is a command that calls `endLeftClones` when that time is over. False where
+   * one waits already, or none can be made.
+   */
+  leaveClone(
+    config: SandboxConfigInput,
+    how: { readonly keepMs: number; readonly ender: readonly string[] } & CallContext,
+  ): Promise<boolean>;
+  /**
+   * Ends the machine of a running sandbox, and leaves its removal to the next process that opens the engine, once this
+   * one has ended. For a process that ends at once and starts another.
+   */
+  abandon(ref: string): Promise<void>;
+  /** Ends the clones that were left for a time that is over, or that this process holds. */
+  endLeftClones(): Promise<void>;
+}
+
 export interface EngineOptions {
+  /**
+   * Drivers of your own, besides ours and those that NOVA_DRIVERS names (docs/drivers.md). `auto` chooses one of them
+   * only where none of ours can serve.
+   */
+  readonly drivers?: readonly CreateDriver[];
   /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
   readonly home?: string;
-  /** Also removes what sandboxes that nobody remembers have left: VMMs, folders. For the one process that looks after a state folder. */
+  /**
+   * Also removes the leftovers (VMMs, folders) of sandboxes that no store knows. Only for the one process that looks
+   * after a state folder.
+   */
   readonly recover?: boolean;
-  /** With `recover`: network slots kept ready (docs/networking.md), so that a sandbox need not wait for its own; default 0. */
+  /**
+   * With `recover`: the number of network slots to keep ready (docs/networking.md), so that a sandbox need not wait for
+   * one; default 0.
+   */
   readonly readySlots?: number;
+  /** Keeps clones ready while the engine is open; default: none. Those that others have left are used all the same. */
+  readonly pool?: PoolOptions | undefined;
 }

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 
 /**
- * What a hypervisor's driver can do, as data: callers read these, never a driver's name. Each optional method of a driver or machine is there
- * exactly when its feature says so. What is not named is not offered.
+ * The features of a hypervisor's driver, as data: callers check these, never a driver's name. Each optional method of a
+ * driver or machine exists exactly if its feature is set. A feature that is not named is not offered.
  */
 const feature = z.boolean().default(false);
 
@@ -17,6 +17,9 @@ export const driverFeaturesSchema = z.object({
   ),
   natNetwork: feature.describe("Network by the system's own NAT, outbound only: no port of the host leads in."),
   tapNetwork: feature.describe('Network through a tap device in a network namespace of its own.'),
+  exchangeableDrives: feature.describe(
+    'Drives of a snapshot that its guest does not use can be other files in each clone, of any size: volumes.',
+  ),
   liveSnapshot: feature.describe(
     'A snapshot can be taken of any machine, which goes on as it was; without it, of one started for it, which ends.',
   ),
@@ -25,6 +28,7 @@ export const driverFeaturesSchema = z.object({
   rateLimits: feature.describe('Drives and networks can be throttled.'),
   balloon: feature.describe('Memory can be taken back from a running guest.'),
   resize: feature.describe('vCPUs and memory can change while the guest runs.'),
+  growDrives: feature.describe('Disks can grow while the guest runs.'),
   hotplug: feature.describe('Drives and a network can be added to and taken from a running guest.'),
   firmwareBoot: feature.describe("Boots firmware and the disk's own kernel."),
   foreignArchitectures: feature.describe("Guests of another processor than the host's can be emulated."),
@@ -32,5 +36,5 @@ export const driverFeaturesSchema = z.object({
 });
 export type DriverFeatures = Readonly<z.infer<typeof driverFeaturesSchema>>;
 
-/** The features of a driver that has these and no others. */
+/** Builds the features of a driver that has the given ones and no others. */
 export const driverFeatures = (has: Partial<DriverFeatures>): DriverFeatures => driverFeaturesSchema.parse(has);

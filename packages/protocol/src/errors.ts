@@ -1,13 +1,13 @@
-import { storageFailureOf } from './storage-errors.ts';
+import { storageFailureOf } from '#storage-errors';
 
 /**
- * Every error a caller can meet, in one exhaustive table: adding a code does not compile until it has an HTTP status, a
- * process exit code and a hint. docs/errors.md is compared with this table by a test.
+ * All errors a caller can meet, in one exhaustive table: a new code does not compile without an HTTP status and a hint.
+ * A test compares docs/errors.md with this table.
  */
 export interface ErrorEntry {
-  /** HTTP status the server answers with. */
+  /** HTTP status of the server's response. */
   readonly status: number;
-  /** What the reader can do about it. */
+  /** Tells the reader how to resolve the error. */
   readonly hint: string;
 }
 
@@ -28,6 +28,12 @@ export const errorTable = {
   sandbox_not_found: { status: 404, hint: 'List the sandboxes with `nova ls --all`; names and id prefixes work too.' },
   sandbox_exists: { status: 409, hint: 'Choose another name, or remove the sandbox that has it.' },
   sandbox_not_running: { status: 409, hint: 'Start it with `nova start`, or resume it with `nova resume`.' },
+  volume_not_found: { status: 404, hint: 'List the volumes with `nova volume ls`.' },
+  volume_exists: { status: 409, hint: 'Choose another name, or remove the volume that has it.' },
+  volume_in_use: {
+    status: 409,
+    hint: 'Stop or remove the sandbox that has it. One sandbox can write to a volume, or several can read it.',
+  },
   invalid_state: { status: 409, hint: 'Look at the state with `nova inspect` and call what fits it.' },
   hypervisor_unavailable: { status: 503, hint: 'Run `nova doctor`: it says what is missing and how to install it.' },
   feature_unsupported: { status: 409, hint: 'Choose a hypervisor that can do it; the message names them.' },
@@ -38,6 +44,14 @@ export const errorTable = {
   snapshot_incompatible: {
     status: 409,
     hint: 'Restore it with the hypervisor and version that made it, or start from the disk: disks work with all.',
+  },
+  snapshot_not_found: {
+    status: 404,
+    hint: 'List the snapshots with `nova snapshot ls`; names and id prefixes work too.',
+  },
+  snapshot_damaged: {
+    status: 409,
+    hint: 'Its files are not as they were written: look at `nova snapshot verify`, use another snapshot, or load it anew.',
   },
   guest_unreachable: {
     status: 502,
@@ -59,6 +73,10 @@ export const errorTable = {
   command_outcome_unknown: {
     status: 504,
     hint: 'It may have run, wholly or in part: look at what it would have done before running it again.',
+  },
+  hook_failed: {
+    status: 422,
+    hint: 'Mend the program in /etc/nova/fork.d of the sandbox, or remove it there; its output is in the error.',
   },
   command_timeout: { status: 408, hint: 'Raise the time limit of the command (0 for none).' },
   file_not_found: { status: 404, hint: 'Check the path; relative paths start at the home of the user.' },
@@ -123,12 +141,12 @@ export type ErrorCode = keyof typeof errorTable;
 
 export interface NovaErrorOptions {
   readonly cause?: unknown;
-  /** Overrides the table's hint where the place knows better. */
+  /** Replaces the table's hint if the caller knows a better one. */
   readonly hint?: string;
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
-/** The one error type that leaves NovaSandbox: a code of the table, a message with the particulars, a hint. */
+/** The only type of error that leaves NovaSandbox: a code of the table, a specific message, and a hint. */
 export class NovaError extends Error {
   override readonly name = 'NovaError';
   readonly code: ErrorCode;
@@ -151,23 +169,20 @@ export class NovaError extends Error {
   }
 }
 
-/** Whether `error` is a NovaError, of one of the codes where some are given. */
+/** Whether `error` is a NovaError and, if codes are given, has one of them. */
 export function isNovaError(error: unknown, ...codes: ErrorCode[]): error is NovaError {
   return error instanceof NovaError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** Any thrown thing as a NovaError: aborts become `cancelled`, the unforeseen becomes `internal`. */
+/** Converts anything thrown to a NovaError: aborts become `cancelled`, unexpected errors become `internal`. */
 export function toNovaError(error: unknown): NovaError {
   if (error instanceof NovaError) return error;
-  // What went wrong first is what is told; that tidying up failed too is in the details.
-  if (error instanceof SuppressedError) {
+  // The message reports the first error; a failed clean-up is mentioned in the details. Node 20 has no class for both.
+  if (error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error && 'error' in error) {
     const first = toNovaError(error.suppressed);
     const details = { ...first.details, afterwards: String(error.error) };
     return new NovaError(first.code, first.message, { cause: error, hint: first.hint, details });
   }
-  // A clean-up that failed as well does not hide what went wrong first.
-  if (error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error)
-    return toNovaError(error.suppressed);
   if (error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
     return new NovaError('cancelled', 'The operation was cancelled.', { cause: error });
   }

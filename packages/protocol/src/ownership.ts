@@ -1,24 +1,25 @@
 /**
- * The owner and the team of a sandbox, or of anything else that is kept. Opaque to the engine; null: the host itself.
+ * The owner and team of a sandbox or another stored thing. The engine does not interpret them; null means the host
+ * itself.
  */
 export interface Ownership {
   readonly owner: string | null;
   readonly team: string | null;
 }
 
-/** Whose things a call is about. Where names are looked up, those of `owner` come first. */
+/** The things that a call may act on. When a name is looked up, those of `owner` take precedence. */
 export type Scope =
   | { readonly of: 'owner'; readonly owner: string }
-  /** Those of the owner, and of everybody in the team. */
+  /** Things of the owner and of everybody in the team. */
   | { readonly of: 'team'; readonly owner: string; readonly team: string }
   | { readonly of: 'all'; readonly owner: string | null }
-  /** One thing by its id, whosever it is. */
+  /** One thing by its id, whoever owns it. */
   | { readonly of: 'one'; readonly id: string };
 
-/** All there is, as the owner of the host sees it. */
+/** Everything, as the owner of the host sees it. */
 export const everything: Scope = { of: 'all', owner: null };
 
-/** Whether a thing lies within a scope; the one place that says so. */
+/** Whether a thing lies within a scope; the only place that decides this. */
 export function within(scope: Scope, thing: Ownership & { readonly id: string | null }): boolean {
   switch (scope.of) {
     case 'owner':

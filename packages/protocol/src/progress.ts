@@ -1,11 +1,12 @@
-/** What a long step tells while it runs. The engine emits them, a terminal or a stream of events shows them. */
+/** Progress of a long step. The engine emits these events; a terminal or a stream of events shows them. */
 export interface ProgressEvent {
   /** Stable name of the step, such as `rootfs`. */
   readonly step: string;
-  /** What is being done, for people. */
+  /** Description of the step for people. */
   readonly label: string;
-  readonly state: 'start' | 'update' | 'done' | 'failed';
-  /** 0 to 1, where it can be told. */
+  /** `note` is not a step but a remark that is no error. */
+  readonly state: 'start' | 'update' | 'done' | 'failed' | 'note';
+  /** Between 0 and 1, if known. */
   readonly fraction?: number;
   /** The newest detail, such as the package being unpacked. */
   readonly detail?: string;

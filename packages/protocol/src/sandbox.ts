@@ -1,10 +1,11 @@
 import * as z from 'zod';
+import { hypervisorNameSchema } from './hypervisors.ts';
 
-/** No text that reaches a system call may hold NUL, where it would end. */
-// oxlint-disable-next-line no-control-regex -- it is the character that must not be there
+/** Text that reaches a system call must not contain NUL, which would end it there. */
+// oxlint-disable-next-line no-control-regex -- the character that is forbidden here
 export const withoutNul = /^[^\u0000]*$/;
 
-/** A name people type: never a path, never an option. */
+/** A name that people type; it can be neither a path nor an option. */
 export const nameSchema = z
   .string()
   .min(1)
@@ -15,17 +16,17 @@ export const nameSchema = z
   )
   .regex(/^(?!.*\.\.)/, 'must not contain ".."');
 
-/** Sandbox ids: E2B's clients put them into host names, hence lower case and digits alone. */
+/** Sandbox ids consist of lower case letters and digits only, because E2B's clients put them into host names. */
 export const sandboxIdSchema = z.string().regex(/^[a-z0-9]{4,40}$/);
 
-export const hypervisorNameSchema = z.enum(['qemu', 'firecracker', 'cloud-hypervisor', 'apple-vz', 'process']);
-export type HypervisorName = z.infer<typeof hypervisorNameSchema>;
+/** Ids of snapshots. They begin unlike those of sandboxes, so that one is not taken for the other. */
+export const snapshotIdSchema = z.string().regex(/^snap[a-z0-9]{16}$/);
 
-/** Processors that guests can be for, by the names Debian and OCI have for them: x86-64 and AArch64. */
+/** Processors that guests can have, by their names in Debian and OCI: x86-64 and AArch64. */
 export const architectureSchema = z.enum(['amd64', 'arm64']);
 export type ArchitectureName = z.infer<typeof architectureSchema>;
 
-const absolutePath = z
+export const absolutePath = z
   .string()
   .min(1)
   .max(4096)
@@ -46,7 +47,7 @@ export const environmentSchema = z
   .meta({ maxProperties: 1024 });
 
 export const extraDriveSchema = z.strictObject({
-  /** A raw disk image on the host, with a file system on it. */
+  /** A raw disk image on the host that contains a file system. */
   path: absolutePath,
   /** Where the guest mounts it. */
   mountPath: absolutePath.regex(/^[^\s:,]+$/, 'must not contain white space, ":" or ","'),
@@ -56,7 +57,25 @@ export const extraDriveSchema = z.strictObject({
 export type ExtraDrive = z.infer<typeof extraDriveSchema>;
 export type ExtraDriveInput = z.input<typeof extraDriveSchema>;
 
-/** Of one drive, or of each direction of a network. What is left out is not limited. */
+/** A path at which the guest can mount a volume: not the root, nor a folder that the guest itself needs. */
+const mountPathSchema = absolutePath
+  .max(1024)
+  .regex(/^(?!\/+$)/, 'must not be the root')
+  .regex(/^(?!.*\/\.\.(?:\/|$))/, 'must not contain ".."')
+  .regex(/^(?!\/(?:dev|proc|sys|run\/nova)(?:\/|$))/, 'must not be below /dev, /proc, /sys or /run/nova');
+
+/** A volume that a sandbox is to have. */
+export const volumeMountSchema = z.strictObject({
+  /** Its name or id. */
+  name: nameSchema,
+  /** Where the guest mounts it. */
+  path: mountPathSchema,
+  /** Several sandboxes may read a volume at once, and only one may have it when it writes. */
+  readOnly: z.boolean().default(false),
+});
+export type VolumeMount = z.output<typeof volumeMountSchema>;
+
+/** Limits of one drive, or of each direction of a network. A limit that is left out does not apply. */
 export const rateLimitSchema = z
   .strictObject({
     bytesPerSecond: z.int().min(65_536).max(Number.MAX_SAFE_INTEGER).optional(),
@@ -65,18 +84,23 @@ export const rateLimitSchema = z
   .refine((limit) => Object.values(limit).some((value) => value !== undefined), 'limits nothing')
   .meta({ minProperties: 1 });
 
-/** New sizes for a running sandbox. */
-export const resizeSchema = z
-  .strictObject({
-    vcpus: z.int().min(1).optional(),
-    /** RAM of the guest in MiB. */
-    memoryMb: z.int().min(1).optional(),
-  })
-  .refine(({ vcpus, memoryMb }) => vcpus !== undefined || memoryMb !== undefined, 'changes nothing')
-  .meta({ minProperties: 1 });
-export type Resize = z.output<typeof resizeSchema>;
+/**
+ * Limits per second of the writable layer, and of the network in each direction; operations are requests or packets.
+ */
+export const rateLimitsSchema = z.strictObject({
+  disk: rateLimitSchema.optional(),
+  network: rateLimitSchema.optional(),
+});
+export type RateLimits = z.output<typeof rateLimitsSchema>;
 
-/** Limits of a config that hold on every host; the host's own memory and CPUs are checked by the engine. */
+/**
+ * The action at the end of a sandbox's time to live. `hibernate-disk`: it is hibernated with its disk alone, and
+ * boots when it is resumed.
+ */
+export const onTimeoutSchema = z.enum(['stop', 'pause', 'hibernate', 'hibernate-disk']);
+export type OnTimeout = z.infer<typeof onTimeoutSchema>;
+
+/** Limits of a config that apply on every host; the engine also checks the host's own memory and CPUs. */
 export const limits = {
   minMemoryMb: 96,
   maxMemoryMb: 1_048_576,
@@ -85,95 +109,62 @@ export const limits = {
   maxDiskMb: 16_777_216,
 } as const;
 
-/** Labels that begin so are the daemon's own: they say how a sandbox is guarded, and nobody else may set them. */
+/** New sizes for a sandbox, which it keeps. */
+export const resizeSchema = z
+  .strictObject({
+    vcpus: z.int().min(1).optional(),
+    /** RAM of the guest in MiB. */
+    memoryMb: z.int().min(1).optional(),
+    /** Size of the writable disk in MiB, which can only grow. */
+    diskSizeMb: z.int().min(limits.minDiskMb).max(limits.maxDiskMb).optional(),
+  })
+  .refine((sizes) => Object.values(sizes).some((size) => size !== undefined), 'changes nothing')
+  .meta({ minProperties: 1 });
+export type Resize = z.output<typeof resizeSchema>;
+
+/** Labels with this prefix belong to the daemon: they say how a sandbox is guarded, and nobody else may set them. */
 export const reservedLabelPrefix = 'novasandbox.';
 
-/** The labels that a caller gave. */
+/** Returns the labels that a caller gave. */
 export const givenLabels = (labels: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(labels).filter(([key]) => !key.startsWith(reservedLabelPrefix)));
 
-/** What a sandbox is made of. Everything has a default; sizes default to the template's. */
-export const sandboxConfigSchema = z.strictObject({
-  /** The template to clone. */
-  templateId: nameSchema.default('base'),
-  /** A name of one's own, unique among the sandboxes of its owner. */
-  name: nameSchema.optional(),
-  /** RAM of the guest in MiB. */
-  memoryMb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).optional(),
-  vcpus: z.int().min(1).max(limits.maxVcpus).optional(),
-  /** Size of the writable layer in MiB. */
-  diskSizeMb: z.int().min(limits.minDiskMb).max(limits.maxDiskMb).optional(),
-  /** Most processes and threads the guest may hold at once. */
-  maxProcesses: z.int().min(16).max(1_000_000).default(4096),
-  /** How long a cold boot may take, ms. A clone is judged by the same limit. */
-  bootTimeoutMs: z.int().min(100).max(600_000).default(60_000),
-  /** Words added to the kernel command line. The sandbox then boots cold. */
-  kernelArgs: z
-    .string()
-    .max(1024)
-    .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII')
-    .optional(),
-  /** Outbound network by NAT. Without it the VMM has no network interface at all. */
-  enableNetwork: z.boolean().default(true),
-  /** A TCP port on the host's loopback that leads to `guestPort`. */
-  hostPort: z.int().min(1).max(65_535).optional(),
-  guestPort: z.int().min(1).max(65_535).default(8080),
-  /** An ext4, erofs or squashfs image in place of the template's root. The sandbox then boots cold. */
-  rootfsPath: absolutePath.optional(),
-  /** More disks. The sandbox then boots cold. */
-  extraDrives: z.array(extraDriveSchema).max(8).default([]),
-  /**
-   * A firmware image of the hypervisor's (CLOUDHV.fd for Cloud Hypervisor) that boots the disk image `rootfsPath` with its own boot loader and kernel. The
-   * guest has to run an agent on vsock port 1024; the template's kernel, root and warm-up play no part.
-   */
-  firmwarePath: absolutePath.optional(),
-  /** Offer what Windows guests expect of a hypervisor (Hyper-V's interfaces). The sandbox then boots cold. */
-  hyperv: z.boolean().default(false),
-  /** Most that the writable layer, and the network in each direction, may do in a second; operations are requests or packets. */
-  rateLimits: z.strictObject({ disk: rateLimitSchema.optional(), network: rateLimitSchema.optional() }).default({}),
-  /** Keep the root file system read-only (/tmp and /run stay writable, in memory). */
-  readOnlyRootfs: z.boolean().default(false),
-  labels: z
-    .record(
-      z
-        .string()
-        .min(1)
-        .max(128)
-        .regex(/^(?!novasandbox\.)/, `names that begin with "${reservedLabelPrefix}" are reserved`),
-      z.string().max(1024),
-    )
-    .refine((l) => Object.keys(l).length <= 64, 'at most 64 labels')
-    .meta({ maxProperties: 64 })
-    .default({}),
-  /** Environment of every command in the sandbox. */
-  env: environmentSchema.default({}),
-  /** User that commands run as unless they say otherwise; default: the template's. */
-  user: z.string().min(1).max(64).optional(),
-  /** Time to live in ms, 0 for none. The guest powers itself off then, whoever is still there. */
-  timeoutMs: z
-    .int()
-    .min(0)
-    .max(30 * 86_400_000)
-    .default(0),
-  /** Remove the sandbox as soon as it stops. */
-  ephemeral: z.boolean().default(false),
-  hypervisor: z.union([z.literal('auto'), hypervisorNameSchema]).default('auto'),
-  /** The processor of the guest; default: the host's own. Another one is emulated. */
-  architecture: architectureSchema.optional(),
-});
-export type SandboxConfigInput = z.input<typeof sandboxConfigSchema>;
-export type SandboxConfig = z.output<typeof sandboxConfigSchema>;
+/** Labels that a caller may set. */
+export const labelsSchema = z
+  .record(
+    z
+      .string()
+      .min(1)
+      .max(128)
+      .regex(/^(?!novasandbox\.)/, `names that begin with "${reservedLabelPrefix}" are reserved`),
+    z.string().max(1024),
+  )
+  .refine((labels) => Object.keys(labels).length <= 64, 'at most 64 labels')
+  .meta({ maxProperties: 64 });
 
-export const sandboxStateSchema = z.enum(['creating', 'running', 'paused', 'stopped', 'failed']);
+/**
+ * `creating`: the sandbox is being created, started again or woken. `hibernated`: it has no machine and uses no memory;
+ * it goes on where it was when it is resumed. `stopping`: its machine is being ended, or has ended and
+ * is being cleaned up. `failed`: its record is damaged, and it can only be removed.
+ */
+export const sandboxStateSchema = z.enum([
+  'creating',
+  'running',
+  'paused',
+  'stopping',
+  'hibernated',
+  'stopped',
+  'failed',
+]);
 export type SandboxState = z.infer<typeof sandboxStateSchema>;
 
 export const bootKindSchema = z.enum(['cold', 'snapshot', 'process']);
 
-/** A sandbox as its record tells of it. */
+/** A sandbox as described by its record. */
 export const sandboxInfoSchema = z.object({
   id: sandboxIdSchema,
   name: nameSchema.nullable(),
-  /** null: it belongs to the host itself. */
+  /** Null if the sandbox belongs to the host itself. */
   owner: z.string().nullable(),
   team: z.string().nullable(),
   state: sandboxStateSchema,
@@ -190,17 +181,31 @@ export const sandboxInfoSchema = z.object({
   createdAt: z.iso.datetime(),
   startedAt: z.iso.datetime().nullable(),
   stoppedAt: z.iso.datetime().nullable(),
-  /** When the time to live ends. */
+  /** End of the time to live. */
   expiresAt: z.iso.datetime().nullable(),
   ephemeral: z.boolean(),
+  /** The action at the end of the time to live. */
+  onTimeout: onTimeoutSchema,
+  /** Whether a command, file or port request wakes it. */
+  autoResume: z.boolean(),
   metadata: z.object({
-    /** From the call to the first answer of the agent, ms. */
+    /** Time from the call to the agent's first answer, in ms. */
     bootTimeMs: z.number().nullable(),
     bootKind: bootKindSchema.nullable(),
     accelerator: z.string().nullable(),
   }),
-  /** Why it failed or stopped, where that is known. */
+  /** Reason for a failure or stop, if known. */
   reason: z.string().nullable(),
+  /** Disks of the running guest that are full: mount points of volumes, and `/` for the writable layer. */
+  fullDisks: z.array(z.string()).default([]),
+  /** The sandbox that it is a fork of, which may have been removed since. */
+  forkedFrom: sandboxIdSchema.nullable().default(null),
+  /**
+   * The snapshot that it was last taken to, made from, or taken back to, which may have been removed since. A child of
+   * a fork begins with its parent's.
+   */
+  snapshotId: snapshotIdSchema.nullable().default(null),
+  volumes: z.array(volumeMountSchema).default([]),
 });
 export type SandboxInfo = z.infer<typeof sandboxInfoSchema>;
 
@@ -208,7 +213,7 @@ export const sandboxStatsSchema = z.object({
   timestamp: z.iso.datetime(),
   uptimeMs: z.number(),
   cpuCount: z.int(),
-  /** CPU time the guest has used since its boot, microseconds. */
+  /** CPU time the guest has used since its boot, in microseconds. */
   cpuUsageUs: z.number(),
   memoryTotalMb: z.number(),
   memoryUsageMb: z.number(),
@@ -223,11 +228,22 @@ export const sandboxStatsSchema = z.object({
 });
 export type SandboxStats = z.infer<typeof sandboxStatsSchema>;
 
-/** Which state may follow which; the one place that says so. */
+/** Allowed changes of state. The store refuses all others. */
 export const transitions: Readonly<Record<SandboxState, readonly SandboxState[]>> = {
-  creating: ['running', 'failed', 'stopped'],
-  running: ['paused', 'stopped', 'failed'],
-  paused: ['running', 'stopped', 'failed'],
-  stopped: ['creating', 'running'],
-  failed: ['creating', 'stopped'],
+  // A start that fails or is interrupted leads to `stopped`, and one that was to wake it to `hibernated`; a sandbox
+  // created for the first time is then removed.
+  creating: ['running', 'stopped', 'hibernated'],
+  running: ['paused', 'stopping'],
+  paused: ['running', 'stopping'],
+  stopping: ['stopped', 'hibernated'],
+  hibernated: ['creating', 'stopped'],
+  stopped: ['creating'],
+  failed: [],
 };
+
+/** Whether a sandbox in this state has a machine, or goes on where it was when it is resumed. */
+export const isLive = (state: SandboxState): boolean => hasMachine(state) || state === 'hibernated';
+
+/** Whether a sandbox in this state has a machine and therefore uses resources of the host. */
+export const hasMachine = (state: SandboxState): boolean =>
+  state === 'running' || state === 'paused' || state === 'stopping';

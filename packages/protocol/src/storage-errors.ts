@@ -1,9 +1,9 @@
-/** Sorts the errors of the host's file systems and SQLite by their remedy. */
+/** Classifies errors of the host's file systems and of SQLite by their remedy. */
 
-interface StorageFailure {
+export interface StorageFailure {
   readonly code: 'host_resource_exhausted' | 'storage_failed';
   readonly what: string;
-  /** Where the table's hint is not the best. */
+  /** Replaces the table's hint if it does not fit best. */
   readonly hint?: string;
 }
 
@@ -16,13 +16,13 @@ const readOnly: StorageFailure = {
 const damaged: StorageFailure = {
   code: 'storage_failed',
   what: 'A database of the state folder is damaged',
-  hint: 'Put a backup back with `nova restore`, or move it away: sandboxes that it knew are then kept in `quarantine` of the state folder.',
+  hint: 'Restore a backup with `nova restore`, or move the database away: its sandboxes are then kept in `quarantine` of the state folder.',
 };
 const broken: StorageFailure = { code: 'storage_failed', what: 'The state folder could not be read or written' };
 const busy: StorageFailure = {
   code: 'storage_failed',
   what: 'Another process holds a database of the state folder',
-  hint: 'Call again; where it stays so, see which process has it open.',
+  hint: 'Call again; if that does not help, find out which process has it open.',
 };
 
 /** By SQLite's primary result codes (https://www.sqlite.org/rescode.html). */
@@ -36,7 +36,7 @@ const bySqliteCode: Readonly<Record<number, StorageFailure>> = {
   14: broken,
   26: damaged,
 };
-/** SQLite maps an index of its journal into memory, and cannot make that file larger. */
+/** SQLite maps the index of its journal into memory and could not enlarge that file. */
 const sharedMemorySize = 4874;
 
 const bySystemCode: Readonly<Record<string, StorageFailure>> = {
@@ -46,7 +46,7 @@ const bySystemCode: Readonly<Record<string, StorageFailure>> = {
   EIO: broken,
 };
 
-/** The kind of storage failure that an error is; null for any other error. */
+/** Returns the kind of storage failure; null for any other error. */
 export function storageFailureOf(error: unknown): StorageFailure | null {
   if (!(error instanceof Error) || !('code' in error)) return null;
   if (error.code !== 'ERR_SQLITE_ERROR') return bySystemCode[String(error.code)] ?? null;
@@ -54,5 +54,5 @@ export function storageFailureOf(error: unknown): StorageFailure | null {
   return code === sharedMemorySize ? full : (bySqliteCode[code & 0xff] ?? null);
 }
 
-/** Whether it failed for lack of disk space. */
+/** Whether the error is due to a lack of disk space. */
 export const isDiskFull = (error: unknown): boolean => storageFailureOf(error)?.code === 'host_resource_exhausted';

@@ -10,14 +10,17 @@ export const templateSchema = z.strictObject({
   os_type: z.enum(['linux', 'windows']).default('linux'),
   description: z.string().max(2000).optional(),
   memory_mb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).default(512),
-  /** The least RAM with which its kernel and warm-up get through a boot, MiB. The default is what Debian's kernel needs, with room to spare. */
+  /**
+   * Minimum RAM, in MiB, with which the kernel and the warm-up commands can boot. The default is what Debian's kernel
+   * needs, with room to spare.
+   */
   min_memory_mb: z.int().min(limits.minMemoryMb).max(limits.maxMemoryMb).default(128),
   vcpus: z.int().min(1).max(limits.maxVcpus).default(1),
-  /** What a start is expected to take, ms: a promise to measure against, not a limit. */
+  /** Expected start time in ms: a target to measure against, not a limit. */
   boot_time_ms: z.number().positive().default(250),
   disk_size_gb: z.number().positive().max(16_384).default(4),
   kernel_version: z.string().default('distribution'),
-  /** Files that must lie beside template.json; empty: they are built. */
+  /** Files that must exist beside template.json; if empty, they are built. */
   required_files: z.array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/)).default([]),
   packages: z.array(packageName).max(500).default([]),
   source: z
@@ -33,16 +36,16 @@ export const templateSchema = z.strictObject({
       }),
       /** Built from an OCI image. */
       z.strictObject({ type: z.literal('oci'), image: z.string().min(1).max(500) }),
-      /** Given ready-made: vmlinux and rootfs.ext4 lie beside template.json. */
+      /** Ready-made: vmlinux and rootfs.ext4 lie beside template.json. */
       z.strictObject({ type: z.literal('files') }),
     ])
     .default({ type: 'files' }),
-  /** User that commands run as unless they say otherwise. It is made, with password-less sudo, where it is `user`. */
+  /** Default user of commands. If it is `user`, that user is created with password-less sudo. */
   user: z
     .string()
     .regex(/^[a-z_][a-z0-9_-]{0,31}$/)
     .default('root'),
-  /** Commands run once before the snapshot, so that clones find in memory what a first command needs. */
+  /** Commands run once before the snapshot, so that clones already have in memory what a first command needs. */
   warm: z
     .array(z.array(z.string().min(1)).min(1))
     .max(32)
@@ -58,21 +61,21 @@ export const templateInfoSchema = z.object({
   source: z.string(),
   directory: z.string(),
   memoryMb: z.int(),
-  /** The least that a sandbox of it may be given, MiB. */
+  /** Minimum memory of its sandboxes, in MiB. */
   minMemoryMb: z.int(),
   vcpus: z.int(),
   diskSizeMb: z.int(),
   user: z.string(),
   packages: z.array(z.string()),
-  /** Whether its root image is there for the host's own processor. */
+  /** Whether its root image exists for the host's own processor. */
   built: z.boolean(),
-  /** The processors its root image is there for. */
+  /** The processors for which its root image exists. */
   architectures: z.array(architectureSchema),
-  /** Bytes on disk of the root image, where built. */
+  /** Size of the root image on disk in bytes, if it is built. */
   sizeBytes: z.number().nullable(),
   snapshots: z.int(),
   digest: z.string().nullable(),
-  /** Why it cannot be used, where its template.json is damaged. */
+  /** Reason why it cannot be used, if its template.json is damaged. */
   problem: z.string().nullable(),
 });
 export type TemplateInfo = z.infer<typeof templateInfoSchema>;

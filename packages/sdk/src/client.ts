@@ -1,3 +1,3 @@
-/** The client: everything of the library that works over a daemon, published without the engine. */
-export * from './index.ts';
-export { createRemoteEngine } from './remote/remote-engine.ts';
+/** The client: the parts of the library that work over a daemon, published without the engine. */
+export * from './core.ts';
+export { createSandboxEngine as createRemoteEngine, type SandboxEngine as Engine } from './remote/sandbox-engine.ts';

@@ -1,16 +1,19 @@
-import { resolve } from 'node:path';
-import type { Engine } from '@novasandbox/engine/services';
-import { chooseBackend, openBackend, type Backend, type BackendOptions } from '#backend';
+import { chooseBackend, keyOf, openBackend, type Backend, type BackendOptions, type Engine } from '#backend';
 
-/** Which engine a call speaks to. The default is the user's own daemon where one runs, else the engine of this process. */
+/**
+ * Selects the engine that a call uses. The default is the user's own daemon if one is running, otherwise the engine of
+ * this process.
+ */
 export interface ConnectionOptions extends BackendOptions {
-  /** An engine of one's own in place of the shared one. Whoever made it closes it. */
+  /** An engine of your own in place of the shared one. The caller closes it. */
   readonly engine?: Engine | undefined;
 }
 
-/** A share in an engine. The engine is closed when the last share of it has been given back. */
+/** A share in an engine. The engine is closed when its last share has been released. */
 export interface EngineLease {
   readonly engine: Engine;
+  /** The options that lead to this engine. */
+  readonly connection: ConnectionOptions;
   /** Idempotent. */
   release(): Promise<void>;
 }
@@ -23,9 +26,10 @@ interface SharedEngine {
 const shared = new Map<string, SharedEngine>();
 const closing = new Map<string, Promise<void>>();
 
-/** Opens the engine of a state folder, or joins the one this process has open already. */
+/** Opens the engine of a state folder, or joins the one that this process has already opened. */
 export async function leaseEngine(options: ConnectionOptions = {}): Promise<EngineLease> {
-  if (options.engine !== undefined) return { engine: options.engine, release: () => Promise.resolve() };
+  if (options.engine !== undefined)
+    return { engine: options.engine, connection: options, release: () => Promise.resolve() };
   const backend = chooseBackend(options);
   const key = keyOf(backend);
   let entry = shared.get(key);
@@ -53,14 +57,14 @@ export async function leaseEngine(options: ConnectionOptions = {}): Promise<Engi
     await closed;
   };
   try {
-    return { engine: await mine.opened, release };
+    return { engine: await mine.opened, connection: options, release };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
-/** Runs `work` with an engine that is given back afterwards. */
+/** Runs `work` with an engine and releases it afterwards. */
 export async function withEngine<T>(options: ConnectionOptions, work: (engine: Engine) => Promise<T>): Promise<T> {
   const lease = await leaseEngine(options);
   try {
@@ -70,20 +74,13 @@ export async function withEngine<T>(options: ConnectionOptions, work: (engine: E
   }
 }
 
-/** Calls with the same key share one engine. */
-function keyOf(backend: Backend): string {
-  if (backend.kind === 'url') return JSON.stringify([backend.url, backend.apiKey ?? null]);
-  const home = backend.home === undefined ? '' : resolve(backend.home);
-  return JSON.stringify([backend.kind, home]);
-}
-
 async function openEngine(key: string, backend: Backend): Promise<Engine> {
-  // One engine of a state folder at a time: the next opens when the last has given its leases back.
+  // A state folder has one engine at a time: the next one opens after the last lease of the previous one is released.
   await closing.get(key);
   return openBackend(backend);
 }
 
-/** The options that say where, apart from those that say what. */
+/** Separates the options that select the engine from all others. */
 export function splitConnection<T extends ConnectionOptions>(
   options: T,
 ): [ConnectionOptions, Omit<T, keyof ConnectionOptions>] {

@@ -1,7 +1,7 @@
 import { parse, sandboxConfigSchema } from '@novasandbox/protocol';
 import type { SandboxConfig as SandboxConfigFields, SandboxConfigInput } from '@novasandbox/protocol';
 
-/** What a sandbox is made of, with the defaults filled in; sizes left out are the template's. */
+/** Configuration of a sandbox, with defaults filled in; the template decides about sizes that are left out. */
 export type SandboxConfig = Readonly<SandboxConfigFields>;
 
 class CheckedConfig {
@@ -11,10 +11,10 @@ class CheckedConfig {
 }
 
 /**
- * A config that is checked when it is made: a wrong field throws a NovaError `invalid_argument` that names it. Wherever a config is asked
- * for, a plain object with the same fields serves as well.
+ * A config that is checked when it is created: a wrong field throws a NovaError `invalid_argument` that names it. A
+ * plain object with the same fields works wherever a config is expected.
  *
  *     const config = new SandboxConfig({ templateId: 'base', memoryMb: 512, vcpus: 2 });
  */
-// The fields come from the schema, which a class declaration cannot say.
+// A class declaration cannot take its fields from the schema, so the constructor is cast.
 export const SandboxConfig = CheckedConfig as new (input?: SandboxConfigInput) => SandboxConfig;

@@ -1,8 +1,8 @@
-import type { Engine } from '@novasandbox/engine/services';
 import { NovaError } from '@novasandbox/protocol';
-import type { EngineLease } from './connection.ts';
+import type { Engine } from '#backend';
+import type { ConnectionOptions, EngineLease } from './connection.ts';
 
-/** The one sandbox a handle and its parts (commands, files, pty) speak to, until the handle is closed. */
+/** The one sandbox that a handle and its parts (commands, files, pty) use, until the handle is closed. */
 export class SandboxScope {
   readonly id: string;
   readonly #lease: EngineLease;
@@ -19,17 +19,24 @@ export class SandboxScope {
 
   /** The engine; throws once the handle is closed. */
   get engine(): Engine {
-    if (this.#closed) {
-      throw new NovaError('invalid_state', `This handle of sandbox ${this.id} is closed.`, {
-        hint: 'Get a new one with Sandbox.connect(id).',
-      });
-    }
-    return this.#lease.engine;
+    return this.#open.engine;
+  }
+
+  /** The options that lead to the engine, for handles of others; throws once the handle is closed. */
+  get connection(): ConnectionOptions {
+    return this.#open.connection;
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.#lease.release();
+  }
+
+  get #open(): EngineLease {
+    if (!this.#closed) return this.#lease;
+    throw new NovaError('invalid_state', `This handle of sandbox ${this.id} is closed.`, {
+      hint: 'Get a new one with Sandbox.connect(id).',
+    });
   }
 }

@@ -4,11 +4,16 @@ import type { Engine, ExecRequest, SandboxService } from '@novasandbox/engine/se
 import { driverFeatures, NovaError, parse, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
 import { scriptedProcess } from './commands/attached-process.test-support.ts';
 import { CommandError } from './commands/command-error.ts';
-import { AppleVzHypervisor, CloudHypervisor, FirecrackerHypervisor, QemuHypervisor } from './hypervisor.ts';
+import {
+  AppleVzHypervisor,
+  CloudHypervisor,
+  FirecrackerHypervisor,
+  QemuHypervisor,
+} from './administration/hypervisor.ts';
 import { Sandbox } from './sandbox.ts';
 import { SandboxConfig } from './sandbox-config.ts';
 
-/** Enough of an engine to see what the SDK asks of it. The real one is tested end to end. */
+/** A fake engine that records what the SDK asks for. The real one is tested end to end. */
 function recordingEngine() {
   const calls: string[] = [];
   const requests: ExecRequest[] = [];

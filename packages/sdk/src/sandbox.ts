@@ -1,28 +1,32 @@
-import type { Duplex } from 'node:stream';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, toNovaError } from '@novasandbox/protocol';
 import type {
-  ExtraDriveInput,
-  ProgressSink,
-  Resize,
+  ContinuedConfigInput,
+  ForkInput,
+  ForkResult,
   SandboxConfig,
   SandboxConfigInput,
+  SandboxEvent,
   SandboxInfo,
-  SandboxState,
-  SandboxStats,
+  TakeSnapshotInput,
 } from '@novasandbox/protocol';
-import type { SandboxFilter } from '@novasandbox/engine/services';
+import type { ByteSource, EventFilter, SandboxFilter, SnapshotFilter } from '@novasandbox/engine/services';
 import { Commands } from './commands/commands.ts';
 import { leaseEngine, splitConnection, withEngine, type ConnectionOptions, type EngineLease } from './connection.ts';
 import { Files } from './files/files.ts';
+import { Ports } from './ports/ports.ts';
 import { Pty } from './pty/pty.ts';
+import { SandboxLife, type CallOptions } from './sandbox-life.ts';
+import { workspaceOf, type Workspace } from '#workspace';
 import { SandboxScope } from './sandbox-scope.ts';
+import { allOrNone, undone, type Forked, type Removable } from './snapshots/fork.ts';
+import { readFrom } from './snapshots/host-file.ts';
+import { race, type RaceOptions, type RaceResult } from './snapshots/race.ts';
+import { SnapshotRecord } from './snapshots/snapshot-record.ts';
 
-export interface CreateOptions extends SandboxConfigInput, ConnectionOptions {
-  /** Gives up; nothing is left behind. */
-  readonly signal?: AbortSignal | undefined;
-  /** Told what goes on when a template or a snapshot has to be made first. */
-  readonly onProgress?: ProgressSink | undefined;
-}
+export interface CreateOptions extends SandboxConfigInput, ConnectionOptions, CallOptions {}
+
+/** The settings that the children of a fork have of their own. */
+export interface ForkOptions extends Omit<ForkInput, 'count'>, CallOptions {}
 
 /**
  * A sandbox: a microVM with a kernel, a disk and an agent of its own.
@@ -30,51 +34,54 @@ export interface CreateOptions extends SandboxConfigInput, ConnectionOptions {
  *     await using sandbox = await Sandbox.create({ templateId: 'base' });
  *     const { stdout } = await sandbox.commands.run('uname -r');
  *
- * A handle from `create` owns its sandbox: disposing it removes the sandbox. A handle from `connect` is a guest: disposing it leaves the
- * sandbox running. `disconnect` gives either up without touching the sandbox.
+ * A handle of a sandbox that it has made (`create`, `fork` and the like) owns it: disposing removes the sandbox. A
+ * handle from `connect` does not: disposing it leaves the sandbox running. `disconnect` closes either handle without
+ * touching the sandbox.
  */
-export class Sandbox implements AsyncDisposable {
+export class Sandbox extends SandboxLife {
   readonly commands: Commands;
   readonly files: Files;
   readonly pty: Pty;
-  /** What it was made with, defaults filled in. */
+  readonly ports: Ports;
+  #workspace: Workspace | undefined;
+  /** The configuration it was created with, defaults filled in. */
   readonly config: SandboxConfig;
-  readonly #scope: SandboxScope;
-  readonly #watching = new AbortController();
-  #owned: boolean;
-  #info: SandboxInfo;
 
   private constructor(scope: SandboxScope, info: SandboxInfo, config: SandboxConfig, owned: boolean) {
-    this.#scope = scope;
-    this.#info = info;
-    this.#owned = owned;
+    super(scope, info, owned);
     this.config = config;
     this.commands = new Commands(scope);
     this.files = new Files(scope);
     this.pty = new Pty(scope);
-    this.#watchExit();
+    this.ports = new Ports(scope);
   }
 
-  /** Makes a sandbox and resolves when it answers. The handle owns it: disposing removes it. */
+  /** Creates a sandbox and resolves when it answers. The handle owns it: disposing removes it. */
   static async create(options: CreateOptions = {}): Promise<Sandbox> {
     const [connection, { signal, onProgress, ...config }] = splitConnection(options);
     const lease = await leaseEngine(connection);
     return Sandbox.#open(lease, true, () => lease.engine.sandboxes.create(config, { signal, progress: onProgress }));
   }
 
-  /** A handle on a sandbox that is there, by id, unique beginning of an id, or name. Disposing leaves the sandbox running. */
+  /**
+   * Opens a handle on an existing sandbox, by id, unique beginning of an id, or name. Disposing leaves the sandbox
+   * running.
+   */
   static async connect(ref: string, options: ConnectionOptions = {}): Promise<Sandbox> {
     const lease = await leaseEngine(options);
     return Sandbox.#open(lease, false, () => lease.engine.sandboxes.get(ref));
   }
 
-  /** The sandboxes of this host, over a daemon those that its key may see: running and paused ones, or `all`. */
+  /**
+   * Lists the sandboxes of this host or, over a daemon, those that the key may see. Without `all`, only running, paused
+   * and stopping ones are listed.
+   */
   static list(options: SandboxFilter & ConnectionOptions = {}): Promise<SandboxInfo[]> {
     const [connection, filter] = splitConnection(options);
     return withEngine(connection, (opened) => opened.sandboxes.list(filter));
   }
 
-  /** Removes a sandbox, whatever its state. False when there is none. */
+  /** Removes a sandbox, whatever its state. False when it does not exist. */
   static kill(ref: string, options: ConnectionOptions = {}): Promise<boolean> {
     return withEngine(options, async ({ sandboxes }) => {
       try {
@@ -87,196 +94,175 @@ export class Sandbox implements AsyncDisposable {
     });
   }
 
-  static async #open(lease: EngineLease, owned: boolean, find: () => Promise<SandboxInfo>): Promise<Sandbox> {
+  /**
+   * Yields events of sandboxes, from now on or since an event or a time, until the iteration is left or `signal`
+   * aborts. A daemon also reports commands and keeps the newest events. Without a daemon, changes are reported as they
+   * are seen, and no events are kept.
+   */
+  static async *events(
+    options: EventFilter & ConnectionOptions & { readonly signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<SandboxEvent, void, undefined> {
+    const [connection, { signal, ...filter }] = splitConnection(options);
+    const lease = await leaseEngine(connection);
     try {
-      const info = await find();
-      const config = await lease.engine.sandboxes.config(info.id);
-      return new Sandbox(new SandboxScope(info.id, lease), info, config, owned);
-    } catch (error) {
+      yield* lease.engine.events(filter, { signal });
+    } finally {
       await lease.release();
-      throw error;
     }
   }
 
-  get id(): string {
-    return this.#info.id;
-  }
-
-  get sandboxId(): string {
-    return this.#info.id;
-  }
-
-  get name(): string | null {
-    return this.#info.name;
-  }
-
-  /** As this handle knows it: from its own last call, and at once when the sandbox ends by itself. `getInfo` asks anew. */
-  get state(): SandboxState {
-    return this.#info.state;
-  }
-
-  /** How it started: `bootTimeMs` from the call to the agent's first answer, `bootKind`, `accelerator`. */
-  get metadata(): SandboxInfo['metadata'] {
-    return this.#info.metadata;
-  }
-
-  /** Whether it runs, as this handle knows it. */
-  isRunning(): boolean {
-    return this.#info.state === 'running';
-  }
-
-  /** Since its start, in ms; 0 when it neither runs nor is paused. */
-  getUptimeMs(): number {
-    const { state, startedAt } = this.#info;
-    if (startedAt === null || (state !== 'running' && state !== 'paused')) return 0;
-    return Math.max(0, Date.now() - Date.parse(startedAt));
-  }
-
-  /** Everything about it, asked anew. */
-  async getInfo(): Promise<SandboxInfo> {
-    return this.#learn(await this.#scope.engine.sandboxes.get(this.id));
-  }
-
-  getStats(): Promise<SandboxStats> {
-    return this.#scope.engine.sandboxes.stats(this.id);
-  }
-
-  /** The last bytes of the guest's console and of the VMM's log. The console is the guest's word: it may hold anything. */
-  getLogs(options: { readonly bytes?: number } = {}): Promise<{ readonly console: string; readonly vmm: string }> {
-    return this.#scope.engine.sandboxes.logs(this.id, options);
-  }
-
   /**
-   * Boots a stopped sandbox again from its own disk, on another hypervisor where one is named. False when it ran already.
-   * @throws NovaError `invalid_state` when it runs on another one than is named
+   * Makes a sandbox that goes on from a snapshot, as `snapshot.createSandbox` does; `ref` is the snapshot's id, a
+   * unique beginning of it, or its name.
    */
-  async start(options: Pick<CreateOptions, 'signal' | 'onProgress' | 'hypervisor'> = {}): Promise<boolean> {
-    const { signal, onProgress, hypervisor } = options;
-    const change = await this.#change('running', () =>
-      this.#scope.engine.sandboxes.start(this.id, { signal, progress: onProgress, hypervisor }),
+  static async fromSnapshot(
+    ref: string,
+    options: ContinuedConfigInput & CallOptions & ConnectionOptions = {},
+  ): Promise<Sandbox> {
+    const [connection, { signal, onProgress, ...config }] = splitConnection(options);
+    const lease = await leaseEngine(connection);
+    return Sandbox.#open(lease, true, () =>
+      lease.engine.snapshots.create(ref, config, { signal, progress: onProgress }),
     );
-    this.#watchExit();
-    return change;
   }
 
-  /** Stops it; the disk stays, `start` boots it again. Without `force` the guest is asked first. False when it did not run. */
-  stop(options: { readonly force?: boolean; readonly graceMs?: number } = {}): Promise<boolean> {
-    return this.#change('stopped', () => this.#scope.engine.sandboxes.stop(this.id, options));
-  }
-
-  /** Freezes it, memory and all; it costs no CPU then. False when it was paused. */
-  pause(): Promise<boolean> {
-    return this.#change('paused', () => this.#scope.engine.sandboxes.pause(this.id));
-  }
-
-  /** Lets a paused sandbox go on. False when it ran. */
-  resume(): Promise<boolean> {
-    return this.#change('running', () => this.#scope.engine.sandboxes.resume(this.id));
-  }
-
-  /** Sets the time to live from now, 0 for none. The guest ends itself then, whoever is still there. */
-  async setTimeout(timeoutMs: number): Promise<void> {
-    this.#learn(await this.#scope.engine.sandboxes.setTimeout(this.id, timeoutMs));
+  static async #open(lease: EngineLease, owned: boolean, find: () => Promise<SandboxInfo>): Promise<Sandbox> {
+    const { sandboxes } = lease.engine;
+    let made: Removable[] = [];
+    try {
+      const info = await find();
+      const { id } = info;
+      if (owned) made = [{ id, kill: () => sandboxes.remove(id, { force: true }) }];
+      const config = await sandboxes.config(id);
+      return new Sandbox(new SandboxScope(id, lease), info, config, owned);
+    } catch (error) {
+      const told = await undone(error, made);
+      await lease.release();
+      throw told;
+    }
   }
 
   /**
-   * Gives it more or fewer CPUs, or more memory, while it runs; it keeps that when it is started again. Memory grows in steps that the hypervisor has. Refused
-   * with `feature_unsupported` where the hypervisor cannot.
+   * Takes a snapshot; the sandbox goes on as it was. It holds memory, devices and disk of one instant; with `memory:
+   * false`, and of a stopped sandbox, the disk alone. It stays until `snapshot.remove()`, also when the sandbox has
+   * gone. Refused with `feature_unsupported` where the hypervisor cannot do it.
    */
-  async resize(to: Resize, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    this.#learn(await this.#scope.engine.sandboxes.resize(this.id, to, options));
+  async snapshot(options: TakeSnapshotInput & CallOptions = {}): Promise<Snapshot> {
+    const { signal, onProgress, ...how } = options;
+    const { connection } = this.scope;
+    const context = { signal, progress: onProgress };
+    const info = await withEngine(connection, ({ snapshots }) => snapshots.take(this.id, how, context));
+    return new Snapshot(info, connection);
+  }
+
+  /** A folder of this host that is worked on in the sandbox. The package `@novasandbox/client` does not have it. */
+  get workspace(): Workspace {
+    return (this.#workspace ??= workspaceOf(this.scope));
+  }
+
+  /** The snapshots that were taken of this sandbox, oldest first. */
+  async snapshots(): Promise<Snapshot[]> {
+    return Snapshot.list({ ...this.scope.connection, sandbox: this.id });
   }
 
   /**
-   * Adds a disk image of this host while it runs, mounted at `mountPath`; gone with the next start. Returns its name, for `removeDrive`. Refused with
-   * `feature_unsupported` where the hypervisor cannot, and over a daemon.
+   * Makes running children of this running sandbox, all from one instant: with its memory, processes and files, and an
+   * identity of their own. The sandbox itself goes on. Without `count` it resolves to one child, with it to a list.
+   * Each handle owns its child. If one of them cannot be made, none is left; `forkSettled` keeps the others.
    */
-  addDrive(drive: ExtraDriveInput, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
-    return this.#scope.engine.sandboxes.addDrive(this.id, drive, options);
+  fork(options: ForkOptions & { readonly count: number }): Promise<Sandbox[]>;
+  fork(options?: ForkOptions): Promise<Sandbox>;
+  async fork({ count, ...options }: ForkOptions & { readonly count?: number } = {}): Promise<Sandbox | Sandbox[]> {
+    const children = await allOrNone(await this.forkSettled({ ...options, count: count ?? 1 }));
+    return count === undefined ? (children[0] as Sandbox) : children;
   }
 
-  /** Unmounts a drive that `addDrive` has added and takes it away. */
-  removeDrive(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    return this.#scope.engine.sandboxes.removeDrive(this.id, name, options);
+  /** The same, but resolves to each child or the error for which there is none. */
+  async forkSettled(options: ForkOptions & { readonly count: number }): Promise<Forked<Sandbox>[]> {
+    const { signal, onProgress, ...how } = options;
+    const { connection } = this.scope;
+    const open = async ({ sandbox, error }: ForkResult): Promise<Forked<Sandbox>> => {
+      try {
+        if (sandbox === null) throw error;
+        const child = await Sandbox.#open(await leaseEngine(connection), true, async () => sandbox);
+        return { sandbox: child, error: null };
+      } catch (failure) {
+        return { sandbox: null, error: toNovaError(failure) };
+      }
+    };
+    return withEngine(connection, async ({ snapshots }) => {
+      const forks = await snapshots.fork(this.id, how, { signal, progress: onProgress });
+      return Promise.all(forks.map(open));
+    });
   }
 
   /**
-   * Gives it the network that it was made without (`enableNetwork: false`), or that was taken from it, while it runs. One that has it is left alone. Refused
-   * with `feature_unsupported` where the hypervisor cannot.
+   * Forks this sandbox, runs `run` in each child, and keeps the child whose result has the highest score. The others
+   * are removed, as are all if the race is cancelled or no branch comes to a score.
+   *
+   *     await using best = await sandbox.race({
+   *       count: 3,
+   *       run: (child, index) => child.commands.run(`./solve --seed ${index}`),
+   *       score: ({ stdout }) => Number(stdout),
+   *     });
+   *     await best.sandbox.files.read('solution');
+   *
+   * @throws AggregateError with the error of each branch when none comes to a score
    */
-  addNetwork(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    return this.#scope.engine.sandboxes.addNetwork(this.id, options);
+  race<T>(
+    options: Omit<ForkOptions, 'timeoutMs' | 'signal'> & RaceOptions<Sandbox, T> & { readonly count: number },
+  ): Promise<RaceResult<Sandbox, T>> {
+    const { run, score, until, timeoutMs, signal, ...how } = options;
+    const branches = { run, score, until, timeoutMs, signal };
+    return race((cancelled) => this.forkSettled({ ...how, signal: cancelled }), branches);
   }
 
-  /** Takes its network away while it runs, connections and all. The next start is as it was made. */
-  removeNetwork(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    return this.#scope.engine.sandboxes.removeNetwork(this.id, options);
-  }
-
-  /** A connection to a TCP port of the guest, also one that listens on its loopback alone. */
-  tunnel(port: number, options: { readonly signal?: AbortSignal } = {}): Promise<Duplex> {
-    return this.#scope.engine.files.tunnel(this.id, port, options);
-  }
-
-  /** Runs a shell command and gives its stdout; throws a CommandError when it fails. */
+  /** Runs a shell command and returns its stdout; throws a CommandError when it fails. */
   async executeCommand(command: string): Promise<string> {
     return (await this.commands.run(command)).stdout;
   }
+}
 
-  /** Removes the sandbox with its disk and closes the handle. False when it was gone. */
-  async kill(): Promise<boolean> {
-    if (this.#scope.closed) return false;
-    this.#watching.abort();
-    let wasThere = true;
-    try {
-      await this.#scope.engine.sandboxes.remove(this.id, { force: true });
-    } catch (error) {
-      // One that could not be removed is still there, and can be killed again.
-      if (!isNovaError(error, 'sandbox_not_found')) throw error;
-      wasThere = false;
-    }
-    this.#owned = false;
-    this.#info = { ...this.#info, state: 'stopped' };
-    await this.#scope.close();
-    return wasThere;
+/**
+ * A snapshot of a sandbox, which needs neither the sandbox nor the engine to stay open.
+ *
+ *     const snapshot = await sandbox.snapshot({ name: 'installed' });
+ *     await using again = await snapshot.createSandbox();
+ */
+export class Snapshot extends SnapshotRecord {
+  /**
+   * Finds a snapshot by its id, a unique beginning of it, or its name. A name that snapshots of several sandboxes have
+   * throws `conflict`, unless `sandbox` gives the id of the one it was taken of.
+   */
+  static async get(ref: string, options: { readonly sandbox?: string } & ConnectionOptions = {}): Promise<Snapshot> {
+    const [connection, { sandbox }] = splitConnection(options);
+    const found = await withEngine(connection, ({ snapshots }) => snapshots.get(ref, undefined, sandbox));
+    return new Snapshot(found, connection);
   }
 
-  /** Closes the handle and leaves the sandbox as it is. */
-  async disconnect(): Promise<void> {
-    this.#owned = false;
-    this.#watching.abort();
-    await this.#scope.close();
+  /** Lists snapshots, oldest first. */
+  static async list(options: SnapshotFilter & ConnectionOptions = {}): Promise<Snapshot[]> {
+    const [connection, filter] = splitConnection(options);
+    const found = await withEngine(connection, ({ snapshots }) => snapshots.list(filter));
+    return found.map((info) => new Snapshot(info, connection));
   }
 
-  /** A handle from `create` removes its sandbox; one from `connect` leaves it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      if (this.#owned) await this.kill();
-    } finally {
-      await this.disconnect();
-    }
+  /**
+   * Reads a file that `save` has written, or its bytes, and checks all of it before it keeps any. The snapshot gets an
+   * id of its own; `name` replaces its name.
+   */
+  static async load(
+    source: string | ByteSource,
+    options: { readonly name?: string; readonly signal?: AbortSignal } & ConnectionOptions = {},
+  ): Promise<Snapshot> {
+    const [connection, { name, signal }] = splitConnection(options);
+    const bytes = typeof source === 'string' ? readFrom(source) : source;
+    const info = await withEngine(connection, ({ snapshots }) => snapshots.load(bytes, { name }, { signal }));
+    return new Snapshot(info, connection);
   }
 
-  async #change(to: SandboxState, call: () => Promise<SandboxInfo>): Promise<boolean> {
-    const before = await this.getInfo();
-    this.#learn(await call());
-    return before.state !== to;
-  }
-
-  #learn(info: SandboxInfo): SandboxInfo {
-    this.#info = info;
-    return info;
-  }
-
-  /** Hears of an end nobody asked for, so that `state` and `isRunning` do not lie. */
-  #watchExit(): void {
-    if (this.#info.state !== 'running' && this.#info.state !== 'paused') return;
-    this.#scope.engine.sandboxes.exited(this.id, { signal: this.#watching.signal }).then(
-      (info) => {
-        // It may have been started again since.
-        if (info.startedAt === this.#info.startedAt) this.#learn(info);
-      },
-      () => undefined,
-    );
+  /** Makes a sandbox that goes on from the snapshot, any number of times. The handle owns it: disposing removes it. */
+  createSandbox(options: ContinuedConfigInput & CallOptions = {}): Promise<Sandbox> {
+    return Sandbox.fromSnapshot(this.id, { ...options, ...this.connection });
   }
 }

@@ -1,4 +1,4 @@
-/** A promise with what settles it: what `Promise.withResolvers` gives, which the client's oldest Node (20) does not have. */
+/** Does what `Promise.withResolvers` does, which is missing in the oldest Node that the client supports (20). */
 export function withResolvers<T>(): PromiseWithResolvers<T> {
   let settle: Omit<PromiseWithResolvers<T>, 'promise'> | undefined;
   const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));

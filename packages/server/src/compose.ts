@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { Engine, Layout } from '@novasandbox/engine';
+import type { Layout, LocalEngine } from '@novasandbox/engine';
 import type { Logger } from 'pino';
 import { createAuth } from './auth/auth.ts';
 import { createKeys } from './auth/keys.ts';
@@ -7,37 +7,45 @@ import { createLockout } from './auth/lockout.ts';
 import { newSecret, secretFile, writeSecret } from './auth/secrets.ts';
 import { createTickets } from './auth/tickets.ts';
 import { createUsers } from './auth/users.ts';
+import { system } from './authority/callers.ts';
 import { createViews } from './authority/view.ts';
 import type { ServerConfig } from './config/schema.ts';
+import type { VolumeDesk } from './context.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createDrain } from './drain.ts';
 import { createForwards, type Forwards } from './forwards/forwards.ts';
 import { createByteBudget } from './bodies/byte-budget.ts';
+import { createConnectionLimit } from './http/connection-limit.ts';
+import { createRequestIds } from './http/request-id.ts';
 import { createIdempotency } from './idempotency/idempotency.ts';
 import { createMeasurements } from './metrics/measurements.ts';
 import { createMetrics } from './metrics/metrics.ts';
 import { createActivity } from './observe/activity.ts';
 import { observedEngine } from './observe/engine.ts';
 import { createEvents } from './observe/events.ts';
+import { createGuestWork } from './observe/guest-work.ts';
 import { createIdle, type Idle } from './observe/idle.ts';
 import { createLimits } from './observe/limits.ts';
+import { observePool } from './observe/pool.ts';
 import { createRoster } from './observe/roster.ts';
+import { createPreviews } from './previews/previews.ts';
 import type { ServerStore } from './store/server-store.ts';
 import type { Tracing } from './trace/tracing.ts';
+import { createVolumeDesk } from './volumes/desk.ts';
 
 export interface Parts {
   readonly config: ServerConfig;
   readonly layout: Layout;
   readonly store: ServerStore;
-  readonly engine: Engine;
+  readonly engine: LocalEngine;
   readonly log: Logger;
   readonly tracing: Tracing;
 }
 
-/** So many of the largest bodies may be held at once. */
+/** How many bodies of the largest size may be in memory at once. */
 const bodyShares = 4;
 
-/** Puts the daemon's parts together, once. */
+/** Assembles the parts of the daemon. */
 export function createDaemonContext({
   config,
   layout,
@@ -60,27 +68,47 @@ export function createDaemonContext({
       log.info({ operation: event.type, vm: event.vm_id ?? undefined, event: event.data }, 'event');
     },
   });
+  observePool(quietEngine, events, (event) => metrics.pooled(event));
   const activity = createActivity();
-  const parts: { idle?: Idle; forwards?: Forwards } = {};
+  const parts: { idle?: Idle; forwards?: Forwards; volumes?: VolumeDesk } = {};
+  const previews = createPreviews(store);
   const roster = createRoster(quietEngine, events, (id) => {
     activity.forget(id);
     measurements.forget(id);
     parts.idle?.forget(id);
     parts.forwards?.forget(id);
+    previews.forget(id);
   });
   const measurements = createMeasurements(quietEngine, roster, monitoring.history_samples);
   const limits = createLimits(quietEngine, config, roster);
-  const engine = observedEngine({
-    engine: quietEngine,
-    events,
-    activity,
-    roster,
-    limits,
-    measured: metrics.measured,
+  quietEngine.admitWakings(() => {
+    const place = limits.reserve();
+    return (awake) => {
+      if (awake !== null) roster.saw(awake);
+      place[Symbol.dispose]();
+    };
   });
+  const viewOf = createViews({
+    engine: observedEngine({
+      engine: quietEngine,
+      events,
+      activity,
+      roster,
+      limits,
+      measured: metrics.measured,
+      letGoOfVolumes: async (names) => parts.volumes?.letGo(names),
+    }),
+    quietEngine,
+    roster,
+    events,
+  });
+  const volumes = createVolumeDesk(viewOf);
+  parts.volumes = volumes;
+  const { engine } = viewOf(system);
   const idle = createIdle({
     engine,
     quietEngine,
+    guestWork: createGuestWork(quietEngine),
     store,
     activity,
     roster,
@@ -88,11 +116,11 @@ export function createDaemonContext({
     defaultMs: resources.default_idle_timeout_seconds * 1000,
   });
   parts.idle = idle;
-  // Observed: a connection keeps its VM from being idle.
+  // Forwards use the observed engine, so that a connection keeps its VM from being idle.
   const forwards = createForwards({ engine, roster, store, log });
   parts.forwards = forwards;
   return {
-    viewOf: createViews({ engine, roster, events }),
+    viewOf,
     engine,
     quietEngine,
     config,
@@ -101,6 +129,8 @@ export function createDaemonContext({
     log,
     tracing,
     drain: createDrain(),
+    connections: createConnectionLimit(config.server.max_connections_per_address),
+    requestIdOf: createRequestIds(),
     keys,
     users,
     tickets: createTickets(),
@@ -112,14 +142,19 @@ export function createDaemonContext({
     limits,
     idle,
     forwards,
+    previews,
+    listening: { port: null },
     metrics,
     measurements,
+    volumes,
     idempotency: createIdempotency(store),
     startedAtMs: Date.now(),
   };
 }
 
-/** The admin key: the one given, else the one of the first start. The file is what the owner's own clients read. */
+/**
+ * Returns the given admin key, or the one that the first start generated. The owner's clients read it from the file.
+ */
 function adminKey(file: string, given: string | undefined): string {
   if (given !== undefined) {
     if (!existsSync(file) || secretFile(file, () => given) !== given) writeSecret(file, given);

@@ -4,12 +4,12 @@ import { NovaError } from '@novasandbox/protocol';
 import type { Drain } from './context.ts';
 import { restarting } from './vms/restarting.ts';
 
-/** A client that does not take its last words is not waited for longer. */
+/** Time limit for clients to read their last message. */
 const farewellMs = 6000;
 
 export function createDrain(): Drain {
   const leaving = new AbortController();
-  // As many as there are commands.
+  // Every running command adds a listener, so that their number is not limited.
   setMaxListeners(0, leaving.signal);
   const held = new Set<object>();
   let idle = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ export function createDrain(): Drain {
     refuse() {
       if (until === null) return;
       const left = Math.max(0, until - Date.now());
-      throw new NovaError('shutting_down', 'The daemon is ending and takes no new work.', {
+      throw new NovaError('shutting_down', 'The daemon is ending and accepts no new work.', {
         details: { retry_after_seconds: Math.ceil(left / 1000) + 1 },
       });
     },

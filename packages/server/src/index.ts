@@ -1,7 +1,6 @@
-export { backUp, type Backup } from './backup/back-up.ts';
-export { restore, type Restored } from './backup/restore.ts';
-export { apiKeySchema, serverConfigSchema, type ServerConfig, type ServerConfigInput } from './config/schema.ts';
-export { loadConfig, redacted, type ConfigSources } from './config/load.ts';
+export { backUp } from './backup/back-up.ts';
+export { restore } from './backup/restore.ts';
+export { serverConfigSchema, type ServerConfig, type ServerConfigInput } from './config/schema.ts';
+export { loadConfig, redacted } from './config/load.ts';
 export { checkFiles } from './check-files.ts';
-export { openApiDocument } from './openapi/document.ts';
-export { serve, type Daemon, type ServeOptions } from './serve.ts';
+export { serve } from './serve.ts';

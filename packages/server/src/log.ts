@@ -2,7 +2,7 @@ import { printableJson } from '@novasandbox/protocol/visible';
 import { pino, type Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
 
-/** JSON lines on stderr. Secrets are not logged in the first place; what would hold one by accident is blotted out. */
+/** Logs JSON lines to stderr. No secret is logged deliberately; fields that are named like one are redacted anyway. */
 export function createLog({ monitoring }: ServerConfig): Logger {
   return pino(
     {
@@ -11,22 +11,22 @@ export function createLog({ monitoring }: ServerConfig): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }), log: blotted },
     },
-    // Gathered for a moment: one write for many lines, and none that a request waits for.
+    // Lines are buffered briefly, so that many go out in one write and no request waits for it.
     safeForTerminals(withoutFail(pino.destination({ fd: 2, sync: false, maxLength: mostUnwritten }))),
   );
 }
 
-/** What a log may keep in memory while it cannot be written, such as to a file on a full disk; lines beyond that are lost. */
+/** The most bytes that are kept while the log cannot be written, such as on a full disk; further lines are lost. */
 const mostUnwritten = 1 << 20;
 
-/** A log that cannot be written to is no reason to end: lines are tried again with those that follow. */
+/** A failed write does not end the daemon: the lines are written again together with later ones. */
 export function withoutFail<D extends NodeJS.EventEmitter & { destroy(): void }>(destination: D): D {
-  // It would be tried without end before the process may leave.
+  // Otherwise the flush at exit would be retried forever.
   destination.once('error', () => process.once('beforeExit', () => destination.destroy()));
   return destination.on('error', () => undefined);
 }
 
-/** Lines have words of guests in them, and may be read where they act on a terminal. */
+/** Escapes control characters: lines contain text from guests, and may be read on a terminal. */
 export function safeForTerminals(destination: { write(line: string): unknown }): { write(line: string): void } {
   return { write: (line) => void destination.write(printableJson(line)) };
 }
@@ -43,8 +43,8 @@ const secrets: ReadonlySet<string> = new Set([
 const blot = '[redacted]';
 
 /**
- * A line's fields, and theirs, without the values of what is named like a secret. Every request has a line: pino's own redaction, which takes such paths
- * apart anew for each, costs as much as the rest of a request that reads.
+ * Redacts the fields of a line, and the fields of those, that are named like a secret. Every request logs a line, and
+ * pino's own redaction, which parses its paths for each line, would double the cost of a simple request.
  */
 export function blotted(line: Record<string, unknown>): Record<string, unknown> {
   let clean = line;

@@ -1,5 +1,6 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   createEngine,
   keepReserve,
@@ -7,36 +8,40 @@ import {
   onBackgroundFailure,
   prepareLayout,
   withReserve,
+  type PoolOptions,
 } from '@novasandbox/engine';
-import { NovaError } from '@novasandbox/protocol';
+import { hasMachine, NovaError } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { ServerConfig } from './config/schema.ts';
 import { createDaemonContext } from './compose.ts';
 import { createLog } from './log.ts';
 import { createServer, type Server } from './server.ts';
-import { closeAllSockets } from './sockets/accept.ts';
 import { openServerStore } from './store/server-store.ts';
 import { openTracing } from './trace/tracing.ts';
 import { startRounds } from './rounds.ts';
+import { removeLeftExports } from './vms/export.ts';
 
 export interface Daemon extends AsyncDisposable {
-  /** Where it listens, such as http://127.0.0.1:8000. */
+  /** The URL that the daemon listens on, such as http://127.0.0.1:8000. */
   readonly url: string;
   readonly keyFile: string;
   readonly log: Logger;
-  /** Reads the TLS certificate from its files again; a bad one is logged, and the one before stays. */
+  /**
+   * Reads the TLS certificate from its files again. An invalid certificate is logged, and the previous one stays in
+   * use.
+   */
   renewCertificate(): void;
-  /** Ends it gracefully: no new connections, requests drained, VMs left or stopped as configured. Idempotent. */
+  /** Shuts down gracefully: refuses new connections, drains requests, leaves or stops VMs as configured. Idempotent. */
   close(): Promise<void>;
 }
 
 export interface ServeOptions {
-  /** State folder; default as everywhere. */
+  /** State folder; default: NOVA_HOME, or that of the user. */
   readonly home?: string | undefined;
   readonly log?: Logger;
 }
 
-/** Starts the daemon: takes the state folder for itself, brings it in order, listens. */
+/** Starts the daemon: claims the state folder, recovers it after a crash, and listens. */
 export async function serve(config: ServerConfig, options: ServeOptions = {}): Promise<Daemon> {
   const layout = layoutAt(options.home);
   prepareLayout(layout);
@@ -46,24 +51,31 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   keepReserve(layout.reserveFile);
   const store = undo.use(openServerStore(layout.daemon.database, layout.reserveFile));
   const engine = undo.use(
-    await createEngine({ home: layout.home, recover: true, readySlots: config.networking.ready_slots }),
+    await createEngine({
+      home: layout.home,
+      recover: true,
+      readySlots: config.networking.ready_slots,
+      pool: poolOptionsOf(config),
+    }),
   );
   const tracing = undo.use(await openTracing(config, process.env));
   const context = createDaemonContext({ config, layout, store, engine, log, tracing });
   const server = await createServer(context);
   undo.defer(() => server.app.close());
-  // What ended while no daemon ran is seen before the first request.
+  // Sandboxes that ended while no daemon ran are noticed before the first request.
   await context.roster.refresh();
   const vmIds = new Set(context.roster.list().map(({ id }) => id));
   context.idle.prune(vmIds);
   undo.use(context.forwards);
   await context.forwards.restore(vmIds);
+  context.previews.prune(vmIds);
   undo.use(startRounds(context));
+  removeLeftExports(context);
 
   const { main, local } = server.listeners;
   if (local !== null) {
     rmSync(layout.daemon.socket, { force: true });
-    // Nobody may open it in the moment before its mode is set.
+    // The umask protects the socket until its mode is set.
     const umask = process.umask(0o177);
     try {
       await listening(local, () => local.listen(layout.daemon.socket));
@@ -74,6 +86,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
     undo.defer(() => rmSync(layout.daemon.socket, { force: true }));
   }
   await listening(main, () => main.listen(config.server.port, config.server.host));
+  context.listening.port = (main.address() as AddressInfo).port;
   withReserve(layout.reserveFile, () => writeFileSync(layout.daemon.pidFile, `${process.pid}\n`, { mode: 0o600 }));
   undo.defer(() => rmSync(layout.daemon.pidFile, { force: true }));
   const url = urlOf(main, config);
@@ -88,12 +101,12 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
       context.events.emit('server.stopping', null);
       await context.drain.finish(config.server.drain_seconds * 1000);
       const left = context.drain.leave();
-      closeAllSockets();
+      server.sockets.closeAll();
       await left;
       stopListening(server);
       if (config.server.shutdown === 'stop') {
-        const running = await context.engine.sandboxes.list();
-        // At once: one that does not end in peace takes its time on its own.
+        const running = (await context.engine.sandboxes.list()).filter(({ state }) => hasMachine(state));
+        // All are stopped concurrently, so that a VM that does not stop does not delay the others.
         await Promise.all(
           running.map(({ id }) =>
             context.engine.sandboxes
@@ -116,13 +129,23 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   return { url, keyFile: layout.daemon.keyFile, log, renewCertificate, close, [Symbol.asyncDispose]: close };
 }
 
+/** Clones are kept for VMs that name nothing but their template. */
+function poolOptionsOf({ pool, networking }: ServerConfig): PoolOptions {
+  const { size, max, templates } = pool;
+  return {
+    size,
+    max,
+    ready: templates.map((templateId) => ({ templateId, enableNetwork: networking.allow_internet })),
+  };
+}
+
 function listening(server: HttpServer, listen: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const what = error.code === 'EADDRINUSE' ? 'The address is in use already' : 'It is not possible to listen';
+      const what = error.code === 'EADDRINUSE' ? 'The address is in use already' : 'The daemon cannot listen';
       reject(
         new NovaError('set_up_failed', `${what}: ${error.message}`, {
-          hint: 'Choose another with --host and --port, or end what uses it.',
+          hint: 'Choose another address with --host and --port, or end the program that uses it.',
           cause: error,
         }),
       );
@@ -132,7 +155,7 @@ function listening(server: HttpServer, listen: () => void): Promise<void> {
   });
 }
 
-/** Everyone has been told: what is left is cut off. */
+/** Closes all remaining connections. Their clients have been notified by now. */
 function stopListening({ listeners: { main, local } }: Server): void {
   for (const server of [main, local]) {
     server?.close();

@@ -15,11 +15,14 @@ import { untraced } from './trace/tracing.ts';
 import { openServerStore } from './store/server-store.ts';
 import { version } from './version.ts';
 
-/** All that answers without credentials. */
+/** Addresses that answer without credentials. */
 const open = new Set([
-  ...['/health', '/ready', '/openapi.json', '/docs', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js'],
+  ...['/', '/health', '/ready', '/openapi.json', '/docs', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js'],
   ...['/redoc', '/redoc/redoc.standalone.js', '/api/v1/security/auth/login'],
 ]);
+
+/** Addresses whose requests may carry a token of what they are about, and which look at the credentials themselves. */
+const own = /^\/volumecontent\/:volume\//;
 
 test('every route that answers has a permission, or stands on the list of public ones', async () => {
   const home = await mkdtemp(join(tmpdir(), 'nova-server-'));
@@ -46,6 +49,7 @@ test('every route that answers has a permission, or stands on the list of public
   const known = new Set<string>([...permissionSchema.options, 'authenticated']);
   for (const { method, url, permission } of registered) {
     if (permission === 'public') assert.ok(open.has(url), `${method} ${url} is public`);
+    else if (permission === 'own') assert.match(url, own, `${method} ${url} looks at credentials itself`);
     else assert.ok(known.has(permission), `${method} ${url}: ${permission}`);
   }
   for (const route of Object.values<Route>(routes)) {

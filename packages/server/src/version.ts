@@ -1,2 +1,2 @@
-/** The version the daemon tells; a test holds it against package.json. */
+/** The version that the daemon reports. A test compares it with package.json. */
 export const version = '0.1.0';

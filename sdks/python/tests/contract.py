@@ -34,6 +34,11 @@ class Contract:
         content = answer.get("content", {})
         if "application/json" in content:
             return httpx.Response(int(status), json=self.sample(content["application/json"]["schema"]))
+        if operation["operationId"] == "streamEvents":
+            event = {"id": 1, "time": "2026-01-01T00:00:00Z", "type": "vm.removed", "vm_id": "x", "data": {}}
+            return httpx.Response(int(status), content="\n" + json.dumps(event) + "\n")
+        if operation["operationId"] == "listManifest":
+            return httpx.Response(int(status), content=json.dumps({"entries": [], "end": True}) + "\n")
         if "application/x-ndjson" in content:
             lines = [
                 {"type": "started", "process_id": 1, "pid": 2, "stdout_offset": 0, "stderr_offset": 0},

@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-from e2b import AsyncSandbox, CommandExitException
+from e2b import AsyncSandbox, AsyncVolume, CommandExitException
 
 
 async def main():
@@ -28,6 +28,23 @@ async def main():
     assert len(await box.files.read("watched/new")) == 200_000
     print("ok files", flush=True)
 
+    taken = await box.create_snapshot(name="async-named")
+    other = await AsyncSandbox.create(taken.snapshot_id)
+    assert await other.files.read("watched/new") == "x" * 200_000
+    [child] = await other.fork()
+    assert isinstance(child, AsyncSandbox), child
+    assert await child.files.exists("watched/new")
+    assert await child.kill() and await other.kill()
+    assert await AsyncSandbox.delete_snapshot(taken.snapshot_id)
+    print("ok snapshots and forks", flush=True)
+
+    volume = await AsyncVolume.create("py-async")
+    await volume.write_file("/a", "one")
+    again = await AsyncVolume.connect(volume.volume_id)
+    assert await again.read_file("/a") == "one"
+    assert await AsyncVolume.destroy(volume.volume_id) and not await AsyncVolume.destroy(volume.volume_id)
+    print("ok volumes", flush=True)
+
     handle = await box.commands.run("while true; do echo x; sleep 0.1; done", background=True, timeout=0)
     await asyncio.sleep(0.3)
     await box.kill()
@@ -43,6 +60,6 @@ async def main():
 
 
 asyncio.run(main())
-# A thread of the client's own native dependencies at times aborts the interpreter while it shuts down. Everything has
+# A thread of the client's own native dependencies sometimes aborts the interpreter while it shuts down. Everything has
 # been checked by then.
 os._exit(0)

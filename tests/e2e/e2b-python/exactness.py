@@ -34,6 +34,6 @@ def kill_while_it_runs(command: str) -> None:
 
 
 for _ in range(2):
-    # A command that is silent, and one that talks.
+    # A silent command, and one with much output.
     kill_while_it_runs("echo up; sleep 1000")
     kill_while_it_runs("yes | head -c 100000000; sleep 1000")

@@ -3,6 +3,7 @@
 import os
 import time
 import urllib.request
+from importlib.metadata import version
 
 from e2b import (
     AuthenticationException,
@@ -13,6 +14,9 @@ from e2b import (
     SandboxQuery,
     SandboxState,
     TimeoutException,
+    Volume,
+    VolumeException,
+    VolumePathNotFoundException,
 )
 
 
@@ -148,8 +152,67 @@ def ports(box):
     eventually("it serves", serves)
 
 
+def snapshots(box):
+    box.files.write("state", "before")
+    taken = box.create_snapshot()
+    named = box.create_snapshot(name="py-named")
+    assert (named.snapshot_id, named.names) == ("py-named:default", ["py-named:default"]), named
+    box.files.write("state", "after")
+    listed = Sandbox.list_snapshots(limit=1)
+    ids = []
+    while listed.has_next:
+        ids.extend(each.snapshot_id for each in listed.next_items())
+    assert ids == [named.snapshot_id, taken.snapshot_id], ids
+    assert len(box.list_snapshots().next_items()) == 2
+    for template in (taken.snapshot_id, "py-named"):
+        with Sandbox.create(template, envs={"A": "again"}) as other:
+            assert other.files.read("state") == "before"
+            assert other.commands.run("echo $A").stdout == "again\n"
+    if not version("e2b").startswith("2.45."):
+        disk = box.create_snapshot(mode="filesystem")
+        with Sandbox.create(disk.snapshot_id) as booted:
+            assert booted.files.read("state") == "after"
+        assert Sandbox.delete_snapshot(disk.snapshot_id)
+    assert Sandbox.delete_snapshot(taken.snapshot_id) and not Sandbox.delete_snapshot(taken.snapshot_id)
+    assert Sandbox.delete_snapshot("py-named")
+    assert Sandbox.list_snapshots().next_items() == []
+    rejects(NotFoundException, lambda: Sandbox.create_snapshot("abcdefgh"))
+
+
+def forks(box):
+    box.files.write("forked", "yes")
+    sleeper = box.commands.run("sleep 1000", background=True, timeout=0)
+    for child in box.fork(count=2, timeout=120):
+        assert isinstance(child, Sandbox), child
+        assert child.sandbox_id != box.sandbox_id and child.files.read("forked") == "yes"
+        assert any(each.pid == sleeper.pid for each in child.commands.list())
+        assert child.kill()
+    assert box.is_running() and sleeper.kill()
+    rejects(NotFoundException, lambda: Sandbox.fork("abcdefgh"))
+
+
+def volumes(_):
+    volume = Volume.create("py-sync")
+    assert "py-sync" in [each.name for each in Volume.list()]
+    volume.write_file("/a", "one")
+    assert volume.read_file("/a") == "one"
+    rejects(VolumeException, lambda: volume.write_file("/a", "two"))
+    assert volume.write_file("/a", b"two", force=True, mode=0o644).mode == 0o644
+    assert volume.make_dir("/deep/er", force=True).path == "/deep/er"
+    assert [each.path for each in volume.list("/", depth=2)] == ["/a", "/deep", "/deep/er"]
+    with Sandbox.create(volume_mounts={"/data": volume}, allow_internet_access=False) as other:
+        assert other.files.read("/data/a") == "two"
+        other.files.write("/data/b", "x" * 300_000)
+    assert volume.read_file("/b", format="bytes") == b"x" * 300_000
+    assert b"".join(volume.read_file("/b", format="stream")) == b"x" * 300_000
+    volume.remove("/b")
+    assert not volume.exists("/b")
+    rejects(VolumePathNotFoundException, lambda: volume.read_file("/b"))
+    assert Volume.destroy(volume.volume_id) and not Volume.destroy(volume.volume_id)
+
+
 with Sandbox.create(envs={"A": "create"}, metadata={"group": "python"}, timeout=300) as box:
-    for check in (commands, files, terminals, git, life, ports):
+    for check in (commands, files, terminals, git, life, snapshots, forks, ports, volumes):
         check(box)
         print(f"ok {check.__name__}", flush=True)
 assert not box.is_running()

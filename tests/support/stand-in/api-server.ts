@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 
 export interface Answer {
   readonly status: number;
-  /** As JSON; undefined: none. */
+  /** Sent as JSON; undefined: no body. */
   readonly body?: unknown;
 }
 
@@ -13,13 +13,17 @@ export interface ApiServerOptions {
   readonly socket: string;
   /** Never rejects. */
   readonly answer: (method: string, path: string, body: string) => Promise<Answer>;
-  /** Descriptor that is told what happened when, for the benchmark: "<ms since 1970> listening", "reached", "asked", "answered". */
+  /**
+   * Descriptor that receives the times of events, for the benchmark: "<ms since 1970> listening", "reached", "asked",
+   * "answered".
+   */
   readonly log: number | undefined;
 }
 
 /**
- * JSON over HTTP/1.1 on a Unix socket, one request at a time whatever comes at once, as VMMs serve it. Node compiles a server while it first serves: that is
- * done in a rehearsal before the socket is there, so that who connects to it is not kept waiting by what no VMM does.
+ * JSON over HTTP/1.1 on a Unix socket, one request at a time however many arrive, as VMMs serve it. Node compiles a
+ * server when it first serves. This happens in a rehearsal before the socket exists, so that clients do not wait for
+ * something that no VMM does.
  */
 export async function serveApi({ socket, answer, log }: ApiServerOptions): Promise<void> {
   let rehearsing = true;
@@ -54,7 +58,7 @@ export async function serveApi({ socket, answer, log }: ApiServerOptions): Promi
 const rehearsals = 10;
 const requestsOfEach = 5;
 
-/** What changes nothing, sent as the drivers do: several at once on one connection. */
+/** Requests that change nothing, sent as the drivers do: several at once on one connection. */
 async function rehearse(server: Server): Promise<void> {
   const abstract = `\0nova-stand-in-${process.pid}`;
   await once(server.listen(abstract), 'listening');

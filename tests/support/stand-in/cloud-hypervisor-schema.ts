@@ -1,8 +1,8 @@
 import { boolean, integer, list, object, oneOf, string, type Schema } from './schema.ts';
 
 /**
- * What Cloud Hypervisor 53 takes, as its OpenAPI document describes it (vmm/src/api/openapi/cloud-hypervisor.yaml), condensed to the devices we have to
- * do with.
+ * The requests that Cloud Hypervisor 53 accepts, from its OpenAPI document (vmm/src/api/openapi/cloud-hypervisor.yaml),
+ * reduced to the devices that we use.
  */
 const bucket = object({ size: integer, one_time_burst: integer, refill_time: integer }, ['size', 'refill_time']);
 const rateLimiter = object({ bandwidth: bucket, ops: bucket });

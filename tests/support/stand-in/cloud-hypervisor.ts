@@ -15,8 +15,9 @@ import { Guest } from './guest.ts';
 import { whatIsWrong } from './schema.ts';
 
 /**
- * Stands for Cloud Hypervisor at the wire: its command line as far as we use it, its API with its order of calls and its refusals, the files it
- * reads and writes. In place of a guest runs the agent, which lies beside this program. It is no VMM, and what passes on it has not been shown of one.
+ * Stands in for Cloud Hypervisor at the wire: the part of its command line that we use, its API with its order of calls
+ * and its refusals, and the files it reads and writes. The agent, which is beside this program, runs in place of a
+ * guest. It is no VMM, and a test that passes on it proves nothing about one.
  */
 const version = 'v53.0.0';
 
@@ -53,7 +54,7 @@ const refuse = (...reasons: readonly string[]): never => {
 };
 
 const agentBinary = join(import.meta.dirname, 'nova-agent');
-/** The kernel gives a process no more address space than this. */
+/** The largest address space that the kernel gives a process. */
 const mappableBytes = 2 ** 47;
 const memoryStepBytes = 128 << 20;
 const mostVcpus = 8192;
@@ -109,7 +110,7 @@ const calls: Readonly<Record<string, (body: never) => unknown>> = {
   'vm.create': (wanted: Config) => {
     if (config !== null) refuse('VM is already created');
     config = wanted;
-    // Limits that were not given are told as null.
+    // Limits that were not given are reported as null.
     for (const { rate_limiter_config: limits } of wanted.disks ?? [])
       if (limits !== undefined) Object.assign(limits, { bandwidth: null, ops: null, ...limits });
   },
@@ -179,7 +180,7 @@ const calls: Readonly<Record<string, (body: never) => unknown>> = {
       const added = to.desired_ram - memory.size;
       if (added % memoryStepBytes !== 0) refuse('Error resizing VM', 'Invalid size');
       if (added > (memory.hotplug_size ?? 0)) refuse('Error resizing VM', 'Insufficient space to hotplug RAM');
-      // Less is taken note of and nothing else.
+      // A smaller size is recorded and has no other effect.
       memory.size = to.desired_ram;
     }
     if (to.desired_balloon !== undefined) {
@@ -214,7 +215,7 @@ const calls: Readonly<Record<string, (body: never) => unknown>> = {
   },
 };
 
-/** What Landlock would refuse: whatever lies below none of the rules. */
+/** Refuses what Landlock would refuse: paths that are below none of the rules. */
 function confined(path: string): void {
   const { landlock_enable: enabled, landlock_rules: rules = [] } = created();
   if (enabled !== true) return;

@@ -1,14 +1,15 @@
 import { boolean, integer, list, object, oneOf, string, type Schema } from './schema.ts';
 
 /**
- * What Firecracker 1.16 and 1.17 take, as its OpenAPI document describes it (src/firecracker/swagger/firecracker.yaml), condensed to the resources we have
- * to do with. Where the document is silent the program's own reading of a body counts: it refuses fields it does not know.
+ * The requests that Firecracker 1.16 and 1.17 accept, from its OpenAPI document
+ * (src/firecracker/swagger/firecracker.yaml), reduced to the resources that we use. Where the document is silent, this
+ * follows the program's own parsing of a body: it refuses fields that it does not know.
  */
 const bucket = object({ size: integer, one_time_burst: integer, refill_time: integer }, ['size', 'refill_time']);
 const rateLimiter = object({ bandwidth: bucket, ops: bucket });
 const mebibytes: Schema = { type: 'integer', max: 0xffff_ffff };
 
-/** Bodies by method and path; `*` stands for an id, which the body repeats under the name given. */
+/** Bodies by method and path; `*` stands for an id, which the body repeats under the given name. */
 export const bodies: Readonly<Record<string, { readonly body: Schema; readonly id?: string }>> = {
   'PUT /actions': {
     body: object({ action_type: oneOf('FlushMetrics', 'InstanceStart', 'SendCtrlAltDel') }, ['action_type']),

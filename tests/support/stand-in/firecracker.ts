@@ -17,10 +17,9 @@ import { Guest } from './guest.ts';
 import { whatIsWrong } from './schema.ts';
 
 /**
- * Stands for Firecracker at the wire: its command line as far as we use it, its API with its order of calls and its refusals, the files it
- * reads and writes. In place of a guest runs the agent. It is no VMM, and what passes on it has not been shown of one.
-It says it is of the version that the file
- * `version` beside it names.
+ * Stands in for Firecracker at the wire: the part of its command line that we use, its API with its order of calls and
+ * its refusals, and the files it reads and writes. The agent runs in place of a guest. It is no VMM, and a test that
+ * passes on it proves nothing about one. It reports the version in the file `version` beside it.
  */
 const agentBinary = join(import.meta.dirname, 'nova-agent');
 const version = readFileSync(join(import.meta.dirname, 'version'), 'utf8');
@@ -38,9 +37,12 @@ if (options.version === true) {
   process.exit(0);
 }
 
-/** From that version on vsock goes on after a pause; before, it waits for the guest to take note of a reset that nobody has sent. */
+/**
+ * From that version on vsock continues after a pause. Before, it waits for the guest to process a reset that nobody has
+ * sent.
+ */
 const pauseKeepsVsock = !version.startsWith('1.16.');
-/** The kernel gives a process no more address space than this, MiB. */
+/** The largest address space that the kernel gives a process, MiB. */
 const mappableMib = 2 ** 27;
 
 interface Drive {
@@ -79,11 +81,11 @@ let config: Config = {
   drives: [],
   'network-interfaces': [],
 };
-/** Something was configured that makes it a machine to be booted. */
+/** Whether something was configured that makes it a machine to be booted. */
 let bootPath = false;
 let guest: Guest | null = null;
 let state: 'Not started' | 'Running' | 'Paused' = 'Not started';
-/** A reset of the vsock device was announced since the machine stood still. */
+/** Whether a reset of the vsock device was announced since the machine was paused. */
 let resetAnnounced = false;
 
 function open(path: string, write: boolean, what: string): void {
@@ -99,7 +101,7 @@ async function boot(): Promise<void> {
   if (vsock === undefined) return refuse('the stand-in has no guest without vsock');
   if (existsSync(vsock.uds_path)) refuse('Vsock config error: Cannot create backend: Address in use (os error 98)');
   guest = await Guest.boot(agentBinary, vsock.uds_path);
-  // On its console, as the guest itself would.
+  // Written to its console, as the guest itself would do.
   process.stdout.write('nova-agent: ready\n');
   void guest.ended.then(() => process.exit(0));
 }
@@ -175,12 +177,12 @@ const before: Readonly<Record<string, (body: never) => unknown>> = {
       config = saved;
       await boot();
       state = 'Paused';
-      // The snapshot announced it.
+      // The snapshot announced the reset.
       resetAnnounced = true;
       if (how.resume_vm === true) resume();
       else running().pause();
     } catch (error) {
-      // It is too late for anything else: the process ends once it has answered.
+      // No other request is possible any more: the process ends once it has answered.
       setTimeout(() => process.exit(1), 5);
       throw new Refusal(`Load snapshot error: Failed to restore from snapshot: ${String(error)}`);
     }
@@ -236,7 +238,7 @@ const reads: Readonly<Record<string, () => unknown>> = {
   'GET /vm/config': () => config,
 };
 
-/** What may be configured before a snapshot is loaded: it is about the process. */
+/** Requests that are allowed before a snapshot is loaded, because they are about the process. */
 const aboutProcess = ['PUT /serial', 'PUT /snapshot/load'];
 
 async function serve(method: string, path: string, text: string): Promise<unknown> {

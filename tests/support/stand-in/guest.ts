@@ -6,11 +6,15 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 const agentPort = 1024;
-/** Where the agents listen: not in the machine's folder, which is removed while one that was killed may still be opening its socket. */
+/**
+ * The folder where agents listen. It is not the machine's folder, which is removed while a killed agent may still be
+ * opening its socket.
+ */
 const agentFolder = join(import.meta.dirname, 'guests');
 
 /**
- * What stands for a guest: the real agent as a process, behind a vsock socket as VMMs have it. It ends with the process that made it, however that ends.
+ * The substitute for a guest: the real agent as a process, behind a vsock socket like that of VMMs. It ends with the
+ * process that made it, however that ends.
  */
 export class Guest {
   readonly #agent: ChildProcess;
@@ -27,8 +31,9 @@ export class Guest {
   }
 
   /**
-   * Rejects when the socket is there already.
-   * @param how how the VMM leads the host's connections to the guest's; where the console is written to, default: our standard output
+   * Rejects when the socket exists already.
+   * @param how how the VMM forwards the host's connections to the guest, and where the console is written to; default:
+   * our standard output
    */
   static async boot(
     agentBinary: string,
@@ -38,13 +43,13 @@ export class Guest {
     const name = randomUUID();
     const server = createServer((socket) => serve(socket, join(agentFolder, name)));
     await once(server.listen(vsock), 'listening');
-    // By a relative name: the agent is no process of the sandbox's that a leak check should know, it goes with us.
-    // Killed with us also where we have ended before that was settled.
+    // The name is relative, so that a leak check does not take the agent for a process of the sandbox: it ends with us.
+    // It is killed with us even where we have ended before that was set up.
     const ours = `[ $PPID = ${process.pid} ] && exec "$0" "$@"`;
     const command = ['/bin/sh', '-c', ours, agentBinary, '--listen', name];
     const agent = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
       cwd: agentFolder,
-      // What it says is the guest's console.
+      // Its output is the guest's console.
       stdio: ['ignore', console, console],
     });
     return new Guest(agent, server, vsock);
@@ -67,7 +72,7 @@ export class Guest {
 
 type Serve = (host: Socket, agentPath: string) => void;
 
-/** One socket for one port: taken at once, and closed where nobody listens in the guest. */
+/** One socket for one port: connections are accepted at once, and closed where nobody listens in the guest. */
 export function plainly(host: Socket, agentPath: string): void {
   const guest = connect(agentPath);
   guest.once('connect', () => host.pipe(guest).pipe(host));

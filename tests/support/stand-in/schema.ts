@@ -1,4 +1,4 @@
-/** A condensed description of JSON: what a VMM's API takes. Fields that are not named are refused. */
+/** A condensed description of JSON that a VMM's API accepts. Fields that are not named are refused. */
 export type Schema =
   | { readonly type: 'string'; readonly oneOf?: readonly string[] }
   | { readonly type: 'boolean' }
@@ -15,14 +15,14 @@ export const boolean: Schema = { type: 'boolean' };
 export const integer: Schema = { type: 'integer' };
 export const oneOf = (...values: readonly string[]): Schema => ({ type: 'string', oneOf: values });
 export const list = (of: Schema): Schema => ({ type: 'list', of });
-/** @param required names of the fields that must be there */
+/** @param required names of the required fields */
 export const object = (fields: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema => ({
   type: 'object',
   fields,
   required,
 });
 
-/** What is wrong with a value, with the way to it; null when nothing is. */
+/** The error of a value, with its path; null when there is none. */
 export function whatIsWrong(schema: Schema, value: unknown, at = 'body'): string | null {
   switch (schema.type) {
     case 'string':
@@ -46,7 +46,7 @@ export function whatIsWrong(schema: Schema, value: unknown, at = 'body'): string
         Object.entries(value).map(([name, each]) => {
           const field = schema.fields[name];
           if (field === undefined) return `${at}: unknown field \`${name}\``;
-          // What need not be there may be null.
+          // Optional fields may be null.
           if (each === null && !schema.required.includes(name)) return null;
           return whatIsWrong(field, each, `${at}.${name}`);
         }),

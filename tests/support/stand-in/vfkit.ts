@@ -6,16 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Guest, plainly } from './guest.ts';
 
 /**
- * Stands for vfkit at the wire: its command line, split and refused as vfkit splits and refuses it, its REST service with the states of Apple's framework,
- * its vsock sockets. In place of a guest runs the agent, which lies beside this program. It is no VMM, and what passes on it has not been
- * shown of macOS.
+ * Stands in for vfkit at the wire: its command line, split and refused as vfkit does it, its REST service with the
+ * states of Apple's framework, and its vsock sockets. The agent, which is beside this program, runs in place of a
+ * guest. It is no VMM, and a test that passes on it proves nothing about macOS.
  */
 const agentBinary = join(import.meta.dirname, 'nova-agent');
 const said = readFileSync(join(import.meta.dirname, 'version'), 'utf8').trim();
 const version = said === '' ? '0.6.4' : said;
 const agentPort = 1024;
 
-/** What the framework refuses: as many CPUs and as much memory as no Mac has. */
+/** The framework refuses more CPUs and memory than any Mac has. */
 const most = { cpus: 64, memoryMiB: 1 << 20 };
 /** VZVirtualMachineConfiguration.minimumAllowedMemorySize. */
 const leastMemoryMiB = 4;
@@ -29,7 +29,7 @@ function fail(message: string): never {
 
 const known = ['cpus', 'memory', 'bootloader', 'restful-uri', 'device', 'log-level'];
 
-/** Words of the form `--name value`; vfkit knows more of them than are taken here. */
+/** Arguments of the form `--name value`. vfkit knows more of them than are accepted here. */
 function flags(words: readonly string[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (let index = 0; index < words.length; index += 2) {
@@ -51,7 +51,10 @@ function whole(text: string, name: string): number {
   return /^\d{1,9}$|^\d{10}$/.test(text) ? Number(text) : fail(`invalid argument "${text}" for "--${name}" flag`);
 }
 
-/** Commas part options, but within quotation marks; a whole word in quotation marks loses them. */
+/**
+ * Commas separate options, except within quotation marks; an argument that is quoted as a whole loses its quotation
+ * marks.
+ */
 function splitBootloader(text: string): string[] {
   const parts = [''];
   let quoted = false;
@@ -101,7 +104,7 @@ interface Devices {
   network: string[];
 }
 
-/** At commas and nothing else. */
+/** Split only at commas. */
 function device(text: string, devices: Devices): void {
   const [kind = '', ...rest] = text.split(',');
   const options = rest.map(option);
@@ -186,7 +189,7 @@ const changes: Readonly<Record<string, () => Promise<void>>> = {
     guest?.resume();
     state = 'Running';
   },
-  // The guest is asked, and ours has nothing that would hear it.
+  // The guest is asked to stop, and ours has nothing that would react.
   Stop: async () => void (state !== 'Running' && transition()),
   HardStop: async () => void setImmediate(() => leave(0)),
 };
@@ -253,7 +256,7 @@ if (words.join(' ') === '--version') {
   if (existsSync(agent)) fail(`listen unix ${agent}: bind: address already in use`);
   await serve(rest, { vcpus: cpus, memoryBytes: memory * 1024 * 1024, commandLine, ...devices });
   state = 'Starting';
-  // The framework takes its time, and the REST service is there meanwhile.
+  // The framework takes some time, and the REST service is available meanwhile.
   await delay(5);
   const booted = await Guest.boot(agentBinary, agent, { serve: plainly, console: openSync(log, 'w', 0o600) });
   guest = booted;

@@ -1,11 +1,12 @@
-//! attach: another stream for the output of a process, from an offset on.
+//! The method attach: another stream for the output of a process, from an offset on.
 
-use super::Attachment;
+use super::process::Attachment;
 use crate::agent::Agent;
-use crate::dispatch::{message, Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Code, Failure, Outcome};
+use crate::numbers::{message, tag};
 use crate::record::{self, Fields, Record};
-use crate::stream::Work;
+use crate::stream::{Begun, Work};
 
 impl Agent {
     pub fn attach(&mut self, caller: Caller, fields: Fields) -> Outcome<Begun> {
@@ -14,22 +15,26 @@ impl Agent {
         let mut control = false;
         for (tag, value) in fields {
             match tag {
-                1 => exec = record::int(value)?,
-                2 => offsets[0] = record::int(value)?,
-                3 => offsets[1] = record::int(value)?,
-                4 => control = record::flag(value)?,
+                tag::attach::EXEC_ID => exec = record::int(value)?,
+                tag::attach::STDOUT_OFFSET => offsets[0] = record::int(value)?,
+                tag::attach::STDERR_OFFSET => offsets[1] = record::int(value)?,
+                tag::attach::CONTROL => control = record::flag(value)?,
                 _ => {}
             }
         }
         let process =
-            self.processes.all.get_mut(&exec).filter(|process| !process.forgotten && process.warming.is_none());
+            self.processes.all.get_mut(&exec).filter(|process| !process.forgotten && process.errand.is_none());
         let process = process.ok_or(Failure::new(Code::NotFound, "no such process"))?;
         let mut position = [0, 0];
         for (side, channel) in process.channels.iter().enumerate() {
             position[side] = offsets[side].clamp(channel.ring.oldest(), channel.ring.total());
         }
         let mut started = Record::new();
-        started.int(1, exec).int(2, process.pid as u64).int(3, position[0]).int(4, position[1]);
+        started
+            .int(tag::started::EXEC_ID, exec)
+            .int(tag::started::PID, process.pid as u64)
+            .int(tag::started::STDOUT_OFFSET, position[0])
+            .int(tag::started::STDERR_OFFSET, position[1]);
         if let Some(link) = self.links.get_mut(&caller.link) {
             link.outbox.message(caller.stream, message::STARTED, &started);
         }

@@ -1,4 +1,4 @@
-//! What a new program is given: strings in the form exec wants them, and its environment.
+//! Builds the inputs of exec for a new program: strings in the form that exec wants, and its environment.
 
 use std::collections::BTreeSet;
 use std::ffi::c_char;
@@ -28,7 +28,8 @@ impl Strings {
         Ok(())
     }
 
-    /// Pointers to all strings, a null pointer last. They live as long as this is neither changed nor dropped.
+    /// Gives pointers to all strings, with a null pointer last. They are valid as long as this is neither changed nor
+    /// dropped.
     pub fn pointers(&self) -> Vec<*const c_char> {
         let mut pointers = Vec::with_capacity(self.starts.len() + 1);
         pointers.extend(self.starts.iter().map(|&start| self.bytes[start..].as_ptr().cast()));
@@ -41,7 +42,8 @@ fn name_of(variable: &[u8]) -> &[u8] {
     variable.split(|&byte| byte == b'=').next().unwrap_or_default()
 }
 
-/// The environment, and PATH as the new program will see it. Later lists win over earlier ones, and later entries too.
+/// Builds the environment, and gives PATH as the new program will see it. Later lists win over earlier ones, and
+/// later entries over earlier ones.
 pub fn build<'a>(account: &Account, lists: [&'a [Vec<u8>]; 2]) -> Outcome<(Strings, &'a [u8])> {
     let mut names = BTreeSet::new();
     let mut kept = Vec::new();
@@ -77,7 +79,7 @@ pub fn build<'a>(account: &Account, lists: [&'a [Vec<u8>]; 2]) -> Outcome<(Strin
     Ok((strings, path))
 }
 
-/// Where a program may be: itself when it names a path, else every directory of PATH in turn.
+/// Lists where a program may be: the path itself when it is one, otherwise every directory of PATH in turn.
 pub fn candidates(program: &[u8], path: &[u8]) -> Outcome<Strings> {
     let mut strings = Strings::default();
     if program.contains(&b'/') {
@@ -88,7 +90,7 @@ pub fn candidates(program: &[u8], path: &[u8]) -> Outcome<Strings> {
         return Err(Failure::invalid("an empty command"));
     }
     for directory in path.split(|&byte| byte == b':') {
-        // An empty entry is the current directory.
+        // An empty entry means the current directory.
         strings.push(&[if directory.is_empty() { b"." } else { directory }, b"/", program])?;
     }
     Ok(strings)

@@ -1,4 +1,4 @@
-//! Everything a start needs, worked out beforehand: who, where, which program, with what.
+//! Works out beforehand what a start needs: the user, the folder, the program and its arguments.
 
 use std::ffi::CString;
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use super::request::Request;
 use super::spawn::{Child, Spawner, Stage};
 use crate::error::{Code, Failure, Outcome};
 use crate::settings::Settings;
-use crate::sys::Errno;
+use crate::sys::{process, signals, Errno};
 use crate::users::{Account, Users};
 
 pub struct Plan {
@@ -24,7 +24,7 @@ pub struct Plan {
     groups: Option<Vec<libc::gid_t>>,
 }
 
-/// What a process is to the agent beyond being its child.
+/// How a process is tied to the agent beyond being its child.
 #[derive(Debug, Clone, Copy)]
 pub struct Relation {
     /// Its stdin is its controlling terminal.
@@ -38,9 +38,7 @@ pub struct Relation {
 impl Plan {
     pub fn new(users: &mut Users, settings: &Settings, request: &Request) -> Outcome<Self> {
         let account = settings.account(users, &request.user)?;
-        // SAFETY: no arguments.
-        let own = unsafe { libc::geteuid() };
-        let groups = match (own, account.uid) {
+        let groups = match (process::user_id(), account.uid) {
             (own, wanted) if own == wanted => None,
             (0, _) => Some(users.groups_of(&account)),
             _ => {
@@ -85,7 +83,7 @@ impl Plan {
         argv.insert(0, std::ptr::null());
         let (envp, candidates) = (self.environment.pointers(), self.candidates.pointers());
         let cwd = CString::new(self.cwd.as_slice()).map_err(|_| (Stage::WorkingDirectory, Errno(libc::EINVAL)))?;
-        let signals = crate::signals::none();
+        let signals = signals::none();
         let mut child = Child::new(&mut argv, &envp, &candidates, &cwd, stdio, &signals);
         child.cwd_is_optional = self.cwd_is_optional;
         child.terminal = relation.terminal;

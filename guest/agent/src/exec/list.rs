@@ -1,11 +1,11 @@
-//! list: what runs, and what has ended a short while ago.
+//! The method list: the processes that run, and those that have ended a short while ago.
 
 use crate::agent::Agent;
 use crate::error::Outcome;
-use crate::frame::MAX_JOINED;
+use crate::numbers::{limit, tag};
 use crate::record::Record;
 
-/// What an entry takes without argv and env, generously.
+/// An upper bound for an entry without argv and env.
 const PLAIN_ENTRY: usize = 1_024;
 
 impl Agent {
@@ -14,32 +14,37 @@ impl Agent {
         let mut left = self.processes.all.len();
         for (&exec, process) in &self.processes.all {
             left -= 1;
-            if process.forgotten || process.warming.is_some() {
+            if process.forgotten || process.errand.is_some() {
                 continue;
             }
             let mut entry = Record::new();
-            entry.int(1, exec).int(2, process.pid as u64);
-            entry.bytes(4, &process.cwd).bytes(5, &process.account.name).bytes(6, &process.tag);
-            entry.int(7, process.started_wall_ns).flag(8, process.ended.is_none());
+            entry.int(tag::process::EXEC_ID, exec).int(tag::process::PID, process.pid as u64);
+            entry
+                .bytes(tag::process::CWD, &process.cwd)
+                .bytes(tag::process::USER, &process.account.name)
+                .bytes(tag::process::TAG, &process.tag);
+            entry
+                .int(tag::process::STARTED_NS, process.started_wall_ns)
+                .flag(tag::process::RUNNING, process.ended.is_none());
             if let Some(exit) = process.exit_record(exec) {
-                entry.record(9, &exit);
+                entry.record(tag::process::EXIT, &exit);
             }
-            entry.flag(10, process.is_pty);
+            entry.flag(tag::process::PTY, process.is_pty);
             let strings = process.argv.iter().chain(&process.env);
             let size: usize = strings.map(|string| string.len() + 5).sum();
-            // The whole answer has a limit; what is left of it must do for the entries still to come.
-            if list.0.len() + entry.0.len() + size + left * PLAIN_ENTRY < MAX_JOINED {
+            // The whole answer has a limit, and the entries still to come have to fit too.
+            if list.0.len() + entry.0.len() + size + left * PLAIN_ENTRY < limit::JOINED {
                 for argument in &process.argv {
-                    entry.bytes(3, argument);
+                    entry.bytes(tag::process::ARGV, argument);
                 }
                 for variable in &process.env {
-                    entry.bytes(11, variable);
+                    entry.bytes(tag::process::ENV, variable);
                 }
             }
-            if list.0.len() + entry.0.len() + 5 > MAX_JOINED {
+            if list.0.len() + entry.0.len() + 5 > limit::JOINED {
                 break;
             }
-            list.record(1, &entry);
+            list.record(tag::list_result::PROCESS, &entry);
         }
         Ok(list)
     }

@@ -1,14 +1,17 @@
-//! Those attached leave: some say that the process shall go on, others are lost, and it is ended when nobody comes back for it.
+//! Handles streams that leave a process. Some detach and let it go on. Others are lost, and the process is ended when
+//! nobody comes back.
 
 use super::request::wait_ms;
 use crate::agent::Agent;
-use crate::dispatch::Caller;
+use crate::caller::Caller;
+use crate::numbers::tag;
 use crate::record::{self, Fields};
-use crate::sys;
+use crate::sys::process;
 use crate::timers::Timer;
 
 impl Agent {
-    /// The stream was cancelled: the process goes on, and on its own once the last one has said so.
+    /// The stream was cancelled. The process goes on, and is never ended as an orphan once the last stream has been
+    /// cancelled.
     pub fn detach(&mut self, exec: u64, caller: Caller) {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         process.attachments.retain(|attachment| attachment.caller != caller);
@@ -18,17 +21,17 @@ impl Agent {
         self.pump(exec);
     }
 
-    /// The session was lost: nobody has said what shall become of the process.
+    /// The session was lost without saying what should happen to the process.
     pub fn lose(&mut self, exec: u64, caller: Caller) {
         let wait_ms = self.processes.all.get(&exec).map_or(0, |process| process.wait_ms);
         self.orphan(exec, caller, wait_ms);
     }
 
-    /// The host itself has lost whoever it spoke for, or is about to be lost.
+    /// The host has lost the client that it acted for, or is about to end itself.
     pub fn leave(&mut self, exec: u64, caller: Caller, record: &[u8]) {
         let mut asked = 0;
         for (tag, value) in Fields::new(record) {
-            if tag == 1 {
+            if tag == tag::leave::WAIT_MS {
                 let Ok(ms) = record::int(value) else { return };
                 asked = wait_ms(ms);
             }
@@ -51,13 +54,21 @@ impl Agent {
         self.pump(exec);
     }
 
-    /// Nobody has come back: a process that depends on somebody is ended, its output waits for nobody.
+    /// The process depends on nobody any more.
+    pub fn release(&mut self, exec: u64) {
+        let Some(process) = self.processes.all.get_mut(&exec) else { return };
+        self.timers.cancel(&mut process.orphaned);
+        process.wait_ms = 0;
+        self.pump(exec);
+    }
+
+    /// Nobody has come back. A process that depends on a client is ended, and its output no longer waits for one.
     pub fn on_orphan(&mut self, exec: u64) {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         process.orphaned = None;
         if process.wait_ms > 0 && process.ended.is_none() {
             process.killed = true;
-            sys::kill(-process.pid, libc::SIGTERM);
+            process::kill(-process.pid, libc::SIGTERM);
             self.kill_later(exec);
         }
         self.pump(exec);

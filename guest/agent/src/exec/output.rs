@@ -1,16 +1,22 @@
-//! Output: from pipes into rings, from rings to those attached. A pipe is only read while everyone attached has all there
-//! is and could take more, so the slowest reader holds the process back as a full pipe would.
+//! Moves output from pipes into rings, and from rings to the attached streams. A pipe is read only while every attached
+//! stream has received everything and could take more, so that the slowest reader holds the process back as a full pipe
+//! would.
 
-use super::Process;
+use super::process::Process;
 use crate::agent::{Agent, SCRATCH};
-use crate::dispatch::Caller;
+use crate::caller::Caller;
 use crate::frame::MAX_DATA;
+use crate::numbers::channel;
 use crate::poll::{Poller, Watched, HUP, IN, OUT};
 use crate::sys::{self, Errno};
 
+/// The channels of a process without a terminal.
+const OUTPUTS: [u8; 2] = [channel::STDOUT, channel::STDERR];
+
 impl Agent {
     pub fn on_process_event(&mut self, exec: u64, channel: u8, flags: u32) {
-        // Room is only asked for where input goes: stdin, or a terminal, which is one descriptor for both directions.
+        // The agent waits for room only where input goes: stdin, or a terminal, which is one descriptor for both
+        // directions.
         if channel == 0 || flags & OUT != 0 {
             self.on_input_room(exec);
         }
@@ -24,7 +30,7 @@ impl Agent {
         }
     }
 
-    /// Sends what those attached have not been sent yet, as far as they can take it, and the EXIT record at the end.
+    /// Sends unsent output to the attached streams, as far as they can take it, and the EXIT record at the end.
     pub fn pump(&mut self, exec: u64) {
         let Some(process) = self.processes.all.get_mut(&exec) else { return };
         let finished = process.is_finished();
@@ -41,16 +47,17 @@ impl Agent {
             let mut has_all = true;
             for (side, channel) in process.channels.iter().enumerate() {
                 let position = &mut attachment.position[side];
-                let number_on_wire = if process.is_pty { 3 } else { side as u8 + 1 };
+                let channel_on_wire = if process.is_pty { channel::PTY } else { OUTPUTS[side] };
                 while *position < channel.ring.total() && credit > 0 && !link.outbox.is_full() {
                     let piece = channel.ring.from(*position);
                     let most = piece.len().min(MAX_DATA).min(usize::try_from(credit).unwrap_or(usize::MAX));
                     if most == 0 {
-                        // Forgotten in the meantime: go on with the oldest there is.
+                        // Those bytes have been dropped in the meantime, so the stream continues with the oldest byte
+                        // that is kept.
                         *position = channel.ring.oldest();
                         continue;
                     }
-                    link.outbox.data(number, number_on_wire, &piece[..most]);
+                    link.outbox.data(number, channel_on_wire, &piece[..most]);
                     *position += most as u64;
                     credit -= most as u64;
                 }
@@ -63,8 +70,7 @@ impl Agent {
                 if link.streams.remove(&number).is_some() {
                     link.waiting.remove(&number);
                     if let Some(record) = process.exit_record(exec) {
-                        let link = self.links.get_mut(&process.attachments[at].caller.link);
-                        link.into_iter().for_each(|link| link.outbox.result(number, &record));
+                        link.outbox.result(number, &record);
                     }
                 }
                 process.attachments.swap_remove(at);
@@ -97,7 +103,7 @@ impl Process {
         }
     }
 
-    /// Takes output of one side; true when there is something new to tell, the end included.
+    /// Reads one output; true when there is something new to send, which may be the end.
     fn read(&mut self, side: usize, flags: u32, scratch: &mut [u8]) -> bool {
         let is_pty = self.is_pty;
         let runs_on = self.ended.is_none();
@@ -105,7 +111,7 @@ impl Process {
         let Some(source) = &channel.source else { return false };
         let most = channel.last_bytes.unwrap_or(SCRATCH).min(SCRATCH);
         if flags & IN == 0 {
-            // All writers have gone and nothing is left in the pipe.
+            // All writers have gone, and the pipe is empty.
             let source = channel.source.take();
             self.keep_terminal(source, runs_on);
             return true;
@@ -116,8 +122,8 @@ impl Process {
                 if let Some(left) = &mut channel.last_bytes {
                     *left -= count;
                 }
-                // No writer is left and the pipe gave less than was asked for: it is empty. (A terminal gives less
-                // whenever it likes.)
+                // No writer is left, and the pipe gave less than was asked for, so it is empty. (A terminal may give
+                // less at any time.)
                 let drained = flags & HUP != 0 && count < most && !is_pty;
                 if drained || channel.last_bytes == Some(0) {
                     channel.source = None;
@@ -125,7 +131,7 @@ impl Process {
                 true
             }
             Err(Errno(libc::EAGAIN | libc::EINTR)) => false,
-            // A terminal nobody holds open any more fails instead of ending.
+            // A terminal that nobody holds open any more fails where a pipe would end.
             Ok(_) | Err(_) => {
                 let source = channel.source.take();
                 self.keep_terminal(source, runs_on);
@@ -134,7 +140,8 @@ impl Process {
         }
     }
 
-    /// Closing our side of a terminal hangs up on a process that has closed its own and is about to end: it is kept until it has ended.
+    /// Keeps the agent's side of a terminal until the process has ended: closing it would hang up on a process that
+    /// has closed its own side and is about to end.
     fn keep_terminal(&mut self, source: Option<Watched>, runs_on: bool) {
         if self.is_pty && runs_on {
             self.terminal = source;

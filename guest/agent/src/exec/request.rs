@@ -1,10 +1,11 @@
 //! The arguments of an exec call.
 
 use crate::error::{Failure, Outcome};
+use crate::numbers::tag;
 use crate::record::{self, Fields};
 
 const MOST_RETAINED: u64 = 16 << 20;
-/// An hour; a process that is held for longer is one that nobody comes back for.
+/// The longest wait, an hour: after that nobody comes back for a process.
 const LONGEST_WAIT_MS: u64 = 3_600_000;
 /// The most bytes that a host may have received and not yet handed on: its credit, and one read.
 const UNSEEN: usize = 320 * 1024;
@@ -31,11 +32,11 @@ pub struct Request {
     pub merge_stderr: bool,
     pub request_id: Vec<u8>,
     pub wait_ms: u64,
-    /// The host says what shall become of it once nobody is attached, so somebody may come back.
+    /// The host has said what should happen to the process once nobody is attached, so a client may come back.
     pub returns: bool,
 }
 
-/// How long a process waits for those who were attached.
+/// Limits how long a process waits for the clients that were attached.
 pub fn wait_ms(asked: u64) -> u64 {
     asked.min(LONGEST_WAIT_MS)
 }
@@ -45,8 +46,8 @@ impl Size {
         let mut size = Size { columns: 80, rows: 24 };
         for (tag, value) in Fields::new(record) {
             match tag {
-                1 => size.columns = record::narrow(value)?,
-                2 => size.rows = record::narrow(value)?,
+                tag::size::COLS => size.columns = record::narrow(value)?,
+                tag::size::ROWS => size.rows = record::narrow(value)?,
                 _ => {}
             }
         }
@@ -55,7 +56,7 @@ impl Size {
 }
 
 impl Request {
-    /// The request of the host that it belongs to; empty when it belongs to none. Fit for a line of the log.
+    /// The request of the host that the process belongs to, made safe for a line of the log; empty when there is none.
     pub fn id(&self) -> Option<String> {
         let id = String::from_utf8_lossy(&self.request_id);
         (!id.is_empty()).then(|| id.into_owned())
@@ -65,26 +66,26 @@ impl Request {
         let mut request = Request::default();
         for (tag, value) in fields {
             match tag {
-                1 => request.argv.push(value.to_vec()),
-                2 => request.cwd = value.to_vec(),
-                3 => request.env.push(value.to_vec()),
-                4 => request.user = value.to_vec(),
-                5 => request.pty = Some(Size::parse(value)?),
-                6 => request.timeout_ms = record::int(value)?,
-                7 => request.stdin = record::flag(value)?,
-                8 => request.retain = record::int(value)?.min(MOST_RETAINED) as usize,
-                9 => request.tag = value.to_vec(),
-                10 => request.detached = record::flag(value)?,
-                11 => request.merge_stderr = record::flag(value)?,
-                13 => request.request_id = value.to_vec(),
-                14 => {
+                tag::exec::ARGV => request.argv.push(value.to_vec()),
+                tag::exec::CWD => request.cwd = value.to_vec(),
+                tag::exec::ENV => request.env.push(value.to_vec()),
+                tag::exec::USER => request.user = value.to_vec(),
+                tag::exec::PTY => request.pty = Some(Size::parse(value)?),
+                tag::exec::TIMEOUT_MS => request.timeout_ms = record::int(value)?,
+                tag::exec::STDIN => request.stdin = record::flag(value)?,
+                tag::exec::RETAIN => request.retain = record::int(value)?.min(MOST_RETAINED) as usize,
+                tag::exec::TAG => request.tag = value.to_vec(),
+                tag::exec::DETACHED => request.detached = record::flag(value)?,
+                tag::exec::MERGE_STDERR => request.merge_stderr = record::flag(value)?,
+                tag::exec::REQUEST_ID => request.request_id = value.to_vec(),
+                tag::exec::WAIT_MS => {
                     request.wait_ms = wait_ms(record::int(value)?);
                     request.returns = true;
                 }
                 _ => {}
             }
         }
-        // A client that comes back finds all that the lost session did not hand on.
+        // A client that comes back finds all the output that the lost session did not pass on.
         if request.returns && !request.detached {
             request.retain = request.retain.max(UNSEEN);
         }

@@ -1,15 +1,15 @@
-//! The newest bytes of an output, addressed by their offset in all that was ever produced.
+//! Keeps the newest bytes of an output, addressed by their offset in all that was ever produced.
 
-/// Every process may keep this much; it is also what one read brings at most.
+/// The amount that every process may keep. It is also the most that one read brings.
 pub const SMALLEST_RING: usize = 64 * 1024;
 
 pub struct Ring {
-    /// Byte `n` of the output is at `(n - base) % capacity`; grows up to the capacity as output comes.
+    /// Byte `n` of the output is at `(n - base) % capacity`. The vector grows up to the capacity as output comes.
     bytes: Vec<u8>,
     base: u64,
     capacity: usize,
     total: u64,
-    /// Memory this ring may still come to take.
+    /// The memory that this ring may still take.
     reserved: usize,
 }
 
@@ -28,7 +28,7 @@ impl Ring {
         self.total - self.bytes.len() as u64
     }
 
-    /// What it takes, or may come to take, beyond what every ring may.
+    /// The memory that the ring takes, or may take later, beyond what every ring may.
     pub fn extra(&self) -> usize {
         self.reserved.saturating_sub(SMALLEST_RING)
     }
@@ -44,7 +44,7 @@ impl Ring {
             self.forget();
             bytes = &bytes[skipped..];
         }
-        // While it grows, the next byte's place is the end of the vector.
+        // While the ring grows, the place of the next byte is the end of the vector.
         let (new, over) = bytes.split_at(bytes.len().min(self.capacity - self.bytes.len()));
         self.bytes.extend_from_slice(new);
         self.total += new.len() as u64;
@@ -58,7 +58,7 @@ impl Ring {
         self.total += over.len() as u64;
     }
 
-    /// What follows an offset, as far as it lies in one piece; empty at the end.
+    /// Gives the bytes after an offset, as far as they are contiguous; empty at the end.
     pub fn from(&self, offset: u64) -> &[u8] {
         if offset >= self.total || offset < self.oldest() {
             return &[];
@@ -68,13 +68,13 @@ impl Ring {
         &self.bytes[at..self.bytes.len().min(at.saturating_add(left))]
     }
 
-    /// Drops what is kept; offsets go on.
+    /// Drops the kept bytes; the offsets go on.
     pub fn forget(&mut self) {
         self.bytes = Vec::new();
         self.base = self.total;
     }
 
-    /// There will be no more output.
+    /// Called when there will be no more output.
     pub fn seal(&mut self) {
         self.bytes.shrink_to_fit();
         self.reserved = self.bytes.len();

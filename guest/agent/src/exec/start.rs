@@ -1,24 +1,33 @@
-//! exec: from a request to a running process with its streams connected.
+//! The method exec: from a request to a running process with its streams connected.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+use super::errand::Errand;
 use super::input::Input;
 use super::launch::{Plan, Relation};
+use super::process::{Attachment, Channel, Process};
+use super::processes::Processes;
+use super::pty;
 use super::request::Request;
 use super::ring::{Ring, SMALLEST_RING};
 use super::spawn::Stage;
-use super::{pty, Attachment, Channel, Process, Processes, MAX_RUNNING, RETAIN_TOGETHER};
 use crate::agent::Agent;
-use crate::dispatch::{message, Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Code, Failure, Outcome};
 use crate::log;
+use crate::numbers::{message, tag};
 use crate::poll::{Poller, Token, Watched, IN};
 use crate::record::{Fields, Record};
-use crate::stream::Work;
-use crate::sys::{self, Errno, Sys};
+use crate::stream::{Begun, Work};
+use crate::sys::{self, clock, Errno, Sys};
 use crate::timers::Timer;
 
-/// Both sides of what a process reads from and writes to.
+/// The most processes that run at once, far more than a guest of any sensible size can hold.
+const MAX_RUNNING: usize = 1_024;
+/// The most output that all processes keep together, beyond the `SMALLEST_RING` that each may have.
+const RETAIN_TOGETHER: usize = 64 << 20;
+
+/// Both sides of the pipes or the terminal of a process.
 struct Plumbing {
     outputs: [Option<OwnedFd>; 2],
     input: Option<OwnedFd>,
@@ -58,7 +67,7 @@ impl Plumbing {
     }
 }
 
-/// What a start that failed is called towards the host.
+/// Describes a failed start to the host.
 pub fn start_failure(stage: Stage, errno: Errno, plan: &Plan) -> Failure {
     let failure = Failure::from(errno);
     match (stage, errno.0) {
@@ -73,7 +82,7 @@ pub fn start_failure(stage: Stage, errno: Errno, plan: &Plan) -> Failure {
     }
 }
 
-/// What is kept of a command for the list; a program may be given far more.
+/// How much of a command is kept for the list. A program may get far longer arguments.
 const MOST_LISTED: usize = 256 * 1024;
 
 /// Drops the environment first, then arguments from the end.
@@ -111,13 +120,13 @@ impl Agent {
             log::note(&format!("exec {exec}, pid {pid}, request {id}"));
         }
         let mut started = Record::new();
-        started.int(1, exec).int(2, pid as u64);
+        started.int(tag::started::EXEC_ID, exec).int(tag::started::PID, pid as u64);
         if let Some(link) = self.links.get_mut(&caller.link) {
             link.outbox.message(caller.stream, message::STARTED, &started);
         }
         if detached {
             let mut record = Record::new();
-            record.int(4, exec);
+            record.int(tag::exit::EXEC_ID, exec);
             return Ok(Begun::Done(record));
         }
         if let Some(process) = self.processes.all.get_mut(&exec) {
@@ -126,13 +135,16 @@ impl Agent {
         Ok(Begun::Running(Work::Exec { exec, control }))
     }
 
-    pub(super) fn start_process(&mut self, mut request: Request, warming: Option<Caller>) -> Outcome<(u64, i32)> {
+    pub(super) fn start_process(&mut self, mut request: Request, errand: Option<Errand>) -> Outcome<(u64, i32)> {
         let mut plan = Plan::new(&mut self.users, &self.settings, &request)?;
         let plumbing = Plumbing::new(&request, plan.account.uid, self.processes.spawner.null())?;
-        let started_wall_ns = sys::wall_clock_ns();
-        let started_ns = sys::now_ns();
-        let relation =
-            Relation { terminal: request.pty.is_some(), bound: self.machine.is_none(), traced: warming.is_some() };
+        let started_wall_ns = clock::wall_clock_ns();
+        let started_ns = clock::now_ns();
+        let relation = Relation {
+            terminal: request.pty.is_some(),
+            bound: self.machine.is_none(),
+            traced: matches!(errand, Some(Errand::Warm(_))),
+        };
         let pid = plan
             .launch(&mut self.processes.spawner, plumbing.stdio, relation)
             .map_err(|(stage, errno)| start_failure(stage, errno, &plan))?;
@@ -171,7 +183,7 @@ impl Agent {
             orphaned: None,
             killed: false,
             ended: None,
-            warming,
+            errand,
             retired: false,
             forgotten: false,
         };
@@ -192,7 +204,7 @@ impl Channel {
 }
 
 impl Processes {
-    /// What a new process may keep of each channel; ended ones give way to it, oldest first.
+    /// Gives how much a new process may keep of each channel. Ended processes give up theirs for it, oldest first.
     fn ring_capacity(&mut self, retain: usize) -> usize {
         let extra = 2 * retain.saturating_sub(SMALLEST_RING);
         if extra == 0 {

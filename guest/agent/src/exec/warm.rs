@@ -1,38 +1,32 @@
-//! warm: runs programs once before a snapshot, and reads all they are made of into memory. What a program has mapped is asked
-//! for at its very end, when the kernel stops it for its tracer.
+//! The method warm: runs programs once before a snapshot, and reads all their files into memory. The agent reads the
+//! list of a program's mapped files when the kernel stops the program for its tracer, just before it ends.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use super::errand::Errand;
 use super::request::Request;
+use super::warming::Warming;
 use crate::agent::Agent;
-use crate::dispatch::{Begun, Caller};
+use crate::caller::Caller;
 use crate::error::Outcome;
 use crate::jobs::Job;
+use crate::numbers::tag;
 use crate::record::{Fields, Record};
-use crate::stream::Work;
-use crate::sys;
+use crate::stream::{Begun, Work};
+use crate::sys::{self, paths, process};
 
-/// A program that waits for something does not hold up the snapshot.
+/// How long a program may run: one that waits for something must not hold up the snapshot.
 const LIMIT_MS: u64 = 20_000;
-const MOST_FILES: usize = 4_096;
-const LARGEST_MAP: usize = 4 << 20;
-
-pub struct Warming {
-    programs: VecDeque<Vec<Vec<u8>>>,
-    files: BTreeSet<Vec<u8>>,
-    ran: u64,
-    begun: bool,
-}
-
 impl Agent {
     pub fn warm(fields: Fields) -> Outcome<Begun> {
         let mut programs = VecDeque::new();
         for (tag, value) in fields {
-            if tag == 1 {
-                let argv = Fields::new(value).filter(|field| field.0 == 1).map(|field| field.1.to_vec());
+            if tag == tag::warm::ARGV {
+                let argv =
+                    Fields::new(value).filter(|field| field.0 == tag::command::ARGV).map(|field| field.1.to_vec());
                 programs.push_back(argv.collect::<Vec<_>>());
             }
         }
@@ -47,7 +41,7 @@ impl Agent {
         }
     }
 
-    /// Called as soon as the stream is open; from then on the end of one program starts the next.
+    /// Starts the first program as soon as the stream is open; the end of each program starts the next.
     pub fn advance_warm(&mut self, link: u32, stream: u32) {
         let caller = Caller { link, stream };
         if self.warming(caller).is_some_and(|warming| !std::mem::replace(&mut warming.begun, true)) {
@@ -55,13 +49,13 @@ impl Agent {
         }
     }
 
-    /// Starts the next program that can be started; after the last one, reads.
+    /// Starts the next program that can be started; after the last one, reads the files.
     fn warm_next(&mut self, caller: Caller) {
         loop {
             let Some(warming) = self.warming(caller) else { return };
             let Some(argv) = warming.programs.pop_front() else { break };
             let request = Request { argv, timeout_ms: LIMIT_MS, ..Request::default() };
-            if self.start_process(request, Some(caller)).is_ok() {
+            if self.start_process(request, Some(Errand::Warm(caller))).is_ok() {
                 return;
             }
         }
@@ -85,41 +79,23 @@ impl Agent {
         }
     }
 
-    /// A traced program has stopped: because it has just been started, received a signal, or is about to end.
+    /// Handles a stop of a traced program, which has just been started, has received a signal, or is about to end.
     pub fn on_trace_stop(&mut self, pid: i32, status: i32) {
         const ABOUT_TO_END: i32 = libc::SIGTRAP | libc::PTRACE_EVENT_EXIT << 8;
         let mut pass_on = 0;
         match status >> 8 {
             ABOUT_TO_END => {
                 let process = self.processes.by_pid.get(&pid).and_then(|exec| self.processes.all.get(exec));
-                if let Some(caller) = process.and_then(|process| process.warming) {
+                if let Some(Errand::Warm(caller)) = process.and_then(|process| process.errand) {
                     if let Some(warming) = self.warming(caller) {
                         warming.note_files(pid);
                     }
                 }
             }
-            libc::SIGTRAP => {
-                // SAFETY: no memory involved.
-                unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, libc::PTRACE_O_TRACEEXIT) };
-            }
+            libc::SIGTRAP => process::stop_at_the_end(pid),
             signal => pass_on = signal,
         }
-        // SAFETY: no memory involved.
-        unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0, pass_on) };
-    }
-}
-
-impl Warming {
-    /// The files of a line like `7f..-7f.. r-xp 00000000 fe:00 1234   /lib/libc.so.6`.
-    fn note_files(&mut self, pid: i32) {
-        let Ok(path) = CString::new(format!("/proc/{pid}/maps")) else { return };
-        let maps = sys::read_small(&path, LARGEST_MAP).unwrap_or_default();
-        for line in maps.split(|&byte| byte == b'\n') {
-            let Some(at) = line.iter().position(|&byte| byte == b'/') else { continue };
-            if self.files.len() < MOST_FILES && !line.ends_with(b" (deleted)") && !line[at..].starts_with(b"/dev/") {
-                self.files.insert(line[at..].to_vec());
-            }
-        }
+        process::let_go_on(pid, pass_on);
     }
 }
 
@@ -128,13 +104,13 @@ fn read_all(job: &Arc<Job>, files: &BTreeSet<Vec<u8>>, ran: u64) -> Outcome<Reco
     let mut bytes = 0;
     for file in files {
         let Ok(path) = CString::new(file.as_slice()) else { continue };
-        let Ok(file) = sys::open(&path, libc::O_RDONLY | libc::O_NONBLOCK, 0) else { continue };
+        let Ok(file) = paths::open(&path, libc::O_RDONLY | libc::O_NONBLOCK, 0) else { continue };
         while let Ok(count @ 1..) = sys::read(file.as_raw_fd(), &mut buffer) {
             job.go_on()?;
             bytes += count as u64;
         }
     }
     let mut record = Record::new();
-    record.int(1, ran).int(2, bytes);
+    record.int(tag::warm_result::RAN, ran).int(tag::warm_result::BYTES_READ, bytes);
     Ok(record)
 }

@@ -1,34 +1,29 @@
-//! Copying a tree to another file system: content, owners, modes, times and attributes.
+//! Copies a tree to another file system: content, owners, modes, times and attributes.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::directory::{is_kind, lstat, open_at, read_link_at, stat_at, Directory};
 use super::remove::remove_tree;
 use crate::error::{Failure, Outcome};
 use crate::jobs::Job;
-use crate::sys::{self, check, Errno, Sys};
-use crate::tar::{Piece, Sparse};
+use crate::sys::directory::Directory;
+use crate::sys::paths::{self, is_kind, lstat, open_at, read_link_at, stat_at};
+use crate::sys::{self, xattrs, Errno, Sys};
+use crate::tar::sparse::{Piece, Sparse};
 
-/// Both directories of every level are held open; a deeper tree than this is refused.
+/// The deepest tree that is copied: both directories of every level are held open.
 const DEEPEST: usize = 1_024;
 const PIECE: usize = 1 << 20;
 
-/// What is there is replaced as by a rename: a file by anything but a directory, an empty directory by a directory.
-/// After a failure nothing of the copy is left.
+/// Copies a tree. It replaces existing files as a rename does: a file by anything but a directory, an empty directory
+/// by a directory. After a failure nothing of the copy is left.
 pub fn copy_tree(job: &Arc<Job>, source: &CStr, destination: &CStr) -> Outcome<()> {
     let stat = lstat(source)?;
     let is_directory = is_kind(&stat, libc::S_IFDIR);
-    // SAFETY: the path ends in NUL.
-    let cleared = check(unsafe {
-        match is_directory {
-            true => libc::rmdir(destination.as_ptr()),
-            false => libc::unlink(destination.as_ptr()),
-        }
-    });
-    match cleared {
-        Ok(_) | Err(Errno(libc::ENOENT)) => {}
+    let flags = if is_directory { libc::AT_REMOVEDIR } else { 0 };
+    match paths::unlink_at(libc::AT_FDCWD, destination, flags) {
+        Ok(()) | Err(Errno(libc::ENOENT)) => {}
         Err(errno) => return Err(Failure::from(errno).about(destination.to_bytes())),
     }
     let result = copy_all(job, source, destination);
@@ -53,8 +48,9 @@ fn copy_all(job: &Arc<Job>, source: &CStr, destination: &CStr) -> Outcome<()> {
                 levels.extend(below);
             }
             None => {
-                // Last, because writing into a directory changes its times, and a read-only one could not be written to.
-                finish(to.as_raw_fd(), stat)?;
+                // The directory is finished last, because writing into it changes its times, and a read-only directory
+                // could not be written to.
+                finish(to, stat)?;
                 levels.pop();
             }
         }
@@ -64,46 +60,39 @@ fn copy_all(job: &Arc<Job>, source: &CStr, destination: &CStr) -> Outcome<()> {
 
 type Level = (Directory, OwnedFd, libc::stat64);
 
-/// Copies one thing; of a directory only itself, to be filled by the caller.
+/// Copies one file. Of a directory it copies only the directory itself, which the caller fills.
 fn copy_one(job: &Arc<Job>, from: RawFd, name: &CStr, to: RawFd, new_name: &CStr) -> Outcome<Option<Level>> {
     let stat = stat_at(from, name, libc::AT_SYMLINK_NOFOLLOW)?;
-    let kind = stat.st_mode & libc::S_IFMT;
-    // SAFETY: all names end in NUL.
-    unsafe {
-        match kind {
-            libc::S_IFDIR => {
-                check(libc::mkdirat(to, new_name.as_ptr(), 0o700))?;
-                let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-                let directory = Directory::new(open_at(from, name, flags)?)?;
-                return Ok(Some((directory, open_at(to, new_name, flags)?, stat)));
-            }
-            libc::S_IFREG => {
-                let source = open_at(from, name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK)?;
-                let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC;
-                let copy = sys::own(libc::openat(to, new_name.as_ptr(), flags, 0o600))?;
-                copy_content(job, &source, &copy, &stat)?;
-                copy_xattrs(&source, &copy);
-                finish(copy.as_raw_fd(), &stat)?;
-            }
-            libc::S_IFLNK => {
-                let target = CString::new(read_link_at(from, name)?).map_err(|_| Errno(libc::EINVAL))?;
-                check(libc::symlinkat(target.as_ptr(), to, new_name.as_ptr()))?;
-                let flags = libc::AT_SYMLINK_NOFOLLOW;
-                check(libc::fchownat(to, new_name.as_ptr(), stat.st_uid, stat.st_gid, flags))?;
-            }
-            // A socket is of no use elsewhere than where it was made.
-            libc::S_IFSOCK => {}
-            _ => {
-                check(libc::mknodat(to, new_name.as_ptr(), stat.st_mode, stat.st_rdev))?;
-                let flags = libc::AT_SYMLINK_NOFOLLOW;
-                check(libc::fchownat(to, new_name.as_ptr(), stat.st_uid, stat.st_gid, flags))?;
-            }
+    match stat.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => {
+            paths::make_directory_at(to, new_name, 0o700)?;
+            let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+            let directory = Directory::new(open_at(from, name, flags, 0)?);
+            return Ok(Some((directory, open_at(to, new_name, flags, 0)?, stat)));
+        }
+        libc::S_IFREG => {
+            let source = open_at(from, name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)?;
+            let copy = open_at(to, new_name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL, 0o600)?;
+            copy_content(job, &source, &copy, &stat)?;
+            copy_xattrs(&source, &copy);
+            finish(&copy, &stat)?;
+        }
+        libc::S_IFLNK => {
+            let target = CString::new(read_link_at(from, name)?).map_err(|_| Errno(libc::EINVAL))?;
+            paths::make_symlink_at(&target, to, new_name)?;
+            paths::change_owner_at(to, new_name, stat.st_uid, stat.st_gid, libc::AT_SYMLINK_NOFOLLOW)?;
+        }
+        // A socket is of no use anywhere else.
+        libc::S_IFSOCK => {}
+        _ => {
+            paths::make_device_at(to, new_name, stat.st_mode, stat.st_rdev)?;
+            paths::change_owner_at(to, new_name, stat.st_uid, stat.st_gid, libc::AT_SYMLINK_NOFOLLOW)?;
         }
     }
     Ok(None)
 }
 
-/// Holes stay holes.
+/// Copies the content of a file; holes stay holes.
 fn copy_content(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd, stat: &libc::stat64) -> Outcome<()> {
     let size = stat.st_size as u64;
     let may_have_holes = (stat.st_blocks as u64).saturating_mul(512) < size;
@@ -113,57 +102,42 @@ fn copy_content(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd, stat: &libc::s
     for piece in sparse.pieces {
         copy_piece(job, source, copy, piece)?;
     }
-    // SAFETY: an open descriptor.
-    check(unsafe { libc::ftruncate64(copy.as_raw_fd(), stat.st_size) })?;
+    sys::set_length(copy, size)?;
     Ok(())
 }
 
 fn copy_piece(job: &Arc<Job>, source: &OwnedFd, copy: &OwnedFd, piece: Piece) -> Outcome<()> {
-    let (mut at, mut left) = (piece.at as libc::off64_t, piece.length);
-    // SAFETY: an open descriptor, no memory involved.
-    if unsafe { libc::lseek64(copy.as_raw_fd(), at, libc::SEEK_SET) } < 0 {
-        return Err(Errno::last().into());
-    }
+    let (mut at, mut left) = (piece.at, piece.length);
+    sys::seek(copy, at, libc::SEEK_SET)?;
     while left > 0 {
         job.go_on()?;
         let most = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
-        // SAFETY: both are open; the position of the copy is used and moved, and `at` instead of that of the source.
-        match unsafe { libc::sendfile64(copy.as_raw_fd(), source.as_raw_fd(), &mut at, most) } {
+        match sys::send_file(copy, source, &mut at, most)? {
             0 => break,
-            count if count < 0 => return Err(Errno::last().into()),
             count => left -= count as u64,
         }
     }
     Ok(())
 }
 
-/// As far as the other file system has them.
+/// Copies extended attributes, as far as the other file system supports them.
 fn copy_xattrs(source: &OwnedFd, copy: &OwnedFd) {
-    let (mut names, mut value) = ([0u8; 4096], vec![0u8; 64 * 1024]);
-    // SAFETY: all buffers are valid for their lengths.
-    unsafe {
-        let length = libc::flistxattr(source.as_raw_fd(), names.as_mut_ptr().cast(), names.len());
-        let names = &names[..usize::try_from(length).unwrap_or(0)];
-        for name in names.split_inclusive(|&byte| byte == 0) {
-            let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-            let length = libc::fgetxattr(source.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len());
-            if let Ok(length) = usize::try_from(length) {
-                libc::fsetxattr(copy.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), length, 0);
-            }
+    let mut value = vec![0u8; 64 * 1024];
+    for name in xattrs::names(source).split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        if let Some(value) = xattrs::get(source, name, &mut value) {
+            let _ = xattrs::set(copy, name, value);
         }
     }
 }
 
-/// Owner, mode and times of an open copy, in the order in which none takes back another.
-fn finish(copy: RawFd, stat: &libc::stat64) -> Sys<()> {
+/// Sets owner, mode and times of an open copy, in an order in which no step undoes another.
+fn finish(copy: &OwnedFd, stat: &libc::stat64) -> Sys<()> {
     let times = [
         libc::timespec { tv_sec: stat.st_atime, tv_nsec: stat.st_atime_nsec },
         libc::timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec },
     ];
-    // SAFETY: an open descriptor and two valid times.
-    unsafe {
-        check(libc::fchown(copy, stat.st_uid, stat.st_gid))?;
-        check(libc::fchmod(copy, stat.st_mode & 0o7777))?;
-        check(libc::futimens(copy, times.as_ptr())).map(drop)
-    }
+    paths::change_owner(copy, stat.st_uid, stat.st_gid)?;
+    paths::change_mode(copy, stat.st_mode)?;
+    paths::set_times(copy, times)
 }

@@ -1,17 +1,15 @@
-//! Making files and directories that belong to someone.
+//! Makes files and directories for an owner.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use super::directory::{is_kind, stat};
-use super::{absolute, parent_of};
-use crate::agent::Agent;
-use crate::error::{Code, Failure, Outcome};
-use crate::record::{self, Fields, Record};
-use crate::sys::{self, check, Errno, Sys};
+use super::path::{absolute, parent_of};
+use crate::error::{Failure, Outcome};
+use crate::sys::paths::{self, is_kind, stat};
+use crate::sys::{Errno, Sys};
 
-const PARENT_MODE: libc::mode_t = 0o755;
-/// Bits that a umask of 022 or a change of owner takes away.
+pub const PARENT_MODE: libc::mode_t = 0o755;
+/// The bits that a umask of 022 or a change of owner clears.
 const LOST_BITS: libc::mode_t = 0o7022;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,21 +20,18 @@ pub struct Owner {
 
 impl Owner {
     fn take(self, path: &CStr) -> Sys<()> {
-        // SAFETY: the path ends in NUL.
-        check(unsafe { libc::lchown(path.as_ptr(), self.uid, self.gid) }).map(drop)
+        paths::change_owner_at(libc::AT_FDCWD, path, self.uid, self.gid, libc::AT_SYMLINK_NOFOLLOW)
     }
 
     pub fn take_open(self, file: &OwnedFd) -> Sys<()> {
-        // SAFETY: an open descriptor.
-        check(unsafe { libc::fchown(file.as_raw_fd(), self.uid, self.gid) }).map(drop)
+        paths::change_owner(file, self.uid, self.gid)
     }
 }
 
-/// One directory. False when there is one already.
+/// Makes one directory; false when it exists already.
 fn make_directory(path: &CStr, mode: libc::mode_t, owner: Owner) -> Sys<bool> {
-    // SAFETY: the path ends in NUL.
-    match check(unsafe { libc::mkdir(path.as_ptr(), mode & 0o7777) }) {
-        Ok(_) => {}
+    match paths::make_directory_at(libc::AT_FDCWD, path, mode & 0o7777) {
+        Ok(()) => {}
         Err(Errno(libc::EEXIST)) => {
             return match stat(path) {
                 Ok(stat) if is_kind(&stat, libc::S_IFDIR) => Ok(false),
@@ -47,17 +42,16 @@ fn make_directory(path: &CStr, mode: libc::mode_t, owner: Owner) -> Sys<bool> {
     }
     owner.take(path)?;
     if mode & LOST_BITS != 0 {
-        // SAFETY: the path ends in NUL.
-        check(unsafe { libc::chmod(path.as_ptr(), mode & 0o7777) })?;
+        paths::change_mode_at(libc::AT_FDCWD, path, mode)?;
     }
     Ok(true)
 }
 
-/// A directory and all that is missing above it.
+/// Makes a directory and its missing parents.
 pub fn make_directories(path: &[u8], mode: libc::mode_t, owner: Owner) -> Outcome<bool> {
     let mut missing = Vec::new();
     let mut at = path;
-    // Up to the first one that exists or can be made, then down again.
+    // The loop goes up to the first directory that exists or can be made, then down again.
     loop {
         let target = absolute(at)?;
         let mode = if missing.is_empty() { mode } else { PARENT_MODE };
@@ -68,7 +62,7 @@ pub fn make_directories(path: &[u8], mode: libc::mode_t, owner: Owner) -> Outcom
                 missing.push((target, mode));
                 at = parent;
             }
-            // Something above is no directory.
+            // A parent is not a directory.
             (Err(Errno(libc::EEXIST)), _) if !missing.is_empty() => {
                 return Err(Failure::from(Errno(libc::ENOTDIR)).about(at));
             }
@@ -91,7 +85,7 @@ pub fn make_parents(path: &[u8], owner: Owner) -> Outcome<()> {
 /// How a file is to be opened for writing.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening {
-    /// O_TRUNC, O_APPEND or nothing.
+    /// O_TRUNC, O_APPEND or 0.
     pub flags: libc::c_int,
     pub exclusive: bool,
     pub mode: libc::mode_t,
@@ -99,16 +93,16 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Opens an existing file as it is, or makes one that belongs to the owner. Created first and tried as existing then:
-    /// only this tells the two apart for sure, and only the new one changes hands.
+    /// Opens an existing file as it is, or makes one that belongs to the owner. It first tries to create the file and
+    /// then to open it, because only this distinguishes the two cases, and only a new file may change its owner.
     pub fn open(self, path: &CStr) -> Sys<OwnedFd> {
         const COMMON: libc::c_int = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
         let create = |exclusive: libc::c_int| {
-            sys::open(path, COMMON | libc::O_CREAT | exclusive | self.flags, self.mode & 0o777)
+            paths::open(path, COMMON | libc::O_CREAT | exclusive | self.flags, self.mode & 0o777)
         };
         let file = match create(libc::O_EXCL) {
-            Err(Errno(libc::EEXIST)) if !self.exclusive => match sys::open(path, COMMON | self.flags, 0) {
-                // A link that leads to nothing yet.
+            Err(Errno(libc::EEXIST)) if !self.exclusive => match paths::open(path, COMMON | self.flags, 0) {
+                // It is a link to a file that does not exist yet.
                 Err(Errno(libc::ENOENT)) => create(0)?,
                 result => return result,
             },
@@ -116,37 +110,8 @@ impl Opening {
         };
         self.owner.take_open(&file)?;
         if self.mode & LOST_BITS != 0 {
-            // SAFETY: an open descriptor.
-            check(unsafe { libc::fchmod(file.as_raw_fd(), self.mode & 0o7777) })?;
+            paths::change_mode(&file, self.mode)?;
         }
         Ok(file)
-    }
-}
-
-impl Agent {
-    pub fn owner(&mut self, user: &[u8]) -> Outcome<Owner> {
-        let account = self.settings.account(&mut self.users, user)?;
-        Ok(Owner { uid: account.uid, gid: account.gid })
-    }
-
-    pub fn make_directory(&mut self, fields: Fields) -> Outcome<Record> {
-        let (mut path, mut mode, mut user): (&[u8], u32, &[u8]) = (b"", 0, b"");
-        for (tag, value) in fields {
-            match tag {
-                1 => path = value,
-                2 => mode = record::narrow(value)?,
-                3 => user = value,
-                _ => {}
-            }
-        }
-        let owner = self.owner(user)?;
-        let mode = if mode == 0 { PARENT_MODE } else { mode };
-        let created = make_directories(path, mode, owner).map_err(|failure| match failure.errno {
-            libc::EEXIST => failure.with_code(Code::AlreadyExists),
-            _ => failure,
-        })?;
-        let mut record = Record::new();
-        record.flag(1, created);
-        Ok(record)
     }
 }

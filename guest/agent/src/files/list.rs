@@ -1,21 +1,23 @@
-//! list directory: sorted, depth first, on a worker thread.
+//! The method list directory: sorted, depth first, on a worker thread.
 
 use std::ffi::CString;
 use std::sync::Arc;
 
-use super::directory::Directory;
 use super::entry::entry;
-use super::{absolute, join, trimmed};
+use super::path::{absolute, join, trimmed};
 use crate::agent::Agent;
-use crate::dispatch::{message, Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Failure, Outcome};
 use crate::jobs::Job;
+use crate::numbers::{message, tag};
 use crate::record::{self, Fields, Record};
-use crate::stream::Work;
+use crate::stream::{Begun, Work};
+use crate::sys::directory::Directory;
+use crate::sys::paths;
 use crate::users::Users;
 
 const DEFAULT_LIMIT: u64 = 100_000;
-/// Names of one directory that are looked at. They are held in memory to be sorted.
+/// The most names of one directory that are looked at: they are held in memory to be sorted.
 const MOST_NAMES: usize = 200_000;
 
 struct Listing {
@@ -32,11 +34,13 @@ impl Agent {
         let mut listing = Listing { depth: 1, limit: DEFAULT_LIMIT, with_xattrs: false, count: 0, truncated: false };
         for (tag, value) in fields {
             match tag {
-                1 => path = value,
-                2 => listing.depth = record::int(value)?.max(1),
-                3 => drop(self.settings.account(&mut self.users, value)?),
-                4 => listing.limit = Some(record::int(value)?).filter(|&limit| limit > 0).unwrap_or(DEFAULT_LIMIT),
-                5 => listing.with_xattrs = record::flag(value)?,
+                tag::list_directory::PATH => path = value,
+                tag::list_directory::DEPTH => listing.depth = record::int(value)?.max(1),
+                tag::list_directory::USER => drop(self.settings.account(&mut self.users, value)?),
+                tag::list_directory::LIMIT => {
+                    listing.limit = Some(record::int(value)?).filter(|&limit| limit > 0).unwrap_or(DEFAULT_LIMIT);
+                }
+                tag::list_directory::XATTRS => listing.with_xattrs = record::flag(value)?,
                 _ => {}
             }
         }
@@ -51,7 +55,7 @@ impl Agent {
 impl Listing {
     fn run(mut self, job: &Arc<Job>, path: Vec<u8>, directory: Directory) -> Outcome<Record> {
         let mut users = Users::default();
-        // One level of the walk: its path and the names still to come, the next one last.
+        // Each level of the walk has its path and the names still to come, the next one last.
         let mut levels = vec![(path, self.names(directory)?)];
         while let Some((folder, names)) = levels.last_mut() {
             let Some((name, kind)) = names.pop() else {
@@ -60,7 +64,7 @@ impl Listing {
             };
             let path = join(folder, name.as_bytes());
             let target = absolute(&path)?;
-            // It may have gone since.
+            // The file may have gone since.
             let Ok(record) = entry(&target, self.with_xattrs, &mut users) else { continue };
             if self.count >= self.limit {
                 self.truncated = true;
@@ -70,9 +74,9 @@ impl Listing {
             job.send_message(message::ENTRY, record)?;
             let may_be_directory = matches!(kind, libc::DT_DIR | libc::DT_UNKNOWN);
             if may_be_directory && (levels.len() as u64) < self.depth {
-                // Neither through a link nor into what may not be read.
+                // The walk follows no link, and skips directories that may not be read.
                 let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-                let opened = crate::sys::open(&target, flags, 0).and_then(Directory::new);
+                let opened = paths::open(&target, flags, 0).map(Directory::new);
                 if let Ok(below) = opened {
                     let names = self.names(below)?;
                     levels.push((path, names));
@@ -80,11 +84,13 @@ impl Listing {
             }
         }
         let mut record = Record::new();
-        record.int(1, self.count).flag(2, self.truncated);
+        record
+            .int(tag::list_directory_result::COUNT, self.count)
+            .flag(tag::list_directory_result::TRUNCATED, self.truncated);
         Ok(record)
     }
 
-    /// In reverse, so that the next one is cheap to take.
+    /// Gives the names in reverse, so that the next one is cheap to take.
     fn names(&mut self, mut directory: Directory) -> Outcome<Vec<(CString, u8)>> {
         let mut names = Vec::new();
         while let Some(name) = directory.next()? {

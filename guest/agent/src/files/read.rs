@@ -1,48 +1,44 @@
-//! read: a file as a stream, from the disk straight into frames.
+//! The method read: streams a file from the disk straight into frames.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
-use super::absolute;
-use super::directory::{is_kind, stat_at};
 use super::entry::entry;
+use super::path::absolute;
+use super::transfer::Reading;
 use crate::agent::Agent;
-use crate::dispatch::{message, Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Failure, Outcome};
+use crate::numbers::{channel, message, tag};
 use crate::record::{self, Fields, Record};
-use crate::stream::Work;
-use crate::sys::{self, check, Errno};
+use crate::stream::{Begun, Work};
+use crate::sys::paths::{self, is_kind, stat_at};
+use crate::sys::{self, Errno};
 
-/// One read: whole pages that fit into a frame.
+/// The size of one read: whole pages that fit into a frame.
 const PIECE: usize = 28 * 1024;
-
-pub struct Reading {
-    file: OwnedFd,
-    left: u64,
-    sent: u64,
-}
 
 impl Agent {
     pub fn read_file(&mut self, caller: Caller, fields: Fields) -> Outcome<Begun> {
         let (mut path, mut offset, mut length): (&[u8], u64, u64) = (b"", 0, 0);
         for (tag, value) in fields {
             match tag {
-                1 => path = value,
-                2 => offset = record::int(value)?,
-                3 => length = record::int(value)?,
-                4 => drop(self.settings.account(&mut self.users, value)?),
+                tag::read::PATH => path = value,
+                tag::read::OFFSET => offset = record::int(value)?,
+                tag::read::LENGTH => length = record::int(value)?,
+                tag::read::USER => drop(self.settings.account(&mut self.users, value)?),
                 _ => {}
             }
         }
         let target = absolute(path)?;
         let failed = |errno: Errno| Failure::from(errno).about(path);
-        // Does not wait for the other end of a pipe, nor for a terminal.
-        let file = sys::open(&target, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0).map_err(failed)?;
+        // The open waits neither for the other end of a pipe nor for a terminal.
+        let file = paths::open(&target, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0).map_err(failed)?;
         let stat = stat_at(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH).map_err(failed)?;
         if is_kind(&stat, libc::S_IFDIR) {
             return Err(failed(Errno(libc::EISDIR)));
         }
         if offset > 0 {
-            seek(&file, offset).map_err(|failure| failure.about(path))?;
+            sys::seek(&file, offset, libc::SEEK_SET).map_err(failed)?;
         }
         let stat = entry(&target, true, &mut self.users)?;
         if let Some(link) = self.links.get_mut(&caller.link) {
@@ -68,7 +64,10 @@ impl Agent {
             if most == 0 {
                 return;
             }
-            match link.outbox.data_with(number, 0, most, |buffer| sys::read(reading.file.as_raw_fd(), buffer)) {
+            match link
+                .outbox
+                .data_with(number, channel::CONTENT, most, |buffer| sys::read(reading.file.as_raw_fd(), buffer))
+            {
                 Ok(0) | Err(Errno(libc::EAGAIN)) => break Ok(()),
                 Ok(count) => {
                     stream.credit -= count as u64;
@@ -80,16 +79,7 @@ impl Agent {
             }
         };
         let mut record = Record::new();
-        record.int(1, reading.sent);
+        record.int(tag::read_result::BYTES, reading.sent);
         self.finish_stream(id, number, result.map(|()| record));
     }
-}
-
-/// Position in a file that is open.
-pub fn seek(file: &OwnedFd, offset: u64) -> Outcome<()> {
-    let offset = i64::try_from(offset).map_err(|_| Failure::invalid("offset out of range"))?;
-    // SAFETY: an open descriptor.
-    let result = unsafe { libc::lseek64(file.as_raw_fd(), offset, libc::SEEK_SET) };
-    check(result.min(0) as libc::c_int)?;
-    Ok(())
 }

@@ -1,23 +1,23 @@
-//! move: a rename where that works, else a copy on a worker thread.
+//! The method move: a rename where that works, otherwise a copy on a worker thread.
 
 use std::ffi::CStr;
 
 use super::copy::copy_tree;
 use super::create::{make_parents, Owner};
 use super::entry::entry;
+use super::path::{absolute, trimmed};
 use super::remove::remove_tree;
-use super::{absolute, trimmed};
 use crate::agent::Agent;
-use crate::dispatch::{Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Failure, Outcome};
+use crate::numbers::tag;
 use crate::record::Fields;
-use crate::stream::Work;
-use crate::sys::{check, Errno, Sys};
+use crate::stream::{Begun, Work};
+use crate::sys::{paths, Errno, Sys};
 use crate::users::Users;
 
 fn rename(source: &CStr, destination: &CStr) -> Sys<()> {
-    // SAFETY: both paths end in NUL.
-    check(unsafe { libc::rename(source.as_ptr(), destination.as_ptr()) }).map(drop)
+    paths::rename_at(libc::AT_FDCWD, source, libc::AT_FDCWD, destination)
 }
 
 impl Agent {
@@ -25,16 +25,16 @@ impl Agent {
         let (mut from, mut to, mut user): (&[u8], &[u8], &[u8]) = (b"", b"", b"");
         for (tag, value) in fields {
             match tag {
-                1 => from = trimmed(value),
-                2 => to = trimmed(value),
-                3 => user = value,
+                tag::r#move::SOURCE => from = trimmed(value),
+                tag::r#move::DESTINATION => to = trimmed(value),
+                tag::r#move::USER => user = value,
                 _ => {}
             }
         }
         let (source, destination) = (absolute(from)?, absolute(to)?);
         let owner: Owner = self.owner(user)?;
         let mut result = rename(&source, &destination);
-        if result == Err(Errno(libc::ENOENT)) && super::directory::lstat(&source).is_ok() {
+        if result == Err(Errno(libc::ENOENT)) && paths::lstat(&source).is_ok() {
             make_parents(to, owner)?;
             result = rename(&source, &destination);
         }

@@ -1,25 +1,29 @@
-//! remove: a file at once, a tree on a worker thread. Trees may be of any depth, and their owner may be changing them.
+//! The method remove: removes a file at once, and a tree on a worker thread. A tree may have any depth, and may
+//! change meanwhile.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use super::directory::Directory;
-use super::{absolute, trimmed};
+use super::path::{absolute, trimmed};
 use crate::agent::Agent;
-use crate::dispatch::{Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Failure, Outcome};
 use crate::jobs::Job;
+use crate::numbers::tag;
 use crate::record::{Fields, Record};
-use crate::stream::Work;
-use crate::sys::{check, Errno, Sys};
+use crate::stream::{Begun, Work};
+use crate::sys::directory::Directory;
+use crate::sys::paths::{self, unlink_at};
+use crate::sys::{Errno, Sys};
 
-/// Directories held open at once. What lies deeper is brought up to the top of the tree and removed from there.
+/// The most directories that are held open at once. Deeper directories are moved up to the top of the tree and removed
+/// from there.
 const DEEPEST: usize = 512;
 
 fn removed(existed: bool) -> Record {
     let mut record = Record::new();
-    record.flag(1, existed);
+    record.flag(tag::remove_result::EXISTED, existed);
     record
 }
 
@@ -28,8 +32,8 @@ impl Agent {
         let mut path: &[u8] = b"";
         for (tag, value) in fields {
             match tag {
-                1 => path = trimmed(value),
-                2 => drop(self.settings.account(&mut self.users, value)?),
+                tag::remove::PATH => path = trimmed(value),
+                tag::remove::USER => drop(self.settings.account(&mut self.users, value)?),
                 _ => {}
             }
         }
@@ -52,12 +56,8 @@ impl Agent {
     }
 }
 
-fn unlink_at(directory: RawFd, name: &CStr, flags: libc::c_int) -> Sys<()> {
-    // SAFETY: the name ends in NUL.
-    check(unsafe { libc::unlinkat(directory, name.as_ptr(), flags) }).map(drop)
-}
-
-/// Anything but a directory with something in it. Linux says EISDIR for a directory, POSIX would have EPERM.
+/// Removes anything but a directory that is not empty. Linux returns EISDIR for a directory, where POSIX specifies
+/// EPERM.
 fn remove_at(directory: RawFd, name: &CStr) -> Sys<()> {
     match unlink_at(directory, name, 0) {
         Err(Errno(libc::EISDIR | libc::EPERM)) => match unlink_at(directory, name, libc::AT_REMOVEDIR) {
@@ -72,7 +72,7 @@ pub fn remove_tree(job: &Arc<Job>, path: &CStr) -> Outcome<()> {
     let mut brought_up = 0;
     loop {
         match empty(job, path, &mut brought_up) {
-            // Gone, or never a directory.
+            // It has gone, or was never a directory.
             Err(Errno(libc::ENOENT)) => return Ok(()),
             Err(Errno(libc::ENOTDIR | libc::ELOOP)) => {}
             result => result?,
@@ -80,19 +80,20 @@ pub fn remove_tree(job: &Arc<Job>, path: &CStr) -> Outcome<()> {
         job.go_on()?;
         match remove_at(libc::AT_FDCWD, path) {
             Ok(()) | Err(Errno(libc::ENOENT)) => return Ok(()),
-            // Someone is still creating, or deep directories were brought up.
+            // A process is still creating files, or deep directories were moved up.
             Err(Errno(libc::ENOTEMPTY | libc::EEXIST)) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
 }
 
-/// Removes what is in a directory, as far as one pass finds it. Counts what it has brought up: every name is used once.
+/// Removes the entries of a directory that one pass finds. Counts the directories moved up, so that each name is used
+/// once.
 fn empty(job: &Arc<Job>, path: &CStr, brought_up: &mut u64) -> Sys<()> {
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW;
-    let top = Directory::new(crate::sys::open(path, flags, 0)?)?;
+    let top = Directory::new(paths::open(path, flags, 0)?);
     let top_fd = top.fd();
-    // The name is what the directory is called in the one before.
+    // The name is that of the directory in its parent.
     let mut levels: Vec<(Directory, CString)> = vec![(top, CString::default())];
     loop {
         let depth = levels.len();
@@ -121,8 +122,8 @@ fn empty(job: &Arc<Job>, path: &CStr, brought_up: &mut u64) -> Sys<()> {
             Err(Errno(libc::ENOTEMPTY | libc::EEXIST)) => {
                 *brought_up += 1;
                 let name = CString::new(format!(".nova-removed-{brought_up}")).unwrap_or_default();
-                // SAFETY: both names end in NUL. Where the name is taken, the next pass tries another.
-                unsafe { libc::renameat(fd, entry.name.as_ptr(), top_fd, name.as_ptr()) };
+                // Where the name is taken, the next pass tries another.
+                let _ = paths::rename_at(fd, &entry.name, top_fd, &name);
             }
             Err(errno) => return Err(errno),
         }

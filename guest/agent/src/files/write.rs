@@ -1,24 +1,18 @@
-//! write: a stream into a file, piece by piece as it comes.
+//! The method write: writes a stream into a file, piece by piece as it comes.
 
-use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
-use super::absolute;
 use super::create::{make_parents, Opening};
 use super::entry::entry;
-use super::read::seek;
+use super::path::absolute;
+use super::transfer::Writing;
 use crate::agent::Agent;
-use crate::dispatch::{Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Code, Failure, Outcome};
+use crate::numbers::tag;
 use crate::record::{self, Fields, Record};
-use crate::stream::Work;
+use crate::stream::{Begun, Work};
 use crate::sys::{self, Errno};
-
-pub struct Writing {
-    file: OwnedFd,
-    path: CString,
-    written: u64,
-}
 
 impl Agent {
     pub fn write_file(&mut self, fields: Fields) -> Outcome<Begun> {
@@ -26,12 +20,12 @@ impl Agent {
         let (mut append, mut exclusive, mut offset) = (false, false, None);
         for (tag, value) in fields {
             match tag {
-                1 => path = value,
-                2 => mode = record::narrow(value)?,
-                3 => user = value,
-                4 => append = record::flag(value)?,
-                5 => exclusive = record::flag(value)?,
-                6 => offset = Some(record::int(value)?),
+                tag::write::PATH => path = value,
+                tag::write::MODE => mode = record::narrow(value)?,
+                tag::write::USER => user = value,
+                tag::write::APPEND => append = record::flag(value)?,
+                tag::write::EXCLUSIVE => exclusive = record::flag(value)?,
+                tag::write::OFFSET => offset = Some(record::int(value)?),
                 _ => {}
             }
         }
@@ -50,7 +44,7 @@ impl Agent {
         }
         let file = file.map_err(|errno| Failure::from(errno).about(path))?;
         if let (Some(offset), false) = (offset, append) {
-            seek(&file, offset)?;
+            sys::seek(&file, offset, libc::SEEK_SET)?;
         }
         Ok(Begun::Running(Work::Write(Writing { file, path: target, written: 0 })))
     }
@@ -67,7 +61,7 @@ impl Agent {
             Err(errno) => {
                 let failure = Failure::from(errno).about(writing.path.as_bytes());
                 let failure = match errno {
-                    // A pipe nobody reads from: there is nothing to wait for.
+                    // Nobody reads from the pipe, so waiting would not help.
                     Errno(libc::EAGAIN) => failure.with_code(Code::Unavailable),
                     _ => failure,
                 };
@@ -81,7 +75,7 @@ impl Agent {
         let Some(Work::Write(writing)) = link.streams.get(&caller.stream).map(|stream| &stream.work) else { return };
         let result = entry(&writing.path, true, &mut self.users).map(|entry| {
             let mut record = Record::new();
-            record.int(1, writing.written).record(2, &entry);
+            record.int(tag::write_result::BYTES, writing.written).record(tag::write_result::ENTRY, &entry);
             record
         });
         self.finish_stream(caller.link, caller.stream, result);

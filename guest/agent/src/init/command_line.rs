@@ -1,6 +1,6 @@
-//! The `nova.` words of the kernel command line.
+//! Parses the `nova.` arguments of the kernel command line.
 
-use super::{fatal, Fatal, Step};
+use super::step::{fatal, Fatal, Step};
 use crate::sys;
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub struct CommandLine {
     pub root: Option<String>,
     pub write: WriteLayer,
     pub drives: Vec<Drive>,
+    pub volumes: Vec<String>,
     pub channel: ChannelKind,
     pub deadline_ms: Option<u64>,
 }
@@ -55,6 +56,7 @@ impl CommandLine {
                         disk => WriteLayer::Disk(device(disk).ok_or_else(wrong)?),
                     }
                 }
+                "volume" => line.volumes.push(device(value).ok_or_else(wrong)?),
                 "drive" => line.drives.push(Drive::parse(value).ok_or_else(wrong)?),
                 "channel" => {
                     line.channel = match value.split_once(':') {
@@ -71,7 +73,7 @@ impl CommandLine {
     }
 }
 
-/// A name below /dev.
+/// Gives the path of a device below /dev.
 fn device(name: &str) -> Option<String> {
     let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     fits.then(|| format!("/dev/{name}"))
@@ -106,7 +108,7 @@ mod tests {
     fn reads_every_word() {
         let line = parse(
             "console=ttyS0 nova.root=vda nova.write=vdb nova.drive=vdc:/data:ext4:ro nova.drive=vdd:/x:erofs:rw \
-             nova.channel=vsock:1024 nova.deadline=5000 nova.later=1 quiet",
+             nova.volume=vde nova.volume=vdf nova.channel=vsock:1024 nova.deadline=5000 nova.later=1 quiet",
         );
         let drive = |device: &str, mount_point: &str, kind: &str, read_only| Drive {
             device: device.into(),
@@ -118,6 +120,7 @@ mod tests {
             root: Some("/dev/vda".into()),
             write: WriteLayer::Disk("/dev/vdb".into()),
             drives: vec![drive("/dev/vdc", "/data", "ext4", true), drive("/dev/vdd", "/x", "erofs", false)],
+            volumes: vec!["/dev/vde".into(), "/dev/vdf".into()],
             channel: ChannelKind::Vsock(1024),
             deadline_ms: Some(5000),
         };
@@ -131,6 +134,7 @@ mod tests {
         for text in [
             "nova.root=../etc",
             "nova.root=",
+            "nova.volume=",
             "nova.channel=tcp",
             "nova.deadline=soon",
             "nova.drive=vdc:/x:ext4",

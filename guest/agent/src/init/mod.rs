@@ -1,52 +1,37 @@
-//! From the kernel's first instruction in user space to serving: see BOOT.md.
+//! Goes from the first instruction in user space to a serving agent: see BOOT.md.
 
 mod command_line;
 mod modules;
 mod mounts;
 mod on_demand;
 mod root;
+mod step;
 mod tunables;
 
-use std::sync::Arc;
-
-use crate::agent::Agent;
+use crate::agent::{Agent, DESCRIPTORS};
 use crate::channel::Channel;
-use crate::error::Failure;
-use crate::power::{self, Applied, Machine};
-use crate::sys::Errno;
-use crate::{etc, identity, limits, log, network};
+use crate::machine::{Applied, Machine};
+use crate::sys::{machine, process};
+use crate::volumes::Slot;
+use crate::{etc, identity, limits, log, network, power};
 
 use command_line::{ChannelKind, CommandLine};
+use step::{fatal, Fatal, Step};
 
-/// A step that failed, and why. There is no way on.
-pub struct Fatal {
-    pub step: String,
-    pub reason: String,
-}
-
-pub type Step<T> = Result<T, Fatal>;
-
-pub fn fatal(step: impl Into<String>) -> impl FnOnce(Errno) -> Fatal {
-    let step = step.into();
-    move |errno| Fatal { step, reason: Failure::from(errno).message.into_owned() }
-}
-
-/// PID 1. Ends with the machine.
+/// Runs as PID 1, and ends with the machine.
 pub fn run() -> ! {
     report_panics();
     match serve() {
         Ok(never) => match never {},
         Err(Fatal { step, reason }) => {
             log::line(&format!("fatal: {step}: {reason}"));
-            // SAFETY: nothing of value is in memory yet.
-            unsafe { power::turn_off() }
+            power::turn_off()
         }
     }
 }
 
 fn serve() -> Step<std::convert::Infallible> {
-    // SAFETY: a plain setting, inherited by all.
-    unsafe { libc::umask(0o022) };
+    process::set_umask(0o022);
     mounts::early()?;
     log::use_kernel_log();
     let options = CommandLine::read()?;
@@ -54,19 +39,21 @@ fn serve() -> Step<std::convert::Infallible> {
     let root = root::set_up(&options)?;
     mounts::late(&options)?;
     identity::prepare().map_err(fatal("identity"))?;
-    etc::prepare(identity::root_is_read_only(), root.own_resolv_conf).map_err(fatal("files of /etc"))?;
+    let is_read_only = machine::file_system_at(c"/").is_ok_and(|root| root.is_read_only);
+    etc::prepare(is_read_only, root.own_resolv_conf).map_err(fatal("files of /etc"))?;
     on_demand::make_devices();
     tunables::raise_watches();
     limits::enter_group();
     network::bring_up_loopback();
-    raise_descriptor_limit();
+    process::raise_descriptor_limit(DESCRIPTORS);
     set_first_hostname();
 
     let channel = match options.channel {
         ChannelKind::Serial => Channel::serial(),
         ChannelKind::Vsock(port) => Channel::vsock(port),
     };
-    let machine = Machine { disks: Arc::new(root.disks), applied: Applied::default() };
+    let slots = options.volumes.iter().map(|device| Slot::new(device)).collect();
+    let machine = Machine { disks: root.disks, slots, applied: Applied::default() };
     let mut agent = Agent::new(channel.map_err(fatal("channel"))?, Some(machine)).map_err(fatal("start"))?;
     agent.processes.protect_agent().map_err(fatal("oom_score_adj"))?;
     if let Some(ms) = options.deadline_ms {
@@ -75,35 +62,19 @@ fn serve() -> Step<std::convert::Infallible> {
     agent.open_channel();
     agent.run();
     match &agent.machine {
-        Some(machine) => power::power_off(machine),
+        Some(machine) => power::power_off(&machine.disks),
         None => unreachable!("PID 1 has a machine"),
     }
 }
 
-/// What is shown until the host gives the machine its name.
+/// Sets the name that is used until the host gives the machine its own.
 fn set_first_hostname() {
     let configured = std::fs::read("/etc/hostname").unwrap_or_default();
-    let name = configured.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    let _ = identity::set_hostname(if name.is_empty() { b"sandbox" } else { name });
+    let name = configured.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let _ = machine::set_hostname(if name.is_empty() { b"sandbox" } else { name });
 }
 
-/// The agent holds a few descriptors for every process; what it starts inherits the limit.
-pub fn raise_descriptor_limit() {
-    const WANTED: libc::rlim_t = 65_536;
-    // SAFETY: a valid structure, filled before it is read.
-    unsafe {
-        let mut limit: libc::rlimit = std::mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && limit.rlim_cur < WANTED {
-            let raised = libc::rlimit { rlim_cur: WANTED, rlim_max: limit.rlim_max.max(WANTED) };
-            if libc::setrlimit(libc::RLIMIT_NOFILE, &raised) < 0 {
-                limit.rlim_cur = limit.rlim_max.min(WANTED);
-                libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-            }
-        }
-    }
-}
-
-/// The end of PID 1 is the end of the kernel: it should at least be known why.
+/// Logs panics: the kernel ends with PID 1, and the reason should be known.
 fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         log::line(&format!("fatal: panic: {info}"));

@@ -1,29 +1,24 @@
-//! Mounts that are the same in every guest.
+//! Makes the mounts that are the same in every guest.
 
 use std::ffi::CString;
 use std::os::unix::fs::symlink;
 
 use super::command_line::{CommandLine, WriteLayer};
-use super::{fatal, Step};
+use super::step::{fatal, Step};
 use crate::log;
-use crate::sys::{check, Errno, Sys};
+use crate::sys::{machine, paths, Errno, Sys};
 
 pub fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong, data: &str) -> Sys<()> {
     let text = |text: &str| CString::new(text).map_err(|_| Errno(libc::EINVAL));
     let (source, target, kind, data) = (text(source)?, text(target)?, text(kind)?, text(data)?);
-    // SAFETY: all strings end in NUL.
-    check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) })
-        .map(drop)
+    machine::mount(&source, &target, &kind, flags, &data)
 }
 
 pub fn make_folder(path: &str) -> Sys<()> {
-    match std::fs::create_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(Errno(error.raw_os_error().unwrap_or(libc::EIO))),
-    }
+    std::fs::create_dir_all(path).map_err(Errno::from)
 }
 
-/// As `mount`, except that the folder is made first where that is possible and what is mounted already is fine.
+/// Works as `mount`, but makes the folder first where possible, and accepts an existing mount.
 fn mount_at(source: &str, target: &str, kind: &str, flags: libc::c_ulong, data: &str) -> Sys<()> {
     let _ = make_folder(target);
     match mount(source, target, kind, flags, data) {
@@ -44,7 +39,7 @@ pub fn early() -> Step<()> {
     Ok(())
 }
 
-/// In the new root.
+/// Makes the mounts of the new root.
 pub fn late(options: &CommandLine) -> Step<()> {
     mount_at("devpts", "/dev/pts", "devpts", libc::MS_NOSUID | libc::MS_NOEXEC, "gid=5,mode=620,ptmxmode=666")
         .map_err(fatal("mount /dev/pts"))?;
@@ -57,11 +52,10 @@ pub fn late(options: &CommandLine) -> Step<()> {
     } else {
         if make_folder("/tmp").is_ok() {
             // Many images are packed without the sticky bit.
-            // SAFETY: the path ends in NUL.
-            unsafe { libc::chmod(c"/tmp".as_ptr(), 0o1777) };
+            let _ = paths::change_mode_at(libc::AT_FDCWD, c"/tmp", 0o1777);
         }
     }
-    // Limits need it, sandboxes do not: a kernel without cgroups is served too.
+    // Limits need cgroups, but sandboxes do not: a kernel without them works too.
     if let Err(errno) = mount_at("cgroup2", "/sys/fs/cgroup", "cgroup2", SAFE, "") {
         log::failure("no cgroups", errno);
     }

@@ -1,32 +1,31 @@
-//! Kernel modules that a guest may come to need: they stay in the initramfs, compressed, and are shown in /lib/modules of a writable root as its
-//! lowest layer. What loads them is the image's own modprobe.
+//! Kernel modules that a guest may need later. They stay in the initramfs, compressed, and appear in /lib/modules of a
+//! writable root as its lowest layer. The modprobe of the image loads them.
 
 use std::ffi::CString;
 use std::path::Path;
 
 use super::mounts::make_folder;
-use crate::sys::{check, Errno, Sys};
+use crate::sys::{paths, Errno, Sys};
 
-/// Where the engine has put them: a folder named as the kernel's release.
+/// Where the engine has put them: a folder named after the release of the kernel.
 const MODULES: &str = "/on-demand";
-/// The layer of the root they are shown in.
+/// The layer of the root that shows them.
 pub const LAYER: &str = "/on-demand-layer";
 
-/// False where there are none.
+/// Lays the modules out; false where there are none.
 pub fn lay_out(image: &str) -> Sys<bool> {
     if !Path::new(MODULES).exists() {
         return Ok(false);
     }
-    // A folder where the image has a link would hide all that the link leads to.
+    // A folder in place of a link of the image would hide everything below the target of the link.
     let merged = std::fs::symlink_metadata([image, "/lib"].concat()).is_ok_and(|lib| lib.is_symlink());
     let folder = [LAYER, if merged { "/usr/lib" } else { "/lib" }].concat();
     make_folder(&folder)?;
-    std::fs::rename(MODULES, [&folder, "/modules"].concat())
-        .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    std::fs::rename(MODULES, [&folder, "/modules"].concat())?;
     Ok(true)
 }
 
-/// The devices whose modules are loaded when they are opened: there has to be something to open.
+/// Makes the devices whose modules are loaded when the devices are opened, because a program needs a file to open.
 pub fn make_devices() {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let list = std::fs::read_to_string(format!("/lib/modules/{}/modules.devname", release.trim())).unwrap_or_default();
@@ -43,7 +42,7 @@ struct Device<'a> {
 }
 
 impl<'a> Device<'a> {
-    /// A line of modules.devname, such as `tun net/tun c10:200`.
+    /// Parses a line of modules.devname, such as `tun net/tun c10:200`.
     fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (module, name, numbers) = (words.next()?, words.next()?, words.next()?);
@@ -56,18 +55,16 @@ impl<'a> Device<'a> {
     }
 
     fn make(&self) -> Sys<()> {
-        // Of these everybody has the use, as on any distribution: what they may do is asked for behind them.
+        // Everybody may open these, as on any distribution; the driver checks what they may do.
         let mode = if matches!(self.name, "fuse" | "net/tun") { 0o666 } else { 0o600 };
         let path = ["/dev/", self.name].concat();
         if let Some(folder) = Path::new(&path).parent().and_then(Path::to_str) {
             make_folder(folder)?;
         }
         let path = CString::new(path).map_err(|_| Errno(libc::EINVAL))?;
-        // SAFETY: the path ends in NUL.
-        unsafe {
-            check(libc::mknod(path.as_ptr(), self.kind | mode, libc::makedev(self.major, self.minor)))?;
-            check(libc::chmod(path.as_ptr(), mode)).map(drop)
-        }
+        let device = libc::makedev(self.major, self.minor);
+        paths::make_device_at(libc::AT_FDCWD, &path, self.kind | mode, device)?;
+        paths::change_mode_at(libc::AT_FDCWD, &path, mode)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The blocks of a tar archive: POSIX ustar with pax records, and what GNU tar writes for long names.
 
+use super::field::{decimal, number, text, BLOCK};
 use super::sparse::{self, Sparse};
+use super::time::Time;
 use crate::error::{Failure, Outcome};
-
-pub const BLOCK: usize = 512;
 
 /// The type byte of a header.
 pub mod kind {
@@ -23,42 +23,7 @@ pub mod kind {
     pub const GNU_SPARSE: u8 = b'S';
 }
 
-/// When something was changed, in seconds since 1970 and nanoseconds beyond.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Time {
-    pub seconds: i64,
-    pub nanoseconds: u32,
-}
-
-impl Time {
-    /// `-1.5` is a second and a half before 1970.
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (digits, fraction) = match text.iter().position(|&byte| byte == b'.') {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, b"".as_slice()),
-        };
-        if !fraction.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let seconds: i64 = decimal(digits)?;
-        let padded: Vec<u8> = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9).collect();
-        let nanoseconds: u32 = decimal(&padded)?;
-        if digits.first() == Some(&b'-') && nanoseconds > 0 {
-            return Some(Time { seconds: seconds.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds });
-        }
-        Some(Time { seconds, nanoseconds })
-    }
-
-    fn text(self) -> String {
-        match (self.seconds, self.nanoseconds) {
-            (seconds, 0) => seconds.to_string(),
-            (seconds, rest) if seconds < 0 => format!("-{}.{:09}", -(seconds + 1), 1_000_000_000 - rest),
-            (seconds, rest) => format!("{seconds}.{rest:09}"),
-        }
-    }
-}
-
-/// One entry, whatever blocks it is spread over.
+/// One entry, however many blocks it takes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Header {
     pub path: Vec<u8>,
@@ -70,35 +35,13 @@ pub struct Header {
     pub size: u64,
     pub modified: Time,
     pub device: (u32, u32),
-    /// A file with holes: its size with them, and where its data lies. `size` is that of what is stored.
+    /// A file with holes: its size with them, and the places of its data. `size` is the number of stored bytes.
     pub sparse: Option<Sparse>,
-    /// Of the `user.` namespace.
+    /// The extended attributes of the `user.` namespace.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Octal digits, or big-endian bytes behind a set first bit.
-pub(super) fn number(field: &[u8]) -> Outcome<u64> {
-    let wrong = || Failure::invalid("the archive holds a number that is none");
-    if field[0] & 0x80 != 0 {
-        let mut value = u64::from(field[0] & 0x7F);
-        for &byte in &field[1..] {
-            value = value.checked_mul(256).ok_or_else(wrong)? | u64::from(byte);
-        }
-        return Ok(value);
-    }
-    let mut value: u64 = 0;
-    for &byte in field.iter().skip_while(|&&byte| byte == b' ').take_while(|&&byte| !matches!(byte, b' ' | 0)) {
-        let digit = Some(byte.wrapping_sub(b'0')).filter(|&digit| digit < 8).ok_or_else(wrong)?;
-        value = value.checked_mul(8).ok_or_else(wrong)? | u64::from(digit);
-    }
-    Ok(value)
-}
-
-fn text(field: &[u8]) -> &[u8] {
-    field.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-/// The sum of all bytes, those of the sum itself taken as spaces.
+/// Gives the sum of all bytes, with the bytes of the sum itself counted as spaces.
 fn checksum(block: &[u8; BLOCK]) -> u64 {
     let sum: u64 = block.iter().map(|&byte| u64::from(byte)).sum();
     let own: u64 = block[148..156].iter().map(|&byte| u64::from(byte)).sum();
@@ -166,11 +109,11 @@ impl Header {
         if let Some(name) = sparse.name.take() {
             self.path = name;
         }
-        self.sparse = sparse.finish().ok_or_else(wrong)?.or(self.sparse.take());
+        self.sparse = sparse.finish()?.or(self.sparse.take());
         Ok(())
     }
 
-    /// The blocks of the header; the content is to follow, filled up to whole blocks.
+    /// Gives the blocks of the header. The content follows, padded to whole blocks.
     pub fn blocks(&self) -> Vec<u8> {
         let mut pax = Vec::new();
         let mut stored = None;
@@ -179,7 +122,7 @@ impl Header {
             add_pax(&mut pax, b"GNU.sparse.minor", b"0");
             add_pax(&mut pax, b"GNU.sparse.name", &self.path);
             add_pax(&mut pax, b"GNU.sparse.realsize", sparse.size.to_string().as_bytes());
-            // Programs that do not know sparse files unpack it under this name.
+            // Programs without support for sparse files unpack it under this name.
             let name = self.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
             stored = Some([b"GNUSparseFile.0/", &name[..name.len().min(80)]].concat());
         } else if self.path.len() > 100 {
@@ -218,7 +161,7 @@ impl Header {
     fn block(&self, path: &[u8]) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];
         let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-        // What does not fit is in a pax record, and 0 here.
+        // A number that does not fit is in a pax record, and 0 here.
         let octal =
             |value: u64, digits: usize| format!("{:0digits$o}", if value >> (3 * digits) == 0 { value } else { 0 });
         put(0, &path[..path.len().min(100)]);
@@ -239,11 +182,7 @@ impl Header {
     }
 }
 
-pub(super) fn decimal<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// The length counts its own digits.
+/// Adds a pax record, whose length counts its own digits.
 fn add_pax(pax: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     let mut length = rest + 1;

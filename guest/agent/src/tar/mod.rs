@@ -1,14 +1,15 @@
-//! Archives: the tar format and nothing of compression, which is the host's affair.
+//! Archives in the tar format, without compression, which the host does.
 
 mod extract;
+mod field;
 mod format;
 mod inside;
 mod pack;
+mod place;
 mod reader;
-mod sparse;
+pub mod sparse;
+mod time;
 
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
-
-pub use sparse::{Piece, Sparse};

@@ -1,33 +1,39 @@
-//! tar out: a directory or a file as an archive, in order of name.
+//! The method tar out: packs a directory or a file as an archive, in order of name.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::format::{kind, Header, Time, BLOCK};
+use super::field::BLOCK;
+use super::format::{kind, Header};
 use super::sparse::{Piece, Sparse};
+use super::time::Time;
 use crate::agent::Agent;
-use crate::dispatch::{Begun, Caller};
+use crate::caller::Caller;
 use crate::error::{Code, Failure, Outcome};
-use crate::files::{absolute, is_kind, name_of, open_at, read_link_at, stat_at, user_xattrs, Directory};
+use crate::files::entry::user_xattrs;
+use crate::files::path::{absolute, name_of};
 use crate::jobs::Job;
+use crate::numbers::tag;
 use crate::record::{Fields, Record};
-use crate::stream::Work;
+use crate::stream::{Begun, Work};
+use crate::sys::directory::Directory;
+use crate::sys::paths::{is_kind, open_at, read_link_at, stat_at};
 use crate::sys::{self, Errno};
 
 const PIECE: usize = 64 * 1024;
-/// Every level holds a descriptor.
+/// The deepest tree that is packed: every level holds a descriptor.
 const DEEPEST: usize = 1_024;
-/// Names of one directory: they are held in memory to be sorted.
+/// The most names of one directory: they are held in memory to be sorted.
 const MOST_NAMES: usize = 1_000_000;
-/// Files with several names that are remembered.
+/// The most hard-linked files that are remembered.
 const MOST_LINKS: usize = 65_536;
 
 struct Packing {
     entries: u64,
     bytes: u64,
-    /// The first path of files that have several.
+    /// The first path of each file that has several names.
     links: BTreeMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
 }
@@ -44,8 +50,8 @@ impl Agent {
         let mut path: &[u8] = b"";
         for (tag, value) in fields {
             match tag {
-                1 => path = value,
-                2 => drop(self.settings.account(&mut self.users, value)?),
+                tag::tar_out::PATH => path = value,
+                tag::tar_out::USER => drop(self.settings.account(&mut self.users, value)?),
                 _ => {}
             }
         }
@@ -53,13 +59,13 @@ impl Agent {
         let stat = stat_at(libc::AT_FDCWD, &target, 0).map_err(|errno| Failure::from(errno).about(path))?;
         let name = name_of(path).to_vec();
         let packing = Packing { entries: 0, bytes: 0, links: BTreeMap::new(), buffer: Vec::new() };
-        let job = self.jobs.start(caller.link, caller.stream, move |job| packing.run(job, &target, &stat, name))?;
+        let job = self.jobs.start(caller.link, caller.stream, move |job| packing.run(job, &target, &stat, &name))?;
         Ok(Begun::Running(Work::Job(job)))
     }
 }
 
 impl Packing {
-    fn run(mut self, job: &Arc<Job>, target: &CStr, stat: &libc::stat64, name: Vec<u8>) -> Outcome<Record> {
+    fn run(mut self, job: &Arc<Job>, target: &CStr, stat: &libc::stat64, name: &[u8]) -> Outcome<Record> {
         if is_kind(stat, libc::S_IFDIR) {
             self.pack_tree(job, Directory::open(target)?)?;
         } else {
@@ -68,7 +74,7 @@ impl Packing {
         self.buffer.resize(self.buffer.len() + 2 * BLOCK, 0);
         self.send(job, 0)?;
         let mut record = Record::new();
-        record.int(1, self.entries).int(2, self.bytes);
+        record.int(tag::tar_result::ENTRIES, self.entries).int(tag::tar_result::BYTES, self.bytes);
         Ok(record)
     }
 
@@ -81,15 +87,15 @@ impl Packing {
                 continue;
             };
             let path = [level.path.as_slice(), name.to_bytes()].concat();
-            // What has gone meanwhile is not in the archive.
+            // A file that has gone meanwhile is left out of the archive.
             let Ok(stat) = stat_at(level.directory.fd(), &name, libc::AT_SYMLINK_NOFOLLOW) else { continue };
             if !is_kind(&stat, libc::S_IFDIR) {
-                self.pack(job, level.directory.fd(), &name, &stat, path)?;
+                self.pack(job, level.directory.fd(), &name, &stat, &path)?;
                 continue;
             }
             let Ok(below) = level.directory.open_below(&name) else { continue };
             let path = [path.as_slice(), b"/"].concat();
-            self.put(header(&stat, kind::DIRECTORY, &path));
+            self.put(&header(&stat, kind::DIRECTORY, &path));
             self.send(job, PIECE)?;
             if levels.len() >= DEEPEST {
                 return Err(Failure::invalid("the tree is too deep to be packed").about(&path));
@@ -99,52 +105,52 @@ impl Packing {
         Ok(())
     }
 
-    fn put(&mut self, header: Header) {
+    fn put(&mut self, header: &Header) {
         self.buffer.extend(header.blocks());
         self.entries += 1;
     }
 
-    /// Anything but a directory.
-    fn pack(&mut self, job: &Arc<Job>, at: RawFd, name: &CStr, stat: &libc::stat64, path: Vec<u8>) -> Outcome<()> {
+    /// Packs anything but a directory.
+    fn pack(&mut self, job: &Arc<Job>, at: RawFd, name: &CStr, stat: &libc::stat64, path: &[u8]) -> Outcome<()> {
         match stat.st_mode & libc::S_IFMT {
             libc::S_IFREG => {
                 let identity = (stat.st_dev, stat.st_ino);
                 if let Some(first) = self.links.get(&identity) {
                     let link = first.clone();
-                    self.put(Header { link, ..header(stat, kind::HARD_LINK, &path) });
+                    self.put(&Header { link, ..header(stat, kind::HARD_LINK, path) });
                     return self.send(job, PIECE);
                 }
-                // Neither wait for a pipe that has taken its place, nor follow a link that has.
+                // The open neither waits for a pipe that has replaced the file nor follows a link that has.
                 let flags = libc::O_RDONLY | libc::O_NONBLOCK | if at == libc::AT_FDCWD { 0 } else { libc::O_NOFOLLOW };
-                let file = match open_at(at, name, flags) {
+                let file = match open_at(at, name, flags, 0) {
                     Err(Errno(libc::ENOENT | libc::ELOOP)) => return Ok(()),
-                    result => result.map_err(|errno| Failure::from(errno).about(&path))?,
+                    result => result.map_err(|errno| Failure::from(errno).about(path))?,
                 };
                 if stat.st_nlink > 1 && self.links.len() < MOST_LINKS {
-                    self.links.insert(identity, path.clone());
+                    self.links.insert(identity, path.to_vec());
                 }
                 let size = stat.st_size as u64;
                 let xattrs = user_xattrs(&file);
-                // Asking where the data lies costs more than reading a small file.
+                // Finding the data costs more than reading a small file.
                 let may_have_holes = (stat.st_blocks as u64).saturating_mul(512) < size;
                 let sparse = if may_have_holes { Sparse::of_file(&file, size).unwrap_or(None) } else { None };
-                let head = Header { size, xattrs, ..header(stat, kind::FILE, &path) };
+                let head = Header { size, xattrs, ..header(stat, kind::FILE, path) };
                 let Some(sparse) = sparse else {
-                    self.put(head);
+                    self.put(&head);
                     return self.pack_content(job, &file, &[Piece { at: 0, length: size }], 0);
                 };
                 let (map, pieces) = (sparse.map(), sparse.pieces.clone());
-                self.put(Header { size: map.len() as u64 + sparse.stored(), sparse: Some(sparse), ..head });
+                self.put(&Header { size: map.len() as u64 + sparse.stored(), sparse: Some(sparse), ..head });
                 let mapped = map.len() as u64;
                 self.buffer.extend(map);
                 self.pack_content(job, &file, &pieces, mapped)
             }
             libc::S_IFLNK => {
                 let Ok(link) = read_link_at(at, name) else { return Ok(()) };
-                self.put(Header { link, ..header(stat, kind::SYMLINK, &path) });
+                self.put(&Header { link, ..header(stat, kind::SYMLINK, path) });
                 self.send(job, PIECE)
             }
-            // Nobody could connect to it.
+            // Nobody could connect to a socket from an archive.
             libc::S_IFSOCK => Ok(()),
             other => {
                 let kind = match other {
@@ -153,14 +159,14 @@ impl Packing {
                     _ => kind::FIFO,
                 };
                 let device = (libc::major(stat.st_rdev), libc::minor(stat.st_rdev));
-                self.put(Header { device, ..header(stat, kind, &path) });
+                self.put(&Header { device, ..header(stat, kind, path) });
                 self.send(job, PIECE)
             }
         }
     }
 
-    /// Exactly as much as the header says: a file that has grown is cut, one that has shrunk is filled up.
-    /// `before`: bytes of the entry that precede the pieces.
+    /// Packs exactly as much as the header says: a file that has grown is cut, and one that has shrunk is filled up.
+    /// `before` counts the bytes of the entry that precede the pieces.
     fn pack_content(&mut self, job: &Arc<Job>, file: &OwnedFd, pieces: &[Piece], before: u64) -> Outcome<()> {
         let mut size = 0;
         for piece in pieces {
@@ -187,7 +193,7 @@ impl Packing {
         self.send(job, PIECE)
     }
 
-    /// Sends what has come together, once that is as much as `least`.
+    /// Sends the gathered bytes, once there are at least `least`.
     fn send(&mut self, job: &Arc<Job>, least: usize) -> Outcome<()> {
         if self.buffer.len() >= least {
             job.send_data(std::mem::take(&mut self.buffer))?;

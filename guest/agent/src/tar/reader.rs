@@ -1,17 +1,18 @@
-//! Entries out of the bytes of an archive, as they come.
+//! Reads entries from the bytes of an archive, as they come.
 
-use super::format::{kind, Header, BLOCK};
+use super::field::BLOCK;
+use super::format::{kind, Header};
 use super::sparse::Sparse;
 use crate::error::{Failure, Outcome};
 
-/// Long names and pax records of one entry.
+/// The most bytes of long names and pax records of one entry.
 const MOST_EXTRA: u64 = 1 << 20;
 
 pub struct Reader<S> {
     source: S,
     piece: Vec<u8>,
     at: usize,
-    /// Content of the current entry still to come, and the rest of its last block.
+    /// The content of the current entry that has not been read, and the rest of its last block.
     left: u64,
     padding: u64,
 }
@@ -22,7 +23,7 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
         Reader { source, piece: Vec::new(), at: 0, left: 0, padding: 0 }
     }
 
-    /// Some of what comes next, at most `most` bytes; empty at the end.
+    /// Gives some of the next bytes, at most `most`; empty at the end.
     fn take(&mut self, most: u64) -> Outcome<&[u8]> {
         while self.at == self.piece.len() {
             match (self.source)()? {
@@ -45,7 +46,7 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
         Ok(())
     }
 
-    /// `None` where the bytes end before it.
+    /// Gives the next block; `None` where the bytes end before it.
     fn block(&mut self) -> Outcome<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
@@ -76,8 +77,8 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
         Ok(extra)
     }
 
-    /// The next entry; what is left of the one before is passed over. `None` at the end of the archive, with all
-    /// that follows it taken.
+    /// Gives the next entry, and skips the rest of the one before. At the end of the archive, skips everything after it
+    /// and gives `None`.
     pub fn next(&mut self) -> Outcome<Option<Header>> {
         self.skip(self.left + self.padding)?;
         (self.left, self.padding) = (0, 0);
@@ -110,7 +111,7 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
                     header.path = name.unwrap_or(header.path);
                     header.link = link.unwrap_or(header.link);
                     header.apply_pax(&pax)?;
-                    // Of the others the size means nothing, and nothing follows.
+                    // The size of other kinds has no meaning, and no content follows.
                     if matches!(header.kind, kind::FILE | kind::OLD_FILE | kind::CONTIGUOUS_FILE) {
                         self.left = header.size;
                         self.padding = padding_of(header.size);
@@ -133,7 +134,7 @@ impl<S: FnMut() -> Outcome<Option<Vec<u8>>>> Reader<S> {
         sparse.check(self.left)
     }
 
-    /// Some of the current entry's content, at most `most` bytes; empty when all of it has been given.
+    /// Gives some of the content of the current entry, at most `most` bytes; empty when all of it has been given.
     pub fn content(&mut self, most: u64) -> Outcome<&[u8]> {
         let wanted = self.left.min(most);
         if wanted == 0 {

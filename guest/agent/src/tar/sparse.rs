@@ -1,13 +1,13 @@
-//! Files with holes in an archive, in all forms that GNU tar has written: the map of the data lies in pax records (0.0 and 0.1), before the data
-//! (1.0, which is what is written here), or in blocks behind the header (before pax).
+//! Files with holes in an archive, in all forms that GNU tar has written. The map of the data is in pax records (0.0
+//! and 0.1), before the data (1.0, which the agent writes), or in blocks after the header (before pax).
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use super::format::{decimal, number, BLOCK};
+use super::field::{decimal, number, BLOCK};
 use crate::error::{Failure, Outcome};
-use crate::sys::{Errno, Sys};
+use crate::sys::{self, Errno, Sys};
 
-/// Pieces of data in one file. Of a file with more, what follows is packed with its holes.
+/// The most pieces of data in one file. A file with more has its later holes packed as data.
 const MOST_PIECES: usize = 65_536;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Piece {
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Sparse {
-    /// With the holes.
+    /// The size with the holes.
     pub size: u64,
     /// In order; empty while it is still to be read from the content.
     pub pieces: Vec<Piece>,
@@ -31,7 +31,7 @@ fn wrong() -> Failure {
 }
 
 impl Sparse {
-    /// Whether the pieces are in order, within the size, and as much as is stored.
+    /// Checks that the pieces are in order, within the size, and add up to the stored size.
     pub fn check(&self, stored: u64) -> Outcome<()> {
         let (mut end, mut sum) = (0, 0u64);
         for piece in &self.pieces {
@@ -47,17 +47,14 @@ impl Sparse {
         Ok(())
     }
 
-    /// Where the data of an open file lies; `None` where it has no holes or its file system does not tell.
+    /// Finds where the data of an open file is; `None` where it has no holes or its file system does not report them.
     pub fn of_file(file: &OwnedFd, size: u64) -> Sys<Option<Self>> {
+        // Readers of this file give their own position, so moving it does no harm.
         let seek = |at: u64, what: libc::c_int| -> Sys<Option<u64>> {
-            // SAFETY: no memory involved. The position is not used by those who read at one.
-            match unsafe { libc::lseek64(file.as_raw_fd(), at as libc::off64_t, what) } {
-                found if found >= 0 => Ok(Some(found as u64)),
-                _ => match Errno::last() {
-                    // No data behind.
-                    Errno(libc::ENXIO) => Ok(None),
-                    errno => Err(errno),
-                },
+            match sys::seek(file, at, what) {
+                // There is no data after this position.
+                Err(Errno(libc::ENXIO)) => Ok(None),
+                result => result.map(Some),
             }
         };
         let mut pieces: Vec<Piece> = Vec::new();
@@ -73,7 +70,7 @@ impl Sparse {
             return Ok(None);
         }
         if end < size {
-            // Other programs expect an empty piece behind a last hole.
+            // Other programs expect an empty piece after a last hole.
             pieces.push(Piece { at: size, length: 0 });
         }
         Ok(Some(Sparse { size, pieces, map_in_content: true }))
@@ -83,7 +80,7 @@ impl Sparse {
         self.pieces.iter().map(|piece| piece.length).sum()
     }
 
-    /// Decimal numbers in whole blocks: how many pieces, then of each where it lies and its length.
+    /// Gives the map as decimal numbers in whole blocks: the number of pieces, then the place and the length of each.
     pub fn map(&self) -> Vec<u8> {
         let mut map = format!("{}\n", self.pieces.len()).into_bytes();
         for piece in &self.pieces {
@@ -125,14 +122,14 @@ impl Sparse {
         Ok(())
     }
 
-    /// The four pieces in the header of GNU tar's own format.
+    /// Reads the four pieces in the header of GNU tar's own format.
     pub fn parse_old(block: &[u8; BLOCK]) -> Outcome<(Self, bool)> {
         let mut sparse = Sparse { size: number(&block[483..495])?, ..Sparse::default() };
         sparse.add_old(&block[386..482])?;
         Ok((sparse, block[482] != 0))
     }
 
-    /// The pieces of a block behind it; true when another one follows.
+    /// Reads the pieces of a block after the header; true when another one follows.
     pub fn add_old_block(&mut self, block: &[u8; BLOCK]) -> Outcome<bool> {
         self.add_old(&block[..504])?;
         Ok(block[504] != 0)
@@ -179,8 +176,12 @@ impl PaxRecords {
         Some(())
     }
 
-    pub fn finish(self) -> Option<Option<Sparse>> {
-        let Some(size) = self.size else { return Some(None) };
-        (self.major <= 1).then_some(Some(Sparse { size, pieces: self.pieces, map_in_content: self.major == 1 }))
+    /// Gives the map; `None` where the entry has no holes.
+    pub fn finish(self) -> Outcome<Option<Sparse>> {
+        let Some(size) = self.size else { return Ok(None) };
+        if self.major > 1 {
+            return Err(Failure::invalid("the archive holds a damaged pax record"));
+        }
+        Ok(Some(Sparse { size, pieces: self.pieces, map_in_content: self.major == 1 }))
     }
 }

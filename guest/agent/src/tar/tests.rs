@@ -1,8 +1,10 @@
 //! The format by itself: what is written is read back, and noise does no harm.
 
-use super::format::{kind, Header, Time, BLOCK};
+use super::field::BLOCK;
+use super::format::{kind, Header};
 use super::inside::clean;
 use super::reader::Reader;
+use super::time::Time;
 use crate::error::Outcome;
 use crate::random::Random;
 
@@ -73,7 +75,7 @@ fn reads_what_it_writes() {
     for piece in [1, 100, 512, 5_000, bytes.len()] {
         assert_eq!(read(&bytes, piece).unwrap(), samples);
     }
-    // Without the end blocks too, but not cut anywhere else.
+    // The end blocks may be missing too, but the archive may not be cut anywhere else.
     assert_eq!(read(&bytes[..bytes.len() - 1024], 512).unwrap(), samples);
     assert!(read(&bytes[..bytes.len() - 1024 - 1], 512).is_err());
     assert!(read(&bytes[..700], 512).is_err());
@@ -89,7 +91,7 @@ fn noise_is_refused_without_harm() {
             let at = random.below(damaged.len());
             damaged[at] = random.next() as u8;
         }
-        // Repair the sums so that the fields behind them are reached.
+        // Repair the sums, so that the fields after them are reached.
         for block in damaged.chunks_mut(BLOCK) {
             if block.len() == BLOCK && &block[257..262] == b"ustar" {
                 block[148..156].fill(b' ');

@@ -11,6 +11,7 @@ import { parseKeyFile } from './key-file.ts';
 import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { parsePortMapping } from './port-mapping.ts';
+import { parseRateLimit } from './rate-limit.ts';
 import { parseWholeNumber } from './whole-number.ts';
 
 function accepts<T>(parse: (text: string) => T, cases: Readonly<Record<string, T>>): void {
@@ -152,4 +153,18 @@ test('a copy path is of the host, a sandbox or a stream', () => {
     assert.deepEqual(parseCopyPath(path), { kind: 'host', path });
   }
   assert.throws(() => parseCopyPath('box:'), { name: 'UsageError' });
+});
+
+test('rates are bytes or operations in a second, of a device', () => {
+  accepts(parseRateLimit, {
+    'disk=20m': { disk: { bytesPerSecond: 20 * 1024 * 1024 } },
+    'network=500ops': { network: { operationsPerSecond: 500 } },
+    'network=1.5k,2OPS': { network: { bytesPerSecond: 1536, operationsPerSecond: 2 } },
+  });
+  const disk = { disk: { operationsPerSecond: 1 } };
+  assert.deepEqual(parseRateLimit('network=70000', disk), { ...disk, network: { bytesPerSecond: 70_000 } });
+  refuses(
+    (text) => parseRateLimit(text),
+    ['', 'disk', 'disk=', 'disk=fast', 'cpu=1m', 'disk=1m,2m', 'disk=1=2', 'disk=0.1'],
+  );
 });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { parseDuration } from './duration.ts';
 
-/** What `addCommandOptions` parses. */
+/** The options parsed by `addCommandOptions`. */
 export interface CommandOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -11,7 +11,7 @@ export interface CommandOptions {
   readonly json?: boolean;
 }
 
-/** The options that say how a command runs. */
+/** Adds the options that control how a command runs. */
 export function addCommandOptions(command: Command): Command {
   return command
     .option('-i, --interactive', 'pass stdin to the command')
@@ -21,7 +21,7 @@ export function addCommandOptions(command: Command): Command {
     .option('--json', 'print the result as JSON when the command has ended');
 }
 
-/** The words of the command, without the `--` that may set them off. */
+/** Returns the words of the command, without a leading `--`. */
 export function commandWords(words: readonly string[]): string[] {
   return words[0] === '--' ? words.slice(1) : [...words];
 }

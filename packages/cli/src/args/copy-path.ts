@@ -6,12 +6,15 @@ export type CopyPath =
   | { readonly kind: 'sandbox'; readonly ref: string; readonly path: string }
   | { readonly kind: 'stream' };
 
-/** `sandbox:path`, `-` for stdin or stdout, else a path of the host. A host path with a colon is written `./with:colon`. */
+/**
+ * Parses `sandbox:path`, `-` for stdin or stdout, or else a path of the host. A host path with a colon is written
+ * `./with:colon`.
+ */
 export function parseCopyPath(text: string): CopyPath {
   if (text === '-') return { kind: 'stream' };
   const match = /^([a-zA-Z0-9][a-zA-Z0-9_.-]*):(.*)$/s.exec(text);
   if (match === null) return { kind: 'host', path: text };
   const [, ref = '', path = ''] = match;
-  if (path === '') throw new UsageError(`"${text}" names no path: write ${ref}:/some/path.`);
+  if (path === '') throw new UsageError(`"${text}" has no path: write ${ref}:/some/path.`);
   return { kind: 'sandbox', ref, path };
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { ExtraDrive } from '@novasandbox/protocol';
 import { InvalidArgumentError } from 'commander';
 
-/** Adds a disk image: `image.ext4:/mnt`, and `:rw`, `:erofs` or `:squashfs` after it where they apply. */
+/** Adds a disk image: `image.ext4:/mnt`, optionally followed by `:rw`, `:erofs` or `:squashfs`. */
 export function parseDrive(text: string, before: readonly Partial<ExtraDrive>[] = []): readonly Partial<ExtraDrive>[] {
   const [path = '', mountPath = '', ...words] = text.split(':');
   const fsType = words.find((word) => word === 'ext4' || word === 'erofs' || word === 'squashfs');

@@ -9,12 +9,12 @@ const milliseconds: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Milliseconds from `500`, `500ms`, `30s`, `5m`, `2h`, `1d` or a sum such as `1h30m`. */
+/** Parses `500`, `500ms`, `30s`, `5m`, `2h`, `1d` or a sum such as `1h30m` to milliseconds. */
 export function parseDuration(text: string): number {
   const parts = [...text.trim().matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|)/gy)];
   const whole = parts.map((part) => part[0]).join('') === text.trim() && parts.length > 0;
   const sum = parts.reduce((total, [, number, unit]) => total + Number(number) * (milliseconds[unit ?? ''] ?? NaN), 0);
-  // A bare number beside units (`1h30`) says neither milliseconds nor minutes.
+  // The last number of `1h30` could mean milliseconds or minutes, so it is refused.
   const clear = parts.length === 1 || parts.every(([, , unit]) => unit !== '');
   if (!whole || !clear || !Number.isFinite(sum)) {
     throw new InvalidArgumentError('Give a time such as 30s, 5m, 1h30m, or milliseconds.');

@@ -5,15 +5,18 @@ type Pairs = Readonly<Record<string, string>>;
 
 const largestBytes = 1 << 20;
 
-/** One assignment, from the start of a line: a name, then a value in double quotes, in single quotes, or up to the end of the line. */
+/**
+ * One assignment, from the start of a line: a name, then a value in double quotes, in single quotes, or up to the end
+ * of the line.
+ */
 const assignment =
   /(?:export[ \t]+)?([^\s=#'"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[^])*)"|'([^']*)'|((?![ \t]*["'])[^\n]*))[ \t]*(?:#[^\n]*)?(?:\n|$)/y;
-/** Lines that say nothing. */
+/** Empty lines and comments. */
 const nothing = /(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*(?:#[^\n]*$)?/y;
 
 /**
- * Adds the variables of a file: `NAME=value` on each line, with or without `export`, and comments after `#`. Nothing in it is expanded and nothing is
- * taken from our own environment: the file may come with a project that is not trusted.
+ * Adds the variables of a file: `NAME=value` on each line, with or without `export`, and comments after `#`. Values are
+ * not expanded, and nothing is taken from our own environment: the file may belong to a project that is not trusted.
  */
 export function parseEnvFile(path: string, before: Pairs = {}): Pairs {
   const text = readSmallFile(path, largestBytes).replaceAll(/\r\n?/g, '\n');
@@ -33,7 +36,7 @@ function endOf(pattern: RegExp, text: string, at: number): number {
   return pattern.test(text) ? pattern.lastIndex : at;
 }
 
-/** A `#` within a word belongs to the word. */
+/** A `#` inside a word is part of the word. */
 const withoutComment = (value: string): string => value.replace(/(^|[ \t]+)#.*$/, '').trimEnd();
 
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', $: '$' };
@@ -44,8 +47,8 @@ const unescape = (value: string): string =>
 function complaint(text: string, at: number): string {
   const line = text.slice(at).split('\n')[0] ?? '';
   const where = `Line ${text.slice(0, at).split('\n').length}`;
-  // The line itself is not shown: there may be a secret in it.
+  // The line itself is not shown because it may contain a secret.
   return /^(export[ \t]+)?[^\s=#'"]+[ \t]*$/.test(line)
-    ? `${where} has a name and no value: write NAME=value, or pass your own on with -e NAME.`
-    : `${where} is not NAME=value, or its quotes do not end.`;
+    ? `${where} has a name and no value: write NAME=value, or use -e NAME to pass on your own value.`
+    : `${where} is not NAME=value, or its quotes are not closed.`;
 }

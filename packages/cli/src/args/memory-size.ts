@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 
 const mebibytes: Readonly<Record<string, number>> = { '': 1, m: 1, g: 1024, t: 1024 * 1024 };
 
-/** A size in MiB from `512`, `512m` or `2g` (KiB and fractions only where they make whole MiB). */
+/** Parses `512`, `512m` or `2g` to MiB (KiB and fractions only if they make whole MiB). */
 export function parseMemorySize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(k|m|g|t)?i?b?$/i.exec(text.trim());
   const unit = match?.[2]?.toLowerCase() ?? '';

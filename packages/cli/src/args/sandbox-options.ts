@@ -1,113 +1,118 @@
 import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { SandboxConfigInput } from '@novasandbox/protocol';
+import { fields, type Field } from '@novasandbox/protocol/fields';
+import { ownHypervisors } from '@novasandbox/protocol/own-hypervisors';
 import { parseDrive } from './drive.ts';
 import { parseDuration } from './duration.ts';
 import { parseEnvFile } from './env-file.ts';
 import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
+import { addRuleOptions, type PolicyOptions } from './policy.ts';
 import { parsePortMapping } from './port-mapping.ts';
+import { parseRateLimit } from './rate-limit.ts';
+import { parseVolume, type Volume } from './volume.ts';
 import { parseWholeNumber } from './whole-number.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** What `addSandboxOptions` parses. */
-export interface SandboxOptions {
-  readonly template?: string;
-  readonly name?: string;
-  readonly label?: Readonly<Record<string, string>>;
-  readonly memory?: number;
-  readonly vcpus?: number;
-  readonly disk?: number;
+/** The options parsed by `addSandboxOptions`: those of config fields, and those without a field of their own. */
+export interface SandboxOptions extends PolicyOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly envFile?: Readonly<Record<string, string>>;
-  readonly user?: string;
-  readonly ttl?: number;
   readonly network: boolean;
   readonly port?: { readonly hostPort: number; readonly guestPort: number };
-  readonly readOnly?: boolean;
-  readonly rootfs?: string;
-  readonly drive?: SandboxConfigInput['extraDrives'];
-  readonly kernelArgs?: string;
-  readonly maxProcesses?: number;
-  readonly bootTimeout?: number;
-  readonly arch?: NonNullable<SandboxConfigInput['architecture']>;
-  readonly hypervisor?: NonNullable<SandboxConfigInput['hypervisor']>;
+  readonly ttl?: number;
+  /** Sorted by volumes/sort.ts, because a folder cannot be part of a config. */
+  readonly volume?: readonly Volume[];
 }
 
-/** The options that say what a sandbox is made of. Values are checked by the schema, which knows the limits. */
+/** Readers of option values, by the word in angle brackets. Values with other words are plain text. */
+const readers: Readonly<Record<string, (text: string, before: never) => unknown>> = {
+  count: parseWholeNumber,
+  'device=rate': parseRateLimit,
+  'host:guest': parsePortMapping,
+  image: (path) => resolve(path),
+  'image:path': parseDrive,
+  'key=value': parseLabel,
+  'NAME=value': parseVariable,
+  size: parseMemorySize,
+  time: parseDuration,
+};
+
+/** Accepted forms of sizes and times. */
+const examples = { MiB: ': MiB, 512m or 2g', ms: ', such as 30s or 2h' } as const;
+
+/** A config field that can be set on the command line. */
+export interface FieldOption {
+  readonly field: string;
+  readonly option: Option;
+}
+
+/** Creates the options in the order of the table of fields. */
+export function fieldOptions(): FieldOption[] {
+  return Object.entries<Field>(fields).flatMap(([name, row]) => {
+    if (!('flags' in row.option)) return [];
+    if (name === 'architecture') return [{ field: name, option: architectureOption() }];
+    const { flags, note } = row.option;
+    const option = new Option(flags, describe(row, note));
+    const read = readers[/<(.+)>/.exec(flags)?.[1] ?? ''];
+    if (name === 'hypervisor') option.argChoices = [...hypervisors];
+    else if (read !== undefined) option.argParser<unknown>(read as (text: string, before: unknown) => unknown);
+    return [{ field: name, option }];
+  });
+}
+
+function describe(row: Field, note: string | undefined): string {
+  const about = 'flags' in row.option ? (row.option.about ?? row.about) : row.about;
+  const example = row.unit === undefined ? '' : examples[row.unit];
+  const preset = row.absent === undefined || row.absent === 'none' ? '' : ` (default: ${row.absent})`;
+  return `${about}${example}${note === undefined ? '' : `; ${note}`}${preset}`;
+}
+
+/** Adds the options that configure a sandbox. The schema, which knows the limits, checks the values. */
 export function addSandboxOptions(command: Command): Command {
-  return command
-    .option('--template <id>', 'template to clone (default: base)')
-    .option('--name <name>', 'name of the sandbox')
-    .option('--label <key=value>', 'label, may be repeated', parseLabel)
-    .option('--memory <size>', 'memory: MiB, 512m or 2g (default: the template says)', parseMemorySize)
-    .option('--vcpus <count>', 'virtual CPUs (default: the template says)', parseWholeNumber)
-    .option('--disk <size>', 'writable disk: MiB, 512m or 2g (default: the template says)', parseMemorySize)
-    .option(
-      '-e, --env <NAME=value>',
-      'environment variable, may be repeated; NAME alone passes yours on',
-      parseVariable,
-    )
+  for (const { option } of fieldOptions()) command.addOption(option);
+  return addRuleOptions(command)
     .option('--env-file <file>', 'file of NAME=value lines, may be repeated', parseEnvFile)
-    .option('-u, --user <user>', 'user that commands run as (default: the template says)')
-    .option('--ttl <time>', 'time to live of the sandbox, such as 30m', parseDuration)
-    .option('--no-network', 'no network at all')
-    .option('-p, --port <host:guest>', 'port of 127.0.0.1 that leads to one of the guest', parsePortMapping)
-    .option('--read-only', 'read-only root file system (/tmp and /run stay writable)')
-    .option('--rootfs <image>', 'ext4, erofs or squashfs image as root file system')
-    .option('--drive <image:path>', 'another disk image, mounted at path, may be repeated', parseDrive)
-    .option('--kernel-args <words>', 'words for the kernel command line')
-    .option('--max-processes <count>', 'most processes and threads in the guest', parseWholeNumber)
-    .option('--boot-timeout <time>', 'how long the start may take', parseDuration)
-    .addOption(architectureOption())
-    .addOption(hypervisorOption('hypervisor to use (default: the best that works here)'));
+    .option(
+      '-v, --volume <host:guest>',
+      'folder or file to copy in (:ro if no changes are meant), or disk image or named volume to attach; may be repeated',
+      parseVolume,
+    );
 }
 
-/** The processor of guests. */
+/**
+ * Names to complete and to list. An engine may have other drivers than ours, so any name is passed on; the engine
+ * refuses an unknown name and lists the names it has.
+ */
+const hypervisors = ['auto', ...ownHypervisors];
+
+/** The option for the guest's processor. */
 export function architectureOption(): Option {
   return new Option('--arch <name>', "processor of the guest (default: the host's own)").choices(['amd64', 'arm64']);
 }
 
-export const hypervisorOption = (description: string): Option =>
-  new Option('--hypervisor <name>', description).choices([
-    'auto',
-    'qemu',
-    'firecracker',
-    'cloud-hypervisor',
-    'apple-vz',
-    'process',
-  ]);
+export function hypervisorOption(description: string): Option {
+  const option = new Option('--hypervisor <name>', description);
+  option.argChoices = [...hypervisors];
+  return option;
+}
 
-/** The config that the options describe; what was not given is left to the defaults. */
+/** Builds the config from the options; options that were not given are left to the defaults. */
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
-  const { template, name, label, memory, vcpus, disk, env, envFile, user, ttl, port, readOnly, drive } = options;
-  const { rootfs, kernelArgs, maxProcesses, bootTimeout, hypervisor, arch } = options;
-  if (port !== undefined && !options.network) {
+  const { env, envFile, port, network } = options;
+  if (port !== undefined && !network) {
     throw new UsageError(
       '--port does not go with --no-network: leave one of them out. "nova exec" works without network.',
     );
   }
-  const config = {
-    templateId: template,
-    name,
-    labels: label,
-    memoryMb: memory,
-    vcpus,
-    diskSizeMb: disk,
-    env: env === undefined && envFile === undefined ? undefined : { ...envFile, ...env },
-    user,
-    timeoutMs: ttl,
-    enableNetwork: options.network ? undefined : false,
+  const given = options as unknown as Readonly<Record<string, unknown>>;
+  const config = Object.fromEntries(fieldOptions().map(({ field, option }) => [field, given[option.attributeName()]]));
+  const more = {
+    enableNetwork: network ? undefined : false,
     hostPort: port?.hostPort,
     guestPort: port?.guestPort,
-    readOnlyRootfs: readOnly,
-    rootfsPath: rootfs === undefined ? undefined : resolve(rootfs),
-    extraDrives: drive,
-    kernelArgs,
-    maxProcesses,
-    bootTimeoutMs: bootTimeout,
-    hypervisor,
-    architecture: arch,
+    env: env === undefined && envFile === undefined ? undefined : { ...envFile, ...env },
   };
-  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries({ ...config, ...more }).filter(([, value]) => value !== undefined));
 }

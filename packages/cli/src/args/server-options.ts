@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ServerConfig } from '@novasandbox/server';
 import { keyOptions } from './connection-options.ts';
@@ -8,14 +9,14 @@ export interface ConfigFlags {
   readonly host?: string;
   readonly port?: number;
   readonly apiKey?: string;
-  /** The key that the file holds. */
+  /** Content of the key file. */
   readonly apiKeyFile?: string;
 }
 
-/** The options of the daemon's configuration, the same for all verbs that read it. */
+/** Adds the options of the daemon's configuration, which are the same for all verbs that read it. */
 export function configOptions(command: Command): Command {
   return command
-    .option('--config <file>', 'configuration file (YAML); default config.yaml of the state folder')
+    .option('--config <file>', 'configuration file (YAML); default config.yaml of the state folder', existingFile)
     .option('--host <address>', 'address to listen on (default 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any (default 8000)', port)
     .addOption(
@@ -41,4 +42,9 @@ function port(text: string): number {
   const value = Number(text);
   if (!/^\d{1,5}$/.test(text) || value > 65_535) throw new InvalidArgumentError('It must be a number from 0 to 65535.');
   return value;
+}
+
+function existingFile(path: string): string {
+  if (!existsSync(path)) throw new InvalidArgumentError('There is no such file.');
+  return path;
 }

@@ -2,8 +2,8 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 
 /**
- * The text of a file that an option names, such as /dev/stdin, without a byte order mark.
- * @throws InvalidArgumentError where it cannot be read, is larger than `largestBytes` or is no UTF-8
+ * Returns the text of a file named by an option, such as /dev/stdin, without a byte order mark.
+ * @throws InvalidArgumentError if it cannot be read, is larger than `largestBytes`, or is not UTF-8
  */
 export function readSmallFile(path: string, largestBytes: number): string {
   try {
@@ -14,7 +14,7 @@ export function readSmallFile(path: string, largestBytes: number): string {
   }
 }
 
-/** Not by its size, which pipes and devices do not tell. */
+/** Reads up to the limit instead of checking the file's size, which pipes and devices do not report. */
 function readAtMost(path: string, largestBytes: number): Buffer {
   const content = Buffer.alloc(largestBytes + 1);
   const file = openSync(path, 'r');

@@ -5,13 +5,13 @@ import { printJson } from '../render/json.ts';
 
 export function define(command: Command): void {
   command
-    .argument('<file>', 'a tar file that is not there yet')
+    .argument('<file>', 'a tar file that does not exist yet')
     .option('--json', 'print what was backed up as JSON')
     .addHelpText(
       'after',
       `
-Writes the databases of the state folder (NOVA_HOME), its keys and its configuration into a tar file, while a daemon goes on. Disks of
-sandboxes, images and snapshots are not in it. Whoever reads the file has the keys.
+Writes the databases of the state folder (NOVA_HOME), its keys and its configuration into a tar file, even while a daemon runs. Disks of
+sandboxes, images and snapshots are not in it. Keep the file secret: it contains the keys.
 
 Example:
   nova backup nova-$(date +%F).tar`,

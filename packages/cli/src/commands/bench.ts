@@ -12,7 +12,7 @@ export function define(command: Command): void {
   command
     .option('--json [file]', 'write the results as JSON to a file, or to stdout')
     .option('--quick', 'fewer rounds: a first impression')
-    .option('--only <names...>', 'these measurements alone')
+    .option('--only <names...>', 'only these measurements')
     .addHelpText(
       'after',
       `
@@ -22,7 +22,7 @@ Examples:
   nova bench --json results.json`,
     )
     .action(async ({ json, quick, only }: Options) => {
-      const { runBench } = await fromCheckout('bench', () => import('../../../../bench/main.ts'));
+      const { runBench } = await fromCheckout('bench', () => import('@novasandbox/bench'));
       using interrupts = new Interrupts();
       try {
         await runBench({ json, quick, only, signal: interrupts.signal });

@@ -6,19 +6,19 @@ export function define(command: Command): void {
   command.description("Shows or checks the daemon's configuration.").addHelpText(
     'after',
     `
-It comes from defaults, then the file, then variables NOVA_<SECTION>_<FIELD> such as NOVA_SERVER_PORT, then flags.
+Its values come from defaults, then the file, then variables NOVA_<SECTION>_<FIELD> such as NOVA_SERVER_PORT, then flags.
 
 Examples:
   nova config show
   nova config validate --config ./nova.yaml`,
   );
-  configOptions(command.command('show').summary('print the configuration as it comes out, secrets left out'))
-    .description('Prints the configuration as it comes out, as JSON. Secrets are left out.')
+  configOptions(command.command('show').summary('print the effective configuration without secrets'))
+    .description('Prints the effective configuration as JSON, without secrets.')
     .action(async (flags: ConfigFlags) => {
       const { redacted } = await import('@novasandbox/server');
       printJson(redacted(await loadServerConfig(flags)));
     });
-  configOptions(command.command('validate').summary('check the configuration; says what is wrong with which field'))
+  configOptions(command.command('validate').summary('check the configuration and name the wrong fields'))
     .description('Checks the configuration. Ends with 1 and names the field when something is wrong.')
     .action(async (flags: ConfigFlags) => {
       const { checkFiles } = await import('@novasandbox/server');

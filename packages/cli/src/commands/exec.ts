@@ -4,7 +4,7 @@ import { parseEnvFile } from '../args/env-file.ts';
 import { parseVariable } from '../args/key-value.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
-import { runCommand, runCommandForJson } from '../process/run-command.ts';
+import { runCommand, runCommandForJson, toRequest } from '../process/run-command.ts';
 import { printJson } from '../render/json.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -18,7 +18,7 @@ export function define(command: Command): void {
   addCommandOptions(command)
     .argument('<sandbox>', 'id, beginning of an id, or name')
     .argument('<command...>', 'command and its arguments')
-    .option('-d, --detach', 'leave the command running and print its pid')
+    .option('-d, --detach', 'leave the command running and print its id')
     .option(
       '-e, --env <NAME=value>',
       'environment variable, may be repeated; NAME alone passes yours on',
@@ -32,13 +32,16 @@ export function define(command: Command): void {
       `
 The exit code is the command's; 124: its time limit was reached, 125: NovaSandbox failed, 126: it cannot be executed,
 127: it was not found. Ctrl-C goes to the command; a second one ends it.
+"nova logs --exec" and "nova attach" take the id that --detach prints; "nova ps box" lists the commands. With --interactive the
+command's stdin stays open for "nova attach", and with --tty it has a terminal.
 
 Examples:
   nova exec box -- ls -la /home/user
   nova exec -it box bash
   tar c . | nova exec -i -w /tmp box -- tar x
   nova exec -u root -e DEBIAN_FRONTEND=noninteractive box -- apt-get update
-  nova exec --timeout 30s --json box -- python3 script.py`,
+  nova exec --timeout 30s --json box -- python3 script.py
+  nova logs --follow --exec $(nova exec -d box -- make) box`,
     )
     .action((sandbox: string, words: string[], options: Options) => exec(sandbox, commandWords(words), options));
 }
@@ -51,12 +54,11 @@ async function exec(ref: string, argv: readonly string[], options: Options): Pro
   await using engine = await openEngine();
   try {
     if (options.detach === true) {
-      const request = { argv, env, user: options.user, cwd: options.workdir, timeoutMs: options.timeout };
-      const started = await engine.exec.startDetached(ref, request, { signal: interrupts.signal });
+      const started = await engine.exec.startDetached(ref, await toRequest(command), { signal: interrupts.signal });
       if (options.json === true) printJson(started);
-      else process.stdout.write(`${started.pid}\n`);
+      else process.stdout.write(`${started.execId}\n`);
     } else if (options.json === true) {
-      process.exitCode = await runCommandForJson(engine, ref, command, interrupts, {});
+      process.exitCode = await runCommandForJson(engine, ref, command, interrupts, async () => ({}));
     } else {
       process.exitCode = await runCommand(engine, ref, command, interrupts);
     }

@@ -5,7 +5,7 @@ import { printJson } from '../render/json.ts';
 export function define(command: Command): void {
   command
     .argument('<sandbox...>', 'ids, beginnings of ids, or names')
-    .option('--json', 'JSON, which it is anyway')
+    .option('--json', 'print as JSON, which is the default')
     .addHelpText(
       'after',
       `

@@ -17,30 +17,30 @@ interface Options {
   readonly tty?: boolean;
 }
 
-/** Ten small guests at once, and what tests them. */
+/** Enough for ten small guests at once and the programs that test them. */
 const defaultMemoryMb = 4096;
-/** Emulated processors that wait for each other cost more than they bring. */
+/** Emulated processors wait for each other, so more of them cost more than they bring. */
 const mostVcpus = 4;
 
 export function define(command: Command): void {
   command
-    .argument('[command...]', 'command and its arguments; what shows the drivers on KVM when left out')
+    .argument('[command...]', 'command and its arguments; default: the tests of the drivers on KVM')
     .option('--memory <size>', "the lab's memory", parseMemorySize, defaultMemoryMb)
     .option('--vcpus <number>', "the lab's processors", parseWholeNumber, Math.min(availableParallelism(), mostVcpus))
     .option('-i, --interactive', 'pass stdin to the command')
     .option('-t, --tty', 'give the command a terminal')
     .passThroughOptions()
     .description(
-      `Runs a command of this checkout in an emulated machine that has KVM: hypervisors that need it run there on any x86 Linux, slowly.`,
+      `Runs a command of this checkout in an emulated machine that has KVM: hypervisors that need KVM run there on any x86 Linux, slowly.`,
     )
     .addHelpText(
       'after',
       `
 The lab sees the checkout as it is (read-only, at /nova), this Node and its modules, Debian's QEMU, and the hypervisors that NOVA_FIRECRACKER,
-NOVA_JAILER and NOVA_CLOUD_HYPERVISOR name, \`nova setup\` has installed, or the PATH holds; what NOVA_CLOUDHV_FIRMWARE and NOVA_UEFI_DISK name
-is brought along for the tests of firmware. It has no network. What is written in it is gone when the command ends. The exit code is the command's;
-125: the lab failed. The first run builds its root image. Without a command each part of the suite has a lab of its own, and is run again,
-up to three times, where QEMU's emulation fails. QEMU 11 lasts longer than 7.2; the one in the PATH is taken.
+NOVA_JAILER and NOVA_CLOUD_HYPERVISOR name, \`nova setup\` has installed, or the PATH holds; the files that NOVA_CLOUDHV_FIRMWARE and NOVA_UEFI_DISK name
+are added for the tests of firmware. It has no network. Files written in it are lost when the command ends. The exit code is the command's;
+125: the lab failed. The first run builds its root image. Without a command each part of the suite runs in a lab of its own, and is
+repeated up to three times if QEMU's emulation fails. QEMU 11 lasts longer than 7.2; the one in the PATH is taken.
 
 Examples:
   nova lab
@@ -55,8 +55,8 @@ async function run(
   words: readonly string[],
   { memory, vcpus, interactive = false, tty = false }: Options,
 ): Promise<void> {
-  const { inLab } = await fromCheckout('lab', () => import('../../../../lab/main.ts'));
-  const { kvmSuite, runParts } = await fromCheckout('lab', () => import('../../../../lab/suite.ts'));
+  const { inLab } = await fromCheckout('lab', () => import('@novasandbox/lab'));
+  const { kvmSuite, runParts } = await fromCheckout('lab', () => import('@novasandbox/lab/suite'));
   using interrupts = new Interrupts();
   using progress = showProgress();
   const { signal } = interrupts;
@@ -75,7 +75,7 @@ async function run(
         const exit = await streamProcess(attached, { interactive, tty, interrupts });
         return exit.exitCode;
       });
-    // A command of somebody's own is not run twice.
+    // A command given by the caller is not run twice.
     process.exitCode =
       words.length > 0
         ? await inOne(words)

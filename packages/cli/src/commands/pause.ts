@@ -8,7 +8,8 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-Memory and processes stay as they are; a paused sandbox costs no CPU. "nova resume" lets it go on.
+Memory and processes stay as they are; a paused sandbox uses no CPU, but keeps its memory of the host: "nova hibernate"
+gives that back too. "nova resume" continues it.
 
 Example:
   nova pause box`,

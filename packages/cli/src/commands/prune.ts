@@ -1,7 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { printable } from '@novasandbox/protocol/visible';
 import type { SandboxInfo } from '@novasandbox/protocol';
+import { canAsk, isAgreed } from '../agree.ts';
 import { parseLabel } from '../args/key-value.ts';
 import { eachSandbox } from '../each-sandbox.ts';
 import { isGone } from '../is-gone.ts';
@@ -17,7 +16,7 @@ interface Options {
 export function define(command: Command): void {
   command
     .option('-f, --force', 'do not ask first')
-    .option('--label <key=value>', 'those with this label, may be repeated', parseLabel)
+    .option('--label <key=value>', 'only those with this label, may be repeated', parseLabel)
     .option('--json', 'print what was removed as JSON')
     .addHelpText(
       'after',
@@ -32,17 +31,18 @@ Examples:
 }
 
 async function prune({ force = false, label, json }: Options): Promise<void> {
-  if (!force && !(process.stdin.isTTY && process.stderr.isTTY)) {
+  if (!force && !canAsk()) {
     throw new UsageError('There is no terminal to ask at: say --force to remove all stopped and failed sandboxes.');
   }
   const ended = await listEnded(label);
-  if (ended.length > 0 && !force && !(await isAgreed(ended))) return;
+  const rows = ended.map(({ id, name, state }) => `${id}  ${state}  ${name ?? '-'}`);
+  if (ended.length > 0 && !force && !(await isAgreed(rows, 'Remove these with their disks?'))) return;
   await eachSandbox(
     ended.map(({ id }) => id),
     { json },
     async (engine, id) => {
       try {
-        // Without force: one that has been started meanwhile is refused.
+        // Without `force`, a sandbox that has been started in the meantime is refused.
         return await engine.sandboxes.remove(id);
       } catch (error) {
         if (!isGone(error)) throw error;
@@ -56,14 +56,4 @@ async function listEnded(labels: Options['label']): Promise<SandboxInfo[]> {
   await using engine = await openEngine();
   const found = await engine.sandboxes.list({ all: true, ...(labels === undefined ? {} : { labels }) });
   return found.filter(({ state }) => state === 'stopped' || state === 'failed');
-}
-
-async function isAgreed(sandboxes: readonly SandboxInfo[]): Promise<boolean> {
-  for (const { id, name, state } of sandboxes)
-    process.stderr.write(`${printable(`${id}  ${state}  ${name ?? '-'}`)}\n`);
-  using asking = createInterface({ input: process.stdin, output: process.stderr });
-  // Ctrl-D closes it, and is a no.
-  const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
-  const answer = await Promise.race([asking.question('Remove these with their disks? [y/N] '), closed]);
-  return /^y(es)?$/i.test(answer.trim());
 }

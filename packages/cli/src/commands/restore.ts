@@ -10,7 +10,7 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-Stop all sandboxes and the daemon first. What the state folder (NOVA_HOME) has now is kept in
+Stop all sandboxes and the daemon first. The present content of the state folder (NOVA_HOME) is kept in
 its folder replaced-<time>.
 
 Example:
@@ -26,7 +26,7 @@ async function putBack(file: string, { json = false }: { readonly json?: boolean
     const restored = await restore(layoutAt(), file, { signal: interrupts.signal });
     if (json) printJson(restored);
     else {
-      const kept = restored.replaced === null ? '' : `; what was there before: ${restored.replaced}`;
+      const kept = restored.replaced === null ? '' : `; the previous content is in ${restored.replaced}`;
       process.stdout.write(`${printable(`${restored.holds.join(', ')}${kept}`)}\n`);
     }
   } catch (error) {

@@ -5,7 +5,7 @@ import { isGone } from '../is-gone.ts';
 export function define(command: Command): void {
   command
     .argument('<sandbox...>', 'ids, beginnings of ids, or names')
-    .option('-f, --force', 'stop what runs, and do not mind what is gone; without it both are refused')
+    .option('-f, --force', 'stop running ones and ignore missing ones; without it both are errors')
     .option('--json', 'print what was removed as JSON')
     .addHelpText(
       'after',

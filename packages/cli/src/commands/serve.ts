@@ -11,8 +11,9 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-The admin key is made at the first start and lies in admin.key of the state folder; the CLI on the same host needs none.
-Logs are JSON lines on stderr. SIGTERM and SIGINT end it gracefully; sandboxes run on unless configured otherwise. SIGHUP reads the TLS certificate again.
+The admin key is created at the first start in admin.key of the state folder; the CLI on the same host needs no key.
+Logs are JSON lines on stderr. SIGTERM and SIGINT end the daemon gracefully; sandboxes continue to run unless
+configured otherwise. SIGHUP reloads the TLS certificate.
 
 Examples:
   nova serve
@@ -22,19 +23,20 @@ Examples:
 }
 
 async function run(flags: ConfigFlags): Promise<void> {
-  // A young generation that stays small: what a daemon keeps is little, and what requests leave behind is collected in a moment. Half the memory.
+  // Keep the young generation small, which halves the memory: a daemon retains little, and the garbage of requests is
+  // collected in a moment.
   setFlagsFromString('--semi-space-growth-factor=1');
-  // So little is collected at a time that waking other threads for it, on cores that VMs use, costs more than it saves.
+  // So little is collected at a time that waking other threads, on cores that VMs use, costs more than it saves.
   setFlagsFromString('--no-parallel-scavenge');
   const config = await loadServerConfig(flags);
   const { serve } = await import('@novasandbox/server');
   const daemon = await serve(config);
-  // A second signal while it ends changes nothing: it ends within the drain time.
+  // A second signal during shutdown has no effect: the daemon ends within the drain time.
   const stopped = new AbortController();
   const ended = Promise.race(['SIGTERM', 'SIGINT'].map((signal) => once(process, signal, { signal: stopped.signal })));
   process.on('SIGTERM', () => undefined);
   process.on('SIGINT', () => undefined);
-  // Without a certificate the signal keeps its meaning: the terminal has gone.
+  // Without a certificate, SIGHUP keeps its usual meaning: the terminal is gone.
   if (config.server.tls !== undefined) process.on('SIGHUP', () => daemon.renewCertificate());
   process.stdout.write(`NovaSandbox listens on ${daemon.url} (key in ${daemon.keyFile})\n`);
   await ended;

@@ -1,5 +1,6 @@
 import { Argument, type Command } from 'commander';
-import type { Layout, ReleaseName } from '@novasandbox/engine';
+import type { Layout } from '@novasandbox/engine';
+import { releaseNames, type ReleaseName } from '@novasandbox/engine/release-names';
 import type { ProgressSink } from '@novasandbox/protocol';
 import { Interrupts } from '../process/interrupts.ts';
 import { printJson } from '../render/json.ts';
@@ -8,6 +9,7 @@ import { showProgress } from '../render/progress.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Options {
+  readonly remove?: boolean;
   readonly version?: string;
   readonly sha256?: string;
   readonly quiet?: boolean;
@@ -17,41 +19,57 @@ interface Options {
 export function define(command: Command): void {
   command
     .addArgument(
-      new Argument('<what>', 'what to set up').choices(['firecracker', 'cloud-hypervisor', 'client', 'host', 'mirror']),
+      new Argument('<what>', 'what to set up').choices([...releaseNames, 'client', 'host', 'path', 'mirror']),
     )
-    .argument('[folder]', 'where to write a mirror')
-    .option('--version <version>', 'another version than the one NovaSandbox is made for')
-    .option('--sha256 <digest>', "SHA-256 of the release's file, where it is not to be asked for at the release page")
+    .argument('[folder]', 'where to write a mirror, or the folder of the PATH for `nova`')
+    .option('--remove', 'with path: remove `nova` from the PATH again')
+    .option('--version <version>', 'a version other than the one NovaSandbox is made for')
+    .option('--sha256 <digest>', "SHA-256 of the release's file; default: asked for at the release page")
     .option('-q, --quiet', 'no progress')
     .option('--json', 'print what is installed as JSON')
     .addHelpText(
       'after',
       `
-A hypervisor: fetches a release of the project's own for this machine, checks its SHA-256 and installs it in the state folder. What
-is there already is kept. NOVA_MIRROR names a mirror of https://github.com to fetch from.
+A hypervisor: fetches the project's own release for this machine, checks its SHA-256 and installs it in the state folder.
+An installed release is kept. NOVA_MIRROR names a mirror of https://github.com to fetch from.
 
 \`mirror\`: writes guest agent, guest kernel and the program that confines VMMs, built here, into a folder. Other machines of this
 processor and system fetch them from there instead of building them: NOVA_MIRROR names the folder (file:///...) or its https address.
 
-\`client\` and \`host\` are done by the script ./nova, before this: Node and the npm packages, all that a client of a daemon needs, and
-besides all that guests need of this host. A client of a daemon and a service (\`nova serve\` by systemd) never do that by themselves.
+\`path\`: puts a link to this \`nova\` into a folder of the PATH: /usr/local/bin for root, ~/.local/bin for others, or the one named. Another
+file of that name is never replaced.
+
+\`client\` and \`host\` are done by the script ./nova, which runs first: \`client\` installs Node and the npm packages, enough for a client of
+a daemon, and \`host\` also all that guests need of this host. Clients of a daemon and a service (\`nova serve\` by systemd) never do that by
+themselves.
 
 Examples:
   nova setup firecracker
   nova setup cloud-hypervisor --json
   nova setup host
+  ./nova setup path
+  nova setup path --remove
   nova setup mirror ./mirror && NOVA_MIRROR=file://$PWD/mirror nova run -- true`,
     )
     .action(async (what: What, folder: string | undefined, options: Options) => {
-      if ((what === 'mirror') !== (folder !== undefined))
-        throw new UsageError(what === 'mirror' ? 'mirror needs the folder to write.' : `${what} takes no folder.`);
+      requireFitting(what, folder, options);
       if (what === 'client' || what === 'host') tellReady(what);
+      else if (what === 'path') await (await import('../path/set-up.ts')).setUpPath(folder, options);
       else
         await withLayout(options, (means) => (what === 'mirror' ? mirror(folder ?? '', means) : install(what, means)));
     });
 }
 
-type What = ReleaseName | 'client' | 'host' | 'mirror';
+type What = ReleaseName | 'client' | 'host' | 'path' | 'mirror';
+
+function requireFitting(what: What, folder: string | undefined, { remove, version, sha256 }: Options): void {
+  if (what === 'mirror' && folder === undefined) throw new UsageError('mirror needs a folder to write to.');
+  if (what !== 'mirror' && what !== 'path' && folder !== undefined) throw new UsageError(`${what} takes no folder.`);
+  if (what !== 'path' && remove === true) throw new UsageError('--remove is for path only.');
+  const isRelease = what === 'firecracker' || what === 'cloud-hypervisor';
+  if (!isRelease && (version ?? sha256) !== undefined)
+    throw new UsageError('--version and --sha256 are for firecracker and cloud-hypervisor only.');
+}
 
 interface Means {
   readonly layout: Layout;
@@ -60,7 +78,7 @@ interface Means {
   readonly progress: ProgressSink;
 }
 
-/** ./nova has installed these already: this program would not run otherwise. */
+/** Reports that all is installed: ./nova has done that, or this program would not run. */
 function tellReady(what: 'client' | 'host'): void {
   process.stdout.write(`${what === 'client' ? 'a client of a daemon runs here' : 'this host is set up'}\n`);
 }

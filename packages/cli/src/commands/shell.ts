@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { parseVariable } from '../args/key-value.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
-import { loginShell } from '../process/login-shell.ts';
 import { runCommand } from '../process/run-command.ts';
 
 interface Options {
@@ -24,7 +23,7 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-Bash where the sandbox has it, else sh. The sandbox stays when the shell ends; for one that goes with it: nova run -it.
+Runs bash if the sandbox has it, otherwise sh. The sandbox stays when the shell ends; with "nova run -it" it is removed.
 
 Examples:
   nova shell box
@@ -34,6 +33,8 @@ Examples:
 }
 
 async function shell(ref: string, { env, user, workdir }: Options): Promise<void> {
+  // Loaded only here: help does not need it.
+  const { loginShell } = await import('@novasandbox/protocol');
   using interrupts = new Interrupts();
   await using engine = await openEngine();
   const options = { interactive: true, tty: true, ...(workdir === undefined ? {} : { workdir }) };

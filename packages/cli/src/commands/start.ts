@@ -14,14 +14,14 @@ interface Options {
 export function define(command: Command): void {
   command
     .argument('<sandbox...>', 'ids, beginnings of ids, or names')
-    .addOption(hypervisorOption('hypervisor to go on with (default: the one it ran on)'))
+    .addOption(hypervisorOption('hypervisor to use (default: the one it ran on)'))
     .option('--json', 'print all about the sandboxes as JSON')
     .option('-q, --quiet', 'no progress')
     .addHelpText(
       'after',
       `
-A stopped sandbox boots from its own disk: its files are there, its memory is not. The disk works with every hypervisor. One that runs is
-left alone.
+A stopped sandbox boots from its own disk: its files are kept, its memory is not. The disk works with every hypervisor. A running
+sandbox is left alone.
 
 Examples:
   nova start box

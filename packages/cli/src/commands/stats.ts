@@ -5,7 +5,7 @@ import type { SandboxStats } from '@novasandbox/protocol';
 import { parseDuration } from '../args/duration.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
-import { printJson, toJson } from '../render/json.ts';
+import { printJson, toJsonLine } from '../render/json.ts';
 import { bytesOf, mebibytesOf, spanOf } from '../render/quantity.ts';
 import { renderTable } from '../render/table.ts';
 
@@ -24,13 +24,13 @@ interface Sample {
 export function define(command: Command): void {
   command
     .argument('[sandbox...]', 'ids, beginnings of ids, or names (default: all that run)')
-    .option('-s, --stream', 'again and again, until Ctrl-C')
+    .option('-s, --stream', 'repeat until Ctrl-C')
     .option('--interval <time>', 'time between two rounds of --stream', parseDuration, 1000)
     .option('--json', 'print as JSON; with --stream one document a line')
     .addHelpText(
       'after',
       `
-CPU is of one core: since the last round with --stream, else since the start. RSS is what the VMM holds on the host.
+CPU is a share of one core: since the last round with --stream, otherwise since the start. RSS is the VMM's memory on the host.
 
 Examples:
   nova stats
@@ -47,7 +47,7 @@ async function stats(refs: readonly string[], { stream = false, interval, json =
   for (;;) {
     const samples = await sample(engine, refs);
     if (!stream && json) printJson(samples);
-    else if (json) process.stdout.write(`${toJson(samples).replaceAll(/\n\s*/g, '')}\n`);
+    else if (json) process.stdout.write(`${toJsonLine(samples)}\n`);
     else process.stdout.write((stream && process.stdout.isTTY ? '\x1b[H\x1b[J' : '') + render(samples, before));
     if (!stream) return;
     before = new Map(samples.map((each) => [each.id, each.stats]));
@@ -67,7 +67,7 @@ async function sample(engine: Engine, refs: readonly string[]): Promise<Sample[]
     );
   }
   const running = (await sandboxes.list()).filter(({ state }) => state === 'running');
-  // One may end between the two calls: it is left out, as it would have been a moment later.
+  // A sandbox that ends between the two calls is left out.
   const samples = await Promise.allSettled(
     running.map(async ({ id, name }) => ({ id, name, stats: await sandboxes.stats(id) })),
   );

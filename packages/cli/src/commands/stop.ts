@@ -17,7 +17,7 @@ export function define(command: Command): void {
     .addHelpText(
       'after',
       `
-The disk stays: "nova start" boots the sandbox again. A sandbox made with --rm is removed.
+The disk stays: "nova start" boots the sandbox again. A sandbox created with --rm is removed.
 
 Examples:
   nova stop box

@@ -17,7 +17,7 @@ interface BuildOptions {
 }
 
 export function define(command: Command): void {
-  command.description('Templates are what sandboxes are clones of: folders with a template.json.').addHelpText(
+  command.description('Templates, from which sandboxes are cloned: folders with a template.json.').addHelpText(
     'after',
     `
 Examples:
@@ -28,9 +28,9 @@ Examples:
   addListing(command.command('ls').description('List templates, built or not.'));
   command
     .command('build')
-    .description('Make what a template needs: kernel, agent, root image, snapshot. What is there is kept.')
+    .description('Build the missing parts of a template: kernel, agent, root image, snapshot.')
     .argument('<template>', 'id of the template')
-    .option('-f, --force', 'build the root image anew')
+    .option('-f, --force', 'rebuild the root image')
     .addOption(architectureOption())
     .option('-q, --quiet', 'no progress')
     .option('--json', 'print all about the template as JSON')
@@ -40,12 +40,12 @@ Examples:
     .command('inspect')
     .description('Show all about templates, as JSON.')
     .argument('<template...>', 'ids of templates')
-    .option('--json', 'JSON, which it is anyway')
+    .option('--json', 'print as JSON, which is the default')
     .addHelpText('after', "\nExample:\n  nova template inspect base | jq '.[0].packages'")
     .action((ids: string[]) => inspect(ids));
   command
     .command('rm')
-    .description('Remove what was built of templates: root image and snapshots. template.json stays.')
+    .description('Remove the built parts of templates: root image and snapshots. template.json stays.')
     .argument('<template...>', 'ids of templates')
     .option('--json', 'print what was removed as JSON')
     .addHelpText('after', '\nExample:\n  nova template rm linux-default')

@@ -1,6 +1,6 @@
 /**
- * The scripts ask `nova __complete` for the candidates, one a line, so that they never fall behind the verbs and options. A last line
- * `:files` asks for the shell's own file names besides.
+ * The scripts ask `nova __complete` for the candidates, one per line, so that they always match the verbs and options.
+ * A last line `:files` asks for the shell's own file names in addition.
  */
 export const completionScripts = {
   bash: `# nova completion for bash

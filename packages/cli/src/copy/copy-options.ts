@@ -1,17 +1,17 @@
 import type { ProgressSink } from '@novasandbox/protocol';
 
 export interface CopyOptions {
-  /** Owner of what is made in the guest, at whose home relative paths start. */
+  /** Owner of files created in the guest; relative paths start at this user's home. */
   readonly user?: string | undefined;
-  /** A stream is a tar archive, not the contents of one file. */
+  /** The stream is a tar archive, not the contents of one file. */
   readonly archive: boolean;
-  /** Most bytes taken from a guest. */
+  /** Limit of the bytes taken from a guest. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
   readonly progress: ProgressSink;
 }
 
-/** What a copy did. */
+/** Result of a copy. */
 export interface CopyResult {
   readonly entries: number;
   readonly bytes: number;

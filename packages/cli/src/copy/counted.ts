@@ -1,7 +1,7 @@
 import type { ProgressSink } from '@novasandbox/protocol';
 import { bytesOf } from '../render/quantity.ts';
 
-/** Counts the bytes that pass, and tells them. */
+/** Counts the bytes that pass and reports the count. */
 export class Counter {
   bytes = 0;
   readonly #label: string;

@@ -1,18 +1,19 @@
 import { once } from 'node:events';
-import { open, rename, rm, stat, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { stat, utimes } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { extractFile, extractTar, hostFileError, NovaError, type Entry, type Sandbox } from 'novasandbox';
+import { extractFile, extractTar, NovaError, type Entry, type Sandbox } from 'novasandbox';
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
+import { writeHostFile } from './host-file.ts';
 
 /**
- * Files of this size go as an archive, which keeps their holes. Smaller ones are read as they are: the kernel's own files say sizes that they do not
- * have.
+ * Files of at least this size are copied as an archive, which keeps their holes. Smaller files are read directly: files
+ * in /proc and the like report wrong sizes.
  */
 const mayHaveHoles = 1024 * 1024;
 
-/** Copies a file or directory of a sandbox to the host: into `target` where that is a directory, as `target` else. */
+/** Copies a file or directory of a sandbox to the host: into `target` if that is a directory, otherwise to `target`. */
 export async function copyFromSandbox(
   sandbox: Sandbox,
   path: string,
@@ -41,7 +42,7 @@ export async function copyFromSandbox(
   return { entries: 1, bytes: counter.bytes, skipped: [] };
 }
 
-/** Copies out of a sandbox into a stream: a file as it is, a directory as a tar archive. */
+/** Copies from a sandbox to a stream: a file as its contents, a directory as a tar archive. */
 export async function copyFromSandboxToStream(
   sandbox: Sandbox,
   path: string,
@@ -61,37 +62,12 @@ export async function copyFromSandboxToStream(
   return { entries: 1, bytes: counter.bytes, skipped: [] };
 }
 
-/** What is there, when it can be copied: a device would go on for ever. */
+/** Returns the entry if it can be copied: reading a device would never end. */
 async function copyable(sandbox: Sandbox, path: string, { user, signal }: CopyOptions): Promise<Entry> {
   const entry = await sandbox.files.stat(path, { user, signal });
   if (entry.type === 'file' || entry.type === 'directory') return entry;
   if (entry.type === 'symlink') throw new NovaError('file_not_found', `${path} is a link that leads nowhere.`);
   throw new NovaError('invalid_argument', `${path} is neither a file nor a directory.`);
-}
-
-/** Written beside its place and then moved there: a copy that breaks off leaves what was there before. */
-async function writeHostFile(path: string, content: AsyncIterable<Uint8Array>, mode: number): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
-  try {
-    const file = await open(temporary, 'wx', mode & 0o777);
-    try {
-      for await (const part of content) await file.writeFile(part);
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw hostFileError(asTyped(error, path));
-  }
-}
-
-/** Errors about the temporary file are reported with the name of the file that was asked for. */
-function asTyped(error: unknown, path: string): unknown {
-  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  const what = /^\w+: (.*?), /.exec(error.message)?.[1] ?? String(code);
-  return Object.assign(new Error(`${String(code)}: ${what}, ${path}`, { cause: error }), { code, syscall });
 }
 
 async function* bounded(
@@ -111,11 +87,11 @@ async function* bounded(
   }
 }
 
-/** The last part of a guest's path, as the caller wrote it: never what the guest says. */
+/** Returns the last part of a guest's path as the caller wrote it, never as the guest reports it. */
 function nameOf(path: string): string {
   const name = basename(path);
   if (name === '' || name === '.' || name === '..') {
-    throw new NovaError('invalid_argument', `"${path}" has no name to copy it by: name the destination.`);
+    throw new NovaError('invalid_argument', `"${path}" has no file name: give the full destination.`);
   }
   return name;
 }

@@ -5,7 +5,7 @@ import { hostFileError, isNovaError, packDirectory, packFile, SkippedFiles, type
 import type { CopyOptions, CopyResult } from './copy-options.ts';
 import { Counter } from './counted.ts';
 
-/** Copies a file or directory of the host into a sandbox: into `path` where that is a directory, as `path` else. */
+/** Copies a file or directory of the host into a sandbox: into `path` if that is a directory, otherwise to `path`. */
 export async function copyToSandbox(
   sandbox: Sandbox,
   source: string,
@@ -15,7 +15,7 @@ export async function copyToSandbox(
   const { user, signal, progress } = options;
   const found = await stat(source).catch((error: unknown) => Promise.reject(hostFileError(error)));
   const intoIt = path.endsWith('/') || (await isDirectory(sandbox, path, options));
-  // `folder/.` means its contents, as cp and docker have it.
+  // `folder/.` means the folder's contents, as in cp and docker.
   const contentsOnly = found.isDirectory() && /(^|\/)\.$/.test(source);
   const target = intoIt && !contentsOnly ? `${path.replace(/\/+$/, '')}/${basename(resolve(source))}` : path;
   if (found.isDirectory()) {
@@ -36,7 +36,7 @@ export async function copyToSandbox(
   return { entries: 1, bytes: counter.bytes, skipped: [] };
 }
 
-/** Copies stdin into a sandbox: as a file, or an archive into a directory. */
+/** Copies stdin into a sandbox: as a file, or as an archive into a directory. */
 export async function copyStreamToSandbox(
   sandbox: Sandbox,
   source: AsyncIterable<Uint8Array>,
@@ -53,8 +53,8 @@ export async function copyStreamToSandbox(
 }
 
 /**
- * Whether a file can be put there by an archive, which keeps holes and the time: not through a link, and not where the kernel's own files lie,
- * which are written to and never made.
+ * Whether an archive, which keeps holes and the time, can replace the file. It cannot for a link, nor for files of the
+ * kernel (/proc and the like), which can be written to but not created.
  */
 async function mayBeReplaced(sandbox: Sandbox, path: string, { user, signal }: CopyOptions): Promise<boolean> {
   try {

@@ -1,26 +1,28 @@
 import { constants } from 'node:fs';
-import { access, mkdir, readdir, readFile, statfs } from 'node:fs/promises';
+import { access, readdir, readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type as systemName } from 'node:os';
 import { bytesOf } from '../render/quantity.ts';
 import { version } from '../version.ts';
 import { examineCgroups } from './examine-cgroups.ts';
+import { examineCopies } from './examine-copies.ts';
 import { kvmAccess, kvmRemedy } from './kvm-remedy.ts';
 import type { Finding } from './finding.ts';
 
-/** A root image, a snapshot and room for a few sandboxes. */
+/** Enough for a root image, a snapshot and a few sandboxes. */
 const neededDiskBytes = 3 * 1024 ** 3;
 const neededMemoryBytes = 512 * 1024 ** 2;
 const oldestNode = 24;
 
-/** What this host brings, without starting anything. */
+/** Examines this host without starting anything. */
 export async function examineHost(): Promise<Finding[]> {
   return [
-    { state: 'fine', subject: 'NovaSandbox', detail: version },
+    { section: 'needed', state: 'fine', subject: 'NovaSandbox', detail: version },
     examineNode(),
-    { state: 'fine', subject: 'system', detail: `${systemName()} ${release()}, ${arch()}` },
+    { section: 'needed', state: 'fine', subject: 'system', detail: `${systemName()} ${release()}, ${arch()}` },
     examineProcessors(),
     await examineMemory(),
     await examineDisk(),
+    await examineCopies(),
     ...(await examineQuarantine()),
     ...(await examinePackages()),
     ...(process.platform === 'linux' ? [await examineKvm(), await examineCgroups()] : []),
@@ -30,6 +32,7 @@ export async function examineHost(): Promise<Finding[]> {
 function examineNode(): Finding {
   const fresh = Number(process.versions.node.split('.')[0]) >= oldestNode;
   return {
+    section: 'needed',
     state: fresh ? 'fine' : 'broken',
     subject: 'Node',
     detail: process.versions.node,
@@ -39,6 +42,7 @@ function examineNode(): Finding {
 
 function examineProcessors(): Finding {
   return {
+    section: 'needed',
     state: 'fine',
     subject: 'CPUs',
     detail: `${availableParallelism()} x ${cpus()[0]?.model.trim() ?? 'unknown'}`,
@@ -50,22 +54,25 @@ async function examineMemory(): Promise<Finding> {
   const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(meminfo)?.[1] ?? Number.NaN) * 1024 || freemem();
   const enough = available >= neededMemoryBytes;
   return {
+    section: 'needed',
     state: enough ? 'fine' : 'note',
     subject: 'memory',
     detail: `${bytesOf(available)} of ${bytesOf(totalmem())} available`,
-    remedy: enough ? undefined : 'Free memory, or make smaller sandboxes with --memory.',
+    remedy: enough ? undefined : 'Free memory, or create smaller sandboxes with --memory.',
   };
 }
 
 async function examineDisk(): Promise<Finding> {
-  const { layoutAt } = await import('@novasandbox/engine');
-  const { home } = layoutAt();
+  const { layoutAt, prepareLayout } = await import('@novasandbox/engine');
+  const layout = layoutAt();
+  const { home } = layout;
   try {
-    await mkdir(home, { recursive: true, mode: 0o711 });
+    prepareLayout(layout);
     await access(home, constants.W_OK);
     const { bavail, bsize } = await statfs(home);
     const enough = bavail * bsize >= neededDiskBytes;
     return {
+      section: 'needed',
       state: enough ? 'fine' : 'note',
       subject: 'disk',
       detail: `${bytesOf(bavail * bsize)} free for ${home}`,
@@ -73,24 +80,34 @@ async function examineDisk(): Promise<Finding> {
     };
   } catch (error) {
     return {
+      section: 'needed',
       state: 'broken',
       subject: 'disk',
-      detail: `${home} cannot be written to: ${error instanceof Error ? error.message : String(error)}`,
+      detail: `${home} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
       remedy: 'Set NOVA_HOME to a folder of your own.',
     };
   }
 }
 
-/** Programs that guests need, all that are missing at once. */
+/** Looks for programs that guests need, and names all missing packages at once. */
 async function examinePackages(): Promise<Finding[]> {
   const { installRemedy, lackedPackages } = await import('@novasandbox/engine');
   const lacked = lackedPackages();
   if (lacked.length === 0) return [];
-  const detail = `what guests are made with is missing: ${lacked.join(' ')}`;
-  return [{ state: 'note', subject: 'packages', detail, remedy: installRemedy() ?? undefined }];
+  const detail = `programs needed to create guests are missing: ${lacked.join(' ')}`;
+  return [
+    {
+      section: 'needed',
+      state: 'note',
+      subject: 'packages',
+      detail,
+      remedy: installRemedy() ?? undefined,
+      packages: lacked,
+    },
+  ];
 }
 
-/** Lists the folders that the daemon moved to quarantine, as the store did not know them. */
+/** Lists the folders that the daemon has moved to quarantine because the store did not know them. */
 async function examineQuarantine(): Promise<Finding[]> {
   const { layoutAt } = await import('@novasandbox/engine');
   const { quarantine, sandboxes } = layoutAt();
@@ -98,10 +115,11 @@ async function examineQuarantine(): Promise<Finding[]> {
   if (names.length === 0) return [];
   return [
     {
+      section: 'needed',
       state: 'note',
       subject: 'quarantine',
       detail: `${quarantine} holds ${names.length} sandbox${names.length === 1 ? '' : 'es'} that the store does not know: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`,
-      remedy: `End the daemon, put back the store.sqlite that knows them and the folders (to ${sandboxes}), or remove the folders.`,
+      remedy: `Stop the daemon and restore the store.sqlite that knows them and the folders (to ${sandboxes}), or remove the folders.`,
     },
   ];
 }
@@ -113,6 +131,7 @@ async function examineKvm(): Promise<Finding> {
   );
   if (!there) {
     return {
+      section: 'better',
       state: 'note',
       subject: '/dev/kvm',
       detail: 'not there: guests are emulated, which is slower but works',
@@ -125,10 +144,11 @@ async function examineKvm(): Promise<Finding> {
     () => false,
   );
   return {
+    section: 'better',
     state: usable ? 'fine' : 'note',
     subject: '/dev/kvm',
-    // Opening it proves nothing: what a guest booted on it did is told by the hypervisor's line.
-    detail: usable ? 'may be opened (whether guests run on it, the probe says)' : 'may not be opened by this user',
+    // Opening it proves nothing: the hypervisor's line reports the result of booting a guest on it.
+    detail: usable ? 'may be opened (the probe tells whether guests run on it)' : 'may not be opened by this user',
     remedy: usable ? undefined : kvmRemedy(await kvmAccess()),
   };
 }

@@ -9,23 +9,27 @@ export interface KvmAccess {
   readonly groups: readonly number[];
   readonly mode: number;
   readonly gid: number;
-  /** The device's group as /etc/group has it; null: it is not there. */
+  /** The device's group according to /etc/group; null if it is not listed there. */
   readonly group: { readonly name: string; readonly members: readonly string[] } | null;
 }
 
 const superuser = 0;
 const readAndWrite = 0o6;
 
-/** The remedy for a user who may not open /dev/kvm. Joining its group helps only where the group may open it and the user is not in it. */
+/**
+ * The remedy for a user who may not open /dev/kvm. Joining its group helps only if the group may open it and the user
+ * is not in it.
+ */
 export function kvmRemedy({ uid, user, groups, mode, gid, group }: KvmAccess): string {
   const groupMay = ((mode >> 3) & readAndWrite) === readAndWrite;
   if (uid === superuser || (groupMay && groups.includes(gid))) {
-    return 'Its permissions allow it, so something around this process does not: give a container the device (docker run --device /dev/kvm).';
+    return 'Its permissions allow it, so something around this process forbids it: give a container the device (docker run --device /dev/kvm).';
   }
   if (!groupMay || group === null || gid === superuser) {
-    return 'Its group may not open it either: sudo setfacl -m u:"$USER":rw /dev/kvm, and a udev rule for after the next boot.';
+    return 'Its group may not open it either: sudo setfacl -m u:"$USER":rw /dev/kvm, and add a udev rule to keep that after the next boot.';
   }
-  if (group.members.includes(user)) return `Log in again: you are in its group ${group.name}, this session is not yet.`;
+  if (group.members.includes(user))
+    return `Log in again: you are in its group ${group.name}, but this session is not yet.`;
   return `Join its group and log in again: sudo usermod -aG ${group.name} "$USER"`;
 }
 

@@ -6,8 +6,9 @@ const sigkill = 9;
 const graceMs = 1000;
 
 /**
- * Ends a command nobody waits for any more: with the signal given, then politely, then by force. Its output has to be attached to still, as its signals go the
- * same way, and to be read. Never throws: there is nobody left to tell.
+ * Ends a command that nobody waits for any more: with the given signal, then politely, then by force. The process must
+ * still be attached and its output be read, because signals use the same connection. Never throws, since nobody could
+ * handle it.
  */
 export async function endProcess(attached: AttachedProcess, first: number): Promise<void> {
   const ended = attached.exit.then(

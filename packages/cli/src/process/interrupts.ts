@@ -1,29 +1,30 @@
 import { brokenPipeExitCode } from '../exit-codes.ts';
-import { outputFailed } from '../output-failed.ts';
+import { tellOutputFailed } from '../output-failed.ts';
 
 const sigint = 2;
 const sigpipe = 13;
 const sigterm = 15;
-/** Signals that end us at once, with the number shells add to 128. */
+/** Signals that end us at once, with their numbers, to which shells add 128. */
 const ending = { SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
 
 /**
- * What asks a command to end, from outside: the first Ctrl-C is the command's, when there is one to send it to; the second, any other ending
- * signal, and a reader of stdout that leaves, make us give up and clean up. A third Ctrl-C leaves at once, whatever is left behind.
+ * Requests from outside to end. The first Ctrl-C goes to the command, if there is one. The second, any other ending
+ * signal, or a reader that closes stdout makes us give up and clean up. A third Ctrl-C exits at once, whatever is left
+ * behind.
  */
 export class Interrupts implements Disposable {
   /** Aborts when it is time to give up. */
   readonly signal: AbortSignal;
-  /** The signal that the command gets first: the one its own system would send. */
+  /** The signal that the command gets first: the same one that we have received. */
   lastSignal = sigterm;
-  /** Sends a signal to the command. Set while one runs and does not read Ctrl-C as a byte. */
+  /** Sends a signal to the command. Set while a command runs that does not read Ctrl-C as a byte. */
   forward: ((signal: number) => void) | undefined;
   readonly #abort = new AbortController();
   readonly #listeners: readonly (readonly [NodeJS.Signals, () => void])[];
   #interrupts = 0;
   #exitCode = 1;
   readonly #outputFailed = (error: Error): void => {
-    const exitCode = outputFailed(error);
+    const exitCode = tellOutputFailed(error);
     if (exitCode === brokenPipeExitCode && !this.signal.aborted) this.lastSignal = sigpipe;
     this.#giveUp(exitCode);
   };
@@ -41,12 +42,12 @@ export class Interrupts implements Disposable {
     process.stderr.on('error', this.#outputFailed);
   }
 
-  /** What to exit with once given up. */
+  /** The exit code after giving up. */
   get exitCode(): number {
     return this.#exitCode;
   }
 
-  /** Somebody has asked for an end, be it the command's alone. */
+  /** Whether an end was requested, even if only of the command. */
   get asked(): boolean {
     return this.#interrupts > 0 || this.signal.aborted;
   }

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { AttachedProcess, Engine, ExecRequest } from '@novasandbox/engine';
 import type { CommandOptions } from '../args/command-options.ts';
-import { timeoutExitCode } from '../exit-codes.ts';
 import { printJson } from '../render/json.ts';
 import { UsageError } from '../usage-error.ts';
 import { endProcess } from './end-process.ts';
@@ -24,10 +23,9 @@ export async function runCommand(
   interrupts: Interrupts,
 ): Promise<number> {
   const { interactive = false, tty = false } = command.options;
-  const attached = await start(engine, sandboxId, toRequest(command), interrupts.signal);
+  const attached = await start(engine, sandboxId, await toRequest(command), interrupts.signal);
   try {
-    const exit = await streamProcess(attached, { interactive, tty, interrupts });
-    return exit.timedOut ? timeoutExitCode : exit.exitCode;
+    return await statusOf(await streamProcess(attached, { interactive, tty, interrupts }));
   } catch (error) {
     if (!(error instanceof GivenUp) && !interrupts.signal.aborted) throw error;
     await endProcess(attached, interrupts.lastSignal);
@@ -35,13 +33,13 @@ export async function runCommand(
   }
 }
 
-/** Runs a command and prints one JSON document with its result and `about`. */
+/** Runs a command and prints one JSON document with its result, and with what `about` tells once it has ended. */
 export async function runCommandForJson(
   engine: Engine,
   sandboxId: string,
   { argv, env, user, options }: CommandToRun,
   interrupts: Interrupts,
-  about: object,
+  about: () => Promise<object>,
 ): Promise<number> {
   if (options.tty === true) throw new UsageError('--json and --tty do not go together.');
   const { Sandbox } = await import('novasandbox');
@@ -56,16 +54,22 @@ export async function runCommandForJson(
     check: false,
   });
   const raw = { ...rawOf('stdoutBase64', stdoutBytes), ...rawOf('stderrBase64', stderrBytes) };
-  printJson({ sandboxId: sandbox.id, ...about, ...result, ...raw, usage });
-  return result.timedOut ? timeoutExitCode : result.exitCode;
+  printJson({ sandboxId: sandbox.id, ...(await about()), ...result, ...raw, usage });
+  return await statusOf(result);
 }
 
-/** Bytes that the text does not show as they are. */
+/** Returns the exit status for the end of the command. Its module is loaded here because help does not need it. */
+async function statusOf(end: { readonly exitCode: number; readonly timedOut: boolean }): Promise<number> {
+  const { exitStatusOf } = await import('@novasandbox/protocol');
+  return exitStatusOf(end);
+}
+
+/** Returns the bytes in base64 unless they are valid UTF-8, which the text shows exactly. */
 function rawOf(name: string, bytes: Uint8Array): Readonly<Record<string, string>> {
   return isUtf8(bytes) ? {} : { [name]: Buffer.from(bytes).toString('base64') };
 }
 
-/** The signal counts until the command runs: from then on an interrupt has to end it, not just to let go of it. */
+/** The signal applies until the command runs: from then on an interrupt has to end it, not just detach from it. */
 async function start(
   engine: Engine,
   sandboxId: string,
@@ -83,15 +87,21 @@ async function start(
   }
 }
 
-function toRequest({ argv, env, user, options }: CommandToRun): ExecRequest {
-  const { interactive = false, tty = false, workdir, timeout } = options;
+/** Builds the engine's request for a command, with the size of our terminal. */
+export async function toRequest(command: CommandToRun): Promise<ExecRequest> {
+  const { interactive = false, tty = false } = command.options;
+  const env = tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', ...command.env } : command.env;
   return {
-    argv,
-    cwd: workdir,
-    env: tty ? { TERM: process.env['TERM'] ?? 'xterm-256color', ...env } : env,
-    user,
-    timeoutMs: timeout,
+    ...(await detachedRequest({ ...command, env })),
     stdin: interactive,
     pty: tty ? terminalSize() : undefined,
   };
+}
+
+/** Builds the request for a command that nobody is attached to. */
+export async function detachedRequest({ argv, env, user, options }: CommandToRun): Promise<ExecRequest> {
+  const { parse, runOptionsSchema } = await import('@novasandbox/protocol');
+  const { workdir: cwd, timeout: timeoutMs } = options;
+  const { retainBytes: _, ...parsed } = parse(runOptionsSchema, { cwd, env, user, timeoutMs }, 'command');
+  return { ...parsed, argv };
 }

@@ -1,28 +1,37 @@
-import { once } from 'node:events';
-import { stderr, stdin, stdout } from 'node:process';
+import { stdin } from 'node:process';
 import type { AttachedProcess } from '@novasandbox/engine';
 import type { Exit } from '@novasandbox/protocol';
+import { KeyWatch } from './key-watch.ts';
 import type { Interrupts } from './interrupts.ts';
+import { printOutput } from './print-output.ts';
 import { pumpStdin } from './stdin-pump.ts';
 import { followSize, rawMode } from './terminal.ts';
 
 export interface StreamOptions {
-  /** Pass our stdin on. */
+  /** Pass our stdin to the command. */
   readonly interactive: boolean;
-  /** The command has a terminal: with `interactive`, ours passes every key through. */
+  /** The command has a terminal: with `interactive`, ours passes every key on. */
   readonly tty: boolean;
   readonly interrupts: Interrupts;
+  /** Keys that detach from the command when every key is passed on. */
+  readonly detachKeys?: readonly number[] | undefined;
+  /** Do not pass our signals to the command. */
+  readonly keepsSignals?: boolean;
 }
 
-/** Given up on, with the command perhaps still running. */
+/** We have detached from the command. */
+export class Detached extends Error {}
+
+/** We have given up; the command may still be running. */
 export class GivenUp extends Error {}
 
 /**
- * Connects a running command with our stdin, stdout and stderr until it ends. A slow reader of ours makes the command wait: nothing is
- * read from the guest before the last piece has been taken. Throws GivenUp when interrupted for good.
+ * Connects a running command with our stdin, stdout and stderr until it ends. A slow reader makes the command wait:
+ * nothing is read from the guest before the last piece has been taken. Throws GivenUp after the final interrupt, and
+ * Detached after the detach keys.
  */
 export async function streamProcess(attached: AttachedProcess, options: StreamOptions): Promise<Exit> {
-  const { interactive, tty, interrupts } = options;
+  const { interactive, tty, interrupts, detachKeys, keepsSignals = false } = options;
   attached.exit.catch(() => undefined);
   const givenUp = Promise.withResolvers<never>();
   const giveUp = (): void => givenUp.reject(new GivenUp('interrupted'));
@@ -32,27 +41,16 @@ export async function streamProcess(attached: AttachedProcess, options: StreamOp
   const keysPass = tty && interactive && stdin.isTTY;
   using _size = tty ? followSize(attached) : undefined;
   using _raw = keysPass ? rawMode() : undefined;
-  using _stdin = interactive ? pumpStdin(attached) : undefined;
-  if (!keysPass) interrupts.forward = (signal) => void attached.signal(signal).catch(() => undefined);
+  const leave = (): void => givenUp.reject(new Detached('detached'));
+  const leaving = keysPass && detachKeys !== undefined ? { keys: new KeyWatch(detachKeys), leave } : undefined;
+  using _stdin = interactive ? pumpStdin(attached, leaving) : undefined;
+  if (!keysPass && !keepsSignals) interrupts.forward = (signal) => void attached.signal(signal).catch(() => undefined);
   try {
-    const printed = printOutput(attached, interrupts.signal);
+    const printed = printOutput(attached.output, interrupts.signal).then(() => attached.exit);
     printed.catch(() => undefined);
     return await Promise.race([printed, givenUp.promise]);
   } finally {
     interrupts.forward = undefined;
     interrupts.signal.removeEventListener('abort', giveUp);
   }
-}
-
-/** Reads on when nobody is there to print for: to leave the output is to let go of the command, which is to be ended first. */
-async function printOutput(attached: AttachedProcess, signal: AbortSignal): Promise<Exit> {
-  for await (const { channel, bytes } of attached.output) {
-    if (signal.aborted) continue;
-    const stream = channel === 'stderr' ? stderr : stdout;
-    if (stream.write(bytes)) continue;
-    await once(stream, 'drain', { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-  }
-  return attached.exit;
 }

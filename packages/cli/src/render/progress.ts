@@ -1,14 +1,14 @@
 import type { ProgressEvent, ProgressSink } from '@novasandbox/protocol';
 import { printable } from '@novasandbox/protocol/visible';
 
-/** Steps that are over sooner are not worth a line. */
+/** Steps that take less time than this get no line. */
 const patienceMs = 1000;
 const redrawMs = 100;
 const plainRepeatMs = 10_000;
 const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const barWidth = 24;
 
-/** Where progress goes: what this needs of process.stderr. */
+/** The part of process.stderr that progress output needs. */
 export interface ProgressStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -20,8 +20,9 @@ export interface Progress extends Disposable {
 }
 
 /**
- * Shows long steps: on a terminal a line for each that is under way, drawn over, with a bar where the fraction is known; elsewhere a line when a
- * step begins to take long, every ten seconds, and when it is done. Disposing clears the lines.
+ * Shows long steps. On a terminal each running step has a line that is redrawn, with a bar if the fraction is known.
+ * Elsewhere a line is printed when a step begins to take long, every ten seconds, and when it is done. Disposing clears
+ * the lines.
  */
 export function showProgress({ quiet = false, stream = process.stderr as ProgressStream } = {}): Progress {
   if (quiet) return { sink: () => undefined, [Symbol.dispose]: () => undefined };
@@ -33,7 +34,7 @@ class TerminalProgress implements Progress {
   readonly #running = new Map<string, { event: ProgressEvent; readonly since: number }>();
   #timer: NodeJS.Timeout | undefined;
   #frame = 0;
-  /** Lines on the terminal; the cursor is at the end of the last. */
+  /** Number of lines on the terminal; the cursor is at the end of the last one. */
   #drawn = 0;
 
   constructor(stream: ProgressStream) {
@@ -41,6 +42,7 @@ class TerminalProgress implements Progress {
   }
 
   readonly sink: ProgressSink = (event) => {
+    if (event.state === 'note') return this.#write(renderNote(event));
     const known = this.#running.get(event.step);
     if (event.state === 'start' || event.state === 'update') {
       this.#running.set(event.step, { event, since: known?.since ?? performance.now() - event.elapsedMs });
@@ -81,7 +83,7 @@ class TerminalProgress implements Progress {
     if (this.#drawn > 0) this.#write('');
   }
 
-  /** Writes in place of the lines. */
+  /** Replaces the lines with the text. */
   #write(text: string): void {
     const cleared = this.#drawn === 0 ? '' : `\r\x1b[2K${'\x1b[1A\x1b[2K'.repeat(this.#drawn - 1)}`;
     this.#drawn = 0;
@@ -99,6 +101,7 @@ class PlainProgress implements Progress {
   }
 
   readonly sink: ProgressSink = (event) => {
+    if (event.state === 'note') return void this.#stream.write(renderNote(event));
     const known = this.#shown.get(event.step);
     if (event.state === 'start' || event.state === 'update') {
       if (known !== undefined) known.latest = event;
@@ -135,6 +138,8 @@ class PlainProgress implements Progress {
     this.#timers.set(event.step, first);
   }
 }
+
+const renderNote = (event: ProgressEvent): string => `nova: ${describe(event)}\n`;
 
 function describe({ label, detail }: ProgressEvent): string {
   return printable(detail === undefined || detail === '' ? label : `${label}: ${detail}`).replaceAll('\n', ' ');

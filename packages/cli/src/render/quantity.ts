@@ -1,4 +1,4 @@
-/** A time span as people say it: its largest unit, two where one alone would be coarse. */
+/** Formats a time span in its largest unit, or in two units if one alone would be coarse. */
 export function spanOf(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   if (seconds < 60) return `${seconds}s`;
@@ -9,7 +9,7 @@ export function spanOf(milliseconds: number): string {
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
-/** Bytes in the unit that leaves one to four digits. */
+/** Formats bytes in the unit that leaves one to four digits. */
 export function bytesOf(count: number): string {
   let value = count;
   let unit = 0;
@@ -20,5 +20,5 @@ export function bytesOf(count: number): string {
   return `${value >= 100 || unit === 0 ? Math.round(value) : Number(value.toFixed(1))} ${units[unit]}`;
 }
 
-/** MiB as the API counts memory and disks. */
+/** Formats MiB, in which the API counts memory and disks. */
 export const mebibytesOf = (count: number): string => bytesOf(count * 1024 * 1024);

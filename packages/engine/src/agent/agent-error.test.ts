@@ -55,6 +55,27 @@ test('what the guest says is cut and cannot steer a terminal', () => {
   assert.equal(answer('a\nb', 'file').details['agentCode'], 'a\ufffdb');
 });
 
+test('a hook that failed is told with the end of its output, which cannot steer a terminal either', () => {
+  const record = new RecordWriter()
+    .string(1, 'hook_failed')
+    .string(2, '/etc/nova/fork.d/10-x: ended with exit code 3')
+    .string(4, '/etc/nova/fork.d/10-\u001bx')
+    .string(5, `${'x'.repeat(5000)}\nred \u001b[31m\r\nlast\n`);
+  const error = agentError(new Fields(record.finish()), 'guest');
+  assert.equal(error.code, 'hook_failed');
+  assert.equal(error.message, '/etc/nova/fork.d/10-x: ended with exit code 3');
+  const { program, output } = error.details;
+  assert.equal(program, '/etc/nova/fork.d/10-\ufffdx');
+  assert.ok(typeof output === 'string' && output.length === 2048, String(output));
+  assert.ok(output.endsWith('x\nred \ufffd[31m\ufffd\nlast\n'), output.slice(-40));
+  assert.match(error.hint, /fork\.d/);
+});
+
+test('a guest whose kernel cannot do it is told from one whose agent does not know it', () => {
+  assert.match(answer('unimplemented', 'guest', 'no such method').hint, /older than the host/);
+  assert.match(answer('unimplemented', 'guest', 'no tcp_diag', 95).hint, /kernel/);
+});
+
 test("where the kernel's number says more, the hint follows it", () => {
   const hintOf = (code: string, errno: number, context: 'file' | 'exec'): string =>
     agentError(new Fields(new RecordWriter().string(1, code).string(2, 'm').integer(3, errno).finish()), context).hint;

@@ -1,9 +1,12 @@
 import { NovaError, type ErrorCode, type NovaErrorOptions } from '@novasandbox/protocol';
 import type { ErrorContext } from './errors.ts';
 import type { Fields } from './record.ts';
+import { tags } from './numbers.ts';
 
-/** Most characters of a guest's message that are passed on. */
+/** The most characters of a guest's message that are passed on. */
 const MAX_MESSAGE = 1000;
+/** The most characters of a program's output that are passed on. */
+const MAX_OUTPUT = 2048;
 
 const common = {
   invalid_argument: 'invalid_argument',
@@ -18,6 +21,7 @@ const common = {
   unavailable: 'connection_refused',
   deadline_exceeded: 'guest_unreachable',
   unimplemented: 'not_implemented',
+  hook_failed: 'hook_failed',
   internal: 'internal',
 } as const satisfies Record<string, ErrorCode>;
 type AgentCode = keyof typeof common;
@@ -39,7 +43,12 @@ const agentHints: Partial<Record<AgentCode, string>> = {
   internal: 'The agent in the guest failed: read `nova logs`, then restart the sandbox.',
 };
 
-/** Where the kernel's own number says more than the code: what the code's hint advises would not help. By errno, which is the same on all Linux. */
+/** The kernel has said no, and the agent knows the call. */
+const kernelHint = 'The kernel of this guest, or the file system, cannot do this: use one that can, or do without.';
+
+/**
+ * Hints by errno, for errors where the hint of the error code would not help. The numbers are the same on all Linux.
+ */
 const errnoHints: Readonly<Record<number, string>> = {
   16: 'It is mounted or in use by the kernel: unmount it, or choose another path.',
   18: 'Copy it there and remove the original.',
@@ -53,23 +62,34 @@ const errnoHints: Readonly<Record<number, string>> = {
   122: "The user's quota in the guest is used up: remove files there.",
 };
 
-/** An ERROR record of the guest as the error callers meet. `details` holds the agent's code and its errno. */
+/**
+ * Turns an ERROR record of the guest into the error that the caller gets. `details` holds the code and the errno of
+ * the agent, and of a hook that failed its path (`program`) and the end of its `output`.
+ */
 export function agentError(fields: Fields, context: ErrorContext): NovaError {
-  const agentCode = printable(fields.string(1)).slice(0, 64);
-  const message = printable(fields.string(2)).slice(0, MAX_MESSAGE);
-  const errno = fields.integer(3);
+  const agentCode = printable(fields.string(tags.error.code)).slice(0, 64);
+  const message = printable(fields.string(tags.error.message)).slice(0, MAX_MESSAGE);
+  const errno = fields.integer(tags.error.errno);
   const known = isAgentCode(agentCode) ? agentCode : 'internal';
-  const hint = agentHints[known] ?? (context === 'file' ? errnoHints[errno] : undefined);
-  const options: NovaErrorOptions = { details: { agentCode, errno }, ...(hint === undefined ? {} : { hint }) };
+  const lacking = known === 'unimplemented' && errno !== 0 ? kernelHint : undefined;
+  const hint = lacking ?? agentHints[known] ?? (context === 'file' ? errnoHints[errno] : undefined);
+  const details = { agentCode, errno, ...(known === 'hook_failed' ? programOf(fields) : {}) };
+  const options: NovaErrorOptions = { details, ...(hint === undefined ? {} : { hint }) };
   const code = particular[context][known] ?? common[known];
   return new NovaError(code, message === '' ? `The guest answered ${agentCode}.` : message, options);
+}
+
+/** The program of the guest that failed, and the end of its output. */
+function programOf(fields: Fields): { readonly program: string; readonly output: string } {
+  const output = fields.string(tags.error.output).slice(-MAX_OUTPUT).split('\n').map(printable).join('\n');
+  return { program: printable(fields.string(tags.error.program)).slice(0, MAX_MESSAGE), output };
 }
 
 function isAgentCode(code: string): code is AgentCode {
   return Object.hasOwn(common, code);
 }
 
-/** A guest's words end in terminals and logs: control characters, which could steer them, are replaced. */
+/** Replaces control characters: messages of a guest end in terminals and logs, which such characters could steer. */
 function printable(text: string): string {
   return text.replaceAll(/\p{Cc}|\p{Cf}|[\u2028\u2029]/gu, '\ufffd');
 }

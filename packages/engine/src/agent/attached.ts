@@ -5,18 +5,22 @@ import { ExecLimit } from './exec-limit.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
 import { cancelled, inputClosed, invalidArgument, outcomeUnknown, protocolError } from './errors.ts';
 import { Inbox } from './inbox.ts';
-import { messages, methods } from './methods.ts';
+import { channels, messages, methods, tags } from './numbers.ts';
 import { RecordWriter, type Fields } from './record.ts';
 import type { Session } from './session.ts';
-import type { Stream, StreamHandler } from './stream.ts';
+import type { Stream } from './stream.ts';
+import type { StreamHandler } from './stream-handler.ts';
 
 const MAX_U32 = 0xffff_ffff;
 const MAX_SIGNAL = 64;
 const SIGKILL = 9;
-const STDIN = 0;
-const outputChannels: Readonly<Record<number, OutputChannel>> = { 1: 'stdout', 2: 'stderr', 3: 'pty' };
+const outputChannels: Readonly<Record<number, OutputChannel>> = {
+  [channels.stdout]: 'stdout',
+  [channels.stderr]: 'stderr',
+  [channels.pty]: 'pty',
+};
 
-/** What STARTED says. */
+/** The content of a STARTED message. */
 export interface Started {
   readonly execId: number;
   readonly pid: number;
@@ -24,7 +28,7 @@ export interface Started {
   readonly stderrOffset: number;
 }
 
-/** A process of the guest and the stream it is attached to. */
+/** A process of the guest, and the stream that it is attached to. */
 export class Attached implements AttachedProcess, StreamHandler {
   readonly output: Inbox<OutputChunk>;
   readonly exit: Promise<Exit>;
@@ -41,14 +45,17 @@ export class Attached implements AttachedProcess, StreamHandler {
   #ids: Started | null = null;
   #inputClosed = false;
 
-  /** `starts`: it is a new process, which an abort before STARTED has to end. `limitMs`: its own time limit, 0 for none. */
+  /**
+   * `starts` is true for a new process, which an abort before STARTED has to kill. `limitMs` is its time limit; 0
+   * means none.
+   */
   constructor(session: Session, writable: boolean, starts: boolean, limitMs = 0) {
     this.#limitMs = limitMs;
     this.#session = session;
     this.#writable = writable;
     this.#starts = starts;
     this.exit = this.#exit.promise;
-    // Whoever does not look at them is not made to.
+    // Avoid an unhandled rejection when nobody awaits the exit.
     this.exit.catch(() => {});
     this.output = new Inbox(
       () => this.#take(),
@@ -88,7 +95,7 @@ export class Attached implements AttachedProcess, StreamHandler {
       });
     }
     if (this.#inputClosed) throw inputClosed();
-    await this.#stream?.send(STDIN, bytes);
+    await this.#stream?.send(channels.input, bytes);
   }
 
   async closeStdin(): Promise<void> {
@@ -99,12 +106,12 @@ export class Attached implements AttachedProcess, StreamHandler {
 
   async resize(size: { readonly cols: number; readonly rows: number }): Promise<void> {
     const fields = ptyRecord(size);
-    // A window can change its size just when the process ends.
+    // The size of a window can change just when the process ends; that is no error.
     if (this.#stream?.closed === false) await this.#stream.message(messages.resize, fields);
   }
 
   async signal(number: number): Promise<void> {
-    const fields = new RecordWriter().integer(1, checkSignal(number));
+    const fields = new RecordWriter().integer(tags.signalMessage.signal, checkSignal(number));
     await this.#stream?.message(messages.signal, fields);
   }
 
@@ -113,7 +120,7 @@ export class Attached implements AttachedProcess, StreamHandler {
   }
 
   async leave(waitMs?: number): Promise<void> {
-    const fields = new RecordWriter().integer(1, waitMs);
+    const fields = new RecordWriter().integer(tags.leave.waitMs, waitMs);
     this.#queue.clear();
     this.#stream?.abandon(cancelled(), { message: { type: messages.leave, fields } });
   }
@@ -181,8 +188,8 @@ export class Attached implements AttachedProcess, StreamHandler {
 }
 
 /**
- * Gives up on a process that has not been seen to start. The signal reaches it when the guest starts processes as it reads; should it have
- * started otherwise, its STARTED is on its way or still to come, and it is killed by its id.
+ * Gives up on a process that has not been seen to start. The signal kills it if the guest has started it by the time
+ * it reads the signal. If not, its STARTED message is still to come, and the process is killed by its id then.
  */
 export function abandonStart(session: Session, stream: Stream, error: NovaError): void {
   const late = (type: number, fields: Fields): void => {
@@ -190,23 +197,23 @@ export function abandonStart(session: Session, stream: Stream, error: NovaError)
     const args = signalArguments(parseStarted(fields).execId, SIGKILL);
     call(session, methods.signal, args, 'process', () => {}).catch(() => {});
   };
-  const message = { type: messages.signal, fields: new RecordWriter().integer(1, SIGKILL) };
+  const message = { type: messages.signal, fields: new RecordWriter().integer(tags.signalMessage.signal, SIGKILL) };
   stream.abandon(error, { message, late });
 }
 
-/** Why a start has failed. One that was sent and not answered may have run all the same. */
+/** Chooses the error of a failed start. When the request was sent but not answered, the process may have run. */
 export function startFailure(stream: Stream | null, error: NovaError): NovaError {
   return stream?.sent === true && isNovaError(error, 'guest_unreachable') ? outcomeUnknown(error) : error;
 }
 
-/** Arguments of the method that signals a process by its id. */
+/** Builds the arguments of the method that signals a process by its id. */
 export function signalArguments(execId: number, number: number): RecordWriter {
-  return new RecordWriter().integer(1, execId).integer(2, checkSignal(number));
+  return new RecordWriter().integer(tags.signal.execId, execId).integer(tags.signal.signal, checkSignal(number));
 }
 
 export function ptyRecord({ cols, rows }: { readonly cols: number; readonly rows: number }): RecordWriter {
   if (cols > 0xffff || rows > 0xffff) throw invalidArgument(`A terminal of ${cols} by ${rows} is too large.`);
-  return new RecordWriter().integer(1, cols).integer(2, rows);
+  return new RecordWriter().integer(tags.size.cols, cols).integer(tags.size.rows, rows);
 }
 
 function checkSignal(number: number): number {
@@ -216,25 +223,25 @@ function checkSignal(number: number): number {
 
 export function parseStarted(fields: Fields): Started {
   return {
-    execId: fields.integer(1),
-    pid: fields.integerUpTo(2, MAX_U32),
-    stdoutOffset: fields.integer(3),
-    stderrOffset: fields.integer(4),
+    execId: fields.integer(tags.started.execId),
+    pid: fields.integerUpTo(tags.started.pid, MAX_U32),
+    stdoutOffset: fields.integer(tags.started.stdoutOffset),
+    stderrOffset: fields.integer(tags.started.stderrOffset),
   };
 }
 
 export function parseExit(fields: Fields): Exit {
-  const ended = fields.integerUpTo(2, MAX_SIGNAL);
+  const ended = fields.integerUpTo(tags.exit.signal, MAX_SIGNAL);
   return {
-    exitCode: fields.integerUpTo(1, MAX_U32),
+    exitCode: fields.integerUpTo(tags.exit.exitCode, MAX_U32),
     signal: ended === 0 ? null : ended,
-    timedOut: fields.flag(3),
-    oomKilled: fields.flag(11),
-    stdoutBytes: fields.integer(5),
-    stderrBytes: fields.integer(6),
-    userUs: fields.integer(7),
-    systemUs: fields.integer(8),
-    maxRssKb: fields.integer(9),
-    wallUs: fields.integer(10),
+    timedOut: fields.flag(tags.exit.timedOut),
+    oomKilled: fields.flag(tags.exit.oomKilled),
+    stdoutBytes: fields.integer(tags.exit.stdoutBytes),
+    stderrBytes: fields.integer(tags.exit.stderrBytes),
+    userUs: fields.integer(tags.exit.userUs),
+    systemUs: fields.integer(tags.exit.systemUs),
+    maxRssKb: fields.integer(tags.exit.maxRssKb),
+    wallUs: fields.integer(tags.exit.wallUs),
   };
 }

@@ -73,7 +73,8 @@ test('a full window holds a small multiple of its bytes, however the guest slice
     const queue = new ByteQueue();
     for (let i = 0, left = INITIAL_CREDIT; left > 0; i++) {
       const length = Math.min(size(i), left);
-      // The decoder gives views of chunks of 64 KiB; one a payload is the worst. Single bytes share one, or this takes a minute.
+      // The decoder yields views of 64 KiB chunks; the worst case is a chunk for each payload. Single bytes share one,
+      // because the test would take a minute otherwise.
       const chunk = length === 1 && i > 100 ? shared : Buffer.alloc(65_536);
       queue.push(1 + (i % 2), chunk.subarray(0, length));
       left -= length;

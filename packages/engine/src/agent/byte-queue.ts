@@ -1,4 +1,4 @@
-/** Payloads shorter than this are copied together: kept as views, a few bytes each could keep 64 KiB alive. */
+/** Payloads shorter than this are copied together. As views, a few bytes each could keep 64 KiB alive. */
 const SMALL = 16_384;
 const BLOCK = 32_768;
 const ENTRY_HEADER = 5;
@@ -8,7 +8,7 @@ export interface ChannelBytes {
   readonly bytes: Buffer;
 }
 
-/** Small payloads in order, each behind its channel and length; neighbours of one channel are one. */
+/** Small payloads in order, each behind its channel and length. Neighbours of the same channel are joined. */
 interface Block {
   readonly buffer: Buffer;
   used: number;
@@ -18,8 +18,8 @@ interface Block {
 }
 
 /**
- * Bytes that wait for their consumer. The guest chooses how it slices what it sends: whatever it does, the memory held is a small multiple
- * of the bytes (credit bounds those), and a consumer that was slow gets few large pieces.
+ * Bytes that wait for their consumer. The guest chooses the sizes of the pieces that it sends. Whatever it chooses,
+ * the queue holds a small multiple of the bytes, which credit bounds, and a slow consumer gets few large pieces.
  */
 export class ByteQueue {
   #items: (ChannelBytes | Block)[] = [];
@@ -50,7 +50,8 @@ export class ByteQueue {
     const end = start + head.buffer.readUInt32LE(head.read + 1);
     const found = { channel: head.buffer[head.read] ?? 0, bytes: head.buffer.subarray(start, end) };
     head.read = end;
-    // With its last entry the block goes: what comes next is never joined to bytes that the consumer has already.
+    // The block goes when its last entry is taken, so that new bytes are never joined to bytes that the consumer
+    // already has.
     if (head.read === head.used) this.#items.shift();
     return found;
   }

@@ -4,14 +4,14 @@ import { cancelled, invalidArgument, timedOut, type ErrorContext } from './error
 import type { Fields, RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
 
-/** Time limit of a call that was given none, ms. */
+/** Default time limit of a call, in ms. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
-/** Longest a timer of Node can wait; a longer limit is none. */
+/** The longest time that a timer of Node can wait; a longer limit counts as none. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /**
- * Watches the time limit and the signal of a call. Whoever ends the call releases it: `settled` when the promise of the call has settled
- * (the time limit is over then), `release` when the signal does not matter any more either.
+ * Watches the time limit and the signal of a call. The owner calls `settled` when the promise of the call has settled,
+ * which ends the time limit, and `release` when the signal does not matter any more either.
  */
 export class Limits {
   readonly #signal: AbortSignal | undefined;
@@ -19,9 +19,10 @@ export class Limits {
   #timer: NodeJS.Timeout | undefined;
 
   /**
-   * `fail` is called at most once by each of the two, never from in here. Throws `cancelled` for a signal that has fired already.
-   * `heardAt`: when the guest last answered something that calls like this one queue behind. The default limit counts from there: whose turn
-   * has not come is not overdue. A limit of the caller's own counts from the call.
+   * The time limit and the signal each call `fail` at most once, and never from within the constructor, which throws
+   * `cancelled` when the signal has already fired. `heardAt` tells when the guest last answered a call of the kind
+   * that this one queues behind. The default limit counts from there: a call whose turn has not come is not overdue.
+   * A limit that the caller sets counts from the call.
    */
   constructor(
     options: CallOptions | undefined,
@@ -61,8 +62,9 @@ export class Limits {
 }
 
 /**
- * A request with one answer. `parse` reads the RESULT while it is taken in, so that one which breaks the rules ends the session. Rejects
- * with what the guest answered, `cancelled`, or `guest_unreachable` after the time limit (default 30 s). `onMessage` may refuse to go on.
+ * Sends a request that has one answer. `parse` reads the RESULT as it arrives, so that a malformed one ends the
+ * session. Rejects with the error of the guest, with `cancelled`, or with `guest_unreachable` after the time limit
+ * (default 30 s). `onMessage` may refuse to go on.
  */
 export async function call<T>(
   session: Session,
@@ -90,7 +92,7 @@ export async function call<T>(
   return promise;
 }
 
-/** Opens a stream; the limits are released when that throws. */
+/** Opens a stream, and releases the limits when that throws. */
 export function openLimited<T>(limits: Limits, open: () => T): T {
   try {
     return open();

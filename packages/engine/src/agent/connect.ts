@@ -5,6 +5,7 @@ import { DEFAULT_TIMEOUT_MS, Limits } from './call.ts';
 import * as files from './files.ts';
 import { shakeHands } from './handshake.ts';
 import * as identity from './identity.ts';
+import { manifest } from './manifest.ts';
 import * as process from './process.ts';
 import { Session } from './session.ts';
 import { tarIn, tarOut } from './tar.ts';
@@ -13,10 +14,10 @@ import { openTunnel } from './tunnel.ts';
 import { watch } from './watch.ts';
 
 /**
- * Opens a session with the agent behind `stream`, which belongs to the session from then on: it is destroyed when the session ends, and also
- * when this fails. `flush` may be left out where no session was before; elsewhere it is always right: an earlier session, even one that
- * was closed, may have left a frame half delivered. The time limit (default 30 s) and the signal are those of the handshake. Rejects with
- * `guest_unreachable`, `guest_protocol_error` and `cancelled`.
+ * Opens a session with the agent behind `stream`. The session owns the stream from then on: it destroys it when the
+ * session ends, and also when this function fails. `flush` may be false only where no session was before; elsewhere
+ * an earlier session, even one that was closed, may have left half a frame. The time limit (default 30 s) and the
+ * signal are those of the handshake. Rejects with `guest_unreachable`, `guest_protocol_error` and `cancelled`.
  */
 export const openSession: OpenSession = async (stream, options) => {
   const session = await handshake(stream, options);
@@ -24,7 +25,7 @@ export const openSession: OpenSession = async (stream, options) => {
 };
 
 async function handshake(stream: Duplex, options: CallOptions & { readonly flush: boolean }): Promise<Session> {
-  // The stream may report errors at any time, also after its end; they must not go unheard.
+  // The stream may report an error at any time, also after its end; without a listener that would end the process.
   stream.on('error', () => {});
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
@@ -41,7 +42,7 @@ async function handshake(stream: Duplex, options: CallOptions & { readonly flush
   }
 }
 
-/** The port over one session: each method is a function of the file that knows its subject. */
+/** Offers the port over one session. Each method is a function of the file that knows its subject. */
 function agentOf(session: Session): GuestAgent {
   return traced('agent', {
     closed: session.closed,
@@ -53,6 +54,7 @@ function agentOf(session: Session): GuestAgent {
     quiesce: (how, options) => identity.quiesce(session, how, options),
     deadline: (deadlineMs, options) => identity.deadline(session, deadlineMs, options),
     shutdown: (graceMs, options) => identity.shutdown(session, graceMs, options),
+    grow: (path, bytes, options) => identity.grow(session, path, bytes, options),
     warm: (commands, options) => identity.warm(session, commands, options),
 
     exec: (request, options) => process.exec(session, request, options),
@@ -65,6 +67,7 @@ function agentOf(session: Session): GuestAgent {
     writeFile: (path, source, how, options) => writeFile(session, path, source, how, options),
     tarIn: (path, source, user, options) => tarIn(session, path, source, user, options),
     tarOut: (path, user, options) => tarOut(session, path, user, options),
+    manifest: (path, request, options) => manifest(session, path, request, options),
     stat: (path, user, options) => files.stat(session, path, user, options),
     list: (path, how, options) => files.list(session, path, how, options),
     makeDirectory: (path, how, options) => files.makeDirectory(session, path, how, options),

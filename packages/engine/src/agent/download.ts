@@ -6,22 +6,26 @@ import { Inbox } from './inbox.ts';
 import type { Fields, RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
 import { Silence } from './silence.ts';
-import type { StreamHandler } from './stream.ts';
+import type { StreamHandler } from './stream-handler.ts';
 
-/** Bytes the guest sends on one stream. Leaving the iteration cancels the transfer. */
+/** The bytes that the guest sends on one stream. Leaving the iteration cancels the transfer. */
 export type Download = Inbox<Uint8Array>;
 
-/** What the call waits for before it resolves. */
+/** The event that a call waits for before it resolves. */
 export interface Opening<T> {
-  /** Reads a MESSAGE; undefined when it is not the one. Null: the first bytes, or the end, will do. */
+  /**
+   * Reads a MESSAGE, and gives undefined when it is not the expected one. Null means that the call resolves at the
+   * first bytes or at the end.
+   */
   readonly message: ((type: number, fields: Fields) => T | undefined) | null;
-  /** Field of RESULT with the number of bytes sent, which is then checked; null where there is none. */
+  /** The field of RESULT that tells the number of bytes sent, which is then checked; null where there is none. */
   readonly countTag: number | null;
 }
 
 /**
- * Requests bytes. Resolves once the guest has begun, so that errors of the start reject the call; the time limit (default 30 s) ends there,
- * the signal counts until the end. From then on the guest may be silent for 30 s while all that has come is read.
+ * Requests bytes. Resolves once the guest has begun, so that errors of the start reject the call. The time limit
+ * (default 30 s) ends there; the signal counts until the end. From then on the guest may stay silent for at most 30 s
+ * at a time, counted only while the consumer has read everything that has arrived.
  */
 export async function download<T>(
   session: Session,

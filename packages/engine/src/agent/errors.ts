@@ -1,14 +1,14 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** What a call is about: the same code of the agent means different things for a program, a process and a file. */
+/** The subject of a call. The same code of the agent means different things for a program, a process and a file. */
 export type ErrorContext = 'exec' | 'process' | 'file' | 'tunnel' | 'guest';
 
-/** The guest broke the rules of the channel; the session ends. */
+/** The guest broke the rules of the channel, which ends the session. */
 export function protocolError(what: string): NovaError {
   return new NovaError('guest_protocol_error', `The guest broke the rules of its channel: ${what}.`);
 }
 
-/** What the caller passed cannot be sent. */
+/** The arguments of the caller cannot be sent. */
 export function invalidArgument(message: string): NovaError {
   return new NovaError('invalid_argument', message);
 }
@@ -29,7 +29,7 @@ export function timedOut(timeoutMs: number): NovaError {
   });
 }
 
-/** A command outlived its time limit: the guest, whose task it is, has not ended it, or has not said so. */
+/** A command outlived its time limit, and the guest, which has to end it, has not reported that it did. */
 export function overdue(limitMs: number): NovaError {
   return new NovaError(
     'guest_unreachable',
@@ -41,19 +41,19 @@ export function overdue(limitMs: number): NovaError {
   );
 }
 
-/** A command was asked for and nothing more was heard: nobody on this side knows whether it ran. */
+/** A command was requested and the guest reported nothing about it, so the host does not know whether it ran. */
 export function outcomeUnknown(error: NovaError): NovaError {
   const message = `It is not known whether the command has run: ${error.message}`;
   return new NovaError('command_outcome_unknown', message, { cause: error, details: error.details });
 }
 
-/** One caller's own copy of the reason for which a session ended, with the stack of that caller. */
+/** Copies the reason why a session ended, so that each caller gets an error with its own stack. */
 export function sessionEnded(reason: NovaError | null): NovaError {
   if (reason === null) return new NovaError('guest_unreachable', 'The session with the guest was closed.');
   return new NovaError(reason.code, reason.message, { cause: reason, hint: reason.hint });
 }
 
-/** The writer's far end has answered, so nobody takes its bytes any more. */
+/** The guest has already answered, so nothing reads the writer's bytes any more. */
 export function endedError(context: ErrorContext): NovaError {
   if (context === 'exec' || context === 'process') return new NovaError('process_not_found', 'The process has ended.');
   if (context === 'tunnel') {
@@ -64,7 +64,7 @@ export function endedError(context: ErrorContext): NovaError {
   return new NovaError('guest_protocol_error', 'The guest answered before it had been sent everything.');
 }
 
-/** A write after the writer's own end. */
+/** The caller writes after it has closed the input. */
 export function inputClosed(): NovaError {
   return new NovaError('invalid_state', 'The input has been closed.', { hint: 'Write before closing it.' });
 }

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import { ExecLimit } from './exec-limit.ts';
-import { frameKinds } from './frame.ts';
-import { messages } from './methods.ts';
+import { frameKinds, messages } from './numbers.ts';
 import { RecordWriter } from './record.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 

@@ -1,20 +1,24 @@
 import type { NovaError } from '@novasandbox/protocol';
 import { overdue } from './errors.ts';
 
-/** From its SIGTERM to its SIGKILL a command has so long (guest/agent/src/exec/end.rs), ms. */
+/** The time between SIGTERM and SIGKILL of a command (guest/agent/src/exec/end.rs), in ms. */
 const KILL_AFTER_MS = 2000;
-/** After that the guest may be silent for so long while it is its turn, ms: it and the host may be busy. */
+/** How long the guest may then stay silent while it is its turn, in ms. The guest and the host may be busy. */
 const SILENT_MS = 3000;
-/** And for so long altogether, however often it says something meanwhile. */
+/** How long the guest may take altogether, however often it sends something meanwhile, in ms. */
 const SILENT_ALTOGETHER_MS = 30_000;
-/** The most output of an ended command that may still be in the guest: what it retains (guest/agent/src/exec/request.rs), its pipes, and frames under way. */
+/**
+ * The most output of an ended command that may still be in the guest: its retained output
+ * (guest/agent/src/exec/request.rs), the pipes, and frames in transit.
+ */
 const MAX_AFTER_BYTES = 64 << 20;
-/** Longest a timer of Node can wait. */
+/** The longest time that a timer of Node can wait. */
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /**
- * The time limit of a command as the host keeps it: the guest ends the command itself, and this is for one that does not. While output that has come is not
- * read it is not the guest's turn: it says that a command has ended behind all output.
+ * Enforces the time limit of a command on the host. The guest normally ends the command itself; this handles a guest
+ * that does not. While the caller has unread output, the guest's silence does not count, because the guest reports the
+ * end after all output.
  */
 export class ExecLimit {
   readonly #limitMs: number;
@@ -26,7 +30,7 @@ export class ExecLimit {
   #silentMs = 0;
   #bytesAfter = 0;
 
-  /** Begins to count. `fail` is called once at most. */
+  /** Starts the clock. `fail` is called at most once. */
   constructor(limitMs: number, unread: () => boolean, fail: (error: NovaError) => void) {
     this.#limitMs = limitMs;
     this.#unread = unread;
@@ -35,7 +39,7 @@ export class ExecLimit {
     if (killedAfterMs <= MAX_TIMER_MS) this.#timer = setTimeout(() => this.#begin(), killedAfterMs);
   }
 
-  /** Output has come. */
+  /** Notes that output has arrived. */
   heard(bytes: number): void {
     if (!this.#isOver) return;
     this.#bytesAfter += bytes;
@@ -45,7 +49,7 @@ export class ExecLimit {
     if (this.#bytesAfter > MAX_AFTER_BYTES) this.#end();
   }
 
-  /** All that has come is read: it is the guest's turn. */
+  /** Notes that the caller has read all output, so that it is the guest's turn. */
   read(): void {
     if (!this.#isOver || this.#turnSince !== null) return;
     this.#turnSince = performance.now();

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
-import { frameKinds } from './frame.ts';
-import { messages } from './methods.ts';
+import { frameKinds, messages } from './numbers.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile } from './testing/hostile-guest.ts';
 import { rejects } from './testing/rejects.ts';

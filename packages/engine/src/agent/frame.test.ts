@@ -10,10 +10,10 @@ import {
   encodeCredit,
   encodeFrame,
   encodeJoined,
-  frameKinds,
 } from './frame.ts';
 import { liveBytes } from './testing/memory.ts';
 import { Random } from './testing/random.ts';
+import { frameKinds } from './numbers.ts';
 
 type Frame = [kind: number, stream: number, payload: string];
 
@@ -117,7 +117,7 @@ test('parts without end are refused at the limit, and tiny ones hold no more tha
   const joiner = new PartJoiner();
   const chunk = Buffer.alloc(65_536);
   for (let sent = 0; sent < MAX_JOINED; sent++) {
-    // Each is a view of a chunk of its own size, as the decoder gives them.
+    // The decoder returns such views; some keep a chunk of their own alive.
     joiner.join(frameKinds.part, 1, sent % 1024 === 0 ? Buffer.alloc(65_536).subarray(0, 1) : chunk.subarray(0, 1));
   }
   const held = (await liveBytes()) - before;

@@ -1,39 +1,30 @@
 import { protocolError } from './errors.ts';
+import { bytes, frameKinds, limits } from './numbers.ts';
 
-/** Frames of the guest channel (guest/PROTOCOL.md): u32 length, u8 kind, u32 stream, payload, END_MARK; little-endian. */
+/**
+ * Frames of the guest channel (guest/PROTOCOL.md): u32 length, u8 kind, u32 stream, payload, END_MARK; little-endian.
+ */
 
-/** Most bytes of a payload. */
-export const MAX_PAYLOAD = 32_768;
-/** Most bytes one DATA frame carries: its payload begins with the channel. */
+/** The most bytes of a payload. */
+export const MAX_PAYLOAD = limits.payload;
+/** The most bytes that one DATA frame carries: its payload begins with the channel. */
 export const MAX_DATA = MAX_PAYLOAD - 1;
-export const END_MARK = 0x5a;
+export const END_MARK = bytes.endMark;
 /** Bytes of a frame around its payload. */
 export const FRAME_OVERHEAD = 10;
-/** DATA bytes either side of a fresh stream may send before it has been granted more. */
-export const INITIAL_CREDIT = 262_144;
-/** Most bytes of a payload that is sent in parts. */
-export const MAX_JOINED = 1_048_576;
-/** Streams a session may have open at once. */
-export const MAX_STREAMS = 1024;
+/** The DATA bytes that either side of a fresh stream may send before it has been granted more. */
+export const INITIAL_CREDIT = limits.credit;
+/** The most bytes of a payload that is sent in parts. */
+export const MAX_JOINED = limits.joined;
+/** The most streams that a session may have open at once. */
+export const MAX_STREAMS = limits.streams;
 
 const HEADER = 9;
 const EMPTY = Buffer.alloc(0);
 
-export const frameKinds = {
-  open: 1,
-  data: 2,
-  message: 3,
-  credit: 4,
-  finish: 5,
-  result: 6,
-  error: 7,
-  cancel: 8,
-  part: 9,
-} as const;
-
 /**
- * One frame as one buffer, so that it takes one write and the caller's bytes are free to change afterwards.
- * `lead` is the payload's first byte (method, channel or type), null where the kind has none.
+ * Encodes a frame as one buffer, so that it takes one write and the caller may change its bytes afterwards. `lead` is
+ * the first byte of the payload (method, channel or type), null where the kind has none.
  */
 export function encodeFrame(kind: number, stream: number, lead: number | null, body: Uint8Array = EMPTY): Buffer {
   const length = body.length + (lead === null ? 0 : 1);
@@ -50,7 +41,8 @@ export function encodeFrame(kind: number, stream: number, lead: number | null, b
 }
 
 /**
- * A payload of any length up to MAX_JOINED: one frame, or PARTs and the frame, as one buffer because nothing may come between them.
+ * Encodes a payload of up to MAX_JOINED bytes: as one frame, or as PARTs and the frame, in one buffer because nothing
+ * may come between them.
  */
 export function encodeJoined(kind: number, stream: number, lead: number, body: Uint8Array): Buffer {
   if (body.length < MAX_PAYLOAD) return encodeFrame(kind, stream, lead, body);
@@ -63,25 +55,26 @@ export function encodeJoined(kind: number, stream: number, lead: number, body: U
   return Buffer.concat(frames);
 }
 
-/** A CREDIT frame: the guest may send `bytes` more on the stream. */
+/** Encodes a CREDIT frame: the guest may send `bytes` more on the stream. */
 export function encodeCredit(stream: number, bytes: number): Buffer {
   const body = Buffer.allocUnsafe(4);
   body.writeUInt32LE(bytes, 0);
   return encodeFrame(frameKinds.credit, stream, null, body);
 }
 
-/** What a decoder found. `payload` may be a view of the chunk it came in. */
+/** Called for each frame. `payload` may be a view of the chunk that it came in. */
 export type FrameListener = (kind: number, stream: number, payload: Buffer) => void;
 
 /**
- * Cuts a byte stream into frames. A frame that lies whole in a chunk is a view of that chunk; one that does not is gathered in a buffer
- * of exactly its size, so the cost of a chunk grows with its own length only, however finely the guest slices what it sends.
+ * Cuts a byte stream into frames. A frame that lies whole in a chunk is a view of that chunk. Any other is gathered
+ * in a buffer of exactly its size, so that the cost of a chunk grows only with its own length, however finely the
+ * guest slices what it sends.
  */
 export class FrameDecoder {
   readonly #listener: FrameListener;
   readonly #header = Buffer.allocUnsafe(HEADER);
   #headerFilled = 0;
-  /** The frame being gathered, header included; null between frames and inside a header. */
+  /** The frame that is being gathered, header included; null between frames and inside a header. */
   #frame: Buffer | null = null;
   #filled = 0;
 
@@ -136,10 +129,10 @@ export class FrameDecoder {
     return at + taken;
   }
 
-  #emit(bytes: Buffer, at: number, length: number): void {
+  #emit(chunk: Buffer, at: number, length: number): void {
     const start = at + HEADER;
-    if (bytes[start + length] !== END_MARK) throw protocolError('a frame does not end with its mark');
-    this.#listener(bytes[at + 4] ?? 0, bytes.readUInt32LE(at + 5), bytes.subarray(start, start + length));
+    if (chunk[start + length] !== END_MARK) throw protocolError('a frame does not end with its mark');
+    this.#listener(chunk[at + 4] ?? 0, chunk.readUInt32LE(at + 5), chunk.subarray(start, start + length));
   }
 }
 
@@ -149,7 +142,9 @@ export class PartJoiner {
   #joined: Buffer | null = null;
   #length = 0;
 
-  /** The whole payload; null after a PART. Throws `guest_protocol_error` when something else comes between. */
+  /**
+   * Gives the whole payload, or null after a PART. Throws `guest_protocol_error` when something else comes between.
+   */
   join(kind: number, stream: number, payload: Buffer): Buffer | null {
     if (kind !== frameKinds.part && this.#joined === null) return payload;
     if (this.#joined !== null && stream !== this.#stream)
@@ -166,7 +161,7 @@ export class PartJoiner {
     return whole;
   }
 
-  /** Copies: views of a few bytes each would keep their whole chunks alive. */
+  /** Copies the bytes: views of a few bytes each would keep their whole chunks alive. */
   #append(payload: Buffer): void {
     const length = this.#length + payload.length;
     if (length > MAX_JOINED) throw protocolError(`parts of more than ${MAX_JOINED} bytes`);

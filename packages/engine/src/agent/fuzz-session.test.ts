@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { NovaError, isNovaError } from '@novasandbox/protocol';
 import type { GuestAgent } from '../ports/guest-agent.ts';
-import { encodeCredit, encodeFrame, frameKinds } from './frame.ts';
-import { messages, methods } from './methods.ts';
+import { encodeCredit, encodeFrame } from './frame.ts';
+import { frameKinds, messages, methods } from './numbers.ts';
 import { RecordWriter } from './record.ts';
 import { openHostile, type HostFrame, type HostileGuest } from './testing/hostile-guest.ts';
 import { liveBytes } from './testing/memory.ts';
@@ -14,7 +14,7 @@ import { Random } from './testing/random.ts';
 const seed = Number(process.env['NOVA_FUZZ_SEED'] ?? 1);
 const scale = Number(process.env['NOVA_FUZZ_SCALE'] ?? 1);
 
-/** Every call there is; those that give a stream are read to its end. */
+/** Makes every call of the agent, and reads returned streams to their end. */
 function callEverything(agent: GuestAgent): Promise<unknown>[] {
   const drain = async (source: AsyncIterable<unknown>): Promise<void> => {
     for await (const _item of source);
@@ -67,7 +67,7 @@ const data = (stream: number, channel: number): Buffer =>
 const finish = (stream: number): Buffer => encodeFrame(frameKinds.finish, stream, null);
 const started = (): RecordWriter => new RecordWriter().integer(1, 1).integer(2, 2);
 
-/** What an honest guest sends before the RESULT of a call. */
+/** The frames that an honest guest sends before the RESULT of a call. */
 function honestFrames({ lead, stream }: HostFrame): Buffer[] {
   const credit = encodeCredit(stream, 100_000);
   switch (lead) {
@@ -100,8 +100,8 @@ function honestResult({ lead, stream }: HostFrame): Buffer {
 }
 
 /**
- * Answers each request as it comes, and the uploads when they have been finished; with a `rate` of 0 as an honest guest, else one frame in
- * so many is mutated, replaced or left out.
+ * Answers each request as it comes, and uploads once they have finished. With a `rate` of 0 it behaves like an honest
+ * guest; otherwise about one frame in `rate` is mutated, replaced or left out.
  */
 async function answer(guest: HostileGuest, random: Random, rate: number): Promise<void> {
   const opens = new Map<number, HostFrame>();
@@ -124,7 +124,10 @@ async function answer(guest: HostileGuest, random: Random, rate: number): Promis
   }
 }
 
-/** Runs every call against a guest that `play`s; each must end, by itself or with the session, with its result or a NovaError. */
+/**
+ * Runs every call against the guest that `play` drives. Each call must end, by itself or with the session, with its
+ * result or a NovaError.
+ */
 async function runSession(play: (guest: HostileGuest, calls: Promise<unknown>[]) => Promise<void>): Promise<Outcome> {
   const { agent, guest } = await openHostile();
   const calls = callEverything(agent);
@@ -177,7 +180,8 @@ test('a guest that gets its answers slightly wrong', { timeout: 60_000 }, async 
   const random = new Random(seed + 2);
   const outcomes = await runMany(100 * scale, async (guest, calls) => {
     const answering = answer(guest, random, random.pick([10, 50, 200]));
-    // Some calls wait for what was left out; the others have had their turn when the guest has seen all of them.
+    // Some calls wait for frames that were left out. The others have had their turn once the guest has seen every
+    // request.
     while (!guest.ended && guest.frames.filter(({ kind }) => kind === frameKinds.open).length < calls.length) {
       await new Promise((resolve) => setImmediate(resolve));
     }

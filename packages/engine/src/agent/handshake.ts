@@ -3,19 +3,20 @@ import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 import { protocolError } from './errors.ts';
 import { FRAME_OVERHEAD, MAX_PAYLOAD } from './frame.ts';
+import { bytes, limits } from './numbers.ts';
 
 /** 0xFF "NOVAGC1". No frame starts with it: its length would exceed the limit. */
 export const MAGIC = Buffer.from([0xff, 0x4e, 0x4f, 0x56, 0x41, 0x47, 0x43, 0x31]);
-export const LOWEST_VERSION = 1;
-export const HIGHEST_VERSION = 1;
-export const NONCE_LENGTH = 16;
-/** Bytes of filler that surely end a frame which an earlier session cut short, and a little more. */
-export const FLUSH_LENGTH = 32_784;
-/** Bytes of an earlier session that are discarded before the host gives up. */
+export const LOWEST_VERSION = bytes.lowestVersion;
+export const HIGHEST_VERSION = bytes.highestVersion;
+export const NONCE_LENGTH = limits.nonce;
+/** The bytes of filler, which end a frame that an earlier session cut short. */
+export const FLUSH_LENGTH = limits.flush;
+/** The bytes of an earlier session that are discarded before the host gives up. */
 const MAX_DISCARDED = 64 * 1024 * 1024;
 const ECHO_LENGTH = MAGIC.length + 2 + NONCE_LENGTH;
 
-/** What the host sends to open a session, in one buffer. */
+/** Encodes the bytes with which the host opens a session, in one buffer. */
 export function encodeHello(nonce: Uint8Array, flush: boolean): Buffer {
   const filler = flush ? FLUSH_LENGTH : 0;
   const hello = Buffer.alloc(filler + ECHO_LENGTH, 0xff);
@@ -26,7 +27,7 @@ export function encodeHello(nonce: Uint8Array, flush: boolean): Buffer {
   return hello;
 }
 
-/** Looks for the guest's echo of a nonce in what an earlier session may have left in the channel. */
+/** Looks for the guest's echo of a nonce among bytes that an earlier session may have left in the channel. */
 export class EchoHunter {
   readonly #nonce: Uint8Array;
   #tail = Buffer.alloc(0);
@@ -36,19 +37,22 @@ export class EchoHunter {
     this.#nonce = nonce;
   }
 
-  /** The bytes after the echo and the version chosen; null while it has not come. Throws `guest_protocol_error`. */
+  /**
+   * Gives the chosen version and the bytes after the echo, or null while the echo has not come. Throws
+   * `guest_protocol_error`.
+   */
   push(chunk: Buffer): { readonly version: number; readonly rest: Buffer } | null {
     const bytes = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk]);
     for (let at = bytes.indexOf(MAGIC); at >= 0; at = bytes.indexOf(MAGIC, at + 1)) {
       const end = at + ECHO_LENGTH;
       if (end > bytes.length) break;
-      // The reserved byte is 0 in an echo and a version in a hello: a channel that only reflects is no guest.
+      // The reserved byte is 0 in an echo and a version in a hello: a channel that only reflects is not a guest.
       const reserved = bytes[at + MAGIC.length + 1];
       if (reserved === 0 && bytes.subarray(end - NONCE_LENGTH, end).equals(this.#nonce)) {
         return { version: checkVersion(bytes[at + MAGIC.length] ?? 0), rest: bytes.subarray(end) };
       }
     }
-    // Of an echo that is not whole yet, at most all but its last byte can be here.
+    // An echo that is not whole yet can have at most all but its last byte here.
     this.#tail = Buffer.from(bytes.subarray(Math.max(0, bytes.length - (ECHO_LENGTH - 1))));
     this.#discarded += chunk.length;
     if (this.#discarded > MAX_DISCARDED) throw protocolError('the handshake was not answered within 64 MiB');
@@ -69,8 +73,9 @@ function checkVersion(version: number): number {
 }
 
 /**
- * Announces a session and waits for the echo. Resolves to what has already come after it; the stream is then paused. Rejects with
- * `guest_unreachable` when the stream ends and with `guest_protocol_error`. Time limit and abort: the caller destroys the stream.
+ * Announces a session and waits for the echo. Resolves to the bytes that have already come after it; the stream is
+ * then paused. Rejects with `guest_unreachable` when the stream ends, and with `guest_protocol_error`. For a time
+ * limit or an abort the caller destroys the stream.
  */
 export function shakeHands(stream: Duplex, flush: boolean): Promise<Buffer> {
   const nonce = randomBytes(NONCE_LENGTH);

@@ -1,8 +1,9 @@
 import { NovaError } from '@novasandbox/protocol';
 
 /**
- * What a stream of the guest yields, as an async iterator over a queue that its owner fills. Written out rather than as a generator, because
- * `return()` of a generator waits for the `next()` under way: here leaving ends at once, even when the guest is silent for ever.
+ * Yields the items of a guest's stream, as an async iterator over a queue that its owner fills. It is not a generator,
+ * because `return()` of a generator waits for a pending `next()`: here leaving ends at once, even when the guest is
+ * silent for ever.
  */
 export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
   #take: () => T | undefined;
@@ -11,13 +12,16 @@ export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
   #end: { error: NovaError | null } | null = null;
   #started = false;
 
-  /** `take` gives the next item, undefined when there is none yet. `abandon` is called when the consumer leaves before the end. */
+  /**
+   * `take` gives the next item, or undefined when there is none yet. `abandon` is called when the consumer leaves
+   * before the end.
+   */
   constructor(take: () => T | undefined, abandon: () => void) {
     this.#take = take;
     this.#abandon = abandon;
   }
 
-  /** There may be items to take. */
+  /** Notes that there may be items to take. */
   wake(): void {
     while (this.#waiting.length > 0) {
       const item = this.#take();
@@ -26,7 +30,7 @@ export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
     }
   }
 
-  /** No more items; those queued are still given, then the error, once. The first call counts. */
+  /** Ends the queue: the items in it are still given, then the error, once. Only the first call counts. */
   end(error: NovaError | null): void {
     if (this.#end !== null) return;
     this.#end = { error };
@@ -37,13 +41,13 @@ export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
     }
   }
 
-  /** Items queued are not given any more. */
+  /** Drops the items in the queue. */
   discard(): void {
     this.#take = () => undefined;
   }
 
   next(): Promise<IteratorResult<T>> {
-    // Whoever waits already comes first; then there is nothing to take.
+    // Earlier calls that still wait come first, so nothing is taken for this one.
     const item = this.#waiting.length === 0 ? this.#take() : undefined;
     if (item !== undefined) return Promise.resolve({ done: false, value: item });
     if (this.#end !== null) {
@@ -55,7 +59,7 @@ export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
     return waiting.promise;
   }
 
-  /** Leaves: the stream is abandoned, whoever waits gets the end. */
+  /** Abandons the stream, and ends the calls that wait. */
   return(): Promise<IteratorResult<T>> {
     this.discard();
     this.end(null);
@@ -64,7 +68,7 @@ export class Inbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** Throws `invalid_state` the second time: what was read is gone. */
+  /** Throws `invalid_state` the second time, because the items that were read are gone. */
   [Symbol.asyncIterator](): this {
     if (this.#started) throw new NovaError('invalid_state', 'A stream of the guest can be iterated only once.');
     this.#started = true;

@@ -1,15 +1,16 @@
 import type { Duplex } from 'node:stream';
 
-/** What has something to send. Each call gives the next frame, undefined when there is none for now. */
+/** Something that has frames to send. Each call gives the next frame, or undefined when there is none for now. */
 export interface Sender {
-  /** Frames that must not wait for data: requests, credit, messages, cancellations. */
+  /** Gives frames that must not wait for data: requests, credit, messages, cancellations. */
   nextUrgent(): Buffer | undefined;
   nextData(): Buffer | undefined;
 }
 
 /**
- * Feeds a Duplex no faster than it drains: frames stay with their senders, unencoded where they can, until there is room. So what
- * is buffered is the Duplex's own high-water mark and one frame, however long the guest does not read. Data goes out a frame in turn.
+ * Feeds a Duplex no faster than it drains. Frames stay with their senders, where possible not yet encoded, until
+ * there is room. However long the guest does not read, only the high-water mark of the Duplex and one frame are
+ * buffered. Senders of data take turns, a frame at a time.
  */
 export class Outbox {
   readonly #duplex: Duplex;
@@ -40,19 +41,19 @@ export class Outbox {
     this.#pump();
   }
 
-  /** Nothing more of the sender goes out. */
+  /** Removes the sender, whose remaining frames are not sent. */
   withdraw(sender: Sender): void {
     this.#urgent.delete(sender);
     this.#data.delete(sender);
   }
 
-  /** Calls back once nothing waits here; at once when that is so already. What the Duplex still buffers is its own. */
+  /** Calls back once nothing waits here, or at once when that is so already. The Duplex may still buffer bytes. */
   whenEmpty(callback: () => void): void {
     this.#onEmpty = callback;
     this.#checkEmpty();
   }
 
-  /** Writes nothing any more and forgets the senders. */
+  /** Stops writing and forgets the senders. */
   close(): void {
     this.#closed = true;
     this.#urgent.clear();
@@ -79,14 +80,14 @@ export class Outbox {
       this.#data.delete(sender);
       const frame = sender.nextData();
       if (frame === undefined) continue;
-      // Back to the end of the queue: the others have their turn first.
+      // The sender goes to the end of the queue, so that the others have their turn first.
       this.#data.add(sender);
       return frame;
     }
     return undefined;
   }
 
-  /** What one turn of the event loop sends leaves in one write. */
+  /** All frames of one turn of the event loop leave in one write. */
   #write(frame: Buffer): void {
     if (!this.#corked) {
       this.#corked = true;

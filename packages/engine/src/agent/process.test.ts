@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { AttachedProcess, ExecRequest, GuestAgent } from '../ports/guest-agent.ts';
-import { INITIAL_CREDIT, MAX_DATA, frameKinds } from './frame.ts';
-import { messages, methods } from './methods.ts';
+import { INITIAL_CREDIT, MAX_DATA } from './frame.ts';
+import { frameKinds, messages, methods } from './numbers.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 import { liveBytes } from './testing/memory.ts';
@@ -82,7 +82,7 @@ test('credit is granted as the reader consumes, in few grants', async () => {
   for (let i = 0; i < chunks; i++) await iterator.next();
   const credit = await guest.next();
   assert.deepEqual([credit.kind, credit.stream], [frameKinds.credit, stream]);
-  // Half a window had been consumed when it was granted; the rest waits for the next half.
+  // The credit was granted when half a window had been consumed; the rest is granted with the next half.
   assert.equal(credit.body.readUInt32LE(0), Math.ceil(INITIAL_CREDIT / 2 / MAX_DATA) * MAX_DATA);
   await agent.close();
 });
@@ -108,7 +108,7 @@ test('a slow reader of endless output holds no more than the window', async () =
   const held: number[] = [];
   for await (const { bytes } of child.output) {
     received += bytes.length;
-    // The reader is slower than the guest: everything else has its turn before it goes on.
+    // Makes the reader slower than the guest: everything else gets a turn before it reads on.
     await new Promise((resolve) => setImmediate(resolve));
     if (received % (64 * MAX_DATA) === 0) held.push((await liveBytes()) - before);
   }
@@ -298,7 +298,7 @@ test('a start that was asked for and not answered may have run, and is told so',
     await guest.nextOf(frameKinds.open);
     guest.duplex.destroy();
     await lost;
-    // This one has not been asked for.
+    // This command was never requested.
     await rejects(agent[exec]({ argv: ['x'] }), 'guest_unreachable');
   }
 });

@@ -12,21 +12,25 @@ import {
 } from './attached.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, call, openLimited } from './call.ts';
 import { invalidArgument, protocolError } from './errors.ts';
-import { messages, methods } from './methods.ts';
+import { messages, methods, tags } from './numbers.ts';
 import { RecordWriter, type Fields } from './record.ts';
 import type { Session } from './session.ts';
-import type { StreamHandler } from './stream.ts';
+import type { StreamHandler } from './stream-handler.ts';
 
 const MAX_U32 = 0xffff_ffff;
-/** More than a guest can run; without a bound a list of empty records would be mostly objects of ours. */
+/**
+ * More processes than a guest can run. Without a bound a list of empty records would take much memory for its
+ * objects.
+ */
 const MAX_LISTED = 32_768;
 
 /**
- * Starts a process and attaches to it. The time limit (default 30 s) is that of the start; the signal counts until the process has ended.
- * Before the process has started an abort also kills it, so that nothing nobody knows of is left running; afterwards it only detaches.
- * Rejects with `command_not_found`, `command_not_executable`, `unknown_user`, `invalid_argument` (such as a missing cwd), and with
- * `command_outcome_unknown` when it was asked for and nothing was heard of it: it may have run. Without a time limit the guest may be silent about
- * all starts for so long: one that waits for its turn among many is not overdue.
+ * Starts a process and attaches to it. The time limit (default 30 s) is that of the start; the signal counts until
+ * the process has ended. An abort before the process has started also kills it, so that no unknown process is left
+ * running; a later one only detaches. Rejects with `command_not_found`, `command_not_executable`, `unknown_user`,
+ * `invalid_argument` (such as a missing cwd), and with `command_outcome_unknown` when the request was sent and
+ * nothing was heard of the process, which may have run. The default time limit begins anew whenever the guest answers
+ * any start: one that waits for its turn among many is not overdue.
  */
 export async function exec(session: Session, request: ExecRequest, options?: CallOptions): Promise<AttachedProcess> {
   const writable = request.stdin === true || request.pty !== undefined;
@@ -34,14 +38,14 @@ export async function exec(session: Session, request: ExecRequest, options?: Cal
   return attached.start(methods.exec, execArguments(request), options);
 }
 
-/** As `exec`, but resolves to the ids and lets the process run unattended. */
+/** Works as `exec`, but resolves to the ids and lets the process run unattended. */
 export async function execDetached(
   session: Session,
   request: ExecRequest,
   options?: CallOptions,
 ): Promise<{ readonly execId: number; readonly pid: number }> {
-  // Refused before the clock runs: a time limit of a call that never was has nothing to end.
-  const args = execArguments({ ...request, waitMs: undefined }).flag(10, true);
+  // Bad arguments are refused before the clock runs, because there is no call yet that a time limit could end.
+  const args = execArguments({ ...request, waitMs: undefined }).flag(tags.exec.detached, true);
   let started: Started | null = null;
   const { promise, resolve, reject } = Promise.withResolvers<{ execId: number; pid: number }>();
   const leave = (error: NovaError): void => {
@@ -67,7 +71,9 @@ export async function execDetached(
   return promise;
 }
 
-/** Attaches to a process of the guest, also one that has ended a short while ago. Rejects with `process_not_found`. */
+/**
+ * Attaches to a process of the guest, also to one that has ended a short while ago. Rejects with `process_not_found`.
+ */
 export async function attach(
   session: Session,
   execId: number,
@@ -75,10 +81,10 @@ export async function attach(
   options?: CallOptions,
 ): Promise<AttachedProcess> {
   const args = new RecordWriter()
-    .integer(1, execId)
-    .integerOrNever(2, from.stdout)
-    .integerOrNever(3, from.stderr)
-    .flag(4, from.stdin);
+    .integer(tags.attach.execId, execId)
+    .integerOrNever(tags.attach.stdoutOffset, from.stdout)
+    .integerOrNever(tags.attach.stderrOffset, from.stderr)
+    .flag(tags.attach.control, from.stdin);
   const attached = new Attached(session, from.stdin === true, false);
   return attached.start(methods.attach, args, options);
 }
@@ -89,42 +95,43 @@ export async function signal(session: Session, execId: number, number: number, o
   await call(session, methods.signal, args, 'process', () => {}, options);
 }
 
-/** Processes started by `exec`: the running and those that have ended lately. */
+/** Lists the processes that `exec` has started: those that run, and those that have ended lately. */
 export async function processes(session: Session, options?: CallOptions): Promise<GuestProcess[]> {
-  const parse = (fields: Fields): GuestProcess[] => fields.records(1, MAX_LISTED).map(parseProcess);
+  const parse = (fields: Fields): GuestProcess[] =>
+    fields.records(tags.listResult.process, MAX_LISTED).map(parseProcess);
   return call(session, methods.list, new RecordWriter(), 'process', parse, options);
 }
 
 function execArguments(request: ExecRequest): RecordWriter {
   if (request.argv.length === 0) throw invalidArgument('argv is empty.');
   return new RecordWriter()
-    .strings(1, request.argv)
-    .string(2, request.cwd)
-    .environment(3, request.env)
-    .string(4, request.user)
-    .record(5, request.pty === undefined ? undefined : ptyRecord(request.pty))
-    .integer(6, request.timeoutMs)
-    .flag(7, request.stdin === true || request.pty !== undefined)
-    .integer(8, request.retainBytes)
-    .string(9, request.tag)
-    .flag(11, request.mergeStderr)
-    .string(13, request.requestId)
-    .integer(14, request.waitMs);
+    .strings(tags.exec.argv, request.argv)
+    .string(tags.exec.cwd, request.cwd)
+    .environment(tags.exec.env, request.env)
+    .string(tags.exec.user, request.user)
+    .record(tags.exec.pty, request.pty === undefined ? undefined : ptyRecord(request.pty))
+    .integer(tags.exec.timeoutMs, request.timeoutMs)
+    .flag(tags.exec.stdin, request.stdin === true || request.pty !== undefined)
+    .integer(tags.exec.retain, request.retainBytes)
+    .string(tags.exec.tag, request.tag)
+    .flag(tags.exec.mergeStderr, request.mergeStderr)
+    .string(tags.exec.requestId, request.requestId)
+    .integer(tags.exec.waitMs, request.waitMs);
 }
 
 function parseProcess(fields: Fields): GuestProcess {
-  const exit = fields.record(9);
+  const exit = fields.record(tags.process.exit);
   return {
-    execId: fields.integer(1),
-    pid: fields.integerUpTo(2, MAX_U32),
-    argv: fields.strings(3),
-    cwd: fields.string(4),
-    user: fields.string(5),
-    tag: fields.string(6),
-    startedNs: fields.bigint(7),
-    running: fields.flag(8),
-    pty: fields.flag(10),
-    env: fields.strings(11),
+    execId: fields.integer(tags.process.execId),
+    pid: fields.integerUpTo(tags.process.pid, MAX_U32),
+    argv: fields.strings(tags.process.argv),
+    cwd: fields.string(tags.process.cwd),
+    user: fields.string(tags.process.user),
+    tag: fields.string(tags.process.tag),
+    startedNs: fields.bigint(tags.process.startedNs),
+    running: fields.flag(tags.process.running),
+    pty: fields.flag(tags.process.pty),
+    env: fields.strings(tags.process.env),
     exit: exit === null ? null : parseExit(exit),
   };
 }

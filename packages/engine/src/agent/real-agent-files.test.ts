@@ -91,7 +91,7 @@ test('a large file passes a slow reader with little held here', { timeout: 60_00
   assert.equal(entry.size, 100_000_000);
   const base = await liveBytes();
   let received = 0;
-  // By bytes: how many chunks they come in depends on how fast either side is.
+  // Counted in bytes, because the number of chunks depends on how fast either side is.
   let nextLook = 10_000_000;
   const held: number[] = [];
   for await (const chunk of bytes) {

@@ -6,11 +6,12 @@ import test, { after, before } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import { openSession } from './connect.ts';
-import { INITIAL_CREDIT, encodeFrame, frameKinds } from './frame.ts';
+import { INITIAL_CREDIT, encodeFrame } from './frame.ts';
 import { encodeHello } from './handshake.ts';
 import { liveBytes } from './testing/memory.ts';
 import { outputOf, startAgent, type RealAgent } from './testing/real-agent.ts';
 import { rejects } from './testing/rejects.ts';
+import { frameKinds } from './numbers.ts';
 
 let real: RealAgent;
 let agent: GuestAgent;
@@ -199,12 +200,12 @@ test('an abort before the start leaves no process', { timeout: 20_000 }, async (
     const controller = new AbortController();
     const starting = agent.exec({ argv: ['sleep', '1000'], tag: 'aborted' }, { signal: controller.signal });
     const outcome = starting.catch((error: unknown) => error);
-    // Now before the request has left, now while it is on its way.
+    // Aborts alternately before the request has left and while it is on its way.
     if (i % 2 === 1) await new Promise((resolve) => setImmediate(resolve));
     controller.abort();
     const reason = await outcome;
     if (isNovaError(reason, 'cancelled')) cancelled++;
-    // It had started before the abort came.
+    // The process had started before the abort arrived.
     else await agent.signal((await starting).execId, 9);
   }
   assert.ok(cancelled >= 10);

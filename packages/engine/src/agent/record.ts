@@ -3,7 +3,7 @@ import { invalidArgument, protocolError } from './errors.ts';
 /** Records of the guest channel: a sequence of `u8 tag, u32 length, bytes`. */
 
 const FIELD_HEADER = 5;
-/** Records within records. The deepest of version 1 is an EXIT record in a process record in a RESULT. */
+/** How deep records may be nested. The deepest of version 1 is an EXIT record in a process record in a RESULT. */
 const MAX_DEPTH = 8;
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
@@ -12,7 +12,7 @@ export class RecordWriter {
   #buffer = Buffer.allocUnsafe(256);
   #length = 0;
 
-  /** Throws `invalid_argument` for what is no non-negative integer of 64 bits. */
+  /** Throws `invalid_argument` unless the value is a non-negative integer of 64 bits. */
   integer(tag: number, value: number | bigint | undefined): this {
     if (value === undefined) return this;
     if (typeof value === 'number' && (!Number.isSafeInteger(value) || value < 0)) {
@@ -25,7 +25,7 @@ export class RecordWriter {
     return this;
   }
 
-  /** `null` is written as all ones: never, or only what is new. */
+  /** Writes `null` as all ones, which means never, or only new output. */
   integerOrNever(tag: number, value: number | null | undefined): this {
     return this.integer(tag, value === null ? ALL_ONES : value);
   }
@@ -55,7 +55,7 @@ export class RecordWriter {
     return this;
   }
 
-  /** Variables as a list of `NAME=value`. Throws `invalid_argument` for a name that is empty or holds `=`. */
+  /** Writes variables as a list of `NAME=value`. Throws `invalid_argument` for a name that is empty or holds `=`. */
   environment(tag: number, env: Readonly<Record<string, string>> | undefined): this {
     for (const [name, value] of Object.entries(env ?? {})) {
       if (name === '' || name.includes('=')) {
@@ -90,8 +90,8 @@ export class RecordWriter {
 }
 
 /**
- * A record the guest sent. Reading it is checked at every step: what does not fit is a `guest_protocol_error`. Of a tag that
- * should come once the first counts; unknown tags are never looked at.
+ * A record that the guest sent. Every access is checked, and a misfit is a `guest_protocol_error`. Where a tag should
+ * come once, the first counts; unknown tags are ignored.
  */
 export class Fields {
   readonly #bytes: Buffer;
@@ -114,26 +114,26 @@ export class Fields {
     }
   }
 
-  /** Bytes of the record as it came. */
+  /** The bytes of the record as it came. */
   get byteLength(): number {
     return this.#bytes.length;
   }
 
-  /** 0 when missing. Throws above `Number.MAX_SAFE_INTEGER`. */
+  /** Gives 0 when the field is missing. Throws above `Number.MAX_SAFE_INTEGER`. */
   integer(tag: number): number {
     const value = this.bigint(tag);
     if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw protocolError(`the number ${value} is out of range`);
     return Number(value);
   }
 
-  /** 0 when missing. Throws above `max`. */
+  /** Gives 0 when the field is missing. Throws above `max`. */
   integerUpTo(tag: number, max: number): number {
     const value = this.integer(tag);
     if (value > max) throw protocolError(`the number ${value} is out of range`);
     return value;
   }
 
-  /** Unsigned, 0 when missing. */
+  /** Gives an unsigned number, 0 when the field is missing. */
   bigint(tag: number): bigint {
     const field = this.#find(tag);
     if (field === undefined) return 0n;
@@ -141,7 +141,7 @@ export class Fields {
     return field.readBigUInt64LE(0);
   }
 
-  /** Null for all ones, which stands for never. */
+  /** Gives null for all ones, which means never. */
   integerOrNever(tag: number): number | null {
     return this.bigint(tag) === ALL_ONES ? null : this.integer(tag);
   }
@@ -150,7 +150,7 @@ export class Fields {
     return this.bigint(tag) !== 0n;
   }
 
-  /** Empty when missing. Bytes that are no UTF-8 become U+FFFD. */
+  /** Gives an empty string when the field is missing. Bytes that are not UTF-8 become U+FFFD. */
   string(tag: number): string {
     return this.#find(tag)?.toString('utf8') ?? '';
   }
@@ -163,20 +163,20 @@ export class Fields {
     return this.#list(tag).map((field) => field.toString('utf8'));
   }
 
-  /** The nested record, null when missing. */
+  /** Gives the nested record, or null when it is missing. */
   record(tag: number): Fields | null {
     const field = this.#find(tag);
     return field === undefined ? null : new Fields(field, this.#depth + 1);
   }
 
-  /** The nested record. Throws when it is missing. */
+  /** Gives the nested record. Throws when it is missing. */
   requiredRecord(tag: number): Fields {
     const record = this.record(tag);
     if (record === null) throw protocolError(`a record lacks field ${tag}`);
     return record;
   }
 
-  /** The nested records. Throws when there are more than `most`. */
+  /** Gives the nested records. Throws when there are more than `most`. */
   records(tag: number, most: number): Fields[] {
     const list = this.#list(tag);
     if (list.length > most) throw protocolError(`a list of ${list.length}, more than ${most}`);

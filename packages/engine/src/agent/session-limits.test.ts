@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import test from 'node:test';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
-import { MAX_STREAMS, frameKinds } from './frame.ts';
-import { messages, methods } from './methods.ts';
+import { MAX_STREAMS } from './frame.ts';
+import { frameKinds, messages, methods } from './numbers.ts';
 import { openHostile, type HostFrame } from './testing/hostile-guest.ts';
 import { rejects } from './testing/rejects.ts';
 

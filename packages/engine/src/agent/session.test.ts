@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
-import { INITIAL_CREDIT, MAX_DATA, encodeFrame, frameKinds } from './frame.ts';
-import { messages, methods } from './methods.ts';
+import { INITIAL_CREDIT, MAX_DATA, encodeFrame } from './frame.ts';
+import { frameKinds, messages, methods } from './numbers.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 

@@ -2,25 +2,27 @@ import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 import { agentError } from './agent-error.ts';
 import { protocolError, sessionEnded, type ErrorContext } from './errors.ts';
-import { FrameDecoder, MAX_STREAMS, PartJoiner, frameKinds } from './frame.ts';
+import { FrameDecoder, MAX_STREAMS, PartJoiner } from './frame.ts';
 import { Outbox } from './outbox.ts';
 import { Fields, type RecordWriter } from './record.ts';
-import { Stream, type LateListener, type StreamHandler, type StreamHost } from './stream.ts';
+import { Stream } from './stream.ts';
+import type { LateListener, StreamHandler, StreamHost } from './stream-handler.ts';
+import { frameKinds } from './numbers.ts';
 
-/**
- * Of its streams, tunnels may take up so many: visitors of a port leave the rest for commands, files and the end of
- * both.
- */
+/** Maximum number of streams for tunnels, so that visitors of a port leave the rest for commands and files. */
 const MAX_TUNNELS = MAX_STREAMS / 2;
 const MAX_STREAM_ID = 0xffff_ffff;
-/** How long `close` waits for the guest to read what is still to be sent, ms. */
+/** How long `close` waits for the guest to read the queued frames, in ms. */
 const CLOSE_MS = 2000;
-/** Cancelled streams whose next MESSAGE is still of interest. */
+/** Maximum number of cancelled streams whose next MESSAGE is still handled. */
 const MAX_LATE = 1024;
 
-/** One session: cuts what arrives into frames, hands them to their streams and ends at the first that breaks the rules. */
+/**
+ * One session. It cuts the arriving bytes into frames, hands them to their streams, and ends at the first frame that
+ * breaks the rules.
+ */
 export class Session implements StreamHost {
-  /** Settles when the session has ended: with null after `close`, else with the reason. Never rejects. */
+  /** Settles when the session has ended: with null after `close`, otherwise with the reason. Never rejects. */
   readonly closed: Promise<NovaError | null>;
   readonly outbox: Outbox;
   readonly #duplex: Duplex;
@@ -35,7 +37,7 @@ export class Session implements StreamHost {
   #reason: NovaError | null = null;
   #closing = false;
 
-  /** Takes over a Duplex after the handshake; `rest` is what had already come after it. */
+  /** Takes over a Duplex after the handshake; `rest` holds the bytes that have already arrived after it. */
   constructor(duplex: Duplex, rest: Buffer) {
     const { promise, resolve } = Promise.withResolvers<NovaError | null>();
     this.closed = promise;
@@ -56,8 +58,8 @@ export class Session implements StreamHost {
   }
 
   /**
-   * Opens a stream and sends the request. Throws `guest_unreachable` when the session has ended, `channel_busy` at the limit of streams
-   * and `invalid_argument` for arguments that are too long.
+   * Opens a stream and sends the request. Throws `guest_unreachable` when the session has ended, `channel_busy` at
+   * the limit of streams, and `invalid_argument` for arguments that are too long.
    */
   open(method: number, args: RecordWriter, context: ErrorContext, handler: StreamHandler): Stream {
     if (this.#ended || this.#closing) throw sessionEnded(this.#reason);
@@ -80,12 +82,12 @@ export class Session implements StreamHost {
     return stream;
   }
 
-  /** When the guest last said of any command that it has started, or why not. */
+  /** When the guest last answered the start of any command, with success or with an error. */
   get startAnsweredAt(): number {
     return this.#startAnsweredAt;
   }
 
-  /** A stream is over on this side; `late` hears of what may have been on its way. */
+  /** Forgets a stream that is over on this side; `late` is called with a message that was still on its way. */
   forget(id: number, late: LateListener | undefined): void {
     this.#streams.delete(id);
     if (late === undefined) return;
@@ -98,7 +100,7 @@ export class Session implements StreamHost {
     }
   }
 
-  /** Ends the session at a frame boundary: every call under way fails, all that is to be sent goes out. Idempotent. */
+  /** Ends the session at a frame boundary: every pending call fails, and all queued frames are sent. Idempotent. */
   async close(): Promise<void> {
     if (!this.#closing && !this.#ended) {
       this.#closing = true;
@@ -112,7 +114,7 @@ export class Session implements StreamHost {
     await this.closed;
   }
 
-  /** Tunnels that are open; those that have closed are gone from the streams. */
+  /** Counts the open tunnels; those that have closed are no longer among the streams. */
   #tunnels(): number {
     let count = 0;
     for (const { context } of this.#streams.values()) if (context === 'tunnel') count += 1;
@@ -176,7 +178,7 @@ export class Session implements StreamHost {
     }
   }
 
-  /** The end, once: nothing is sent or heard any more, every call under way fails. */
+  /** Ends the session, once: it sends and receives nothing any more, and every pending call fails. */
   #lose(reason: NovaError | null): void {
     if (this.#ended) return;
     this.#ended = true;

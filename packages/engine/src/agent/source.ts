@@ -4,8 +4,9 @@ import { invalidArgument } from './errors.ts';
 type Step = IteratorResult<Uint8Array> | Promise<IteratorResult<Uint8Array>>;
 
 /**
- * Reads a caller's source of bytes, and can stop while the source has not answered: `interrupt` lets whoever waits for it go on. One pair
- * of handlers a step rather than a race with a promise that outlives them all, which would gather a reaction for every chunk.
+ * Reads a caller's source of bytes, and can stop while the source has not answered: `interrupt` releases the caller
+ * that waits for it. Each step has a pair of handlers of its own, because a race with a promise that outlives the steps
+ * would accumulate a reaction for every chunk.
  */
 export class SourceReader {
   readonly #iterator: { next(): Step; return?(): unknown };
@@ -17,7 +18,10 @@ export class SourceReader {
     this.#iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   }
 
-  /** The next bytes; null at the end and after an interruption. A promise only where the source gives one. Throws what the source throws. */
+  /**
+   * Returns the next bytes, or null at the end and after an interruption. It returns a promise only where the source
+   * does. Throws the errors of the source.
+   */
   next(): Uint8Array | null | Promise<Uint8Array | null> {
     if (this.#done || this.#interrupted) return null;
     const step = this.#iterator.next();
@@ -33,14 +37,14 @@ export class SourceReader {
     this.#wake?.();
   }
 
-  /** Tells a source that was not read to its end that nobody will. Does not wait for it: it may hang in the step it was left in. */
+  /** Closes a source that was not read to its end. Does not wait for it, because it may hang in its last step. */
   close(): void {
     if (this.#done) return;
     this.#done = true;
     try {
       Promise.resolve(this.#iterator.return?.()).catch(() => {});
     } catch {
-      // The call has its own outcome already; a source that fails at being closed cannot change it.
+      // The call has its outcome already, which a source that fails while it is closed cannot change.
     }
   }
 

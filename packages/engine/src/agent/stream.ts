@@ -1,52 +1,25 @@
 import type { NovaError } from '@novasandbox/protocol';
 import { endedError, inputClosed, invalidArgument, protocolError, type ErrorContext } from './errors.ts';
-import { INITIAL_CREDIT, MAX_DATA, MAX_JOINED, encodeCredit, encodeFrame, encodeJoined, frameKinds } from './frame.ts';
-import type { Outbox, Sender } from './outbox.ts';
+import { INITIAL_CREDIT, MAX_DATA, MAX_JOINED, encodeCredit, encodeFrame, encodeJoined } from './frame.ts';
+import type { Sender } from './outbox.ts';
 import type { Fields, RecordWriter } from './record.ts';
+import type { Farewell, LateListener, StreamHandler, StreamHost } from './stream-handler.ts';
+import { frameKinds } from './numbers.ts';
 
-/** Credit an honest guest never comes near; above it the sum is an attack on arithmetic. */
+/** More credit than an honest guest ever gives; a larger sum could overflow. */
 const MAX_CREDIT = 0x7fff_ffff;
-/** Consumed bytes that are granted in one frame: few frames, and the guest never runs dry while the host keeps up. */
-const GRANT_STEP = INITIAL_CREDIT / 2;
-
 /**
- * What a stream's owner hears, synchronously while bytes are taken in: none of these may run a caller's code or throw anything but
- * `guest_protocol_error`, which ends the session. Exactly one of `result` and `failed` comes, last and once.
+ * Number of consumed bytes that one frame grants. It keeps frames few, and the guest never runs out of credit while the
+ * host keeps up.
  */
-export interface StreamHandler {
-  /** `bytes` is a view of what arrived; the owner grants it back with `consumed`. */
-  data?(channel: number, bytes: Buffer): void;
-  message?(type: number, fields: Fields): void;
-  finish?(): void;
-  /** The guest has granted credit: it makes progress. */
-  credit?(): void;
-  result(fields: Fields): void;
-  failed(error: NovaError): void;
-}
-
-/** Told of the first MESSAGE that was on its way when its stream was abandoned. */
-export type LateListener = (type: number, fields: Fields) => void;
-
-/** What a stream needs of its session. */
-export interface StreamHost {
-  readonly outbox: Outbox;
-  /** The stream is over on this side. */
-  forget(id: number, late: LateListener | undefined): void;
-}
-
-/** What else an abandoned stream does. */
-export interface Farewell {
-  /** A MESSAGE that goes out right before CANCEL. */
-  readonly message?: { readonly type: number; readonly fields: RecordWriter };
-  readonly late?: LateListener;
-}
+const GRANT_STEP = INITIAL_CREDIT / 2;
 
 interface Settle {
   resolve(): void;
   reject(error: NovaError): void;
 }
 
-/** A frame that goes out ahead of data; `settle` when somebody waits for that. */
+/** A frame that goes out ahead of data; `settle` is set when somebody waits for that. */
 interface Urgent {
   readonly frame: Buffer;
   readonly settle: Settle | null;
@@ -66,12 +39,12 @@ export class Stream implements Sender {
   readonly #session: StreamHost;
   readonly #urgent: Urgent[] = [];
   readonly #pending: Pending[] = [];
-  /** Bytes of the first pending write that have gone out. */
+  /** The bytes of the first pending write that have gone out. */
   #sent = 0;
   #sendCredit = INITIAL_CREDIT;
   #receiveCredit = INITIAL_CREDIT;
   #consumed = 0;
-  /** The request has left for the Duplex: from now on the guest has to be told of a change of mind. */
+  /** Whether the request was handed to the Duplex; from then on the guest has to be told of a cancellation. */
   #opened = false;
   #finish: 'no' | 'wanted' | 'sent' = 'no';
   #failure: NovaError | 'succeeded' | null = null;
@@ -101,7 +74,10 @@ export class Stream implements Sender {
     this.#pushUrgent(request);
   }
 
-  /** Sends a MESSAGE ahead of data that waits for credit. Resolves when it is on its way; rejects when the stream ends first. */
+  /**
+   * Sends a MESSAGE ahead of data that waits for credit. Resolves when it is on its way; rejects when the stream ends
+   * first.
+   */
   message(type: number, fields: RecordWriter): Promise<void> {
     if (this.closed) return Promise.reject(this.#closedError());
     const frame = this.#encode(frameKinds.message, type, fields);
@@ -112,8 +88,9 @@ export class Stream implements Sender {
   }
 
   /**
-   * Sends DATA as the guest's credit and the Duplex allow. Returns undefined when all has gone, so that nobody waits a turn for nothing, else
-   * a promise for that; it rejects when the stream ends first. `bytes` must not change until then.
+   * Sends DATA as the credit of the guest and the Duplex allow. Returns undefined when all bytes have been sent, which
+   * avoids a needless wait; otherwise a promise for that, which rejects when the stream ends first. `bytes` must not
+   * change until then.
    */
   send(channel: number, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== null) return Promise.reject(this.#closedError());
@@ -137,7 +114,7 @@ export class Stream implements Sender {
     return promise;
   }
 
-  /** No more DATA after what is pending. Idempotent. */
+  /** Sends no more DATA after the pending bytes. Idempotent. */
   finish(): void {
     if (this.closed || this.#finish !== 'no') return;
     this.#finish = 'wanted';
@@ -150,10 +127,7 @@ export class Stream implements Sender {
     if (this.#consumed >= GRANT_STEP && !this.closed) this.#session.outbox.offerUrgent(this);
   }
 
-  /**
-   * The host has lost interest: the owner fails with `error`, the guest is told if it knows of the stream. Of one that it does not know yet
-   * nothing is sent at all. Idempotent.
-   */
+  /** Gives the stream up: the owner fails with `error`. The guest is told only if the request was sent. Idempotent. */
   abandon(error: NovaError, { message, late }: Farewell = {}): void {
     if (this.closed) return;
     const opened = this.#opened;
@@ -165,14 +139,14 @@ export class Stream implements Sender {
     this.handler.failed(error);
   }
 
-  /** For the session: DATA has come. */
+  /** Called by the session when DATA has come. */
   receive(channel: number, bytes: Buffer): void {
     this.#receiveCredit -= bytes.length;
     if (this.#receiveCredit < 0) throw protocolError('more DATA than it had credit for');
     this.handler.data?.(channel, bytes);
   }
 
-  /** For the session: CREDIT has come. */
+  /** Called by the session when CREDIT has come. */
   addCredit(bytes: number): void {
     this.#sendCredit += bytes;
     if (this.#sendCredit > MAX_CREDIT) throw protocolError('more credit than there can be');
@@ -180,13 +154,13 @@ export class Stream implements Sender {
     if (this.#pending.length > 0) this.#session.outbox.offerData(this);
   }
 
-  /** For the session: RESULT has come. */
+  /** Called by the session when RESULT has come. */
   succeed(fields: Fields): void {
     this.handler.result(fields);
     this.#end('succeeded', undefined);
   }
 
-  /** For the session: ERROR has come, or the session has ended. */
+  /** Called by the session when ERROR has come, or the session has ended. */
   fail(error: NovaError): void {
     if (this.closed) return;
     this.#end(error, undefined);
@@ -245,7 +219,7 @@ export class Stream implements Sender {
     this.#failure = how;
     this.#session.forget(this.id, late);
     this.#session.outbox.withdraw(this);
-    // Most streams end with nobody waiting, and an error costs the capture of a stack.
+    // Most streams end while nobody waits, so errors are made only where needed: each captures a stack.
     for (const { settle } of this.#urgent.splice(0)) settle?.reject(this.#closedError());
     for (const { settle } of this.#pending.splice(0)) settle.reject(this.#closedError());
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { INITIAL_CREDIT, MAX_DATA, frameKinds } from './frame.ts';
-import { messages } from './methods.ts';
+import { INITIAL_CREDIT, MAX_DATA } from './frame.ts';
+import { frameKinds, messages } from './numbers.ts';
 import { RecordWriter } from './record.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 import { rejects } from './testing/rejects.ts';
@@ -28,7 +28,7 @@ test('a small file leaves in one write, from an array and from a generator', asy
   assert.equal(await received(guest), 'ab');
   await guest.result(stream, written());
   assert.equal((await writing).name, 'f');
-  // duplexPair has no writev, so that a corked write shows as frames that come in one turn rather than as one chunk.
+  // duplexPair has no writev, so a corked write shows up as frames that come in one turn rather than as one chunk.
   assert.equal(guest.frames.length, 4);
   const second = agent.writeFile(
     '/f',
@@ -133,7 +133,7 @@ test('an upload counts the silence of the guest, not that of its source', async 
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
   };
-  /** Lets the time pass, between all that was under way and all that follows from it. */
+  /** Advances the time, after pending work has finished and before the work that follows from it. */
   const pass = async (ms: number): Promise<void> => {
     await settle();
     t.mock.timers.tick(ms);

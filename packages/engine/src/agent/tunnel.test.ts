@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream';
 import test from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import type { GuestAgent } from '../ports/guest-agent.ts';
-import { INITIAL_CREDIT, MAX_DATA, encodeFrame, frameKinds } from './frame.ts';
-import { messages } from './methods.ts';
+import { INITIAL_CREDIT, MAX_DATA, encodeFrame } from './frame.ts';
+import { frameKinds, messages } from './numbers.ts';
 import { openHostile, type HostileGuest } from './testing/hostile-guest.ts';
 import { rejects } from './testing/rejects.ts';
 
@@ -155,7 +155,7 @@ test('a listener that throws costs its own connection alone', async () => {
     throw new Error('a defect of the caller');
   });
   const failing = once(tunnel, 'error');
-  // Flowing begins in a later turn; only then are bytes handed over while they are taken in.
+  // The connection begins to flow in a later turn; only then does it deliver bytes while they are processed.
   await new Promise((resolve) => setImmediate(resolve));
   await guest.data(stream, 0, Buffer.from('x'));
   assert.match(String(((await failing) as [unknown])[0]), /a defect of the caller/);

@@ -4,21 +4,21 @@ import type { CallOptions, GuestAgent } from '../ports/guest-agent.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
 import { cancelled, endedError, invalidArgument, protocolError } from './errors.ts';
-import { messages, methods } from './methods.ts';
+import { channels, messages, methods, tags } from './numbers.ts';
 import { RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
-import type { Stream, StreamHandler } from './stream.ts';
+import type { Stream } from './stream.ts';
+import type { StreamHandler } from './stream-handler.ts';
 
-const CHANNEL = 0;
 const MAX_PORT = 65_535;
-/** How long a connection that both sides have finished may still take the guest, ms. */
+/** How long the guest may still take for a connection that both sides have finished, in ms. */
 const LINGER_MS = 30_000;
 
 /**
- * Connects to a TCP port of the guest (`address` defaults to its loopback; `unix:/path` is a Unix socket) and resolves to the connection once it
- * stands. Ends are half-closed: `end()` is seen by the program in the guest, and the other way round. The time limit (default 30 s) is that
- * of the connecting; the signal destroys the connection at any time. The connection is destroyed with an error when the session is lost.
- * Rejects with `connection_refused`.
+ * Connects to a TCP port of the guest (`address` defaults to its loopback; `unix:/path` is a Unix socket) and resolves
+ * to the connection once it is established. Each direction ends separately: the program in the guest sees `end()`, and
+ * vice versa. The time limit (default 30 s) is that of the connecting; the signal destroys the connection at any time.
+ * The connection is destroyed with an error when the session is lost. Rejects with `connection_refused`.
  */
 export async function openTunnel(
   session: Session,
@@ -28,7 +28,7 @@ export async function openTunnel(
   if (!Number.isInteger(target.port) || target.port < 0 || target.port > MAX_PORT) {
     throw invalidArgument(`${target.port} is no port.`);
   }
-  const args = new RecordWriter().string(1, target.address).integer(2, target.port);
+  const args = new RecordWriter().string(tags.tunnel.address, target.address).integer(tags.tunnel.port, target.port);
   const connected = Promise.withResolvers<void>();
   const limits = new Limits(options, DEFAULT_TIMEOUT_MS, (error) => stream.abandon(error));
   let tunnel: Tunnel | null = null;
@@ -71,7 +71,7 @@ class Tunnel extends Duplex {
   constructor(stream: Stream) {
     super({ allowHalfOpen: true });
     this.#stream = stream;
-    // The guest can end a connection at any time; that must not be an uncaught error where nobody listens for one.
+    // The guest can end a connection at any time, which must not be an uncaught error where nobody listens for one.
     this.on('error', () => {});
   }
 
@@ -81,13 +81,13 @@ class Tunnel extends Duplex {
     this.#flow();
   }
 
-  /** No more bytes from the guest after those queued. */
+  /** Notes that the guest sends no more bytes after those in the queue. */
   finished(): void {
     this.#finished = true;
     this.#flow();
   }
 
-  /** The guest has closed the stream. */
+  /** Notes that the guest has closed the stream. */
   ended(): void {
     clearTimeout(this.#timer);
     this.finished();
@@ -104,7 +104,7 @@ class Tunnel extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, settle: (error?: Error | null) => void): void {
-    const sent = this.#stream.send(CHANNEL, chunk);
+    const sent = this.#stream.send(channels.content, chunk);
     if (sent === undefined) settle();
     else sent.then(() => settle(), settle);
   }
@@ -127,8 +127,8 @@ class Tunnel extends Duplex {
   }
 
   /**
-   * Both sides have finished, but the guest may still be handing the last bytes on, which a cancellation would throw away. It answers when that
-   * is done; one that does not is not waited for.
+   * Waits for the guest, which may still be handing on the last bytes after both sides have finished; a cancellation
+   * would throw them away. The guest answers when it is done; the wait has a limit.
    */
   #linger(): void {
     if (this.#stream.closed) return;
@@ -149,12 +149,12 @@ class Tunnel extends Duplex {
           return;
         }
         this.#stream.consumed(item.bytes.length);
-        // A listener may read again while this pushes; its wish must not be overwritten.
+        // A listener may read again during the push; that request must not be overwritten.
         this.#wanted = false;
         if (this.push(item.bytes)) this.#wanted = true;
       }
     } catch (error) {
-      // A listener of the caller has thrown: its connection ends, the session does not.
+      // A listener of the caller has thrown: its connection ends, but not the session.
       this.destroy(error as NovaError);
     }
   }

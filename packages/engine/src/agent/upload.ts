@@ -7,12 +7,12 @@ import type { Session } from './session.ts';
 import { Silence } from './silence.ts';
 import { SourceReader } from './source.ts';
 import type { Stream } from './stream.ts';
-
-const CHANNEL = 0;
+import { channels } from './numbers.ts';
 
 /**
- * Sends what `source` yields, then waits for the answer. Without a time limit of the call the guest may be silent for 30 s while it is
- * its turn; while it is the source's turn no time counts. However the call ends, the source is closed.
+ * Sends what `source` yields, then waits for the answer. Without a time limit of the call the guest may be silent for
+ * 30 s while it is its turn; while it is the source's turn no time counts. However the call ends, the source is
+ * closed.
  */
 export async function upload<T>(
   session: Session,
@@ -64,14 +64,17 @@ export async function upload<T>(
   }
 }
 
-/** Resolves when the source is at its end or the stream has closed, whose reason is the answer's. Rejects with what the source throws. */
+/**
+ * Resolves when the source is at its end or the stream has closed; the answer tells which. Rejects with the errors of
+ * the source.
+ */
 async function sendAll(stream: Stream, reader: SourceReader, silence: Silence): Promise<void> {
   for (;;) {
-    // Waiting only where there is something to wait for lets a small upload leave in one write.
+    // A small upload leaves in one write, because only real promises are awaited.
     const next = reader.next();
     const bytes = next instanceof Promise ? await next : next;
     if (bytes === null || stream.closed) return;
-    const sent = stream.send(CHANNEL, bytes);
+    const sent = stream.send(channels.content, bytes);
     if (sent === undefined) continue;
     silence.begin();
     try {

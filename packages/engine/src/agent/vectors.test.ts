@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import type { GuestAgent } from '../ports/guest-agent.ts';
-import { FrameDecoder, encodeFrame, frameKinds } from './frame.ts';
+import { FrameDecoder, encodeFrame } from './frame.ts';
 import { EchoHunter, HIGHEST_VERSION, LOWEST_VERSION, MAGIC, encodeHello } from './handshake.ts';
 import { Fields, RecordWriter } from './record.ts';
 import { openHostile } from './testing/hostile-guest.ts';
 import { outputOf } from './testing/real-agent.ts';
 import { rejects } from './testing/rejects.ts';
+import { frameKinds } from './numbers.ts';
 
 /** The golden vectors of the wire, which the agent is tested against too (guest/vectors/README.md). */
 
@@ -101,13 +102,18 @@ for (const vector of load('malformed.json')) {
 
 const dialogues = load('dialogues.json');
 
-/** Calls that say what the host says in a dialogue. */
+/** The calls that produce the host's side of each dialogue. */
 const calls: Record<string, (agent: GuestAgent) => Promise<void>> = {
   'no such process': async (agent) => rejects(agent.signal(99, 15), 'process_not_found'),
   'no such file': async (agent) =>
     assert.rejects(agent.stat('/no/such/file'), (error) => {
       assert.ok(isNovaError(error, 'file_not_found'));
       return error.details['errno'] === 2;
+    }),
+  'a guest that goes on': async (agent) =>
+    agent.configure({
+      entropy: Buffer.from(Array.from({ length: 32 }, (_, at) => at)),
+      continued: { generation: 'gen-2', cutConnections: true, parentId: 'box1' },
     }),
   'a process': async (agent) => {
     const child = await agent.exec({ argv: ['/bin/sh', '-c', 'echo hi; exit 3'] });
@@ -143,7 +149,7 @@ for (const [name, call] of Object.entries(calls)) {
     for (const { from, bytes } of dialogue.steps.slice(2)) {
       const wire = unhex(bytes);
       if (from === 'guest') await guest.raw(wire);
-      // When credit is granted is the host's to choose.
+      // The host chooses when to grant credit, so its CREDIT frames are not compared.
       else if (wire[4] !== frameKinds.credit) {
         const { kind, stream, lead, body } = await guest.next();
         const hasLead = kind === frameKinds.open || kind === frameKinds.data || kind === frameKinds.message;

@@ -3,27 +3,24 @@ import type { CallOptions } from '../ports/guest-agent.ts';
 import { DEFAULT_TIMEOUT_MS, Limits, openLimited } from './call.ts';
 import { cancelled, protocolError } from './errors.ts';
 import { Inbox } from './inbox.ts';
-import { messages, methods } from './methods.ts';
+import { changeKinds, messages, methods, shortages, tags } from './numbers.ts';
 import { RecordWriter } from './record.ts';
 import type { Session } from './session.ts';
-import type { StreamHandler } from './stream.ts';
+import type { StreamHandler } from './stream-handler.ts';
 
-/** Changes a slow reader may leave waiting: messages have no credit, so the guest could send them without end. */
+/** How many changes may wait for a slow reader: messages have no credit, so the guest could send any number of them. */
 const MAX_WAITING = 16_384;
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-const changeKinds: Readonly<Record<number, Change['kind']>> = {
-  1: 'create',
-  2: 'write',
-  3: 'remove',
-  4: 'rename',
-  5: 'chmod',
-};
+const kindNames: ReadonlyMap<number, Change['kind']> = new Map(
+  (['create', 'write', 'remove', 'rename', 'chmod'] as const).map((kind) => [changeKinds[kind], kind]),
+);
 
 /**
- * Watches a directory. Resolves when the watch stands: what happens from then on is yielded, until the iteration is left, the directory goes
- * (end), or not all of them can be seen: they came too fast, or the guest's limit of watches is reached (`guest_resource_exhausted`, after those
- * that came before). The time limit (default 30 s) is that of the
- * start; the signal counts until the end. Rejects with `file_not_found` and `not_a_directory`.
+ * Watches a directory. Resolves when the watch is in place. It yields the changes from then on. It ends when the caller
+ * leaves the iteration or the directory has gone. It fails with `guest_resource_exhausted`, after the earlier changes,
+ * when a change was missed because changes came too fast or the guest has reached its limit of watches. The time limit
+ * (default 30 s) is that of the start; the signal counts until the end. Rejects with `file_not_found` and
+ * `not_a_directory`.
  */
 export async function watch(
   session: Session,
@@ -31,7 +28,10 @@ export async function watch(
   how: { readonly recursive?: boolean; readonly user?: string | undefined },
   options?: CallOptions,
 ): Promise<AsyncIterable<Change> & AsyncDisposable> {
-  const args = new RecordWriter().string(1, path).flag(2, how.recursive).string(3, how.user);
+  const args = new RecordWriter()
+    .string(tags.watch.path, path)
+    .flag(tags.watch.recursive, how.recursive)
+    .string(tags.watch.user, how.user);
   const stands = Promise.withResolvers<void>();
   let waiting: Change[] = [];
   let waitingBytes = 0;
@@ -53,11 +53,12 @@ export async function watch(
       if (type === messages.watching) {
         limits.settled();
         stands.resolve();
-      } else if (type === messages.overflow) stream.abandon(incomplete(path, fields.integer(1), fields.integer(2)));
+      } else if (type === messages.overflow)
+        stream.abandon(incomplete(path, fields.integer(tags.overflow.cause), fields.integer(tags.overflow.limit)));
       else if (type === messages.change) {
-        const kind = changeKinds[fields.integer(1)];
+        const kind = kindNames.get(fields.integer(tags.change.kind));
         if (kind === undefined) return;
-        const name = fields.string(2);
+        const name = fields.string(tags.change.name);
         waitingBytes += name.length;
         if (waiting.length >= MAX_WAITING || waitingBytes > MAX_WAITING_BYTES) stream.abandon(changesLost(path));
         else {
@@ -83,9 +84,9 @@ export async function watch(
   return changes;
 }
 
-/** Why the guest cannot see everything, by the number of guest/PROTOCOL.md. */
+/** Says why the guest cannot see everything, by the cause that it gave. */
 function incomplete(path: string, cause: number, limit: number): NovaError {
-  const shortage = shortages[cause];
+  const shortage = descriptions[cause];
   if (shortage === undefined) return changesLost(path);
   const { what, hint } = shortage;
   return new NovaError('guest_resource_exhausted', `${path} cannot be watched whole: ${what} (${limit}) is reached.`, {
@@ -94,16 +95,16 @@ function incomplete(path: string, cause: number, limit: number): NovaError {
   });
 }
 
-const shortages: Readonly<Record<number, { readonly what: string; readonly hint: string }>> = {
-  1: {
+const descriptions: Readonly<Record<number, { readonly what: string; readonly hint: string }>> = {
+  [shortages.watches]: {
     what: "the guest's limit of inotify watches",
     hint: 'Raise fs.inotify.max_user_watches in the guest with sysctl, end other watches there, or watch a smaller folder.',
   },
-  2: {
+  [shortages.folders]: {
     what: 'the limit of folders in one watch',
     hint: 'Watch parts of the tree, each by itself.',
   },
-  3: {
+  [shortages.instances]: {
     what: "the guest's limit of inotify instances",
     hint: 'Raise fs.inotify.max_user_instances in the guest with sysctl, or end watches there.',
   },

@@ -3,20 +3,22 @@ import { NovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { CallOptions, GuestAgent } from '../ports/guest-agent.ts';
 import type { SandboxRecord } from '../ports/store.ts';
-import { loadTemplate } from '../template/load.ts';
+import { loadTemplate } from '../images/load-template.ts';
 
-/** A running sandbox whose paths are meant. */
+/** A running sandbox and a path in it. */
 export interface GuestPlace {
   readonly record: SandboxRecord;
   readonly agent: GuestAgent;
 }
 
-/** Linux takes no longer ones. */
+/** The longest path that Linux takes. */
 const maxPath = 4096;
-/** The guest writes this file: what is read of it is bounded. */
+/** The guest writes this file, so the number of bytes read from it is limited. */
 const maxPasswdBytes = 1024 * 1024;
 
-/** An absolute path as it is; any other, and `~`, begins at the home of the user (default: the sandbox's own). */
+/**
+ * Makes a path absolute. A relative path, and `~`, begins at the home of the user (default: the sandbox's own user).
+ */
 export async function absolutePath(
   context: EngineContext,
   { record, agent }: GuestPlace,
@@ -33,15 +35,18 @@ export async function absolutePath(
   return posix.join(home, below);
 }
 
-/** Who commands run as, and files belong to, unless a call says otherwise. */
+/** The user that commands run as and files belong to, unless a call names another. */
 export async function defaultUser({ layout }: EngineContext, record: SandboxRecord): Promise<string> {
   if (record.config.user !== undefined) return record.config.user;
-  // A guest that is a process of this host has this host's users.
+  // A guest that is a process of this host shares the host's users.
   if (record.bootKind === 'process') return String(process.getuid?.() ?? 0);
   return (await loadTemplate(layout, record.config.templateId)).template.user;
 }
 
-/** The guest's own word on where its users live; it is used as a path in that guest and nowhere else. Asked each time: users come and go. */
+/**
+ * Asks the guest where a user's home is. It is asked each time, because users come and go. The answer is used only as a
+ * path in that guest.
+ */
 async function homeOf(agent: GuestAgent, user: string, call: CallOptions): Promise<string> {
   await using file = await agent.readFile('/etc/passwd', { length: maxPasswdBytes }, call);
   const chunks: Uint8Array[] = [];

@@ -1,10 +1,10 @@
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
-import { linked } from '../sandbox/find.ts';
+import { reachAgent } from '../sandbox/reach.ts';
 import type { CallContext, FileService } from '../services.ts';
 import { absolutePath, defaultUser } from './guest-path.ts';
 
-/** Files of a running sandbox: find it, make the paths whole, hand the call to its agent. */
+/** Files of a running sandbox: finds the sandbox, makes the paths absolute, and passes the call to its agent. */
 export function createFileService(context: EngineContext): FileService {
   const place = async (
     ref: string,
@@ -15,7 +15,7 @@ export function createFileService(context: EngineContext): FileService {
     readonly whole: (path: string) => Promise<string>;
     readonly owner: () => Promise<string>;
   }> => {
-    const found = await linked(context, ref, call.signal);
+    const found = await reachAgent(context, ref, call.signal);
     return {
       agent: found.agent,
       whole: (path) => absolutePath(context, found, path, user, call),
@@ -67,7 +67,11 @@ export function createFileService(context: EngineContext): FileService {
       const { agent, whole } = await place(ref, user, call);
       return agent.tarOut(await whole(path), user, call);
     },
+    async manifest(ref, path, request = {}, call = {}) {
+      const { agent, whole } = await place(ref, request.user, call);
+      return agent.manifest(await whole(path), request, call);
+    },
     tunnel: async (ref, port, call = {}) =>
-      (await linked(context, ref, call.signal)).agent.tunnel({ address: 'localhost', port }, call),
+      (await reachAgent(context, ref, call.signal)).agent.tunnel({ address: 'localhost', port }, call),
   };
 }

@@ -6,7 +6,7 @@ import { isNovaError } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
 import type { FetchPrebuilt } from '../ports/image-source.ts';
 import { guestAgent } from './agent.ts';
-import { scratchFolder, type Scratch } from './testing/scratch.ts';
+import { scratchFolder, type Scratch } from '../artifacts/testing/scratch.ts';
 
 async function crate(scratch: Scratch): Promise<string> {
   const source = join(scratch.folder, 'agent');
@@ -16,7 +16,7 @@ async function crate(scratch: Scratch): Promise<string> {
   return source;
 }
 
-/** A cargo that "builds" the text of main.rs, and keeps a line for each build. */
+/** A cargo that "builds" the text of main.rs and records each build in a line. */
 async function cargo(scratch: Scratch, version = '1.95.0'): Promise<() => Promise<number>> {
   const builds = join(scratch.folder, 'builds');
   await writeFile(builds, '');
@@ -100,7 +100,7 @@ test('what was built elsewhere is taken, and not built; what is not there is bui
   assert.equal((await stat(fetched.path)).mode & 0o777, 0o755);
   assert.deepEqual(asked, [`agent ${fetched.digest}`]);
   assert.equal(await builds(), 0);
-  // Other sources are another agent.
+  // Other sources give another agent.
   await writeFile(join(source, 'src/main.rs'), 'fn main() { }\n');
   const built = await guestAgent(scratch.layout, hostArchitecture(), { fetchPrebuilt: fetchPrebuilt(false) }, source);
   assert.equal(await readFile(built.path, 'utf8'), 'fn main() { }\n');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { repositoryRoot, type Layout } from '../layout.ts';
 import { crossBuildAgent } from './cross-agent.ts';
-import { flush } from './publish.ts';
+import { flush } from '../artifacts/publish.ts';
 import { cargoBuild, requireRust, rustProgram, type ProgramOptions, type RustProgram } from './rust-program.ts';
 
 export interface AgentBinary {
@@ -11,10 +11,11 @@ export interface AgentBinary {
   readonly path: string;
 }
 
+/** The folder of its sources. */
 export const agentSource = join(repositoryRoot, 'guest/agent');
 const binaryName = 'nova-agent';
 
-/** The guest agent, built when there is none of just these sources. */
+/** The guest agent, which is built unless it has already been built from exactly these sources. */
 export async function guestAgent(
   layout: Layout,
   architecture: Architecture,

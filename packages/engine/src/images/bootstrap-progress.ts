@@ -1,6 +1,6 @@
-import type { StepUpdate } from './step.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 
-/** Where the phases of mmdebstrap begin on the way from 0 to 1, by how long they take. */
+/** Where each phase of mmdebstrap begins, from 0 to 1, by how long the phases take. */
 const phases = [
   { begins: /^I: running apt-get update/, from: 0, to: 0.08, label: 'reading package lists' },
   { begins: /^I: downloading packages with apt/, from: 0.08, to: 0.15, label: 'downloading the essential packages' },
@@ -11,8 +11,8 @@ const phases = [
 ] as const;
 
 /**
- * Reads mmdebstrap's verbose output, line by line, and tells how far it has come: in the phases that install by counting the packages unpacked and set
- * up, of as many as apt announced.
+ * Reads mmdebstrap's verbose output line by line and reports its progress. In the phases that install, it counts the
+ * packages unpacked and set up against the number that apt announced.
  */
 export function bootstrapProgress(update: StepUpdate): (line: string) => void {
   let phase: (typeof phases)[number] = phases[0];

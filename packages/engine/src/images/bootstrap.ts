@@ -1,32 +1,38 @@
 import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { broughtAlong } from '../layout.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from '../programs/command.ts';
 import { sourcesFor } from './debian-sources.ts';
 import { areIsolated, isolated } from './isolated.ts';
 
 export interface Bootstrap {
   readonly suite: string;
-  /** mmdebstrap's name for what is installed; `extract`: packages are unpacked and none of them is run. */
+  /**
+   * mmdebstrap's name for the set of packages to install; with `extract`, packages are unpacked and none of their
+   * programs is run.
+   */
   readonly variant: string;
-  /** Debian's names; the first is the tree's own. */
+  /** Debian's names; the first is the tree's own architecture. */
   readonly architectures: readonly string[];
   /** Package names, or apt's patterns. */
   readonly packages: readonly string[];
-  /** mmdebstrap's options that name hooks. Root of a user namespace runs them, who cannot open what is ours: it works with `descriptors`. */
+  /**
+   * mmdebstrap's options that name hooks. Hooks may run as root of a user namespace, who cannot open our files, so they
+   * use `descriptors`.
+   */
   readonly hooks: readonly string[];
-  /** Descriptors of this process the hooks get as 3, 4, ... */
+  /** Descriptors of this process that the hooks get as 3, 4, ... */
   readonly descriptors: readonly number[];
   readonly work: string;
-  /** Where root makes the tree in memory, the most it may take; 0: on disk. */
+  /** The most memory in which root may make the tree; 0: the tree is made on disk. */
   readonly memoryBytes?: number;
   readonly log: string;
   readonly onLine: (line: string) => void;
 }
 
 /**
- * Makes a tree of Debian packages below a temporary folder, runs the hooks in it and throws it away. Works as root and, where user namespaces are
- * allowed, without. On abort nothing of it runs on or stays mounted.
+ * Makes a tree of Debian packages below a temporary folder, runs the hooks in it, and removes it. Works as root and,
+ * where user namespaces are allowed, as other users. After an abort nothing of it runs or stays mounted.
  * @throws CommandFailure
  */
 export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promise<void> {
@@ -44,7 +50,7 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
   const tree = inMemory ? join(wanted.work, 'tree') : wanted.work;
   if (inMemory) await mkdir(tree);
   const [program, ...rest] = await isolated([
-    // In a mount namespace of its own: gone with the command.
+    // It is mounted in a mount namespace of its own, and so goes away with the command.
     ...(inMemory
       ? ['sh', '-c', `mount -t tmpfs -o mode=755,size=${memoryBytes} tmpfs "$TMPDIR" && exec "$@"`, 'sh']
       : []),
@@ -54,12 +60,12 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     `--variant=${wanted.variant}`,
     `--architectures=${wanted.architectures.join(',')}`,
     '--format=null',
-    // What is of use is taken out by the hooks: afterwards the tree is thrown away.
+    // The hooks take out everything that is of use. The tree is removed afterwards.
     '--skip=cleanup',
     '--verbose',
     ...wanted.packages.map((name) => `--include=${name}`),
     '--aptopt=Acquire::Languages "none"',
-    // What is interrupted is thrown away whole: there is nothing to make durable while it is built.
+    // A build that is interrupted is thrown away as a whole, so nothing needs to be durable while it is built.
     '--dpkgopt=force-unsafe-io',
     ...hooks,
     wanted.suite,
@@ -70,15 +76,15 @@ export async function bootstrap(wanted: Bootstrap, signal?: AbortSignal): Promis
     signal,
     log: wanted.log,
     onLine: wanted.onLine,
-    // Not root: the folders above `work` may be closed to the users of the namespace.
+    // Without root, the folders above `work` may be closed to the users of the namespace.
     env: { ...scripts, ...(asRoot ? { TMPDIR: tree } : {}) },
     descriptors: wanted.descriptors,
   });
 }
 
 /**
- * mmdebstrap names a pipe of its own to a shell that knows descriptors up to 9 alone: ours may not take the low numbers while it runs. They wait
- * from here on, and a hook finds them at 3, 4, ... again.
+ * mmdebstrap passes a pipe of its own to a shell that supports only descriptors up to 9, so ours must not take the low
+ * numbers while it runs. They are kept from this number on, and moved to 3, 4, ... for a hook.
  */
 export const firstLifted = 100;
 
@@ -88,7 +94,7 @@ function liftDescriptors(count: number): string[] {
   return ['bash', '-c', `exec ${moves.join(' ')}; exec "$@"`, 'bash'];
 }
 
-/** A hook that runs the script in an environment variable with its descriptors. */
+/** A hook that runs the script in an environment variable, with its descriptors. */
 function withDescriptors(count: number, variable: string): string {
   const moves = Array.from({ length: count }, (_, index) => `${3 + index}<&${firstLifted + index}`);
   const back = count === 0 ? '' : `exec ${moves.join(' ')}; `;
@@ -96,8 +102,9 @@ function withDescriptors(count: number, variable: string): string {
 }
 
 /**
- * Makes a file for hooks to write by its descriptor. Where we are not root they run as another user, who opens the descriptor anew: nobody else gets so far,
- * as the folder is closed. Root's own file is root's from the start: whoever had it open for writing would keep it.
+ * Makes a file that hooks write through its descriptor. Without root they run as another user, who opens the descriptor
+ * anew, so the mode lets others in. Nobody else reaches the file, because its folder is closed. As root, the file is
+ * root's alone from the start: a user who had once opened it for writing could keep it open.
  */
 export async function openForHooks(path: string): Promise<FileHandle> {
   const file = await open(path, 'wx+', 0o600);
@@ -105,6 +112,6 @@ export async function openForHooks(path: string): Promise<FileHandle> {
   return file;
 }
 
-/** A shell script that lies beside this file, for a hook or a guest. */
+/** The text of a shell script beside this file, for a hook or a guest. */
 export const script = async (name: string): Promise<string> =>
   readFile(broughtAlong('Scripts that build images', join(import.meta.dirname, name)), 'utf8');

@@ -20,7 +20,7 @@ interface Parsed {
   readonly content: string;
 }
 
-/** Reads an archive by the format's own words (cpio(5), "New ASCII Format"). */
+/** Reads an archive as the format is specified (cpio(5), "New ASCII Format"). */
 function parseArchive(archive: Buffer): Parsed[] {
   const found: Parsed[] = [];
   for (let at = 0; ;) {

@@ -1,4 +1,4 @@
-/** What an archive holds. Paths are relative, without a leading slash. */
+/** An entry of an archive. Paths are relative, without a leading slash. */
 export type ArchiveEntry =
   | { readonly path: string; readonly type: 'file'; readonly mode: number; readonly content: Buffer }
   | { readonly path: string; readonly type: 'directory'; readonly mode: number }
@@ -13,8 +13,8 @@ export type ArchiveEntry =
 const typeBits = { file: 0o100000, directory: 0o040000, 'character-device': 0o020000 } as const;
 
 /**
- * An archive in the "newc" form of cpio, which the kernel unpacks as its initramfs. The same entries give the same bytes, in whatever order
- * they come: sorted by path, owned by root, time 0. Parent directories have to be among the entries.
+ * An archive in cpio's "newc" format, which the kernel unpacks as its initramfs. The same entries give the same bytes
+ * in any order: they are sorted by path, owned by root, with time 0. Parent directories have to be among the entries.
  */
 export function cpioArchive(entries: readonly ArchiveEntry[]): Buffer {
   const sorted = entries.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));

@@ -1,10 +1,11 @@
-# Builds the guest agent with Debian's compilers in a tree that is thrown away. Run by mmdebstrap with the tree as $1; descriptor 3 is the binary
-# it shall write, 4 a tar archive of the crate and what it depends on. $target and $linker say for which processor.
+# Builds the guest agent with Debian's compilers in a tree that is thrown away. mmdebstrap runs it with the tree as $1.
+# Descriptor 3 is the binary to write, descriptor 4 a tar archive of the crate and its dependencies. $target and $linker
+# say for which processor.
 set -eu
 root="$1"
 mkdir "$root/build"
 tar -x -f - -C "$root/build" --no-same-owner <&4
-# The tree is unpacked and nothing in it set up: the usual name of the compiler is a matter of that.
+# The packages are unpacked but not set up. Setting them up would have made the usual name of the compiler.
 ln -s gcc "$root/usr/bin/cc"
 variable="$(printf '%s' "$target" | tr a-z- A-Z_)"
 echo 'nova: compiling'

@@ -3,16 +3,16 @@ import { dirname, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { bootstrap, openForHooks, script } from './bootstrap.ts';
-import { CommandFailure, runCommand } from './command.ts';
+import { CommandFailure, runCommand } from '../programs/command.ts';
 import { defaultSuite } from './debian-sources.ts';
 import { readElf } from './elf.ts';
-import type { StepUpdate } from './step.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 
 export interface CrossBuild {
   readonly source: string;
   /** The files of the crate, below `source`. */
   readonly files: readonly string[];
-  /** A folder for what is needed on the way. */
+  /** A folder for intermediate files. */
   readonly work: string;
   readonly log: string;
   /** The binary to write. */
@@ -20,8 +20,8 @@ export interface CrossBuild {
 }
 
 /**
- * Builds the agent for another processor than the host's: with Debian's Rust and cross linker, unpacked into a tree that goes afterwards. Nothing is
- * installed on the host, and it matters neither which Rust the host has nor for what.
+ * Builds the agent for a processor other than the host's, with Debian's Rust and cross linker. These are unpacked into
+ * a tree that is removed afterwards: nothing is installed on the host, and the host's own Rust is not used.
  */
 export async function crossBuildAgent(
   { name, cross, elfMachine }: Architecture,
@@ -30,7 +30,10 @@ export async function crossBuildAgent(
   signal?: AbortSignal,
 ): Promise<void> {
   if (cross === null)
-    throw new NovaError('feature_unsupported', `The guest agent for ${name} can be built there alone.`);
+    throw new NovaError(
+      'feature_unsupported',
+      `The guest agent for ${name} can only be built on a host of that processor.`,
+    );
   const crate = join(work, 'crate');
   const archive = join(work, 'crate.tar');
   try {
@@ -43,7 +46,7 @@ export async function crossBuildAgent(
     update('fetching crates', 0.02);
     await runCommand('cargo', ['vendor', '--locked', '--quiet', join(crate, 'vendor')], { cwd: source, signal, log });
     await runCommand('tar', ['-c', '-f', archive, '-C', crate, '.'], { signal });
-    // In a user namespace neither could be opened by name.
+    // Root of a user namespace could open neither file by its name.
     await using output = await openForHooks(binary);
     await using input = await open(archive, 'r');
     const hook = `target='${cross.rustTarget}' linker='${cross.linker}'\n${await script('cross-agent.sh')}`;
@@ -65,7 +68,7 @@ export async function crossBuildAgent(
       signal,
     );
     if (readElf(await readFile(binary))?.machine !== elfMachine) {
-      throw new NovaError('set_up_failed', `What was built is no program for ${name}. Log: ${log}`);
+      throw new NovaError('set_up_failed', `The built file is not a program for ${name}. Log: ${log}`);
     }
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;

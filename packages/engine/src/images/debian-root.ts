@@ -1,24 +1,29 @@
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NovaError, type Template } from '@novasandbox/protocol';
+import { NovaError, type ArchitectureName, type Template } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions, LoadedTemplate, RunInGuest } from '../ports/image-source.ts';
-import { CommandFailure } from './command.ts';
+import { CommandFailure } from '../programs/command.ts';
 import { foreignRoot } from './foreign-root.ts';
 import { nativeRoot } from './native-root.ts';
-import { flush } from './publish.ts';
+import { flush } from '../artifacts/publish.ts';
 import { rootImageFiles, type Manifest } from './manifest.ts';
-import { fileDigest, writeJson } from './stamp.ts';
-import { step } from './step.ts';
+import { fileDigest, writeJson } from '../artifacts/stamp.ts';
+import { step } from '../artifacts/step.ts';
 
 export type DebianSource = Extract<Template['source'], { type: 'debian' }>;
 
-/** To be raised when the same template gives another image: what is below, or a script, has changed. */
-export const debianRecipeVersion = 1;
+/** Raise a number when the same template gives another image, because the code below or a script has changed. */
+const recipeVersions = { native: 2, foreign: 1 } as const;
+
+/** The version of the recipe for roots of guests of this processor. */
+export const debianRecipeVersion = (architecture: ArchitectureName): number =>
+  recipeVersions[architecture === hostArchitecture().name ? 'native' : 'foreign'];
 
 /**
- * Builds a Debian root file system into `work`: the image, its manifest, the log. On abort nothing of it runs on or stays mounted.
+ * Builds a Debian root file system into `work`: the image, its manifest, the log. After an abort nothing of it runs or
+ * stays mounted.
  */
 export async function buildDebianRoot(
   layout: Layout,
@@ -32,7 +37,7 @@ export async function buildDebianRoot(
   const isForeign = template.architecture !== hostArchitecture().name;
   const log = join(work, rootImageFiles.log);
   const image = join(work, rootImageFiles.image);
-  // apt gives up root's privileges for a user of its own, who has to pass through.
+  // apt drops its privileges to a user of its own, who has to pass through this folder.
   if (process.getuid?.() === 0) await chmod(work, 0o711);
   await step(options.progress, 'rootfs', `Root image of ${id}`, async (update) => {
     let packageText: string;
@@ -65,7 +70,7 @@ function packageList(text: string): [string, string][] {
     .filter((fields): fields is [string, string] => fields.length === 2);
 }
 
-/** The work folder goes with the failure, so the log is kept elsewhere. */
+/** The work folder is removed after the failure, so the log is kept elsewhere. */
 async function failed(layout: Layout, id: string, log: string, cause: CommandFailure): Promise<NovaError> {
   const text = await readFile(log, 'utf8').catch(() => '');
   const kept = layout.rootfs('failedlog');
@@ -97,7 +102,10 @@ async function failed(layout: Layout, id: string, log: string, cause: CommandFai
   );
 }
 
-/** The lines of a log that name what went wrong. mmdebstrap's own last words only repeat the hook that failed. */
+/**
+ * The lines of a log that say what went wrong. mmdebstrap's own last lines only repeat the name of the hook that
+ * failed.
+ */
 function complaints(text: string): string[] {
   const lines = [...text.matchAll(/^(?:E|W|error|fatal|mke2fs|mount|__populate_fs|dpkg: error.*):\s.*$/gim)].map(
     ([line]) => line,

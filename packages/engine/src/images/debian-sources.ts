@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { runCommand } from './command.ts';
+import { runCommand } from '../programs/command.ts';
 
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const mirror = 'http://deb.debian.org';
 
-/** The suite guests are made of where nothing says otherwise. */
+/** The Debian release that guests use by default. */
 export const defaultSuite = 'bookworm';
 
 /** Code name of the Debian release this host runs, or null on any other system. */
@@ -16,8 +16,8 @@ export async function hostSuite(): Promise<string | null> {
 }
 
 /**
- * The sources.list lines for a Debian suite: the host's own, so that a mirror or a proxy its owner chose serves guests too, where the
- * host runs that suite; else Debian's public mirror.
+ * The sources.list lines for a Debian suite. Where the host runs that suite, these are the host's own, so that a mirror
+ * or proxy its owner chose serves guests too; else they are Debian's public mirror.
  */
 export async function sourcesFor(suite: string, signal?: AbortSignal): Promise<string[]> {
   const own = (await hostSuite()) === suite ? await hostSources(suite, signal) : [];
@@ -31,7 +31,7 @@ export function publicSources(suite: string): string[] {
     : [line('debian', suite), line('debian', `${suite}-updates`), line('debian-security', `${suite}-security`)];
 }
 
-/** What apt itself makes of the host's sources, in whatever form they are written; third parties' are left out. */
+/** Asks apt for the host's sources, in whatever format they are written. Sources of third parties are left out. */
 async function hostSources(suite: string, signal?: AbortSignal): Promise<string[]> {
   const format = '$(ORIGIN)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)';
   const text = await runCommand('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
@@ -44,6 +44,6 @@ async function hostSources(suite: string, signal?: AbortSignal): Promise<string[
     if (release !== suite && !release.startsWith(`${suite}-`)) continue;
     if (component === 'main') lines.add(`deb [signed-by=${keyring}] ${uri} ${release} ${component}`);
   }
-  // Without the suite itself the rest is of no use.
+  // The updates of a suite are of no use without the suite itself.
   return [...lines].some((line) => line.includes(` ${suite} `)) ? [...lines] : [];
 }

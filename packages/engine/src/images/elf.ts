@@ -11,7 +11,7 @@ export interface Elf {
   section(name: string): Buffer | null;
 }
 
-/** As much of a 64-bit little-endian ELF file as kernels and modules are asked for; null for anything else. */
+/** Reads the parts of a 64-bit little-endian ELF file that matter for kernels and modules. Null for any other file. */
 export function readElf(file: Buffer): Elf | null {
   if (file.length < 64 || file.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') return null;
   try {

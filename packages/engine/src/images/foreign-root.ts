@@ -4,32 +4,32 @@ import type { ImageOptions, LoadedTemplate, RunInGuest } from '../ports/image-so
 import { readableToVmms } from '../vmm/image-group.ts';
 import { bootstrap, openForHooks, script } from './bootstrap.ts';
 import { bootstrapProgress } from './bootstrap-progress.ts';
-import { runCommand } from './command.ts';
+import { runCommand } from '../programs/command.ts';
 import type { DebianSource } from './debian-root.ts';
-import { leaveOut, type RootFiles } from './native-root.ts';
-import { copySparse } from './sparse.ts';
-import type { StepUpdate } from './step.ts';
+import { leaveOut, mergedPackage, mergeUsr, type RootFiles } from './native-root.ts';
+import { copySparse } from '../artifacts/sparse.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 
-/** What mmdebstrap installs in each variant, as apt's patterns. */
+/**
+ * The packages that mmdebstrap installs in each variant, as apt's patterns; and `mount`, which the guest that sets them
+ * up calls (install-packages.sh).
+ */
 const variants: Readonly<Record<DebianSource['variant'], readonly string[]>> = {
-  essential: ['?essential'],
-  apt: ['?essential', 'apt'],
+  essential: ['?essential', 'mount'],
+  apt: ['?essential', 'mount', 'apt'],
   minbase: ['?essential', '?priority(required)', 'apt'],
 };
 
-/** Debian's trees have their programs in /usr alone. Made before anything is unpacked, this saves converting the tree afterwards. */
-const mergeUsr = 'for folder in bin sbin lib; do mkdir -p "$1/usr/$folder" && ln -s "usr/$folder" "$1/$folder"; done';
-
-/** What was deleted takes no space in the image, and the file system is whole although the guest still holds it open. */
+/** Discards deleted blocks and writes the file system out, although the guest still has it open. */
 const finish = 'fstrim "$1"\nmount -o remount,ro "$1"';
 
-/** As many times the space that the unpacked packages take is there while they are installed. */
+/** While packages are installed, the image has this many times the space of the unpacked packages. */
 const room = 2;
 
 /**
- * Builds a root for another processor than the host's, whose programs cannot run here: the packages are unpacked here, and set up in a guest of that
- * processor, which the unpacked tree is enough for. Nothing has to be registered with the host's kernel. Gives the packages, one a line with its
- * version.
+ * Builds a root for a processor other than the host's, whose programs cannot run here. The packages are unpacked here,
+ * and set up in a guest of that processor, which can boot from the unpacked tree. Nothing has to be registered with the
+ * host's kernel. Gives the packages, one per line with its version.
  */
 export async function foreignRoot(
   template: LoadedTemplate,
@@ -48,8 +48,8 @@ export async function foreignRoot(
         suite: source.suite,
         variant: 'extract',
         architectures: [template.architecture],
-        packages: [...variants[source.variant], 'usr-is-merged', ...template.template.packages],
-        hooks: [`--setup-hook=${mergeUsr}`, '--skip=cleanup/apt', `--extract-hook=${hook.join('\n')}`],
+        packages: [...variants[source.variant], mergedPackage, ...template.template.packages],
+        hooks: [mergeUsr(template.architecture), '--skip=cleanup/apt', `--extract-hook=${hook.join('\n')}`],
         descriptors: [imageFile.fd],
         work,
         log,
@@ -58,7 +58,8 @@ export async function foreignRoot(
       options.signal,
     );
   }
-  // The guest's own root: what is set up in the other must not pull the ground from under it.
+  // The guest gets a root of its own, so that setting up the other tree does not change the files from which the guest
+  // runs.
   const system = join(work, 'system.ext4');
   await copySparse(image, system, options);
   readableToVmms(system);
@@ -77,13 +78,16 @@ export async function foreignRoot(
     options,
   );
   await rm(system);
-  // In this order: the size of a file system is only changed where it has just been found whole.
+  // The order matters: resize2fs changes the size of a file system only right after a check has found it whole.
   await runCommand('e2fsck', ['-f', '-p', image], { signal: options.signal, log });
   await runCommand('resize2fs', ['-M', image], { signal: options.signal, log });
   return packages;
 }
 
-/** Reads dpkg's output, line by line. Packages without scripts take no time, so that their number tells little. */
+/**
+ * Reads dpkg's output line by line. Packages without scripts take no time, so their number says little about the
+ * progress.
+ */
 function installProgress(update: StepUpdate): (line: string) => void {
   let done = 0;
   return (line) => {

@@ -4,22 +4,22 @@ import { join } from 'node:path';
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
-import { flush } from './publish.ts';
+import { flush } from '../artifacts/publish.ts';
 import { rootImageFiles, type Manifest } from './manifest.ts';
-import { copySparse } from './sparse.ts';
-import { fileDigest, fileMark, readStamp, sha256, writeJson, writeStamp } from './stamp.ts';
-import { step } from './step.ts';
+import { copySparse } from '../artifacts/sparse.ts';
+import { fileDigest, fileMark, readStamp, sha256, writeJson, writeStamp } from '../artifacts/stamp.ts';
+import { step } from '../artifacts/step.ts';
 
 const kernelFile = 'vmlinux';
 
-/** The digest of a ready-made image as it was when it was last taken over; null where it has changed since, or never was. */
+/** The digest of a ready-made image when it was last copied. Null where it has changed since, or was never copied. */
 export function givenImageDigest(layout: Layout, architecture: ArchitectureName, image: string): string | null {
   return existsSync(image) ? readStamp(stampFile(layout, architecture, image), fileMark(image)) : null;
 }
 
 /**
- * Takes a template's own rootfs.ext4 over into `work`. It is copied, by reference where the file system can, so that replacing the
- * template's file never pulls the disk from under a running guest.
+ * Copies a template's own rootfs.ext4 into `work`, by reference where the file system supports it. Because it is a
+ * copy, replacing the template's file never changes the disk of a running guest.
  * @throws NovaError `template_build_failed` naming the file that is missing or is no file system
  */
 export async function givenImage(
@@ -43,7 +43,7 @@ export async function givenImage(
     );
   }
   if ((await fileSystemOf(image)) === null) {
-    throw new NovaError('template_build_failed', `${image} holds none of the file systems ext4, erofs, squashfs.`, {
+    throw new NovaError('template_build_failed', `${image} has none of the file systems ext4, erofs, squashfs.`, {
       details: { file: rootImageFiles.image },
     });
   }
@@ -85,5 +85,6 @@ export async function fileSystemOf(path: string): Promise<GuestFileSystem | null
   return null;
 }
 
-const stampFile = (layout: Layout, architecture: ArchitectureName, image: string): string =>
+/** The file that records the digest of a template's own image. */
+export const stampFile = (layout: Layout, architecture: ArchitectureName, image: string): string =>
   layout.rootfs(`of${sha256(`${architecture} ${image}`).slice(0, 32)}`);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { NovaError } from '@novasandbox/protocol';
 import { together } from '../abort.ts';
 import { architectures, hostArchitecture } from '../architecture.ts';
@@ -8,13 +9,17 @@ import { guestAgent } from './agent.ts';
 import { hostConfiner } from './confiner.ts';
 import { guestInitramfs } from './initramfs.ts';
 import { guestKernel } from './kernel.ts';
+import { hostListener } from './listener.ts';
 import type { ProgramOptions } from './rust-program.ts';
-import { builtRootImage, removeRootImage, rootImage } from './root-image.ts';
+import { builtRootImage, removeRootImage, rootImage, rootImageAt } from './root-image.ts';
 
-export { makeWritableDisk, writableLabel } from './writable-disk.ts';
-export { copyExtents, copySparse, dataExtents, type Extent } from './sparse.ts';
+export { makeWritableDisk } from '../artifacts/writable-disk.ts';
+export { copySparse } from '../artifacts/sparse.ts';
 
-/** What guests are made of, kept below `layout.home`, made with the tools of this host when it is missing; `runInGuest` where these do not suffice. */
+/**
+ * Makes the parts of guests (kernel, initramfs, root image) and keeps them below `layout.home`. It uses the tools of
+ * this host or, where these are not enough, `runInGuest`.
+ */
 export function createImageSource(
   layout: Layout,
   runInGuest: RunInGuest = cannotRun,
@@ -41,13 +46,20 @@ export function createImageSource(
     rootImage: (template, options) => rootImage(layout, template, runInGuest, options),
     builtRootImage: async (template) => builtRootImage(layout, template),
     agent: (options) => guestAgent(layout, hostArchitecture(), programs(options)),
-    confiner: async (options) => (confiner ??= await hostConfiner(layout, programs(options))),
-    removeRootImage: (template) => removeRootImage(layout, template),
+    confiner: async (options) => {
+      // Housekeeping of a later version may have removed it.
+      if (confiner === undefined || !existsSync(confiner.program))
+        confiner = await hostConfiner(layout, programs(options));
+      return confiner;
+    },
+    listener: (options) => hostListener(layout, programs(options)),
+    rootImageAt: (digest) => rootImageAt(layout, digest),
+    removeRootImage: (template, isNeeded) => removeRootImage(layout, template, isNeeded),
   };
 }
 
-/** Of use to those who want no root images for another processor. */
+/** For callers that need no root images for another processor. */
 const cannotRun: RunInGuest = ({ template }) =>
   Promise.reject(
-    new NovaError('template_not_buildable', `Root images for ${template.architecture} are built by an engine alone.`),
+    new NovaError('template_not_buildable', `Root images for ${template.architecture} can only be built by an engine.`),
   );

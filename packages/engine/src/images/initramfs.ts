@@ -6,17 +6,20 @@ import type { GuestKernel, ImageOptions, Initramfs } from '../ports/image-source
 import type { AgentBinary } from './agent.ts';
 import { cpioArchive, type ArchiveEntry } from './cpio.ts';
 import { modulesOf } from './kernel.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../artifacts/lock.ts';
 import { guestModules, orderedModules, type KernelModule } from './modules.ts';
 import { onDemandModules, onDemandRecipe } from './on-demand-modules.ts';
-import { flush, publish } from './publish.ts';
-import { sha256 } from './stamp.ts';
-import { step } from './step.ts';
+import { flush, publish } from '../artifacts/publish.ts';
+import { sha256 } from '../artifacts/stamp.ts';
+import { step } from '../artifacts/step.ts';
 
-/** To be raised when the archive of the same agent and kernel changes. */
+/** Raise it when the archive changes for the same agent and kernel. */
 const recipeVersion = 2;
 
-/** The first file system of a guest, as guest/BOOT.md describes it. `moreModules` are loaded after those that every guest has. */
+/**
+ * The first file system of a guest, as guest/BOOT.md describes it. `moreModules` are loaded after those that every
+ * guest has.
+ */
 export async function guestInitramfs(
   layout: Layout,
   kernel: GuestKernel,
@@ -24,7 +27,7 @@ export async function guestInitramfs(
   { moreModules = [], ...options }: ImageOptions & { readonly moreModules?: readonly string[] },
 ): Promise<Initramfs> {
   const wanted = [...guestModules, ...moreModules];
-  const digest = sha256([recipeVersion, kernel.digest, agent.digest, onDemandRecipe, ...wanted].join('\n'));
+  const digest = initramfsDigest(kernel, agent, wanted);
   const initramfs = { digest, path: join(layout.initramfs(digest), 'initramfs.cpio') };
   if (existsSync(initramfs.path)) return initramfs;
   await withLock(layout.initramfs('lock'), options, async () => {
@@ -46,7 +49,17 @@ export async function guestInitramfs(
   return initramfs;
 }
 
-/** The archive itself: the agent as /init, the modules in the order of loading, those that are loaded on demand. */
+/** Names the initramfs of that kernel and agent. */
+export const initramfsDigest = (
+  kernel: Pick<GuestKernel, 'digest'>,
+  agent: Pick<AgentBinary, 'digest'>,
+  modules: readonly string[] = guestModules,
+): string => sha256([recipeVersion, kernel.digest, agent.digest, onDemandRecipe, ...modules].join('\n'));
+
+/**
+ * The archive itself: the agent as /init, the modules in their loading order, and the modules that are loaded on
+ * demand.
+ */
 export function initramfsArchive(
   agent: Buffer,
   modules: readonly KernelModule[],

@@ -1,14 +1,14 @@
-# Sets up the packages of a Debian tree, $1, that are unpacked (unpacked-tree.sh). Runs in a guest of the tree's processor. Prints each package with its
-# version; dpkg's own words go to standard error.
+# Sets up the unpacked packages of a Debian tree, $1 (unpacked-tree.sh). Runs in a guest of the tree's processor. Prints
+# each package with its version; dpkg's own output goes to standard error.
 set -eu
 root="$1"
 for folder in proc sys dev; do mount --rbind "/$folder" "$root/$folder"; done
 for folder in run tmp; do mount -t tmpfs -o mode=1777 tmpfs "$root/$folder"; done
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
-# No package may start anything.
+# No package may start a service.
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
-# As dpkg would have run them. That of the accounts comes first, as the others have need of these.
+# Runs the scripts as dpkg would have. The one of base-passwd comes first, because the others need its accounts.
 for script in base-passwd $(ls "$root/var/lib/nova/preinst"); do
   path="/var/lib/nova/preinst/$script"
   [ -e "$root$path" ] || continue

@@ -3,16 +3,16 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { hostArchitecture, type Architecture } from '../architecture.ts';
-import { CommandFailure, runCommand } from './command.ts';
+import { CommandFailure, runCommand } from '../programs/command.ts';
 import { defaultSuite, hostSuite, sourcesFor } from './debian-sources.ts';
-import { flush } from './publish.ts';
-import { fileDigest, sha256 } from './stamp.ts';
-import type { StepUpdate } from './step.ts';
+import { flush } from '../artifacts/publish.ts';
+import { fileDigest, sha256 } from '../artifacts/stamp.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 import { extractVmlinux, kernelDefect } from './vmlinux.ts';
 
 /**
- * Fills `work` with `vmlinux` and `modules/` of Debian's newest cloud kernel for that processor. Needs apt-get and dpkg-deb, but not root.
- * The digest covers both.
+ * Fills `work` with `vmlinux` and `modules/` of Debian's newest cloud kernel for that processor. Needs apt-get and
+ * dpkg-deb, but not root. The digest covers the kernel and its modules.
  */
 export async function unpackDistributionKernel(
   architecture: Architecture,
@@ -29,7 +29,7 @@ export async function unpackDistributionKernel(
   await runCommand('dpkg-deb', ['-x', archive, tree], { signal });
 
   const image = (await readdir(join(tree, 'boot'))).find((name) => name.startsWith('vmlinuz-'));
-  if (image === undefined) throw new NovaError('set_up_failed', `The package ${archive} holds no kernel.`);
+  if (image === undefined) throw new NovaError('set_up_failed', `The package ${archive} contains no kernel.`);
   const release = image.slice('vmlinuz-'.length);
   update('extracting vmlinux', 0.7);
   const kernel = await extractVmlinux(await readFile(join(tree, 'boot', image)), join(scratch, 'vmlinux'), signal);
@@ -45,7 +45,8 @@ export async function unpackDistributionKernel(
 }
 
 /**
- * The modules of an unpacked kernel package: since Debian 13 packages name `/usr/lib`, before it `/lib`, which is a link to it.
+ * The modules of an unpacked kernel package. Since Debian 13 packages use `/usr/lib`; before, they used `/lib`, which
+ * is a link to it.
  * @throws NovaError `set_up_failed` where the package has none
  */
 export function modulesOfPackage(tree: string, release: string): string {
@@ -53,11 +54,14 @@ export function modulesOfPackage(tree: string, release: string): string {
     .map((folder) => join(tree, folder, release))
     .find((path) => existsSync(path));
   if (found === undefined)
-    throw new NovaError('set_up_failed', `The package of the kernel ${release} holds no modules.`);
+    throw new NovaError('set_up_failed', `The package of the kernel ${release} contains no modules.`);
   return found;
 }
 
-/** The kernel's .deb below `scratch`: by the host's own apt where that is Debian's and knows such packages, else, or where that fails, by a private one. */
+/**
+ * Downloads the kernel's .deb below `scratch`. It uses the host's apt where that is Debian's and knows these packages,
+ * and a private apt otherwise or when the host's fails.
+ */
 async function downloadKernel(
   architecture: Architecture,
   scratch: string,
@@ -69,7 +73,8 @@ async function downloadKernel(
     try {
       return await download(meta, scratch, {}, signal);
     } catch (error) {
-      // Package lists missing or out of date: those of the host are not ours to change.
+      // The package lists may be missing or out of date. The host's lists are not ours to change, so private lists are
+      // fetched.
       if (!(error instanceof CommandFailure)) throw error;
     }
   }
@@ -98,14 +103,14 @@ async function download(
   if (kernel === undefined) throw new CommandFailure('apt-cache', 0, `${meta} names no kernel`);
   const folder = join(scratch, 'download');
   await mkdir(folder, { recursive: true });
-  // apt would give its own user's name to the download, which cannot write here.
+  // By default apt downloads as a user of its own, who cannot write here.
   await runCommand('apt-get', ['download', '-o', 'APT::Sandbox::User=', kernel], { cwd: folder, env, signal });
   const archive = (await readdir(folder)).find((name) => name.endsWith('.deb'));
   if (archive === undefined) throw new CommandFailure('apt-get', 0, `${kernel} was not downloaded`);
   return join(folder, archive);
 }
 
-/** An apt configuration with state, lists and sources of its own: works without root, on Debian's derivatives too. */
+/** An apt configuration with its own state, lists and sources. It works without root, and on derivatives of Debian. */
 async function privateApt(architecture: Architecture, scratch: string, signal?: AbortSignal): Promise<string> {
   const root = join(scratch, 'apt');
   await mkdir(join(root, 'state/lists/partial'), { recursive: true });

@@ -7,25 +7,28 @@ import { architectures } from '../architecture.ts';
 import type { Layout } from '../layout.ts';
 import type { GuestKernel, LoadedTemplate } from '../ports/image-source.ts';
 import { unpackDistributionKernel } from './kernel-package.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../artifacts/lock.ts';
 import { unpackPrebuiltKernel } from './prebuilt-kernel.ts';
-import { flush, publish } from './publish.ts';
+import { flush, publish } from '../artifacts/publish.ts';
 import type { ProgramOptions } from './rust-program.ts';
-import { fileDigest, fileMark, readJson, sha256, writeJson } from './stamp.ts';
-import { step } from './step.ts';
+import { fileDigest, fileMark, readJson, sha256, writeJson } from '../artifacts/stamp.ts';
+import { step } from '../artifacts/step.ts';
 import { kernelDefect, kernelRelease } from './vmlinux.ts';
 
-/** Name of the kernel a template may bring along. */
-export const templateKernelFile = 'vmlinux';
-/** Its modules, as `/lib/modules/<release>` has them; missing where everything a guest needs is built in. */
+/** Name of the kernel file that a template may contain. */
+const templateKernelFile = 'vmlinux';
+/**
+ * Its modules, laid out as in `/lib/modules/<release>`. The folder is missing where everything a guest needs is built
+ * in.
+ */
 const templateModulesFolder = 'modules';
 const moduleList = 'modules.order';
 
 const chosenSchema = z.object({ mark: z.string(), digest: z.string().regex(/^[0-9a-f]{64}$/), release: z.string() });
 
 /**
- * The kernel of a template: its own `vmlinux`, copied so that it cannot change under a running guest, else the distribution's. Which one was chosen is
- * kept in a small file, so that later calls read that file and nothing else.
+ * The kernel of a template: its own `vmlinux`, which is copied so that it cannot change under a running guest, else the
+ * distribution's. The choice is recorded in a small file, so that later calls read nothing else.
  */
 export async function guestKernel(
   layout: Layout,
@@ -36,11 +39,11 @@ export async function guestKernel(
   const own = join(template.directory, templateKernelFile);
   if (!existsSync(own)) return distributionKernel(layout, architecture, options);
   const mark = `${ownKernelMark(own, template)} ${architecture}`;
-  const record = layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
+  const record = kernelRecord(layout, template);
   return keptKernel(layout, architecture, record, mark, options, () => keepOwnKernel(layout, template, own));
 }
 
-/** The distribution's kernel, fetched where it is missing. */
+/** The distribution's kernel, which is fetched where it is missing. */
 export const distributionKernel = (
   layout: Layout,
   architecture: ArchitectureName,
@@ -55,7 +58,7 @@ export const distributionKernel = (
     () => keepDistributionKernel(layout, architecture, options),
   );
 
-/** The kernel that a record names, or that is made now. */
+/** The kernel that a record names. It is made where there is no record. */
 async function keptKernel(
   layout: Layout,
   architecture: ArchitectureName,
@@ -75,18 +78,31 @@ async function keptKernel(
   });
 }
 
-/** Changes with the kernel and, as they are laid down together, with the list of its modules. */
+/** A mark that changes with the kernel and with the list of its modules, which is written together with it. */
 function ownKernelMark(own: string, template: LoadedTemplate): string {
   const order = join(template.directory, templateModulesFolder, moduleList);
   return existsSync(order) ? `${fileMark(own)} ${fileMark(order)}` : fileMark(own);
 }
 
-/** The file that says which of the kernels is the distribution's. */
+/** The file that records which kernel is the distribution's. */
 export function distributionKernelRecord(layout: Layout, architecture: ArchitectureName): string {
   return layout.kernel(`distribution${architecture}`);
 }
 
-/** Where the modules of a kernel lie: `kernel/` and `modules.builtin`. Missing for a kernel that has everything built in. */
+/** The file that records which kernel the template's is. */
+export function kernelRecord(layout: Layout, { architecture, directory }: LoadedTemplate): string {
+  const own = join(directory, templateKernelFile);
+  if (!existsSync(own)) return distributionKernelRecord(layout, architecture);
+  return layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
+}
+
+/** The digest of the kernel that a record names; null where it names none. */
+export const recordedKernel = (record: string): string | null => readJson(record, chosenSchema)?.digest ?? null;
+
+/**
+ * The folder of a kernel's modules: `kernel/` and `modules.builtin`. It is missing for a kernel that has everything
+ * built in.
+ */
 export function modulesOf(layout: Layout, kernel: GuestKernel): string {
   return join(layout.kernel(kernel.digest), 'modules');
 }
@@ -104,7 +120,7 @@ async function keepDistributionKernel(
   options: ProgramOptions,
 ): Promise<GuestKernel> {
   if (process.platform !== 'linux') {
-    throw new NovaError('set_up_failed', "The distribution's kernel can be fetched on Linux alone.", {
+    throw new NovaError('set_up_failed', "The distribution's kernel can only be fetched on Linux.", {
       hint: 'Use a template folder with its own vmlinux and rootfs.ext4.',
     });
   }
@@ -145,7 +161,7 @@ async function keepOwnKernel(layout: Layout, template: LoadedTemplate, own: stri
   return { architecture: template.architecture, digest, release, path: join(layout.kernel(digest), 'vmlinux') };
 }
 
-/** Name and content of each file in a folder. */
+/** Name and digest of each file in a folder. */
 async function digestsOf(folder: string): Promise<string[]> {
   const files = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())

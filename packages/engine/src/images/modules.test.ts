@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { orderedModules } from './modules.ts';
 import { elfModule } from './testing/elf.ts';
-import { scratchFolder } from './testing/scratch.ts';
+import { scratchFolder } from '../artifacts/testing/scratch.ts';
 
 async function moduleTree(folder: string, files: Readonly<Record<string, Buffer>>, builtIn = ''): Promise<void> {
   for (const [path, content] of Object.entries(files)) {

@@ -3,7 +3,10 @@ import { basename, join } from 'node:path';
 import { readElf } from './elf.ts';
 import { decompress } from './vmlinux.ts';
 
-/** What a guest needs before it can look into its root file system, where the kernel has it as modules. In the order of loading. */
+/**
+ * The modules that a guest loads at boot, in their loading order: those that it needs before it can read its root file
+ * system, and those with which the agent itself asks the kernel.
+ */
 export const guestModules = [
   'virtio_mmio',
   'virtio_pci',
@@ -19,6 +22,8 @@ export const guestModules = [
   'vmw_vsock_virtio_transport',
   'erofs',
   'squashfs',
+  'tcp_diag', // the agent ends the connections of a guest that goes on from a snapshot
+  'udp_diag',
 ] as const;
 
 export interface KernelModule {
@@ -28,11 +33,11 @@ export interface KernelModule {
 }
 
 /**
- * The wanted modules and what they depend on, each after what it needs. Modules that are built in, and those this kernel was built without, are
- * left out: what is really missing shows when the guest boots, by name. Dependencies come from the modules themselves, so neither depmod nor
- * its index is needed.
+ * The wanted modules and their dependencies, each after those it depends on. Modules that are built in, and those this
+ * kernel was built without, are left out: where one is really missing, the guest names it when it boots. Dependencies
+ * are read from the modules themselves, so neither depmod nor its index is needed.
  * @param directory holds `kernel/` and `modules.builtin`, as /lib/modules/<release> does
- * @param scratch a file name that is free, for decompression
+ * @param scratch a free file name, for decompression
  */
 export async function orderedModules(
   directory: string,
@@ -76,7 +81,7 @@ function dependenciesOf(content: Buffer): string[] {
     .map(moduleName);
 }
 
-/** One spelling for file names and for names in dependencies. */
+/** The spelling of names differs between files and dependencies. This makes them the same. */
 function moduleName(path: string): string {
   return basename(path)
     .replace(/\.ko(\..*)?$/, '')

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { zstdDecompressSync } from 'node:zlib';
 import { onDemandModules } from './on-demand-modules.ts';
 import { elfModule } from './testing/elf.ts';
-import { scratchFolder } from './testing/scratch.ts';
+import { scratchFolder } from '../artifacts/testing/scratch.ts';
 
 test('what guests may need is packed with what it depends on, but for what they have already', async () => {
   await using scratch = await scratchFolder();
@@ -38,7 +38,7 @@ test('what guests may need is packed with what it depends on, but for what they 
   assert.match(content('modules.dep').toString(), /^kernel\/bridge\.ko\.zst:/m);
   assert.equal(content('modules.builtin').toString(), 'kernel/lib/crc.ko\nkernel/ext4.ko\n');
   assert.ok(content('modules.dep.bin').length > 0 && content('modules.builtin.bin').length > 0);
-  // A folder comes before what lies in it.
+  // A folder comes before its contents.
   assert.deepEqual(
     entries.slice(0, 3).map(({ path }) => path),
     ['on-demand', top, `${top}/kernel`],

@@ -1,13 +1,13 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { constants, zstdCompressSync } from 'node:zlib';
-import { runCommand } from './command.ts';
+import { runCommand } from '../programs/command.ts';
 import type { ArchiveEntry } from './cpio.ts';
 import { moduleFiles, orderedModules, type KernelModule } from './modules.ts';
 
 /**
- * What programs in a guest come to need, and what these depend on, by their paths: containers and their networks, firewalls, tunnels, images and
- * disks within disks. They stay in the guest's memory compressed, so that what few have a use for is left out.
+ * The paths of modules that programs in a guest may need: for containers and their networks, firewalls, tunnels,
+ * images, and disks within disks. They take up memory of the guest, compressed, so modules of little use are left out.
  */
 const wanted: readonly RegExp[] = [
   /^kernel\/drivers\/net\/(dummy|ifb|tap|tun|veth|vrf|macvlan|macvtap)\.ko/,
@@ -26,18 +26,19 @@ const wanted: readonly RegExp[] = [
   /^kernel\/fs\/binfmt_misc\.ko/,
 ];
 
-/** Indexes of depmod that modprobe, kmod's and busybox's, looks into. */
+/** The indexes of depmod that modprobe reads, both kmod's and busybox's. */
 const indexes = /^modules\.(dep|alias|builtin|builtin\.alias|softdep)(\.bin)?$|^modules\.devname$/;
 
-/** Raised when the same modules give other files. */
+/** Raise it when the same modules give other files. */
 const recipeVersion = 1;
 export const onDemandRecipe = [recipeVersion, ...wanted].join(' ');
 
 /**
- * The modules of a kernel that a guest loads when it needs them, as files below `on-demand/<release>` of its initramfs (guest/BOOT.md). None where the
- * kernel has no modules. `loaded`: those every guest has already, which modprobe is told are built in.
+ * The modules of a kernel that a guest loads on demand, as files below `on-demand/<release>` of its initramfs
+ * (guest/BOOT.md). Empty where the kernel has no modules. `loaded` names the modules that every guest loads at boot;
+ * modprobe is told that they are built in.
  * @param directory holds `kernel/` and `modules.builtin`, as /lib/modules/<release> does
- * @param scratch a folder that is not there yet
+ * @param scratch a folder that does not exist yet
  */
 export async function onDemandModules(
   directory: string,

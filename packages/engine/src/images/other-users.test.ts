@@ -6,13 +6,13 @@ import { after, before, test } from 'node:test';
 import { firstLifted } from './bootstrap.ts';
 import { createImageSource } from './index.ts';
 import { elfKernel } from './testing/elf.ts';
-import { scratchFolder } from './testing/scratch.ts';
-import { makeWritableDisk } from './writable-disk.ts';
+import { scratchFolder } from '../artifacts/testing/scratch.ts';
+import { makeWritableDisk } from '../artifacts/writable-disk.ts';
 
 const skip =
   process.platform === 'linux' && process.getuid?.() === 0 ? false : 'takes root, who can become another user';
 
-/** A shell command that says whether somebody else may open a file for reading or writing. */
+/** A shell command that says whether another user may open a file for reading or writing. */
 const look = (file: string): string =>
   `setpriv --reuid=778001 --regid=778001 --clear-groups sh -c '[ -r "$0" ] && echo read; [ -w "$0" ] && echo write; echo looked' ${file}`;
 const lookAt = (file: string): string => spawnSync('sh', ['-c', look(file)], { encoding: 'utf8' }).stdout;

@@ -2,28 +2,31 @@ import { lstat, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import type { Architecture } from '../architecture.ts';
-import { CommandFailure, runCommand } from './command.ts';
+import { CommandFailure, runCommand } from '../programs/command.ts';
 import { defaultSuite, hostSuite } from './debian-sources.ts';
-import { flush } from './publish.ts';
+import { flush } from '../artifacts/publish.ts';
 import type { ProgramOptions } from './rust-program.ts';
-import { sha256 } from './stamp.ts';
-import type { StepUpdate } from './step.ts';
+import { sha256 } from '../artifacts/stamp.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 import { kernelDefect, kernelRelease } from './vmlinux.ts';
 
-/** The one file of a kernel that is laid down elsewhere: `vmlinux` and `modules/`. */
+/** The archive of a prebuilt kernel, which holds `vmlinux` and `modules/`. */
 export const kernelArchive = 'kernel.tar.zst';
 
-/** To be raised when another kernel is taken of the same suite, or the archive is another. */
+/** Raise it when another kernel of the same suite is used, or the format of the archive changes. */
 const recipeVersion = 1;
-/** A kernel with its modules takes a quarter of this. */
+/** The most that one file of an archive may unpack to; a kernel with its modules takes a quarter of this. */
 const largestFile = 1 << 30;
 
-/** Names the distribution's kernel of this host by its source, as only the distribution knows its contents. */
+/**
+ * Names the distribution's kernel of this host by where it comes from, because its contents are not known until it is
+ * fetched.
+ */
 export async function kernelAddress({ name }: Architecture): Promise<string> {
   return sha256(['kernel', recipeVersion, (await hostSuite()) ?? defaultSuite, name].join('\n'));
 }
 
-/** Fills `work` with `vmlinux` and `modules/` as they were laid down elsewhere; null where they are not to be had. */
+/** Fills `work` with `vmlinux` and `modules/` of a prebuilt kernel; null where there is none. */
 export async function unpackPrebuiltKernel(
   architecture: Architecture,
   work: string,
@@ -51,7 +54,7 @@ export async function unpackPrebuiltKernel(
   return kernel;
 }
 
-/** Of the archive nothing but plain files and folders is taken. */
+/** Unpacks only plain files and folders. */
 async function unpack(scratch: string, work: string, signal?: AbortSignal): Promise<void> {
   const tree = join(scratch, 'tree');
   await mkdir(tree);
@@ -77,7 +80,7 @@ async function unpack(scratch: string, work: string, signal?: AbortSignal): Prom
   if (odd !== undefined || !(await lstat(join(tree, 'vmlinux'))).isFile())
     throw new NovaError(
       'set_up_failed',
-      `The mirror's kernel holds ${odd?.name ?? 'vmlinux'}, which is no plain file.`,
+      `The mirror's kernel contains ${odd?.name ?? 'vmlinux'}, which is not a plain file.`,
     );
   for (const name of ['vmlinux', 'modules']) await rename(join(tree, name), join(work, name));
 }

@@ -8,12 +8,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isNovaError, type ProgressEvent } from '@novasandbox/protocol';
 import { createImageSource } from './index.ts';
 import { elfKernel } from './testing/elf.ts';
-import { scratchFolder, type Scratch } from './testing/scratch.ts';
-import { makeWritableDisk } from './writable-disk.ts';
+import { scratchFolder, type Scratch } from '../artifacts/testing/scratch.ts';
+import { makeWritableDisk } from '../artifacts/writable-disk.ts';
 
 const debian = { template_id: 'small', source: { type: 'debian', suite: 'bookworm', variant: 'minbase' } } as const;
 
-/** An mmdebstrap that takes as long as it is told, with a child, as the real one has. */
+/** An mmdebstrap that takes the given time and has a child process, as the real one does. */
 async function slowBootstrap(scratch: Scratch): Promise<void> {
   await scratch.program(
     'mmdebstrap',
@@ -192,7 +192,7 @@ test('a ready-made template is taken over, checked, and taken over again when it
   assert.notEqual(changed.digest, image.digest);
   assert.ok(await isThere(image.path), 'the old image stays: guests may run on it');
 
-  await images.removeRootImage(template);
+  await images.removeRootImage(template, () => false);
   assert.equal(await images.builtRootImage(template), null);
   assert.ok(await isThere(file('rootfs.ext4')), "the template's own file stays");
 });

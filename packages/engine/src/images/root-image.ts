@@ -1,25 +1,28 @@
 import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions, LoadedTemplate, RootImage, RunInGuest } from '../ports/image-source.ts';
 import { buildDebianRoot, debianRecipeVersion, type DebianSource } from './debian-root.ts';
 import { givenImage, givenImageDigest } from './given-image.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../artifacts/lock.ts';
 import { rootImageFiles } from './manifest.ts';
-import { publish } from './publish.ts';
-import { sha256 } from './stamp.ts';
+import { publish, publishFrom } from '../artifacts/publish.ts';
+import { readJson, sha256 } from '../artifacts/stamp.ts';
 
-/** The root image of a template if it is there; never builds. */
+/** The root image of a template if it exists; never builds. */
 export function builtRootImage(layout: Layout, template: LoadedTemplate): RootImage | null {
   const digest = rootImageDigest(layout, template);
   return digest === null ? null : imageAt(layout, digest);
 }
 
 /**
- * The root image of a template, built when it is not there. Two processes that want the same one build it once.
- * @throws NovaError `template_not_buildable` for sources that cannot be built yet, `template_build_failed` with the end of the log
+ * The root image of a template, which is built when it does not exist. Two processes that want the same image build it
+ * only once.
+ * @throws NovaError `template_not_buildable` for sources that cannot be built yet, `template_build_failed` with the end
+ * of the log
  */
 export async function rootImage(
   layout: Layout,
@@ -52,21 +55,40 @@ export async function rootImage(
   return built;
 }
 
-/** Removes the root image. The template's own files stay. */
-export async function removeRootImage(layout: Layout, template: LoadedTemplate): Promise<void> {
+/**
+ * Removes the root image. The template's own files stay. An image that `isNeeded` elsewhere is only set aside, so that
+ * the next one can be built in its place: it then has the digest of its content for a name.
+ *
+ * @param isNeeded whether somebody needs the image with that content
+ */
+export async function removeRootImage(
+  layout: Layout,
+  template: LoadedTemplate,
+  isNeeded: (sha256: string) => boolean,
+): Promise<void> {
   const digest = rootImageDigest(layout, template);
   if (digest === null) return;
-  await withLock(layout.rootfs('lock'), {}, () => rm(layout.rootfs(digest), { recursive: true, force: true }));
+  await withLock(layout.rootfs('lock'), {}, async () => {
+    const image = rootImageAt(layout, digest);
+    const stays = image !== null && isNeeded(image.sha256);
+    if (stays && image.sha256 === digest) return;
+    if (stays && rootImageAt(layout, image.sha256) === null)
+      await publishFrom(layout.rootfs(digest), layout.rootfs(image.sha256));
+    else await rm(layout.rootfs(digest), { recursive: true, force: true });
+  });
 }
 
-/** What names the image: the recipe where it is built, the content where it is given. Null where that cannot be told without building. */
+/**
+ * The digest that names the image: of its recipe where it is built, of its content where it is given. Null where it is
+ * not known before the image is built.
+ */
 function rootImageDigest(layout: Layout, { template, directory, architecture }: LoadedTemplate): string | null {
   const { source } = template;
   switch (source.type) {
     case 'debian':
       return sha256(
         JSON.stringify({
-          version: debianRecipeVersion,
+          version: debianRecipeVersion(architecture),
           architecture,
           suite: source.suite,
           variant: source.variant,
@@ -86,6 +108,15 @@ function imageAt(layout: Layout, digest: string): RootImage | null {
   const image = statSync(path, { throwIfNoEntry: false });
   if (image === undefined || !existsSync(join(folder, rootImageFiles.manifest))) return null;
   return { digest, path, sizeBytes: image.size };
+}
+
+const manifestSchema = z.object({ sha256: z.string() });
+
+/** A root image by its digest, with the digest of its content; null where it is not here. */
+export function rootImageAt(layout: Layout, digest: string): (RootImage & { readonly sha256: string }) | null {
+  const image = imageAt(layout, digest);
+  const manifest = readJson(join(layout.rootfs(digest), rootImageFiles.manifest), manifestSchema);
+  return image === null || manifest === null ? null : { ...image, sha256: manifest.sha256 };
 }
 
 async function buildDebian(

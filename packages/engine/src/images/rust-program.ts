@@ -1,38 +1,38 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { chmod, readFile, rm } from 'node:fs/promises';
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
+import { chmod, copyFile, readFile, rm } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import type { Architecture } from '../architecture.ts';
+import { hostArchitecture, type Architecture } from '../architecture.ts';
 import { broughtAlong, type Layout } from '../layout.ts';
 import type { FetchPrebuilt, ImageOptions, PartKind } from '../ports/image-source.ts';
-import { CommandFailure, runCommand } from './command.ts';
-import { installRemedy } from './debian-packages.ts';
-import { withLock } from './lock.ts';
-import { publish } from './publish.ts';
-import { fileMark, readStamp, sha256, writeStamp } from './stamp.ts';
-import { step, type StepUpdate } from './step.ts';
+import { CommandFailure, runCommand } from '../programs/command.ts';
+import { installRemedy } from '../programs/debian-packages.ts';
+import { withLock } from '../artifacts/lock.ts';
+import { flush, publish } from '../artifacts/publish.ts';
+import { fileMark, readStamp, sha256, writeStamp } from '../artifacts/stamp.ts';
+import { step, type StepUpdate } from '../artifacts/step.ts';
 
 export interface ProgramOptions extends ImageOptions {
-  /** Asked before anything is built. */
+  /** Fetches a program that was built elsewhere. It is tried before anything is built here. */
   readonly fetchPrebuilt?: FetchPrebuilt | undefined;
 }
 
-/** A program that NovaSandbox brings along as sources in Rust. */
+/** A program whose Rust sources NovaSandbox includes. */
 export interface RustProgram {
   /** For messages, such as "guest agent". */
   readonly title: string;
-  /** Name of the step that tells its progress. */
+  /** Name of the step that reports its progress. */
   readonly step: PartKind;
   /** The folder of its crate. */
   readonly source: string;
-  /** Where what was built of sources with that digest is kept. */
+  /** The folder that keeps the program built from the sources with that digest. */
   readonly folder: (digest: string) => string;
-  /** The files that are kept. */
+  /** The files to keep. */
   readonly files: readonly string[];
 }
 
 export interface BuildSite {
-  /** Where the files belong. */
+  /** The folder to put the files in. */
   readonly work: string;
   /** The sources, in a fixed order. */
   readonly sources: readonly string[];
@@ -40,8 +40,8 @@ export interface BuildSite {
 }
 
 /**
- * The folder of a program. `make` builds it when there is none of just these sources. Their sizes and times
- * are compared first, so that the usual call reads no source.
+ * Returns the folder of a program, which `make` builds unless it has already been built from exactly these sources.
+ * Sizes and times of the sources are compared first, so that the usual call reads no source.
  */
 export async function rustProgram(
   layout: Layout,
@@ -54,9 +54,12 @@ export async function rustProgram(
   const sources = sourceFiles(program);
   const isThere = (digest: string): boolean => program.files.every((file) => existsSync(join(folder(digest), file)));
   const mark = sha256([architecture.name, ...sources.map((file) => `${file} ${fileMark(file)}`)].join('\n'));
-  const stamp = folder(`of${sha256(`${architecture.name} ${source}`).slice(0, 32)}`);
+  const stamp = folder(programStamp(architecture, source));
   const known = readStamp(stamp, mark);
-  if (known !== null && isThere(known)) return { digest: known, directory: folder(known) };
+  if (known !== null && isThere(known)) {
+    markUsed(stamp);
+    return { digest: known, directory: folder(known) };
+  }
 
   return withLock(folder('lock'), options, async () => {
     const digest = await contentDigest(architecture, source, sources);
@@ -83,7 +86,26 @@ export async function rustProgram(
   });
 }
 
-/** The files that a program is made of, in a fixed order. Only these places are looked into: cargo's own output may lie beside them. */
+/** Name of the file that records which program was built from the sources in that folder. */
+export const programStamp = ({ name }: Architecture, source: string): string =>
+  `of${sha256(`${name} ${source}`).slice(0, 32)}`;
+
+const usedEveryMs = 86_400_000;
+
+/** Notes once a day that somebody still uses these sources, because others may share the state folder. */
+function markUsed(stamp: string): void {
+  const now = new Date();
+  try {
+    if (now.getTime() - statSync(stamp).mtimeMs > usedEveryMs) utimesSync(stamp, now, now);
+  } catch {
+    // A program without a note is built again if it is missing.
+  }
+}
+
+/**
+ * The source files of a program, in a fixed order. Only these places are searched, because cargo's own output may be
+ * beside them.
+ */
 function sourceFiles({ title, source }: RustProgram): string[] {
   broughtAlong(`The sources of the ${title}`, join(source, 'Cargo.toml'));
   const below = (folder: string, recursive: boolean): string[] => {
@@ -107,7 +129,20 @@ async function contentDigest(architecture: Architecture, source: string, files: 
   return sha256([architecture.name, ...parts].join('\n'));
 }
 
-/** Builds a program for this host with its cargo, and gives the paths of its files. */
+/** Returns the folder of a program that is to run on this host, which cargo builds when it is missing. */
+export async function hostProgram(layout: Layout, program: RustProgram, options: ProgramOptions): Promise<string> {
+  const { directory } = await rustProgram(layout, program, hostArchitecture(), options, async ({ work, update }) => {
+    for (const built of await cargoBuild(program, update, options.signal)) {
+      const path = join(work, basename(built));
+      await copyFile(built, path);
+      await chmod(path, 0o755);
+      await flush(path);
+    }
+  });
+  return directory;
+}
+
+/** Builds a program for this host with cargo, and gives the paths of its files. */
 export async function cargoBuild(
   program: RustProgram,
   update: (detail: string) => void,
@@ -123,7 +158,7 @@ export async function cargoBuild(
   try {
     await runCommand('cargo', ['build', '--release', ...locked, '--message-format=json-render-diagnostics'], {
       cwd: source,
-      // Kept, so that the next change builds only what it touches.
+      // cargo's output is kept, so that the next build compiles only what has changed.
       env: { CARGO_TARGET_DIR: folder('target'), CARGO_TERM_COLOR: 'never' },
       signal,
       log,
@@ -147,7 +182,7 @@ export async function cargoBuild(
   });
 }
 
-/** The paths in cargo's message about a finished program or library; none in its other messages. */
+/** The paths in cargo's message about a finished program or library. Its other messages have none. */
 function filesIn(line: string): string[] {
   const message: unknown = JSON.parse(line);
   if (typeof message !== 'object' || message === null) return [];

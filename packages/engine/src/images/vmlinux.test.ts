@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { bzImage, elfKernel } from './testing/elf.ts';
-import { scratchFolder } from './testing/scratch.ts';
+import { scratchFolder } from '../artifacts/testing/scratch.ts';
 import { extractVmlinux, kernelDefect, kernelRelease } from './vmlinux.ts';
 
 const kernel = elfKernel();

@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { runCommand } from './command.ts';
+import { runCommand } from '../programs/command.ts';
 import { readElf } from './elf.ts';
 
 export type Compression = 'gzip' | 'xz' | 'zstd' | 'lz4' | 'none';
 
 /** How a file is compressed, by its first bytes. LZ4 is the kernel's legacy frame. */
-export function compressionOf(head: Buffer): Compression {
+function compressionOf(head: Buffer): Compression {
   const magic = head.subarray(0, 6).toString('hex');
   if (magic.startsWith('1f8b')) return 'gzip';
   if (magic === 'fd377a585a00') return 'xz';
@@ -15,7 +15,7 @@ export function compressionOf(head: Buffer): Compression {
   return 'none';
 }
 
-/** The content of a compressed buffer. xz and lz4, which Node lacks, go through their tools by way of `scratch`, a file name that is free. */
+/** Decompresses a buffer. Node lacks xz and lz4, so their tools are run on a file at `scratch`, a free path. */
 export async function decompress(data: Buffer, scratch: string, signal?: AbortSignal): Promise<Buffer> {
   const compression = compressionOf(data);
   switch (compression) {
@@ -38,9 +38,9 @@ export async function decompress(data: Buffer, scratch: string, signal?: AbortSi
 }
 
 /**
- * The uncompressed kernel in a distribution's kernel image: the payload of an x86 bzImage, a compressed arm64 Image, or the file itself
- * where it is plain already.
- * @param scratch a file name that is free, for the tools
+ * The uncompressed kernel in a distribution's kernel image: the payload of an x86 bzImage, a compressed arm64 Image, or
+ * the file itself where it is not compressed.
+ * @param scratch a free file name, for the tools
  */
 export async function extractVmlinux(image: Buffer, scratch: string, signal?: AbortSignal): Promise<Buffer> {
   return decompress(bzImagePayload(image) ?? image, scratch, signal);
@@ -53,11 +53,14 @@ function bzImagePayload(image: Buffer): Buffer | null {
   const sectors = image.readUInt8(0x1f1) || 4;
   const start = (sectors + 1) * 512 + image.readUInt32LE(0x248);
   const payload = image.subarray(start, start + image.readUInt32LE(0x24c));
-  // The build appends the uncompressed size, which no decompressor but gzip's takes; gzip ends with it by itself.
+  // The kernel's build appends the uncompressed size, which decompressors refuse. Gzip is the exception, because its
+  // format ends with that size.
   return compressionOf(payload) === 'gzip' ? payload : payload.subarray(0, -4);
 }
 
-/** Why QEMU, Firecracker and Cloud Hypervisor could not boot that kernel on that machine type, or null when they can. */
+/**
+ * Why QEMU, Firecracker and Cloud Hypervisor could not boot that kernel on that machine type, or null when they can.
+ */
 export function kernelDefect(kernel: Buffer, elfMachine: number): string | null {
   if (elfMachine === 183) return arm64ImageDefect(kernel);
   const elf = readElf(kernel);
@@ -69,7 +72,7 @@ export function kernelDefect(kernel: Buffer, elfMachine: number): string | null 
   return null;
 }
 
-/** XEN_ELFNOTE_PHYS32_ENTRY: where a VMM may enter the kernel directly. */
+/** XEN_ELFNOTE_PHYS32_ENTRY: the address at which a VMM may enter the kernel directly. */
 const pvhEntry = 18;
 
 function arm64ImageDefect(kernel: Buffer): string | null {

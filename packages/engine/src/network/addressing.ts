@@ -1,11 +1,14 @@
 import type { NetworkSlot } from '../ports/network.ts';
 
-/** Names and addresses. Inside a slot all are constants; outside, those of one slot are made from its number. */
+/** Names and addresses. Inside a slot all are constants; outside, those of a slot are derived from its number. */
 
-/** Slots of one host. */
+/** Number of slots of a host. */
 export const slotCount = 8192;
 
-/** Interfaces of the host that belong to slots begin so, and no others: rules are written for all of them at once. */
+/**
+ * The names of the host's interfaces that belong to slots, and of no others, begin with this: the rules match all of
+ * them at once.
+ */
 export const linkPrefix = 'nv';
 const namespacePrefix = 'nova-';
 export const namespaceDirectory = '/run/netns';
@@ -22,17 +25,20 @@ function numberIn(name: string, prefix: string): number | null {
 }
 
 /**
- * Between host and slots: RFC 2544 keeps 198.18.0.0/15 for tests of network devices, so no host or service has an address in it.
- * None of it leaves the host.
+ * RFC 2544 reserves this range for tests of network devices, so no host or service has an address in it. None of it
+ * leaves the host. Its first half is between host and slots; the egress process gives names addresses of the second.
  */
-export const slotRange = '198.18.0.0/16';
-/** The host's end of every slot. No interface has it: packets to it are what the rules make of them. */
+export const ownRange = '198.18.0.0/15';
+/** The host's end of every slot. No interface has this address: the rules decide what happens to packets sent to it. */
 export const hostEnd = '198.18.0.1';
 /** Addresses of slots. */
 export const slotAddresses = '198.18.128.0/17';
 export const addressOf = (number: number): string => `198.18.${128 + (number >> 8)}.${number & 0xff}`;
 
-/** Locally administered; pinned at both ends of each link, so that nobody has to ask and an ARP cache restored with a snapshot is right. */
+/**
+ * Locally administered addresses. They are pinned at both ends of each link, so that no ARP query is needed and an ARP
+ * cache restored with a snapshot is right.
+ */
 export const macs = {
   guest: '02:6e:6f:76:61:01',
   gateway: '02:6e:6f:76:61:02',
@@ -47,7 +53,22 @@ export const guestAddress = '172.16.255.2';
 export const gatewayAddress = '172.16.255.1';
 export const prefixLength = 30;
 
+/**
+ * The listeners of the egress process in a slot with a policy, which host/listen opens. The rules hand all TCP of the
+ * guest to the first, and its queries for names to the second, whichever address they are sent to. A VMM, which lives
+ * in the slot too, may not listen on ports below 1024.
+ */
+export const proxyAddress = '127.0.0.1';
+export const proxyPort = 1;
+export const namePort = 53;
+
+/** Packets with this mark are delivered in the slot, whatever their address. */
+export const interceptMark = 1;
+/** Number of the routing table for such packets. */
+export const interceptTable = 100;
+
 export const slotOf = (number: number): NetworkSlot => ({
+  number,
   machine: { mode: 'tap', namespace: namespaceOf(number), tap, mac: macs.guest },
   guest: {
     interface: 'eth0',

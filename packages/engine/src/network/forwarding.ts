@@ -3,16 +3,19 @@ import type { SlotRegistry } from '../ports/slot-registry.ts';
 import { linkOf, linkPrefix } from './addressing.ts';
 
 /**
- * Whether the host passes packets on. A host that does already is left alone; otherwise forwarding is turned on for the interfaces that routes
- * lead out of, one by one, and a rule sees to it that they serve slots alone (rules.ts).
+ * Whether the host forwards packets. A host that does so already is left alone. Otherwise forwarding is turned on, one
+ * by one, for the interfaces that routes lead out of, and a rule makes sure that they serve only slots (rules.ts).
  */
 
 const settingOf = (name: string, what: string): string => `/proc/sys/net/ipv4/conf/${name}/${what}`;
 
-/** Names that may stand in a path and in a rule; interfaces may be called almost anything. */
+/** Names that are safe in a path and in a rule, because interfaces may have almost any name. */
 const plainName = /^[A-Za-z0-9][A-Za-z0-9_.@-]{0,14}$/;
 
-/** The interfaces that forward only because of us, those included that are about to (`turnOn`). Under the registry's lock. */
+/**
+ * The interfaces that forward only because of us, including those about to be turned on (`turnOn`). Must be called
+ * under the registry's lock.
+ */
 export function ensureForwarding(registry: SlotRegistry): string[] {
   if (isOn('all')) {
     registry.setForwardingInterfaces([]);
@@ -21,25 +24,25 @@ export function ensureForwarding(registry: SlotRegistry): string[] {
   const known = new Set(registry.forwardingInterfaces());
   const missing = interfacesWithRoutes().filter((name) => !known.has(name) && !isOn(name));
   const all = [...known, ...missing];
-  // Noted first: whoever is killed in between has it turned off again later.
+  // They are recorded first, so that forwarding is turned off again later even if this process is killed in between.
   if (missing.length > 0) registry.setForwardingInterfaces(all);
   return all;
 }
 
-/** Once the rule is there. */
+/** Must be called once the rule is there. */
 export function turnOn(names: readonly string[]): void {
   for (const name of names) set(name, '1');
 }
 
-/** As it was before the first slot. */
+/** Restores the state before the first slot. */
 export function turnOff(registry: SlotRegistry): void {
   const names = registry.forwardingInterfaces();
-  // Unless somebody has made the host a router meanwhile.
+  // Somebody may have made the host a router meanwhile; then forwarding stays on.
   if (!isOn('all')) for (const name of names) set(name, '0');
   registry.setForwardingInterfaces([]);
 }
 
-/** What turns on what the host's end of a slot needs: packets pass, and connections from 127.0.0.1 get out and back. */
+/** Settings that the host's end of a slot needs: packets pass, and connections from 127.0.0.1 get out and back. */
 export const openLink = (number: number): string =>
   ['rp_filter', 'route_localnet', 'forwarding'].map((what) => `echo 1 >${settingOf(linkOf(number), what)}\n`).join('');
 

@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { identify, type ProcessIdentity } from '../vmm/process-identity.ts';
+import type { ProcessIdentity } from '../ports/process-identity.ts';
+import { identify } from '../vmm/process-identity.ts';
 import { linkOf, namespaceDirectory, namespaceOf, numberOfLink, numberOfNamespace } from './addressing.ts';
 
-/** Numbers of the slots of which there is a namespace or a link on this host, whoever made them. */
+/** Numbers of the slots for which this host has a namespace or a link, whoever made them. */
 export function slotsOnHost(): number[] {
   const links = readFileSync('/proc/net/dev', 'utf8').matchAll(/^\s*(\S+):/gm);
   const found = [...namespaces().map(numberOfNamespace), ...[...links].map(([, link = '']) => numberOfLink(link))];
   return [...new Set(found.filter((number) => number !== null))];
 }
 
-/** Whether there is anything of that slot. */
+/** Whether the host has a namespace or a link of that slot. */
 export const isOnHost = (number: number): boolean =>
   existsSync(join(namespaceDirectory, namespaceOf(number))) || existsSync(`/sys/class/net/${linkOf(number)}`);
 
@@ -22,14 +23,17 @@ function namespaces(): string[] {
   }
 }
 
-/** A process in each of the namespaces that has one: it may be the VMM of somebody who was killed before he could note it. */
+/**
+ * A process in each of the namespaces that has one. It may be the VMM of a process that was killed before it could
+ * record the VMM.
+ */
 export function inhabitants(numbers: readonly number[]): Map<number, ProcessIdentity> {
   const byInode = new Map<string, number>();
   for (const number of numbers) {
     try {
       byInode.set(`net:[${statSync(join(namespaceDirectory, namespaceOf(number))).ino}]`, number);
     } catch {
-      // Gone meanwhile.
+      // It has gone meanwhile.
     }
   }
   const found = new Map<number, ProcessIdentity>();
@@ -40,7 +44,7 @@ export function inhabitants(numbers: readonly number[]): Map<number, ProcessIden
       const identity = number === undefined ? null : identify(Number(name));
       if (number !== undefined && identity !== null) found.set(number, identity);
     } catch {
-      // Ended meanwhile.
+      // It has ended meanwhile.
     }
   }
   return found;

@@ -11,11 +11,13 @@ import {
   uplink,
 } from './addressing.ts';
 
-/** What ip(8) is told, a command a line. Neighbours and routes are all set: nothing is asked for on these links. */
+/**
+ * Input for ip(8), one command per line. Neighbours and routes are all static, so nothing is resolved on these links.
+ */
 
 /**
- * In the host's namespace: the slot's, or that of a process given a name, and the link to it. The link, its route and its neighbour go when the
- * namespace does.
+ * In the host's namespace: names the slot's namespace, or that of a process, and makes the link to it. The link, its
+ * route and its neighbour go when the namespace does.
  */
 export function hostLinks(number: number, within?: number): string {
   const link = linkOf(number);
@@ -28,7 +30,10 @@ export function hostLinks(number: number, within?: number): string {
   );
 }
 
-/** In the slot's namespace. The tap has no owner: whoever is in the namespace may attach to it, and that is the VMM alone. */
+/**
+ * In the slot's namespace. The tap has no owner: any process in the namespace may attach to it, and the VMM is the only
+ * one there.
+ */
 export function slotLinks(number: number): string {
   return lines(
     'link set lo up',
@@ -43,7 +48,7 @@ export function slotLinks(number: number): string {
   );
 }
 
-/** The link is removed first and at once; that of a namespace alone would go a moment later. */
+/** The link is removed explicitly and first, because removing only the namespace would remove it a moment later. */
 export function removal(number: number): string {
   return lines(`link del ${linkOf(number)}`, `netns del ${namespaceOf(number)}`);
 }

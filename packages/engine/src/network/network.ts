@@ -2,45 +2,43 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
-import type { Network, NetworkProbe } from '../ports/network.ts';
+import type { Egress } from '../ports/egress.ts';
+import type { Network, NetworkProbe, NetworkSlot } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import type { Launcher } from '../vmm/launcher.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
+import type { SlotHost } from './commands.ts';
+import { createGovernment } from './government.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
+import { setIntercepted } from './interception.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
 import { startRounds } from '../rounds.ts';
-import {
-  hostRulesAreThere,
-  makeSlot,
-  mendHostRules,
-  openForwards,
-  removeSlot,
-  takeDown,
-  type SlotHost,
-} from './slots.ts';
+import { hostRulesAreThere, makeSlot, mendHostRules, openForwards, removeSlot, takeDown } from './slots.ts';
 
 export interface NetworkOptions {
-  /** The state folder: sandboxes of others may have the same ids. */
+  /** The state folder, because sandboxes of other state folders may have the same ids. */
   readonly home: string;
-  /** Of the whole host. */
+  /** The registry of the whole host. */
   readonly registryFile: string;
   readonly probeDirectory: string;
   readonly launcher: Launcher;
+  /** The process that decides for the guests of slots with a policy. */
+  readonly egress: Egress;
   /**
-   * Set for the one process that looks after a state folder: it reclaims and mends by the clock, and keeps as many slots ready for whoever comes. Others keep
-   * one for themselves once they have taken two.
+   * Set for the one process that looks after a state folder: it reclaims and mends periodically, and keeps this many
+   * slots ready. Other processes keep one ready once they have taken two.
    */
   readonly keep: { readonly slots: number } | null;
   readonly openRegistry: (file: string, count: number) => SlotRegistry;
 }
 
-/** How long the removal of a slot by another process may take before it is given up waiting for. */
+/** How long to wait for another process to remove a slot, ms. */
 const removalMs = 30_000;
 const lookEveryMs = 10;
 const lookAfterMs = 10_000;
 
-/** It is root's, as slots are: for other users of the host there is none. */
+/** The registry is root's, as slots are. For other users of the host there is none. */
 function registryIsThere(file: string): boolean {
   if (!existsSync(file)) return false;
   try {
@@ -52,15 +50,15 @@ function registryIsThere(file: string): boolean {
 }
 
 export function createNetwork(options: NetworkOptions): Network {
-  const { home, registryFile, probeDirectory } = options;
+  const { home, registryFile, probeDirectory, egress } = options;
   let taken = 0;
-  /** Ready ones to have. Whoever has made a second sandbox makes a third. */
+  /** The number of ready slots to keep. A process that has made a second sandbox is likely to make a third. */
   const wanted = (): number => options.keep?.slots ?? (taken > 1 ? 1 : 0);
   let opened: SlotRegistry | undefined;
   const registry = (): SlotRegistry => (opened ??= options.openRegistry(registryFile, slotCount));
   const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher });
   let probed: Promise<NetworkProbe> | undefined;
-  /** What is done about a sandbox's slot, one after the other. */
+  /** Work on a sandbox's slot runs one at a time. */
   const underWay = new Map<string, Promise<unknown>>();
   const inTurn = <T>(sandbox: string, work: () => Promise<T>): Promise<T> => {
     const before = underWay.get(sandbox) ?? Promise.resolve();
@@ -79,7 +77,7 @@ export function createNetwork(options: NetworkOptions): Network {
 
   let closed = false;
   let filling: Promise<void> | undefined;
-  /** Makes what is missing of the ready ones, in the background; one that fails is tried again after the next is taken. */
+  /** Makes the missing ready slots in the background. If one fails, it is tried again after the next is taken. */
   const fill = (): void => {
     if (closed || wanted() === 0) return;
     filling ??= makeReady()
@@ -114,26 +112,37 @@ export function createNetwork(options: NetworkOptions): Network {
 
   const claim = async (
     sandbox: string,
-    { forwards, within, signal }: Parameters<Network['take']>[1],
-  ): Promise<void> => {
+    { forwards, within, governance, signal }: Parameters<Network['take']>[1],
+  ): Promise<SlotRecord> => {
     throwIfAborted(signal, 'before its network was made');
     const owner = { home, sandbox };
-    // Of an earlier start that was killed.
-    await remove(sandbox);
+    // It may be left from an earlier start that was killed.
+    await release(sandbox);
     const ready = within === undefined ? registry().takeReady(owner, forwards) : null;
     if (ready !== null) {
       try {
         await openForwards(host(), ready.number, forwards, signal);
+        if (governance !== undefined) await setIntercepted(host(), ready.number, { on: true, fresh: true, signal });
       } catch (error) {
         await takeDown(host(), ready);
         throw error;
       }
-      return;
+      return ready;
     }
     const slot = registry().reserve(owner, forwards);
     if (slot === null)
       throw new NovaError('host_resource_exhausted', `All ${slotCount} network slots of this host are in use.`);
-    await make(slot, { within, signal });
+    await make(slot, { within, intercepted: governance !== undefined, signal });
+    return slot;
+  };
+
+  /** The egress process lets go of a slot before it is taken down, because its sockets keep the namespace. */
+  const release = async (sandbox: string): Promise<void> => {
+    try {
+      await egress.forget(sandbox);
+    } finally {
+      await remove(sandbox);
+    }
   };
 
   const remove = async (sandbox: string): Promise<void> => {
@@ -151,9 +160,14 @@ export function createNetwork(options: NetworkOptions): Network {
     }
   };
 
+  const held = (sandbox: string): NetworkSlot | null => {
+    const slot = opened === undefined && !registryIsThere(registryFile) ? null : registry().find({ home, sandbox });
+    return slot?.state === 'held' ? slotOf(slot.number) : null;
+  };
+
   const reclaim = async (): Promise<void> => {
     if (whyNoSlots() !== null) return;
-    // Records come before what they are about: what has none by now has been forgotten.
+    // Records are made before what they describe, so a slot without a record by now has been forgotten.
     const found = slotsOnHost();
     if (existsSync(registryFile) || found.length > 0) {
       const records = registry().list();
@@ -162,7 +176,8 @@ export function createNetwork(options: NetworkOptions): Network {
       const abandoned = records.filter(({ holder }) => !isAlive(holder));
       const inhabited = inhabitants([...forgotten, ...abandoned.map(({ number }) => number)]);
       for (const slot of abandoned) {
-        // Where one was being made there is at most a program of its maker's that is about to end with it, or a VMM that does without.
+        // A slot that was being made contains at most a program of its maker, which is about to end with it, or a VMM
+        // that does not depend on the slot.
         if (slot.state === 'making' || !inhabited.has(slot.number)) await takeDown(host(), slot);
       }
       for (const number of forgotten) {
@@ -176,7 +191,7 @@ export function createNetwork(options: NetworkOptions): Network {
 
   const mend = async (): Promise<void> => {
     if (whyNoSlots() !== null || !existsSync(registryFile)) return;
-    // There exactly when there are slots.
+    // The rules must exist exactly when there are slots.
     if ((await hostRulesAreThere(host())) !== registry().list().length > 0) mendHostRules(registry());
   };
 
@@ -187,21 +202,24 @@ export function createNetwork(options: NetworkOptions): Network {
     take: (sandbox, how) =>
       inTurn(sandbox, async () => {
         taken += 1;
-        await claim(sandbox, how);
-        const slot = registry().find({ home, sandbox });
-        if (slot === null) throw new NovaError('internal', `The network slot of ${sandbox} has gone.`);
-        return slotOf(slot.number);
+        const { number } = await claim(sandbox, how);
+        const { governance, signal } = how;
+        try {
+          if (governance !== undefined) await egress.serve(sandbox, { slot: number, ...governance, signal });
+        } catch (error) {
+          await release(sandbox);
+          throw error;
+        }
+        return slotOf(number);
       }),
-    held(sandbox) {
-      const slot = opened === undefined && !registryIsThere(registryFile) ? null : registry().find({ home, sandbox });
-      return slot?.state === 'held' ? slotOf(slot.number) : null;
-    },
+    ...createGovernment({ egress, inTurn, held, launcher: options.launcher }),
+    held,
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);
-      // Not before: it would have taken time from the sandbox in the making.
+      // It is not called earlier, because it would have taken time from the sandbox being made.
       fill();
     },
-    giveBack: (sandbox) => inTurn(sandbox, () => remove(sandbox)),
+    giveBack: (sandbox) => inTurn(sandbox, () => release(sandbox)),
     reclaim,
     mend,
     async [Symbol.asyncDispose]() {

@@ -1,10 +1,10 @@
-import { runCommand } from '../images/command.ts';
+import { runCommand } from '../programs/command.ts';
 import { table } from './rules.ts';
 import { whyNoSlots } from './probe.ts';
 
 /**
- * A chain of somebody else's that drops what the host passes on unless it says otherwise (Docker, ufw and firewalld have one): guests in slots then reach
- * nothing. A verdict of ours cannot lift it. Null: none was found.
+ * Finds a chain of another program that by default drops the packets that the host forwards (Docker, ufw and firewalld
+ * have one). Guests in slots then reach nothing, and a verdict of ours cannot override it. Null: none was found.
  */
 export async function whatDropsForwarded(): Promise<string | null> {
   if (whyNoSlots() !== null) return null;

@@ -8,14 +8,16 @@ import { openSlotRegistry } from '../store/slot-registry.ts';
 
 const skip = process.platform === 'linux' && process.getuid?.() === 0 ? false : 'takes root, who can become another';
 
-/** Becomes another user once all is loaded: the checkout may be root's alone. */
+/**
+ * The process becomes another user only after everything is loaded, because the checkout may be readable only by root.
+ */
 const asAnother = `
   import { createNetwork } from ${JSON.stringify(new URL('network.ts', import.meta.url))};
   import { openSlotRegistry } from ${JSON.stringify(new URL('../store/slot-registry.ts', import.meta.url))};
   process.setgid(778_001);
   process.setuid(778_001);
   const [, registryFile] = process.argv;
-  const options = { home: '/home', registryFile, probeDirectory: '/nonexistent', launcher: {}, keep: null };
+  const options = { home: '/home', registryFile, probeDirectory: '/nonexistent', launcher: {}, keep: null, egress: { forget: async () => {} } };
   await using network = createNetwork({ ...options, openRegistry: openSlotRegistry });
   console.log(network.held('box'));
   await network.giveBack('box');

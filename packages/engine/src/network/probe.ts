@@ -3,7 +3,8 @@ import { z } from 'zod';
 import type { NetworkProbe } from '../ports/network.ts';
 import { findProgram } from '../vmm/confine.ts';
 import { keptVerdict } from '../vmm/verdict.ts';
-import { makeSlot, programs, takeDown, tunDevice, type SlotHost } from './slots.ts';
+import type { SlotHost } from './commands.ts';
+import { makeSlot, programs, takeDown, tunDevice } from './slots.ts';
 
 export interface ProbeNetworkOptions {
   readonly probeDirectory: string;
@@ -25,7 +26,7 @@ export function whyNoSlots(): string | null {
   return null;
 }
 
-/** Proves it by making a slot and taking it down. */
+/** Proves that slots work by making one and taking it down. */
 export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetworkOptions): Promise<NetworkProbe> {
   const userMode = (why: string): NetworkProbe => ({ slots: false, reason: `user-mode networking by the VMM: ${why}` });
   const nft = findProgram('nft');

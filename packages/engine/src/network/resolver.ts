@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
 
 /**
- * Where the host's own name queries go: the first IPv4 server of resolv.conf(5). Behind the stub of systemd-resolved, which hears the
- * loopback interface alone, the first of its servers. Null when there is none.
+ * Where the host sends its own name queries: the first IPv4 server of resolv.conf(5). If that is the stub of
+ * systemd-resolved, which listens only on the loopback interface, the first of its servers. Null when there is none.
  */
 export function hostResolver(
   file = '/etc/resolv.conf',

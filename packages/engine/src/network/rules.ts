@@ -4,39 +4,51 @@ import {
   gatewayAddress,
   guestAddress,
   hostEnd,
+  interceptMark,
   linkPrefix,
+  namePort,
+  ownRange,
   slotAddresses,
-  slotRange,
   tap,
   uplink,
 } from './addressing.ts';
 
-/** What nft(8) is told. One table on the host for all slots, whose rules do not grow with their number; a fixed one in each slot. */
+/**
+ * Input for nft(8). One table on the host serves all slots, and its rules do not grow with their number. Each slot has
+ * a fixed table of its own.
+ */
 
 export const table = 'inet novasandbox';
 const forwardMap = `add map ${table} forwards { type inet_service : ipv4_addr . inet_service; }`;
-/** Where it is, all of the table is. */
+/** The last chain of the table: where it exists, the whole table does. */
 export const lastChain = 'through';
 
 /**
- * Where no guest gets to whatever the routes say: this network, loopback, link-local (there clouds keep their metadata and credentials), our
- * own range, multicast and reserved. Private ranges beyond the host are reachable.
+ * Ranges that no guest reaches directly, whatever the routes say: this network, private networks, those of carriers,
+ * loopback, link-local (where clouds keep their metadata and credentials), protocol assignments, our own range,
+ * multicast and reserved. The egress process reaches private ones for guests whose policy names them.
  */
-const unreachable = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', slotRange, '224.0.0.0/3'];
+const unreachable = [
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12'],
+  ...['192.0.0.0/24', '192.168.0.0/16', ownRange, '224.0.0.0/3'],
+];
 
-/** Connections a guest may have at once: each costs the host kernel memory. */
-const connectionLimit = 8192;
+/** Connections that a guest may have at once, because each costs memory of the host's kernel. */
+export const connectionLimit = 8192;
 
-const dns = 'meta l4proto { tcp, udp } th dport 53';
+export const dns = 'meta l4proto { tcp, udp } th dport 53';
 
 export interface HostRules {
-  /** Where guests' name queries go. Null: the host knows no resolver. */
+  /** Where guests' name queries are sent. Null: the host knows no resolver. */
   readonly resolver: string | null;
-  /** Interfaces that forward only because of us: what comes in there goes to slots or nowhere. */
+  /** Interfaces that forward only because of us: packets that arrive there go to slots or are dropped. */
   readonly forwardingInterfaces: readonly string[];
 }
 
-/** The host's table: made where it is missing, set right where it is there, all at once or not at all. Forwards stay as they are. */
+/**
+ * The host's table. It is made where it is missing and corrected where it exists, in one atomic step. Forwards stay as
+ * they are.
+ */
 export function hostRules({ resolver, forwardingInterfaces }: HostRules): string {
   const fromSlot = `iifname "${linkPrefix}*"`;
   const toSlot = `oifname "${linkPrefix}*"`;
@@ -46,13 +58,15 @@ export function hostRules({ resolver, forwardingInterfaces }: HostRules): string
     `add table ${table}`,
     forwardMap,
     `add set ${table} unreachable { type ipv4_addr; flags interval; }`,
+    `flush set ${table} unreachable`,
     `add element ${table} unreachable { ${unreachable.join(', ')} }`,
     `add set ${table} forwarding { type ifname; }`,
     `flush set ${table} forwarding`,
     ...(forwardingInterfaces.length === 0
       ? []
       : [`add element ${table} forwarding { ${forwardingInterfaces.map((name) => `"${name}"`).join(', ')} }`]),
-    // What slots may ask for, judged before anybody's destination NAT: a port that the host publishes is the host's all the same.
+    // The requests that slots may make are judged before anybody's destination NAT, so that a port that the host
+    // publishes still counts as the host's.
     ...chain('arriving', 'filter hook prerouting priority mangle', [
       `iifname != "${linkPrefix}*" return`,
       'meta nfproto != ipv4 drop',
@@ -62,7 +76,7 @@ export function hostRules({ resolver, forwardingInterfaces }: HostRules): string
       `ip daddr @unreachable drop`,
     ]),
     ...chain('resolving', 'nat hook prerouting priority dstnat', redirect),
-    // A resolver on the host's loopback answers only those it takes for local.
+    // A resolver on the host's loopback answers only queries that it takes for local.
     ...chain('resolving_here', 'nat hook input priority 100', [
       `${fromSlot} ip daddr 127.0.0.0/8 snat ip to 127.0.0.1`,
     ]),
@@ -79,7 +93,7 @@ export function hostRules({ resolver, forwardingInterfaces }: HostRules): string
       `${fromSlot} drop`,
     ]),
     ...chain('from_host', 'filter hook output priority filter', [
-      // Local users get into a guest by its forwarded port or not at all.
+      // Local users reach a guest only by its forwarded port.
       `${toSlot} ct state new ct status & dnat != dnat reject`,
     ]),
     ...chain(lastChain, 'filter hook forward priority filter', [
@@ -109,7 +123,7 @@ export function addForwards(number: number, forwards: readonly PortForward[]): s
   return `add element ${table} forwards { ${elements.join(', ')} }\n`;
 }
 
-/** What is missing is fine: it is added before it is removed. */
+/** Each element is added before it is removed, so that a missing one is no error. */
 export function removeForwards(number: number, forwards: readonly PortForward[]): string {
   if (forwards.length === 0) return '';
   const ports = forwards.map(({ hostPort }) => hostPort).join(', ');
@@ -117,8 +131,9 @@ export function removeForwards(number: number, forwards: readonly PortForward[])
 }
 
 /**
- * The rules inside a slot, which hold also when somebody flushes the host's: the guest speaks from its own address, reaches nothing of the
- * namespace but its name service and pings, and only the host's forwarded connections reach it, from their first packet on.
+ * The rules inside a slot, which hold even when somebody flushes the host's. The guest sends only from its own address
+ * and reaches nothing in the namespace except pings and, under a policy (interception.ts), the listeners of the egress
+ * process. Only connections that the host forwards reach the guest, from their first packet on.
  */
 export function slotRules(number: number): string {
   return `
@@ -143,10 +158,13 @@ table ip slot {
   chain here {
     type filter hook input priority filter; policy drop;
     icmp type echo-request accept
+    iifname "${tap}" meta mark ${interceptMark} accept
+    iifname "${tap}" ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport ${namePort} accept
   }
   chain own {
     type filter hook output priority filter; policy drop;
     icmp type { echo-reply, destination-unreachable, time-exceeded } accept
+    oifname "${tap}" ct direction reply accept
   }
 }
 `;

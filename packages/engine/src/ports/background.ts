@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 
-/** Work that nobody waits for and that went wrong. */
+/** A failure of work that nobody waits for. */
 export interface BackgroundFailure {
   /** The work that failed, such as "giving back a channel". */
   readonly what: string;
@@ -10,18 +10,19 @@ export interface BackgroundFailure {
 const failures = channel('novasandbox.background');
 
 /**
- * Runs work that nobody waits for. What it throws, at once or later, ends no process: it is told to those who listen, such as the daemon, which logs it.
+ * Runs work that nobody waits for. Its errors, whether thrown at once or later, do not end the process. Listeners
+ * receive them, such as the daemon, which logs them.
  */
 export function inBackground(what: string, work: () => unknown): void {
   new Promise((resolve) => resolve(work())).catch((error: unknown) => tellInBackground(what, error));
 }
 
-/** Tells of something that went wrong where there is nobody to throw it to. */
+/** Reports a failure that there is no caller to throw to. */
 export function tellInBackground(what: string, error: unknown): void {
   failures.publish({ what, error } satisfies BackgroundFailure);
 }
 
-/** Has `listen` hear of failures until the result is disposed. It must not throw. */
+/** Calls `listen` for each failure until the result is disposed. `listen` must not throw. */
 export function onBackgroundFailure(listen: (failure: BackgroundFailure) => void): Disposable {
   const heard = (message: unknown): void => listen(message as BackgroundFailure);
   failures.subscribe(heard);

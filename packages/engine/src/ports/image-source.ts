@@ -1,6 +1,9 @@
 import type { ArchitectureName, ProgressSink, Template } from '@novasandbox/protocol';
 
-/** The seam to what a guest is made of. Every artefact is content-addressed and immutable once made; making one twice at once is safe. */
+/**
+ * The interface to the parts of a guest. Every artefact is content-addressed and immutable once made. Making one twice
+ * at once is safe.
+ */
 
 export interface ImageOptions {
   readonly signal?: AbortSignal | undefined;
@@ -10,7 +13,7 @@ export interface ImageOptions {
 export interface GuestKernel {
   readonly architecture: ArchitectureName;
   readonly digest: string;
-  /** Uncompressed: an ELF file fit for a PVH boot, or arm64's Image. */
+  /** Uncompressed: an ELF file that supports PVH boot, or arm64's Image. */
   readonly path: string;
   readonly release: string;
 }
@@ -33,43 +36,43 @@ export interface RootImage {
 
 export interface LoadedTemplate {
   readonly template: Template;
-  /** Where template.json lies. */
+  /** The folder of template.json. */
   readonly directory: string;
   /** The processor that its kernel and root image are for. */
   readonly architecture: ArchitectureName;
 }
 
-/** Work that only a guest can do: with the programs of its processor. */
+/** Work that only a guest can do, because it runs programs of the guest's processor. */
 export interface GuestWork {
-  /** What kernel it boots, and for which processor. */
+  /** Its kernel and processor are those of the guest. */
   readonly template: LoadedTemplate;
-  /** An image its root is; not changed. */
+  /** The image of the guest's root; it is not changed. */
   readonly system: string;
-  /** An ext4 image it finds writable at /mnt. */
+  /** An ext4 image that the guest has mounted writable at /mnt. */
   readonly target: string;
-  /** A folder for its machine, which is made and removed. */
+  /** A folder for the guest's machine. It is made and removed. */
   readonly directory: string;
   /** For /bin/sh, run as root with `/mnt` as its first argument. */
   readonly script: string;
-  /** File that receives what the script says on standard error, appended; and `onLine` each line of it. */
+  /** The file to which standard error of the script is appended. `onLine` gets each line of it. */
   readonly log: string;
   readonly onLine: (line: string) => void;
 }
 
 /**
- * Boots a guest for some work and ends it. Gives what the script wrote to standard output.
+ * Boots a guest for some work and ends it. Gives the script's standard output.
  * @throws NovaError `template_build_failed` where the script fails
  */
 export type RunInGuest = (work: GuestWork, options: ImageOptions) => Promise<string>;
 
 /** The parts that can be built elsewhere. */
-export type PartKind = 'agent' | 'confine' | 'kernel';
+export type PartKind = 'agent' | 'confine' | 'listen' | 'kernel';
 
 export interface Part {
   readonly kind: PartKind;
-  /** Digest of what it is built from. */
+  /** Digest of the sources that it is built from. */
   readonly address: string;
-  /** The names of its files, all of them. */
+  /** The names of all its files. */
   readonly files: readonly string[];
 }
 
@@ -79,8 +82,9 @@ export interface PrebuiltPart {
 }
 
 /**
- * Lays a part that was built elsewhere into a folder, each file as whole as it was built. Null where it is not to be had, and has to be built here.
- * @throws NovaError `checksum_mismatch`, `download_failed` where it is to be had and does not come as it should
+ * Puts a part that was built elsewhere into a folder, with its files exactly as they were built. Null where it is not
+ * available and has to be built here.
+ * @throws NovaError `checksum_mismatch`, `download_failed` where it is available but cannot be fetched whole
  */
 export type FetchPrebuilt = (
   part: Part,
@@ -92,21 +96,28 @@ export type FetchPrebuilt = (
 export interface ImageSource {
   /** The template's own vmlinux, else the distribution's cloud kernel with its modules. */
   kernel(template: LoadedTemplate, options: ImageOptions): Promise<GuestKernel>;
-  /** Agent and the modules of that kernel that a guest needs; `moreModules` are loaded at boot as well. */
+  /** The agent and the modules of that kernel that a guest needs; `moreModules` are loaded at boot as well. */
   initramfs(
     kernel: GuestKernel,
     options: ImageOptions & { readonly moreModules?: readonly string[] },
   ): Promise<Initramfs>;
-  /** Both of what a guest boots, made side by side where they are missing. */
+  /** Kernel and initramfs, which are made side by side where they are missing. */
   boot(template: LoadedTemplate, options: ImageOptions): Promise<BootFiles>;
-  /** The template's root image, built when it is not there. */
+  /** The template's root image, which is built when it is missing. */
   rootImage(template: LoadedTemplate, options: ImageOptions): Promise<RootImage>;
-  /** The root image if it is there already; never builds. */
+  /** The root image if it exists already; never builds. */
   builtRootImage(template: LoadedTemplate): Promise<RootImage | null>;
-  /** The agent's binary for this host, built when it is not there (the process driver runs it as it is). */
+  /** A root image by its digest, with the digest of its content; null where it is not here. */
+  rootImageAt(digest: string): (RootImage & { readonly sha256: string }) | null;
+  /** The agent's binary for this host, which is built when it is missing (the process driver runs it directly). */
   agent(options: ImageOptions): Promise<{ readonly digest: string; readonly path: string }>;
   /** The program that shuts VMMs in on this host (vmm/confine.ts), built when it is not there. */
-  confiner(options: ImageOptions): Promise<{ readonly program: string; readonly readOnlyMemory: string }>;
-  /** Removes the root image. */
-  removeRootImage(template: LoadedTemplate): Promise<void>;
+  confiner(options: ImageOptions): Promise<{ readonly program: string; readonly guestMemory: string }>;
+  /** The program that opens the listeners of network slots (host/listen), built when it is not there. */
+  listener(options: ImageOptions): Promise<{ readonly program: string }>;
+  /**
+   * Removes the root image, or sets it aside where `isNeeded` says so of the digest of its content, which then names
+   * it.
+   */
+  removeRootImage(template: LoadedTemplate, isNeeded: (sha256: string) => boolean): Promise<void>;
 }

@@ -1,56 +1,92 @@
-import type { ProcessIdentity } from '../vmm/process-identity.ts';
+import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { DecisionOptions } from './egress.ts';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
 import type { TapNetwork } from './vmm-driver.ts';
 
 /**
- * The seam to networks of sandboxes that are more than a VMM's own user-mode stack. A slot is a network namespace with a tap for the
- * VMM and a way out of the host; inside it all names, addresses and MACs are the same in every slot, so that a clone finds the network its snapshot had.
- * A slot serves one sandbox once and is then taken down.
+ * The interface to networks of sandboxes that are more than a VMM's own user-mode stack. A slot is a network namespace
+ * with a tap for the VMM and a way out of the host. Inside it, all names, addresses and MACs are the same in every
+ * slot, so that a clone finds the network its snapshot had. A slot serves one sandbox once and is then taken down.
  */
 
-/** TCP: connections to that port of the host's 127.0.0.1 come out at that port of the guest. */
+/** TCP: connections to that port of the host's 127.0.0.1 go to that port of the guest. */
 export interface PortForward {
   readonly hostPort: number;
   readonly guestPort: number;
 }
 
+/** What a guest may reach through the egress process, and the names that it knows from before. */
+export interface Governance {
+  readonly policy: NetworkPolicy;
+  readonly names: PinnedNames;
+}
+
 export interface NetworkSlot {
-  /** What the machine is launched with. */
+  readonly number: number;
+  /** The network that the machine is launched with. */
   readonly machine: TapNetwork;
-  /** What the guest is told; the same for every slot. */
+  /** The guest's network configuration; the same for every slot. */
   readonly guest: NonNullable<GuestIdentity['network']>;
 }
 
 export interface NetworkProbe {
-  /** Slots can be made on this host, proved by making one. */
+  /** Whether slots can be made on this host, proved by making one. */
   readonly slots: boolean;
-  /** One line for people: what is used and why, or what is missing. */
+  /** One line for people: which network is used and why, or what is missing. */
   readonly reason: string;
 }
 
 export interface Network extends AsyncDisposable {
-  /** Cached for as long as the host runs; `fresh` proves anew. */
+  /** Cached for as long as the host runs; `fresh` probes again. */
   probe(options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<NetworkProbe>;
   /**
-   * A slot for that sandbox: one that is ready, or one made now. After an error or an abort nothing is left. Throws `port_in_use`, `network_failed`,
-   * `host_resource_exhausted` when there are no more. `within`: made in the namespace of a VMM that runs, which has to be its own.
+   * A slot for that sandbox: a ready one, or one made now. After an error or an abort nothing is left. Throws
+   * `port_in_use`, `network_failed`, and `host_resource_exhausted` when there are no more slots. `within`: the slot is
+   * made in the namespace of a running VMM, which must be the VMM's own. `governance`: the guest reaches only what the
+   * egress process lets it; default: it reaches everything but private networks by itself.
    */
   take(
     sandbox: string,
     options: {
       readonly forwards: readonly PortForward[];
       readonly within?: ProcessIdentity | undefined;
+      readonly governance?: Governance | undefined;
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<NetworkSlot>;
   /** The slot that a sandbox holds, or null. */
   held(sandbox: string): NetworkSlot | null;
-  /** The slot is that process's now, whatever becomes of ours: it lasts for as long as the process does. */
+  /**
+   * Changes what a sandbox reaches through its slot, and ends the connections that it may not have any more; null: it
+   * reaches everything but private networks by itself. A sandbox without a slot is left alone. After an error it
+   * reaches nothing new.
+   */
+  govern(sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void>;
+  /**
+   * Serves the sandboxes that are to be served and are not. `othersAre` says what becomes of others that are served:
+   * they are forgotten, left as they are, or reach everything but private networks by themselves from now on.
+   */
+  governAgain(
+    wanted: ReadonlyMap<string, Governance>,
+    othersAre: (sandbox: string) => 'forget' | 'leave' | 'let out',
+  ): Promise<void>;
+  /** The names that a guest has been given addresses for; empty where no policy is in force. */
+  names(sandbox: string): Promise<PinnedNames>;
+  /** As in ports/egress.ts. */
+  decisions(sandbox: string, options?: DecisionOptions): AsyncIterable<Decision>;
+  /** Passes the slot to that process. From now on the slot lasts as long as that process, whatever happens to ours. */
   handTo(sandbox: string, process: ProcessIdentity): void;
-  /** Takes the slot down, connections and all; a sandbox that has none is fine. Its VMM has ended, or let go of the tap. */
+  /**
+   * Takes the slot down, with its connections. A sandbox that has none is fine. Its VMM must have ended, or have let go
+   * of the tap.
+   */
   giveBack(sandbox: string): Promise<void>;
-  /** Takes down slots whose holders have ended without giving them back, of any state folder. Quick when there are none. */
+  /**
+   * Takes down slots, of any state folder, whose holders have ended without giving them back. Quick when there are
+   * none.
+   */
   reclaim(): Promise<void>;
-  /** Sets the host's rules up again where somebody has flushed them. */
+  /** Restores the host's rules where somebody has flushed them. */
   mend(): Promise<void>;
 }

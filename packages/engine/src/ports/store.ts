@@ -1,8 +1,16 @@
-import type { HypervisorName, Ownership, SandboxConfig, SandboxState, Scope } from '@novasandbox/protocol';
-import type { ProcessIdentity } from '../vmm/process-identity.ts';
+import type {
+  HypervisorName,
+  Ownership,
+  PinnedNames,
+  SandboxConfig,
+  SandboxState,
+  Scope,
+  SnapshotKind,
+} from '@novasandbox/protocol';
+import type { ProcessIdentity } from './process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
 
-/** What is remembered of a sandbox. Process facts in it are checked against the host before they are believed. */
+/** The stored record of a sandbox. Facts about processes in it are checked against the host before they are used. */
 export interface SandboxRecord extends Ownership {
   /** Running number on this host, given by the store. */
   readonly sequence: number;
@@ -23,11 +31,111 @@ export interface SandboxRecord extends Ownership {
   readonly bootKind: 'cold' | 'snapshot' | 'process' | null;
   readonly accelerator: string | null;
   readonly machine: MachineRecord | null;
-  /** Who is making it, while it is being made: when that process has gone, what is there is debris. */
+  /**
+   * The process that is making, stopping or removing it. Once that process has ended, the next process that looks
+   * finishes the work.
+   */
   readonly maker: ProcessIdentity | null;
-  /** Its maker is removing it: when that process has gone, whoever looks next ends what it began. */
-  readonly goesWithMaker?: boolean;
+  /**
+   * true: its maker is removing it. false: it stays when its machine ends, although it is ephemeral, because its maker
+   * starts it again. Default: it goes when its machine ends if it is ephemeral.
+   */
+  readonly goesWithMaker?: boolean | undefined;
   readonly reason: string | null;
+  /** The source that its guest was booted from; null before the first boot, and for a process of the host. */
+  readonly bootedFrom: BootedFrom | null;
+  /** The snapshot that it was last taken to, made from, or taken back to. */
+  readonly snapshotId: string | null;
+  /** The sandbox that it is a fork of. */
+  readonly forkedFrom: string | null;
+  /**
+   * The process that has stopped the guest for a moment to read its memory and disk. Once that process has ended, the
+   * next process that looks lets the guest go on.
+   */
+  readonly holder: ProcessIdentity | null;
+  /** How it goes on, where it is hibernated or about to be. */
+  readonly sleep: Sleep | null;
+  /**
+   * Its place in the warm pool, where it is a clone that waits to become somebody's sandbox. It is `creating` all that
+   * time, and its maker is the process that keeps it.
+   */
+  readonly pool: PoolPlace | null;
+  /**
+   * The names that its guest was given addresses for under its policy, as they were last looked at: its memory may hold
+   * them.
+   */
+  readonly names: PinnedNames;
+  /** Disks of its running guest that were full when it was last looked at, by their mount points. */
+  readonly fullDisks: readonly string[];
+}
+
+/** A clone in the warm pool. */
+export interface PoolPlace {
+  /** Digest of the golden snapshot that it is a clone of: it can become any sandbox that would be a clone of it. */
+  readonly shape: string;
+  /** false while it is being brought up. */
+  readonly ready: boolean;
+  /**
+   * When it is ended if nobody has taken it by then, ms since 1970. Its maker is then a process that waits for that
+   * moment, and that leads a process group. Null: its maker keeps it for as long as it likes.
+   */
+  readonly expiresAtMs: number | null;
+}
+
+export interface Sleep {
+  /**
+   * The golden snapshot that holds the memory which its own file lacks, by its digest. Null: nothing is lacking, or it
+   * goes on from its disk alone.
+   */
+  readonly memoryFrom: string | null;
+  /** Whether its memory was kept; false: it boots when it is resumed. */
+  readonly memory: boolean;
+  /**
+   * When its disks were last written to, ns since 1970. Memory goes on only with the disks that it knows. Null: it has
+   * none, or boots from them.
+   */
+  readonly diskWrittenNs: string | null;
+}
+
+/** The files and the network that memory needs to find as they were where it goes on. */
+export interface BootedFrom {
+  /** Digest of the root image, and the mark of its file. An image that is built again has the digest, not the mark. */
+  readonly root: string;
+  readonly rootMark: string;
+  readonly network: 'none' | 'user' | 'slot' | 'nat';
+}
+
+/** The stored record of a snapshot. */
+export interface SnapshotRecord extends Ownership {
+  /** Running number on this host, given by the store. */
+  readonly sequence: number;
+  readonly id: string;
+  readonly name: string | null;
+  readonly description: string | null;
+  readonly kind: SnapshotKind;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly sandboxId: string;
+  readonly sandboxName: string | null;
+  readonly parentId: string | null;
+  readonly createdAtMs: number;
+  /** The config of the sandbox, which those that are made from the snapshot go on with. */
+  readonly config: SandboxConfig;
+  readonly hypervisor: HypervisorName;
+  readonly memoryMb: number;
+  readonly vcpus: number;
+  readonly diskSizeMb: number;
+  /** `rootMark` is that of the image's content. Null: not known, so that only the disk can be used. */
+  readonly bootedFrom: BootedFrom | null;
+  /**
+   * The golden snapshot that holds the memory which this one lacks, by its digest, or another snapshot by its id. Null:
+   * it holds all of its memory, or none.
+   */
+  readonly memoryFrom: string | null;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly stoppedMs: number;
+  /** The names that the guest in its memory was given addresses for. */
+  readonly names: PinnedNames;
 }
 
 export type NewSandbox = Omit<
@@ -43,36 +151,135 @@ export type NewSandbox = Omit<
   | 'accelerator'
   | 'machine'
   | 'reason'
->;
-export type SandboxChange = Partial<
-  Omit<SandboxRecord, 'sequence' | 'id' | 'config' | 'createdAtMs' | keyof Ownership>
->;
+  | 'bootedFrom'
+  | 'snapshotId'
+  | 'forkedFrom'
+  | 'holder'
+  | 'sleep'
+  | 'pool'
+  | 'fullDisks'
+  | 'names'
+> &
+  Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'pool' | 'names'>>;
+export type SandboxChange = Partial<Omit<SandboxRecord, 'sequence' | 'id' | 'createdAtMs' | keyof Ownership>>;
+
+/** The stored record of a volume. */
+export interface VolumeRecord extends Ownership {
+  readonly id: string;
+  readonly name: string;
+  readonly sizeMb: number;
+  readonly createdAtMs: number;
+  /**
+   * The process that makes or removes it; null: it can be used. Once that process has ended, the next process that
+   * looks removes what is left.
+   */
+  readonly maker: ProcessIdentity | null;
+}
+
+export type VolumeChange = Partial<Pick<VolumeRecord, 'sizeMb' | 'maker'>>;
 
 /**
- * The seam to what survives a process. Several processes of a host use one store at once; each call is one transaction, durable
- * against the end of the process.
+ * A volume that a sandbox was created with. `held`: the sandbox has it now, and it keeps others from it: all others if
+ * it may write, those that want to write if it only reads. The store ends this when it records that the sandbox has
+ * stopped or was removed.
+ */
+export interface VolumeUse {
+  readonly volumeId: string;
+  readonly sandboxId: string;
+  /** Its place among the volumes of the sandbox. */
+  readonly position: number;
+  readonly readOnly: boolean;
+  readonly held: boolean;
+}
+
+/**
+ * The interface to the state that outlives a process. Several processes of a host use one store at once. Each call is
+ * one transaction, which survives the end of the process.
  */
 export interface Store extends Disposable {
-  /** Throws `sandbox_exists` when its owner has one of that name. */
+  /** Throws `sandbox_exists` when its owner already has a sandbox of that name. */
   addSandbox(sandbox: NewSandbox): SandboxRecord;
   /**
-   * Finds one by its id, its name, or a prefix of an id that only one has, within `scope` alone. Throws `conflict` for
+   * Turns the clone of that shape which has waited longest in the warm pool into a new sandbox, which keeps the clone's
+   * id and machine, and returns it with the clone as it was. No two calls get the same clone. Null when none is ready.
+   * Throws as `addSandbox` does.
+   *
+   * @param beforehand called with the id before the sandbox exists
+   */
+  takeFromPool(
+    shape: string,
+    sandbox: Omit<NewSandbox, 'id' | 'pool'>,
+    beforehand?: (id: string) => void,
+  ): { readonly record: SandboxRecord; readonly clone: SandboxRecord } | null;
+  /**
+   * Makes this process the maker of a clone in the warm pool, which nobody can take from now on, and returns the clone
+   * as it was. Null where somebody has taken it.
+   */
+  withdrawFromPool(id: string): SandboxRecord | null;
+  /**
+   * Finds a sandbox by its id, its name, or an unambiguous prefix of its id, only within `scope`. Throws `conflict` for
    * a name that several have.
    */
   findSandbox(ref: string, scope?: Scope): SandboxRecord | null;
+  /** Clones in the warm pool are among them; `findSandbox` does not find those. */
   listSandboxes(states?: readonly SandboxState[]): SandboxRecord[];
   /**
-   * Applies the change if the state is (still) one of `from` and, where `machine` is given, that is still its machine; returns the record as it
-   * is then, or null when it is another or gone.
+   * Applies the change if the state is still one of `from`, and if machine and maker are still those of `unchanged`,
+   * where these are given. Returns the changed record, or null when the sandbox has changed or is gone. A change that
+   * the table of transitions does not allow is an error of the program, and throws. A new name that another sandbox of
+   * the owner has throws `sandbox_exists`.
    */
   changeSandbox(
     id: string,
     from: readonly SandboxState[],
     change: SandboxChange,
-    machine?: MachineRecord | null,
+    unchanged?: Partial<Pick<SandboxRecord, 'machine' | 'maker'>>,
   ): SandboxRecord | null;
   removeSandbox(id: string): void;
-  /** Takes one of `count` numbered leases of a thing for this process; null when living processes hold all. */
+  /** Throws `conflict` when its sandbox already has a snapshot of that name. */
+  addSnapshot(snapshot: Omit<SnapshotRecord, 'sequence'>): SnapshotRecord;
+  /**
+   * Finds a snapshot by its id, its name, or an unambiguous prefix of its id, only within `scope`, and only of the
+   * sandbox `of` where it is given. Throws `conflict` for a name that several have.
+   */
+  findSnapshot(ref: string, scope?: Scope, of?: string): SnapshotRecord | null;
+  /** Parses the record of a snapshot that came from elsewhere. Throws `invalid_argument` for anything else. */
+  parseSnapshot(record: unknown): Omit<SnapshotRecord, 'sequence'>;
+  /** In the order in which they were taken. */
+  listSnapshots(): SnapshotRecord[];
+  removeSnapshot(id: string): void;
+  /** Throws `volume_exists` when its owner already has a volume of that name. */
+  addVolume(volume: VolumeRecord): void;
+  /**
+   * Finds a volume by its id, its name, or an unambiguous prefix of its id, only within `scope`. Throws `conflict` for
+   * a name that several have.
+   */
+  findVolume(ref: string, scope?: Scope): VolumeRecord | null;
+  listVolumes(): VolumeRecord[];
+  /** Returns the changed record, or null when the volume is gone. */
+  changeVolume(id: string, change: VolumeChange): VolumeRecord | null;
+  /**
+   * Notes that this process removes a volume, so that no sandbox gets it any more, unless uses for which `keeps` holds
+   * are in the way, which are returned.
+   */
+  beginVolumeRemoval(id: string, keeps: (use: VolumeUse) => boolean): VolumeUse[];
+  /** Removes a volume from the store, with all that is known about its use. */
+  removeVolume(id: string): void;
+  /**
+   * Gives the sandbox its volumes, in that order. Where others keep it from one of them, it gets none, and their uses
+   * are returned; an empty list means that it has them all. Throws `volume_not_found` where one is gone or goes.
+   */
+  takeVolumes(sandboxId: string, volumes: readonly Pick<VolumeUse, 'volumeId' | 'readOnly'>[]): VolumeUse[];
+  /** The volumes of a sandbox, in order. */
+  volumesOf(sandboxId: string): VolumeUse[];
+  /** The sandboxes that were created with a volume. */
+  usesOf(volumeId: string): VolumeUse[];
+  /**
+   * Waits until all that was recorded so far outlives a crash of the host too. Without it, the last seconds may be lost
+   * then.
+   */
+  flush(): void;
+  /** Takes one of `count` numbered leases of a thing for this process. Null when living processes hold all of them. */
   takeLease(thing: string, count: number): number | null;
   releaseLease(thing: string, number: number): void;
 }

@@ -1,160 +1,148 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNovaError, toNovaError } from '@novasandbox/protocol';
+import { copyExtents } from '../artifacts/sparse.ts';
+import { fileMark } from '../artifacts/stamp.ts';
+import { makeWritableDisk } from '../artifacts/writable-disk.ts';
 import type { EngineContext } from '../context.ts';
-import { copyExtents } from '../images/sparse.ts';
-import { makeWritableDisk } from '../images/writable-disk.ts';
-import type { GuestAgent } from '../ports/guest-agent.ts';
-import type { SandboxRecord } from '../ports/store.ts';
-import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
+import { discardGoldenSnapshot, ensureGoldenSnapshot } from '../golden/ensure.ts';
+import { diskFile, requireCompatible, type GoldenSnapshot } from '../golden/manifest.ts';
+import { canClone, shapeDigest } from '../golden/shape.ts';
+import { bringUp, type BringUpOptions, type Guest } from '../guest/bring-up.ts';
+import type { Connection } from '../guest/connection.ts';
+import { guestImages, guestSpec, type GuestImages } from '../guest/guest-spec.ts';
+import type { SandboxPlan } from '../guest/plan.ts';
+import { bootTwiceOnTimerFault } from '../guest/timer-fault.ts';
+import type { GuestIdentity } from '../ports/guest-agent.ts';
+import type { BootedFrom, SandboxRecord } from '../ports/store.ts';
+import type { MachineSpec } from '../ports/vmm-driver.ts';
 import type { BuildContext } from '../services.ts';
-import { discardSnapshot, ensureSnapshot } from '../snapshot/make.ts';
-import { diskFile, requireCompatible, type TemplateSnapshot } from '../snapshot/manifest.ts';
-import { canClone, shapeDigest } from '../snapshot/shape.ts';
-import { firstAnswer } from './first-answer.ts';
-import { guestImages, guestSpec, type GuestImages } from './guest-spec.ts';
-import type { Connection } from './connect.ts';
-import { identityOf } from './identity.ts';
-import type { SandboxPlan } from './plan.ts';
-import { startMachine } from './start-machine.ts';
 import { tellingFullDisk } from '../vmm/full-disk.ts';
+import { diskOf } from './disk.ts';
+import { identityOf } from './identity.ts';
+import { volumeDisksOf } from './volumes.ts';
+
+/** A sandbox that is about to be brought up. */
+export interface Boot {
+  readonly record: SandboxRecord;
+  readonly plan: SandboxPlan;
+  /** Its network, which is being set up meanwhile. */
+  readonly connecting: Promise<Connection>;
+  readonly options: BuildContext;
+  /** As that of the machine. */
+  readonly lowPriority?: boolean;
+}
 
 export interface Booted {
-  readonly machine: Machine;
-  readonly agent: GuestAgent;
-  readonly channel: number;
+  readonly guest: Guest;
   readonly kind: 'cold' | 'snapshot' | 'process';
+  readonly from: BootedFrom | null;
 }
 
-/** Name of a sandbox's writable layer in its folder. */
-export const writableDiskFile = 'disk.raw';
-
-const mostClones = 3;
-/** How a clone fails that may do better when it is tried again. */
-const unfinished = ['vmm_failed', 'boot_failed', 'guest_protocol_error', 'guest_unreachable'] as const;
-
-/** Snapshots of which the last clone was not there in time. */
-const late = new Set<string>();
-
-/** A busy host is late too: that alone is no reason to throw a snapshot away, twice in a row is. */
-async function countLate(context: EngineContext, digest: string): Promise<void> {
-  if (late.delete(digest)) await discardSnapshot(context, digest);
-  else late.add(digest);
-}
-
-/** A sandbox's first start: a clone where its config allows one, a cold boot where not. */
-export async function bootNew(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  connecting: Promise<Connection>,
-  options: BuildContext,
-): Promise<Booted> {
-  if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+/** The first start of a sandbox: a clone where its config allows one, a cold boot otherwise. */
+export async function bootNew(context: EngineContext, boot: Boot): Promise<Booted> {
+  const { record, plan, options } = boot;
+  if (!plan.driver.features.virtualMachine) return bootProcess(context, boot);
   const directory = context.layout.sandbox(record.id);
-  return tellingFullDisk(directory, () => bootMachine(context, record, plan, connecting, options));
-}
-
-async function bootMachine(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  connecting: Promise<Connection>,
-  options: BuildContext,
-): Promise<Booted> {
-  const images = await guestImages(context, plan.template, options);
-  if (canClone(record.config, plan)) {
-    const digest = await shapeDigest(record.config, plan, images);
-    for (let attempt = 1; ; attempt++) {
-      const snapshot = await ensureSnapshot(context, digest, record.config, plan, images, options);
-      try {
-        const cloned = await tellingFullDisk(context.layout.sandbox(record.id), () =>
-          clone(context, record, plan, images, snapshot, connecting, options),
-        );
-        late.delete(digest);
-        return cloned;
-      } catch (error) {
-        // The first error counts, also where clearing up failed after it.
-        const cause = toNovaError(error);
-        if (isNovaError(cause, 'boot_timeout')) await countLate(context, digest);
-        if (attempt === mostClones || !isNovaError(cause, ...unfinished)) throw error;
-        // Its VMM may have been killed. A snapshot that cannot be continued twice is made anew, once; the third failure is about something else.
-        if (attempt > 1) await discardSnapshot(context, digest);
-        await rm(diskOf(context, record), { force: true });
-      }
-    }
-  }
-  if (!record.config.readOnlyRootfs)
-    await makeWritableDisk(diskOf(context, record), plan.diskSizeMb, { signal: options.signal });
-  return coldBoot(context, record, plan, images, await connecting, options);
+  return tellingFullDisk(directory, async () => {
+    const images = await guestImages(context, plan.template, options);
+    if (canClone(record.config, plan)) return bootClone(context, boot, images);
+    if (!record.config.readOnlyRootfs)
+      await makeWritableDisk(diskOf(context, record), plan.diskSizeMb, { signal: options.signal });
+    return bootCold(context, boot, images);
+  });
 }
 
 /** A later start: from the sandbox's own disk. */
-export async function bootAgain(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  connecting: Promise<Connection>,
-  options: BuildContext,
-): Promise<Booted> {
-  if (!plan.driver.features.virtualMachine) return bootProcess(context, record, plan, options);
+export async function bootAgain(context: EngineContext, boot: Boot): Promise<Booted> {
+  const { record, plan, options } = boot;
+  if (!plan.driver.features.virtualMachine) return bootProcess(context, boot);
   const images = await guestImages(context, plan.template, options);
-  return tellingFullDisk(context.layout.sandbox(record.id), async () =>
-    coldBoot(context, record, plan, images, await connecting, options),
-  );
+  return tellingFullDisk(context.layout.sandbox(record.id), () => bootCold(context, boot, images));
 }
 
-async function clone(
+const maxAttempts = 3;
+/** Failures of a clone that a second attempt may avoid. */
+const transient = ['vmm_failed', 'boot_failed', 'guest_protocol_error', 'guest_unreachable'] as const;
+
+/** Digests of the snapshots of which the last clone did not answer in time. */
+const late = new Set<string>();
+
+/**
+ * Discards a snapshot of which two clones in a row were late. A single late clone proves nothing, because the host may
+ * have been busy.
+ */
+async function countLate(context: EngineContext, digest: string): Promise<void> {
+  if (late.delete(digest)) await discardGoldenSnapshot(context, digest);
+  else late.add(digest);
+}
+
+async function bootClone(context: EngineContext, boot: Boot, images: GuestImages): Promise<Booted> {
+  const { record, plan, options } = boot;
+  const shape = { config: record.config, plan, images };
+  const digest = await shapeDigest(shape);
+  for (let attempt = 1; ; attempt++) {
+    const snapshot = await ensureGoldenSnapshot(context, digest, shape, options);
+    try {
+      // A clone that a full disk breaks says nothing about the snapshot.
+      const cloned = await tellingFullDisk(context.layout.sandbox(record.id), () =>
+        cloneOf(snapshot, context, boot, images),
+      );
+      late.delete(digest);
+      return cloned;
+    } catch (error) {
+      // The error that counts is the first one, even if clearing up after it failed too.
+      const cause = toNovaError(error);
+      if (isNovaError(cause, 'boot_timeout')) await countLate(context, digest);
+      if (attempt === maxAttempts || !isNovaError(cause, ...transient)) throw error;
+      // The first failure may be a VMM that was killed. A snapshot that fails twice is made anew; a third failure has
+      // another cause.
+      if (attempt > 1) await discardGoldenSnapshot(context, digest);
+      await rm(diskOf(context, record), { force: true });
+    }
+  }
+}
+
+/** Brings a sandbox up as a clone of that snapshot. */
+export async function cloneOf(
+  snapshot: GoldenSnapshot,
   context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
+  boot: Boot,
   images: GuestImages,
-  snapshot: TemplateSnapshot,
-  connecting: Promise<Connection>,
-  options: BuildContext,
 ): Promise<Booted> {
+  const { record, plan, connecting } = boot;
   await requireCompatible(snapshot.manifest, plan.driver);
   const { diskExtents } = snapshot.manifest;
   if (diskExtents !== null) {
-    await copyExtents(
-      join(snapshot.directory, diskFile),
-      diskExtents,
-      diskOf(context, record),
-      plan.diskSizeMb * 1024 * 1024,
-    );
+    const size = plan.diskSizeMb * 1024 * 1024;
+    await copyExtents(join(snapshot.directory, diskFile), diskExtents, diskOf(context, record), size);
   }
-  const spec = specOf(context, record, plan, images, await connecting);
-  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, async (signal) => {
-    const restored = await plan.driver.restore?.(spec, snapshot, { ...options, signal });
-    if (restored === undefined) throw new Error(`${plan.driver.name} says it restores and does not`);
-    return restored;
-  });
-  return answered(context, record, plan, machine, 'snapshot', options);
+  const spec = specOf(context, boot, images, await connecting);
+  return {
+    kind: 'snapshot',
+    guest: await start(context, boot, { spec, restore: snapshot }),
+    from: bootedFrom(boot, images),
+  };
 }
 
-async function coldBoot(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  images: GuestImages,
-  connection: Connection,
-  options: BuildContext,
-): Promise<Booted> {
-  const spec = specOf(context, record, plan, images, connection);
-  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, (signal) =>
-    plan.driver.launch(spec, { ...options, signal }),
-  );
-  return answered(context, record, plan, machine, 'cold', options, connection.guest);
+async function bootCold(context: EngineContext, boot: Boot, images: GuestImages): Promise<Booted> {
+  const connection = await boot.connecting;
+  const spec = specOf(context, boot, images, connection);
+  const guest = await bootTwiceOnTimerFault(() => start(context, boot, { spec, network: connection.guest }));
+  return { kind: 'cold', guest, from: bootedFrom(boot, images) };
 }
 
-async function bootProcess(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  options: BuildContext,
-): Promise<Booted> {
+/** The facts that memory of the guest needs where it goes on. */
+export function bootedFrom(
+  { record: { config }, plan }: Pick<Boot, 'record' | 'plan'>,
+  { root }: GuestImages,
+): BootedFrom {
+  return { root: root.digest, rootMark: fileMark(config.rootfsPath ?? root.path), network: plan.network };
+}
+
+async function bootProcess(context: EngineContext, boot: Boot): Promise<Booted> {
   const spec: MachineSpec = {
-    ...base(context, record, plan),
+    ...placeOf(context, boot),
     kernel: '',
     initramfs: '',
     kernelArguments: [],
@@ -162,74 +150,67 @@ async function bootProcess(
     network: { mode: 'none' },
     channels: 1024,
   };
-  const machine = await startMachine(record.config.bootTimeoutMs, options.signal, (signal) =>
-    plan.driver.launch(spec, { ...options, signal }),
-  );
-  return answered(context, record, plan, machine, 'process', options);
+  return { kind: 'process', guest: await start(context, boot, { spec }), from: null };
 }
 
-/** Waits for the agent and makes the guest itself: identity, clock, randomness, limits. Fails closed: no identity, no sandbox. */
-async function answered(
+/** How a guest starts, and what it is told besides its identity. */
+type Start = Pick<BringUpOptions, 'spec' | 'restore' | 'wasInUse' | 'whole'> & {
+  readonly network?: Connection['guest'];
+  /** Changes the identity that the guest would get when it boots. */
+  readonly identity?: (own: GuestIdentity) => GuestIdentity;
+};
+
+/** Brings the guest up as this sandbox. */
+export async function start(
   context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  machine: Machine,
-  kind: Booted['kind'],
-  { signal }: BuildContext,
-  network?: Connection['guest'],
-): Promise<Booted> {
+  { record, plan, options }: Boot,
+  { network, identity = (own) => own, ...how }: Start,
+): Promise<Guest> {
   await using undo = new AsyncDisposableStack();
-  undo.use(machine);
-  const { config } = record;
-  // A snapshot's last session ended at a frame boundary, and a new guest has had none.
-  const { agent, channel } = await firstAnswer(context, plan.driver, machine, {
-    signal,
-    timeoutMs: config.bootTimeoutMs,
-    flush: false,
+  const guest = await bringUp(context, {
+    ...how,
+    driver: plan.driver,
+    bootTimeoutMs: record.config.bootTimeoutMs,
+    identity: () => ({
+      ...identity(identityFor(record, plan)),
+      ...(network === undefined ? {} : { network }),
+    }),
+    signal: options.signal,
   });
-  undo.defer(() => context.store.releaseLease(record.id, channel));
-  undo.use(agent);
-  const { template } = plan.template;
-  const deadlineMs = config.timeoutMs === 0 ? null : config.timeoutMs;
-  // The template's user lives in the template's root image.
-  const user = kind === 'process' ? undefined : template.user;
-  const identity = identityOf(record, user, deadlineMs, template.env);
-  await agent.configure(network === undefined ? identity : { ...identity, network }, {
-    signal,
-    timeoutMs: config.bootTimeoutMs,
-  });
-  if (plan.network === 'slot') context.network.handTo(record.id, machine.record);
+  undo.use(guest);
+  if (plan.network === 'slot') context.network.handTo(record.id, guest.machine.record);
   undo.move();
-  return { machine, agent, channel, kind };
+  return guest;
 }
 
-function specOf(
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
-  images: GuestImages,
-  connection: Connection,
-): MachineSpec {
-  return guestSpec(images, {
-    ...base(context, record, plan),
+/** The identity of the sandbox, with what its template says of its guests. */
+export function identityFor(record: SandboxRecord, { driver, template: { template } }: SandboxPlan): GuestIdentity {
+  // A guest that is a process of this host has this host's users.
+  const user = driver.features.virtualMachine ? template.user : undefined;
+  return identityOf(record, { user, env: template.env });
+}
+
+export function specOf(context: EngineContext, boot: Boot, images: GuestImages, connection: Connection): MachineSpec {
+  const { record } = boot;
+  const spec = guestSpec(images, {
+    ...placeOf(context, boot),
     config: record.config,
     network: connection.machine,
     writableDisk: diskOf(context, record),
+    volumeDisks: volumeDisksOf(context, record),
   });
+  return { ...spec, lowPriority: boot.lowPriority };
 }
 
-function base(context: EngineContext, record: SandboxRecord, plan: SandboxPlan) {
+/** Where the machine lies on this host, and its size. */
+function placeOf({ layout }: EngineContext, { record: { id, sequence }, plan }: Boot) {
   return {
-    id: record.id,
-    sequence: record.sequence,
-    directory: context.layout.sandbox(record.id),
-    socketDirectory: context.layout.sockets(record.id),
+    id,
+    sequence,
+    directory: layout.sandbox(id),
+    socketDirectory: layout.sockets(id),
     architecture: plan.template.architecture,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
   };
-}
-
-function diskOf(context: EngineContext, record: SandboxRecord): string {
-  return join(context.layout.sandbox(record.id), writableDiskFile);
 }

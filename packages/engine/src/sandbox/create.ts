@@ -1,75 +1,93 @@
 import { access, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  NovaError,
-  parse,
-  sandboxConfigSchema,
-  type SandboxConfigInput,
-  type SandboxInfo,
-} from '@novasandbox/protocol';
-import { throwIfAborted } from '../abort.ts';
+import { NovaError, type Resize, type SandboxConfig, type SandboxInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
-import type { SandboxRecord } from '../ports/store.ts';
+import type { NewSandbox as StoredSandbox, SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { bootAgain, bootNew, writableDiskFile, type Booted } from './boot.ts';
-import { connect, type Connection } from './connect.ts';
-import { cannot } from './features.ts';
+import { bootAgain, type Boot, type Booted } from './boot.ts';
+import { diskOf } from './disk.ts';
+import { forwardsOf, startConnecting, type ConnectionWanted } from '../guest/connection.ts';
+import { cannot } from '../guest/features.ts';
+import { governanceOf } from '../guest/governance.ts';
+import { findSandbox } from './find.ts';
 import { newSandboxId } from './id.ts';
 import { toInfo } from './info.ts';
-import { planSandbox, type SandboxPlan } from './plan.ts';
-import { sweep, settle } from './reconcile.ts';
+import { requireDriver } from './attach-machine.ts';
+import { planSandbox, type SandboxPlan } from '../guest/plan.ts';
+import { takeVolumes, type WantedVolume } from './volumes.ts';
 
-/** Makes a sandbox and hands it out once its guest has taken on its identity. After an error or an abort nothing is left. */
-export async function createSandbox(
+/** A sandbox that is to be made. */
+export interface NewSandbox extends Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names'>> {
+  readonly config: SandboxConfig;
+  readonly plan: SandboxPlan;
+  /** Its volumes (`findVolumes`). */
+  readonly volumes: readonly WantedVolume[];
+  /** When the call began, in the time of `performance.now()`. */
+  readonly startedAt: number;
+}
+
+/**
+ * Makes the record and the folder of a sandbox, has its guest brought up, and hands it out. After an error or an abort
+ * nothing is left.
+ */
+export async function makeSandbox(
   context: EngineContext,
-  input: SandboxConfigInput,
-  options: CreateContext = {},
+  wanted: NewSandbox,
+  options: CreateContext,
+  bringUp: (boot: Boot) => Promise<Booted>,
 ): Promise<SandboxInfo> {
-  const startedAt = performance.now();
-  const config = parse(sandboxConfigSchema, input, 'sandbox config');
-  const labels = { ...config.labels, ...options.reservedLabels };
-  throwIfAborted(options.signal, 'before anything was made');
-  await sweep(context);
-  const plan = await planSandbox(context, config, options);
-
+  const { plan, startedAt, volumes } = wanted;
   await using undo = new AsyncDisposableStack();
-  const record = context.store.addSandbox({
-    id: options.id ?? newSandboxId(),
+  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(wanted, options) });
+  undo.defer(() => context.store.removeSandbox(record.id));
+  await takeVolumes(context, { record, plan }, options, volumes);
+  const directory = context.layout.sandbox(record.id);
+  await mkdir(directory, { mode: 0o700 });
+  undo.defer(() => removeFolder(directory));
+
+  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const booted = await bringUp({ record, plan, connecting, options });
+  const running = await handOver(context, record, plan, booted, startedAt, options);
+  undo.move();
+  return toInfo(running);
+}
+
+/** The record of a sandbox that is to be made, without its id. */
+export function newRecord(
+  { config, plan, snapshotId = null, forkedFrom = null, names = [] }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
+  { ownership, reservedLabels }: CreateContext,
+): Omit<StoredSandbox, 'id'> {
+  const labels = { ...config.labels, ...reservedLabels };
+  return {
     name: config.name ?? null,
-    owner: options.ownership?.owner ?? null,
-    team: options.ownership?.team ?? null,
+    owner: ownership?.owner ?? null,
+    team: ownership?.team ?? null,
     config: { ...config, labels, architecture: plan.template.architecture },
+    snapshotId,
+    forkedFrom,
+    names,
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
     diskSizeMb: plan.diskSizeMb,
     createdAtMs: Date.now(),
     maker: ownIdentity(),
-  });
-  undo.defer(() => context.store.removeSandbox(record.id));
-  const directory = context.layout.sandbox(record.id);
-  await mkdir(directory, { mode: 0o700 });
-  undo.defer(() => removeFolder(directory));
-
-  const connecting = startConnecting(undo, context, record, plan, options);
-  const booted = await bootNew(context, record, plan, connecting, options);
-  const running = await handOver(context, record, plan, booted, startedAt, options);
-  undo.move();
-  return toInfo(running);
+  };
 }
 
-/** Starts a stopped sandbox again, on another hypervisor where one is named: disks are the same for all. One that runs is left alone. */
+/**
+ * Starts a stopped sandbox again, on another hypervisor where one is named: disks are the same for all. A running
+ * sandbox is left alone.
+ */
 export async function startSandbox(
   context: EngineContext,
-  found: SandboxRecord,
+  ref: string,
   options: StartContext = {},
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
-  const current = await settle(context, found);
-  if (current === null) throw new NovaError('sandbox_not_found', `The sandbox ${found.id} has gone.`);
+  const current = await findSandbox(context, ref);
   const hypervisor = options.hypervisor ?? current.hypervisor;
   if (current.state === 'running') {
     if (hypervisor === 'auto' || hypervisor === current.hypervisor) return toInfo(current);
@@ -79,34 +97,51 @@ export async function startSandbox(
       { hint: 'Stop it first: its disk moves.' },
     );
   }
+  if (options.hypervisor === undefined) requireDriver(context, current.hypervisor);
+  if (current.state === 'hibernated')
+    throw new NovaError('invalid_state', `The sandbox ${current.name ?? current.id} is hibernated.`, {
+      hint: 'Wake it with `nova resume`, or stop it, which gives its memory up, and start it then.',
+    });
+  if (current.state !== 'stopped' || current.goesWithMaker === true) throw cannotStart(current);
   await requireDisk(context, current);
-  const record = context.store.changeSandbox(current.id, ['stopped', 'failed'], {
+  const record = context.store.changeSandbox(current.id, ['stopped'], {
     state: 'creating',
     maker: ownIdentity(),
     reason: null,
   });
-  if (record === null)
-    throw new NovaError('invalid_state', `The sandbox ${current.id} is ${current.state} and cannot be started.`);
+  if (record === null) throw cannotStart(context.store.findSandbox(current.id) ?? current);
   await using undo = new AsyncDisposableStack();
   undo.defer(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
   const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
   requireSameKind(context, record, plan);
-  const connecting = startConnecting(undo, context, record, plan, options);
-  // As it was last, which may be another size than it was made with.
+  await takeVolumes(context, { record, plan }, options);
+  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  // Its last size may differ from the size that it was made with.
   const { memoryMb, vcpus, diskSizeMb } = record;
-  const booted = await bootAgain(context, record, { ...plan, memoryMb, vcpus, diskSizeMb }, connecting, options);
+  const booted = await bootAgain(context, {
+    record,
+    plan: { ...plan, memoryMb, vcpus, diskSizeMb },
+    connecting,
+    options,
+  });
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
   return toInfo(running);
 }
 
-/** A sandbox without its disk cannot go on. */
+function cannotStart({ id, name, state, goesWithMaker }: SandboxRecord): NovaError {
+  const is = goesWithMaker === true ? 'being removed' : state;
+  const options = state === 'stopping' ? { hint: 'Wait until it has stopped.' } : {};
+  return new NovaError('invalid_state', `The sandbox ${name ?? id} is ${is} and cannot be started.`, options);
+}
+
+/** Refuses a sandbox whose disk is missing. */
 async function requireDisk(context: EngineContext, { id, name, config, hypervisor }: SandboxRecord): Promise<void> {
   const folder = context.layout.sandbox(id);
   const hasDisk = !config.readOnlyRootfs && context.drivers.get(hypervisor)?.features.virtualMachine !== false;
-  const missing = await access(hasDisk ? join(folder, writableDiskFile) : folder).then(
+  const missing = await access(hasDisk ? diskOf(context, { id }) : folder).then(
     () => false,
     () => true,
   );
@@ -116,43 +151,41 @@ async function requireDisk(context: EngineContext, { id, name, config, hyperviso
   });
 }
 
-/** A process of the host has no disk that a machine could boot from, nor the other way round. */
+/** Refuses to move a sandbox between a virtual machine and a process of the host: they have no disk in common. */
 function requireSameKind(context: EngineContext, record: SandboxRecord, { driver }: SandboxPlan): void {
   const before = context.drivers.get(record.hypervisor)?.features.virtualMachine;
   const same = ({ features }: VmmDriver): boolean => before === undefined || features.virtualMachine === before;
   if (!same(driver)) throw cannot(context, driver.name, `go on with a sandbox of ${record.hypervisor}`, same);
 }
 
-/** Begins to make the sandbox's network; `undo` gives it back. */
-function startConnecting(
-  undo: AsyncDisposableStack,
-  context: EngineContext,
-  record: SandboxRecord,
-  plan: SandboxPlan,
+export const connectionOf = (
+  { id, sequence, config, names }: SandboxRecord,
+  { network }: SandboxPlan,
   { signal }: BuildContext,
-): Promise<Connection> {
-  if (plan.network === 'slot') undo.defer(() => context.network.giveBack(record.id));
-  const connecting = connect(context, record, record.config, plan, signal);
-  // A failure is heard of where it is awaited.
-  connecting.catch(() => undefined);
-  return connecting;
-}
+): ConnectionWanted => ({
+  ...{ id, sequence, network, signal },
+  forwards: forwardsOf(config),
+  governance: governanceOf(config.policy, names),
+});
 
-/** The last step of both: from here on the sandbox is the user's, and this process holds a session with it. */
-async function handOver(
+/**
+ * The last step of a create and of a start: from here on the sandbox is its user's, and this process holds a session
+ * with it.
+ *
+ * @param more what changes in its record at the same moment
+ */
+export async function handOver(
   context: EngineContext,
   record: SandboxRecord,
   plan: SandboxPlan,
-  booted: Booted,
+  { guest, kind, from }: Booted,
   startedAt: number,
   { signal, ready }: Pick<CreateContext, 'signal' | 'ready'>,
+  more: Partial<Pick<SandboxRecord, 'sleep' | 'reason' | 'holder' | keyof Resize | 'snapshotId' | 'names'>> = {},
 ): Promise<SandboxRecord> {
-  const { machine, agent, channel, kind } = booted;
+  await using _guest = guest;
+  const { machine, agent, channel } = guest;
   const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
-  await using undo = new AsyncDisposableStack();
-  undo.defer(() => machine.stop());
-  undo.defer(() => context.store.releaseLease(record.id, channel));
-  undo.defer(() => agent.close().catch(() => undefined));
   await ready?.();
   const now = Date.now();
   const running =
@@ -169,9 +202,13 @@ async function handOver(
           bootTimeMs,
           bootKind: kind,
           accelerator: plan.accelerator,
+          bootedFrom: from,
+          goesWithMaker: undefined,
+          fullDisks: [],
+          ...more,
         });
   if (running === null) throw new NovaError('cancelled', 'The sandbox was given up while it was being made.');
-  undo.move();
+  guest.keep();
   context.links.adopt(record.id, { machine, agent }, channel);
   return running;
 }

@@ -2,12 +2,15 @@ import { extraDriveSchema, NovaError, parse, type ExtraDriveInput } from '@novas
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { CallContext } from '../services.ts';
-import { unsupported } from './features.ts';
-import { linked } from './find.ts';
+import { unsupported } from '../guest/features.ts';
+import { connectToAgent } from './find.ts';
 import { guestDevice, untilSeen } from './guest-devices.ts';
-import { requireFile } from './plan.ts';
+import { requireFile } from '../guest/plan.ts';
 
-/** Adds a drive to a running sandbox and mounts it. Returns its name, for `removeDrive`. After an error it is not there. */
+/**
+ * Adds a drive to a running sandbox and mounts it. Returns its name, for `removeDrive`. After an error the drive is not
+ * there.
+ */
 export async function addDrive(
   context: EngineContext,
   ref: string,
@@ -16,7 +19,7 @@ export async function addDrive(
 ): Promise<string> {
   const drive = parse(extraDriveSchema, input, 'drive');
   await requireFile(drive.path, 'path');
-  const { record, machine, agent } = await linked(context, ref, signal);
+  const { record, machine, agent } = await connectToAgent(context, ref, signal);
   if (machine.addDrive === undefined) throw unsupported(context, record.hypervisor, 'hotplug');
   await using undo = new AsyncDisposableStack();
   const name = await machine.addDrive({ path: drive.path, readOnly: drive.readOnly, foreign: true }, { signal });
@@ -36,7 +39,7 @@ export async function removeDrive(
   name: string,
   { signal }: CallContext = {},
 ): Promise<void> {
-  const { record, machine, agent } = await linked(context, ref, signal);
+  const { record, machine, agent } = await connectToAgent(context, ref, signal);
   if (machine.removeDevice === undefined) throw unsupported(context, record.hypervisor, 'hotplug');
   const device = await driveOf(agent, name, signal);
   if (device === null) throw new NovaError('invalid_argument', `name: there is no added drive "${name}".`);
@@ -44,12 +47,12 @@ export async function removeDrive(
   await machine.removeDevice(name, { signal });
 }
 
-/** By its serial number, of which virtio carries as much as a drive's name has. */
+/** Finds the device of a drive by its serial number, which is long enough to hold the drive's name. */
 const driveOf = (agent: GuestAgent, name: string, signal: AbortSignal | undefined): Promise<string | null> =>
   guestDevice(agent, '/sys/block', 'serial', name, signal);
 
 const runMs = 60_000;
-/** Of what a program complains about. */
+/** The part of a failed program's output that is kept for the message. */
 const toldBytes = 2000;
 
 async function run(agent: GuestAgent, argv: readonly string[], signal: AbortSignal | undefined): Promise<void> {

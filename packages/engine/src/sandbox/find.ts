@@ -1,35 +1,45 @@
-import { NovaError, type Scope } from '@novasandbox/protocol';
+import { NovaError, type SandboxState, type Scope } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
+import type { Link } from '../ports/guest-links.ts';
 import type { SandboxRecord } from '../ports/store.ts';
-import type { Machine } from '../ports/vmm-driver.ts';
-import type { Link } from './links.ts';
+import { isAsleep } from './kept-memory.ts';
 import { settle } from './reconcile.ts';
 
 /** The sandbox meant by an id, a prefix or a name, as it is now. */
-export async function found(context: EngineContext, ref: string, scope?: Scope): Promise<SandboxRecord> {
+export async function findSandbox(context: EngineContext, ref: string, scope?: Scope): Promise<SandboxRecord> {
   const record = context.store.findSandbox(ref, scope);
   const current = record === null ? null : await settle(context, record);
   if (current === null) throw new NovaError('sandbox_not_found', `There is no sandbox "${ref}".`);
   return current;
 }
 
+const hints: Readonly<Record<Exclude<SandboxState, 'running'>, string>> = {
+  creating: 'Wait until it has started.',
+  paused: 'Resume it with `nova resume`.',
+  hibernated: 'Wake it with `nova resume`.',
+  stopping: 'Wait until it has stopped, and start it with `nova start`.',
+  stopped: 'Start it with `nova start`.',
+  failed: 'Remove it with `nova rm --force`.',
+};
+
 /** The sandbox, provided that it runs. */
-export async function running(context: EngineContext, ref: string): Promise<SandboxRecord> {
-  const record = await found(context, ref);
-  if (record.state === 'running') return record;
-  const hint =
-    record.state === 'paused'
-      ? 'Resume it with `nova resume`.'
-      : record.state === 'creating'
-        ? 'Wait until it has started.'
-        : 'Start it with `nova start`.';
-  throw new NovaError('sandbox_not_running', `The sandbox ${record.name ?? record.id} is ${record.state}.`, { hint });
+export async function requireRunning(context: EngineContext, ref: string): Promise<SandboxRecord> {
+  const record = await findSandbox(context, ref);
+  refuseUnlessRunning(record);
+  return record;
+}
+
+function refuseUnlessRunning(record: SandboxRecord): void {
+  const { id, name } = record;
+  const state = isAsleep(record) ? 'hibernated' : record.state;
+  if (state !== 'running')
+    throw new NovaError('sandbox_not_running', `The sandbox ${name ?? id} is ${state}.`, { hint: hints[state] });
 }
 
 /** Why a running sandbox stands still; its record says so for as long as it does. */
 export const waitsForSpace = "the host's disk is full: it waits for space, and then goes on where it was";
 
-/** Refuses what a guest that waits for space cannot do now. */
+/** Refuses a sandbox whose guest waits for space, because it cannot answer now. */
 export function requireSpace(record: SandboxRecord): void {
   if (record.reason !== waitsForSpace) return;
   throw new NovaError(
@@ -38,18 +48,22 @@ export function requireSpace(record: SandboxRecord): void {
   );
 }
 
-/** A session with a running sandbox's agent. */
-export async function linked(
+/** A running sandbox with its machine and a session with its agent. */
+export async function connectToAgent(
   context: EngineContext,
   ref: string,
   signal?: AbortSignal,
 ): Promise<Link & { readonly record: SandboxRecord }> {
-  const record = await running(context, ref);
-  requireSpace(record);
-  return { record, ...(await context.links.get(record, signal)) };
+  return connectTo(context, await findSandbox(context, ref), signal);
 }
 
-export async function attachMachine(context: EngineContext, record: SandboxRecord): Promise<Machine | null> {
-  if (record.machine === null) return null;
-  return (await context.drivers.get(record.hypervisor)?.attach(record.machine)) ?? null;
+/** The same for a sandbox that was looked up already. */
+export async function connectTo(
+  context: EngineContext,
+  record: SandboxRecord,
+  signal?: AbortSignal,
+): Promise<Link & { readonly record: SandboxRecord }> {
+  refuseUnlessRunning(record);
+  requireSpace(record);
+  return { record, ...(await context.links.get(record, signal)) };
 }

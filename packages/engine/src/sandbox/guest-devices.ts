@@ -6,7 +6,10 @@ import type { GuestAgent } from '../ports/guest-agent.ts';
 const seenWithinMs = 10_000;
 const lookEveryMs = 10;
 
-/** What `look` finds in the guest, once that is something. Rejects with `vmm_failed` and `otherwise` when it never is, `cancelled` on abort. */
+/**
+ * Calls `look` until it finds something in the guest, and returns that. Rejects with `vmm_failed` and the message
+ * `otherwise` when it never does, and with `cancelled` on abort.
+ */
 export async function untilSeen<T>(
   look: () => Promise<T | null>,
   otherwise: string,
@@ -24,7 +27,10 @@ export async function untilSeen<T>(
 /** Longer than any attribute that tells devices apart. */
 const attributeBytes = 64;
 
-/** The device below `folder` (`/sys/block`, `/sys/class/net`) whose `attribute` is `value`, or null. Names depend on the order that devices came in. */
+/**
+ * The device below `folder` (`/sys/block`, `/sys/class/net`) whose `attribute` is `value`, or null. The names of
+ * devices say nothing: they depend on the order in which the devices were added.
+ */
 export async function guestDevice(
   agent: GuestAgent,
   folder: string,
@@ -44,7 +50,7 @@ async function attributeOf(agent: GuestAgent, path: string, signal: AbortSignal 
     for await (const chunk of file.bytes) read += Buffer.from(chunk).toString('latin1');
     return read.trim();
   } catch (error) {
-    // Devices of another kind have none, and one may have gone meanwhile.
+    // A device of another kind has no such attribute, and a device may have gone meanwhile.
     if (isNovaError(error, 'file_not_found')) return null;
     throw error;
   }

@@ -1,17 +1,34 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
-const length = 20;
+const letters = 26;
+const idLength = 20;
 
-/** A random sandbox id: about 100 bits, lower case letters and digits, beginning with a letter (it becomes a host name). */
-export function newSandboxId(): string {
-  let id = '';
-  while (id.length < length) {
+/** Random lower case letters and digits, each about 5 bits; the first is a letter. */
+function randomName(length: number): string {
+  let name = '';
+  while (name.length < length) {
     for (const byte of randomBytes(length * 2)) {
-      const letters = id.length === 0 ? 26 : alphabet.length;
+      const choice = name.length === 0 ? letters : alphabet.length;
       // Bytes beyond the largest multiple would make some letters likelier.
-      if (byte < 256 - (256 % letters) && id.length < length) id += alphabet[byte % letters] ?? '';
+      if (byte < 256 - (256 % choice) && name.length < length) name += alphabet[byte % choice] ?? '';
     }
   }
-  return id;
+  return name;
 }
+
+/** A random sandbox id: about 100 bits, beginning with a letter (it becomes a host name). */
+export const newSandboxId = (): string => randomName(idLength);
+
+/**
+ * Ids for so many children, the same for the same id, which is the id of none of them: whoever has stored that one
+ * finds all of them again.
+ */
+export const childIds = (id: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => {
+    const bytes = createHash('sha256').update(`${id} ${index}`).digest().subarray(0, idLength);
+    return Array.from(bytes, (byte, at) => alphabet[byte % (at === 0 ? letters : alphabet.length)]).join('');
+  });
+
+/** A random snapshot id: about 80 bits. */
+export const newSnapshotId = (): string => `snap${randomName(16)}`;

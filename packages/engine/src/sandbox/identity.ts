@@ -1,47 +1,39 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import type { SandboxConfig } from '@novasandbox/protocol';
+import { memoryReserveMb, uniqueIdentity } from '../guest/identity.ts';
+import { mountsOf } from '../guest/place-volumes.ts';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 
-const entropyBytes = 64;
-/** Memory that processes of a guest must leave to its kernel and agent, MiB. */
-export const memoryReserve = 24;
-
-export const wallClockNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
-
 /**
- * Everything that tells one clone from another. Sent before anything of a tenant runs; a sandbox whose agent does not accept it is not
- * handed out.
+ * Everything that distinguishes one clone from another. It is sent before any program of a tenant runs.
+ *
+ * @param template the template's settings for its guests; its user exists in its root image
  */
 export function identityOf(
   record: SandboxRecord,
-  user: string | undefined,
-  deadlineMs: number | null,
-  templateEnv: Readonly<Record<string, string>>,
+  template: { readonly user: string | undefined; readonly env: Readonly<Record<string, string>> },
 ): GuestIdentity {
-  const defaultUser = record.config.user ?? user;
+  const { config } = record;
+  const defaultUser = config.user ?? template.user;
   return {
     ...uniqueIdentity(hostnameOf(record)),
-    env: { ...templateEnv, NOVA_SANDBOX: 'true', NOVA_SANDBOX_ID: record.id, ...record.config.env },
-    deadlineMs,
-    processLimit: record.config.maxProcesses,
-    memoryReserveMb: memoryReserve,
+    env: { ...template.env, NOVA_SANDBOX: 'true', NOVA_SANDBOX_ID: record.id, ...config.env },
+    deadlineMs: deadlineOf(config, config.timeoutMs),
+    processLimit: config.maxProcesses,
+    memoryReserveMb,
     ...(defaultUser === undefined ? {} : { defaultUser }),
+    ...(config.volumes.length === 0 ? {} : { volumes: mountsOf(config) }),
   };
 }
 
-/** What no two guests may share. */
-export function uniqueIdentity(hostname: string): GuestIdentity {
-  return {
-    entropy: randomBytes(entropyBytes),
-    wallClockNs: wallClockNs(),
-    hostname,
-    machineId: randomBytes(16).toString('hex'),
-    bootId: randomUUID(),
-    hosts: ['127.0.0.1 localhost', '::1 localhost', `127.0.1.1 ${hostname}`],
-  };
-}
+/**
+ * When a guest with that time to live powers itself off, ms from now; null for never. One that is to be paused or
+ * hibernated then must not: the host does it.
+ */
+export const deadlineOf = ({ onTimeout }: Pick<SandboxConfig, 'onTimeout'>, timeoutMs: number): number | null =>
+  timeoutMs === 0 || onTimeout !== 'stop' ? null : timeoutMs;
 
-/** Names may hold what host names may not. */
+/** The host name of a guest is the name of its sandbox, without the characters that host names may not have. */
 function hostnameOf(record: SandboxRecord): string {
   const name = record.name ?? record.id;
   return (

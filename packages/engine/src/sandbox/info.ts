@@ -1,10 +1,11 @@
 import type { SandboxInfo } from '@novasandbox/protocol';
 import { hostArchitecture } from '../architecture.ts';
 import type { SandboxRecord } from '../ports/store.ts';
+import { isAsleep } from './kept-memory.ts';
 
 const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
 
-/** A record as everyone may see it. */
+/** The public view of a record. */
 export function toInfo(record: SandboxRecord): SandboxInfo {
   const { config } = record;
   return {
@@ -12,7 +13,8 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
     name: record.name,
     owner: record.owner,
     team: record.team,
-    state: record.state,
+    // A sandbox that is being woken counts as hibernated until it runs, as it does again where waking it fails.
+    state: isAsleep(record) ? 'hibernated' : record.state,
     templateId: config.templateId,
     hypervisor: record.hypervisor,
     memoryMb: record.memoryMb,
@@ -28,7 +30,13 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
     stoppedAt: iso(record.stoppedAtMs),
     expiresAt: iso(record.expiresAtMs),
     ephemeral: config.ephemeral,
+    onTimeout: config.onTimeout,
+    autoResume: config.autoResume,
     metadata: { bootTimeMs: record.bootTimeMs, bootKind: record.bootKind, accelerator: record.accelerator },
     reason: record.reason,
+    fullDisks: [...record.fullDisks],
+    forkedFrom: record.forkedFrom,
+    snapshotId: record.snapshotId,
+    volumes: [...config.volumes],
   };
 }

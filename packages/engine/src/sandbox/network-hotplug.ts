@@ -2,17 +2,19 @@ import { NovaError } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { GuestAgent } from '../ports/guest-agent.ts';
 import type { CallContext } from '../services.ts';
-import { forwardsOf } from './connect.ts';
-import { unsupported } from './features.ts';
-import { linked } from './find.ts';
+import { forwardsOf } from '../guest/connection.ts';
+import { unsupported } from '../guest/features.ts';
+import { governanceOf } from '../guest/governance.ts';
+import { connectToAgent } from './find.ts';
 import { guestDevice, untilSeen } from './guest-devices.ts';
 
 /**
- * Gives a running sandbox the network that it was made without, or that was taken from it: a slot, made in the namespace that its VMM is in
- * already. One that has a network is left alone; one that was being given when its giver was killed is finished. After an error it has none.
+ * Gives a running sandbox the network that it was made without, or that was taken from it: a slot, made in the
+ * namespace that its VMM is in already. A sandbox that has a network is left alone. One whose network was half given by
+ * a process that was killed gets the rest. After an error it has none.
  */
 export async function addNetwork(context: EngineContext, ref: string, { signal }: CallContext = {}): Promise<void> {
-  const { record, machine, agent } = await linked(context, ref, signal);
+  const { record, machine, agent } = await connectToAgent(context, ref, signal);
   if (machine.addNetwork === undefined) throw unsupported(context, record.hypervisor, 'hotplug');
   const { slots, reason } = await context.network.probe({ signal });
   if (!slots)
@@ -25,6 +27,7 @@ export async function addNetwork(context: EngineContext, ref: string, { signal }
     const taken = await context.network.take(record.id, {
       forwards: forwardsOf(record.config),
       within: machine.record,
+      governance: governanceOf(record.config.policy, record.names),
       signal,
     });
     undo.defer(() => context.network.giveBack(record.id));
@@ -43,13 +46,16 @@ export async function addNetwork(context: EngineContext, ref: string, { signal }
   undo.move();
 }
 
-/** Takes its network from a running sandbox, with all connections; one without is left alone. The next start follows its config again. */
+/**
+ * Takes its network from a running sandbox, with all connections; one without is left alone. The next start follows its
+ * config again.
+ */
 export async function removeNetwork(context: EngineContext, ref: string, { signal }: CallContext = {}): Promise<void> {
-  const { record, machine, agent } = await linked(context, ref, signal);
+  const { record, machine, agent } = await connectToAgent(context, ref, signal);
   if (machine.removeNetwork === undefined) throw unsupported(context, record.hypervisor, 'hotplug');
   const slot = context.network.held(record.id);
   await machine.removeNetwork({ signal });
-  // Whether the guest lets go of it or not, it leads nowhere from here on.
+  // From here on the network leads nowhere, even if the guest keeps the interface.
   await context.network.giveBack(record.id);
   if (slot === null) return;
   await untilSeen(

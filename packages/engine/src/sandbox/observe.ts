@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   everything,
+  isLive,
   isNovaError,
   within,
   type SandboxInfo,
@@ -9,9 +10,11 @@ import {
 } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
-import type { CallContext, SandboxFilter } from '../services.ts';
+import type { CallContext, SandboxFilter, SandboxLogs } from '../services.ts';
 import { boundLogs, consoleLog, fileTail, vmmLog } from '../vmm/logs.ts';
-import { attachMachine, found, linked, running } from './find.ts';
+import { attachMachine } from './attach-machine.ts';
+import { connectToAgent, findSandbox, requireRunning } from './find.ts';
+import { deadlineOf } from './identity.ts';
 import { toInfo } from './info.ts';
 import { settle } from './reconcile.ts';
 import { tellInBackground } from '../ports/background.ts';
@@ -25,24 +28,27 @@ export async function listSandboxes(
   { all = false, labels = {}, owner, team }: SandboxFilter = {},
   scope: Scope = everything,
 ): Promise<SandboxInfo[]> {
-  // Each for itself: the end of one that takes its time holds up no other.
+  // They are settled side by side, so that a slow one does not delay the others.
   const infos = await Promise.all(
     context.store
       .listSandboxes()
-      .filter((record) => within(scope, record))
+      .filter((record) => record.pool === null && within(scope, record))
       .map((record) => infoNow(context, record)),
   );
   const current = infos.filter((info) => info !== null);
   return current.filter(
     (info) =>
-      (all || info.state === 'running' || info.state === 'paused') &&
+      (all || isLive(info.state)) &&
       (owner === undefined || info.owner === owner) &&
       (team === undefined || info.team === team) &&
       Object.entries(labels).every(([key, value]) => info.labels[key] === value),
   );
 }
 
-/** One sandbox that fails to settle does not hide the others: it is listed as recorded, or left out where the record is unusable. */
+/**
+ * One sandbox that fails to settle does not hide the others: it is listed as recorded, or left out where the record is
+ * unusable.
+ */
 async function infoNow(context: EngineContext, record: SandboxRecord): Promise<SandboxInfo | null> {
   try {
     const settled = await settle(context, record);
@@ -57,9 +63,9 @@ async function infoNow(context: EngineContext, record: SandboxRecord): Promise<S
   }
 }
 
-/** What the guest says of itself beside what the host sees of its VMM. */
+/** Statistics: the guest's own report, and the host's measurements of its VMM. */
 export async function sandboxStats(context: EngineContext, ref: string): Promise<SandboxStats> {
-  const { agent, machine } = await linked(context, ref);
+  const { agent, machine } = await connectToAgent(context, ref);
   const [guest, host] = await Promise.all([agent.metrics(), machine.stats()]);
   return {
     timestamp: new Date().toISOString(),
@@ -79,51 +85,57 @@ export async function sandboxStats(context: EngineContext, ref: string): Promise
 }
 
 /**
- * Sets the time to live, in the guest first: it powers itself off, whoever is still there. A guest that does not answer can be given less time all the same, which the host
- * keeps; not more, as it would still end when it was told before.
+ * Sets the time to live, in the guest first: the guest powers itself off, even if no process of ours is left. A guest
+ * that does not answer can still be given less time, because the host enforces it too, but not more: it would still
+ * power off at its earlier deadline.
  */
 export async function setSandboxTimeout(context: EngineContext, ref: string, timeoutMs: number): Promise<SandboxInfo> {
-  const record = await running(context, ref);
+  const record = await requireRunning(context, ref);
   try {
     const { agent } = await context.links.get(record);
-    await agent.deadline(timeoutMs === 0 ? null : timeoutMs);
+    await agent.deadline(deadlineOf(record.config, timeoutMs));
   } catch (error) {
-    const sooner = timeoutMs !== 0 && Date.now() + timeoutMs < (record.expiresAtMs ?? Infinity);
+    const sooner =
+      record.config.onTimeout !== 'stop' ||
+      (timeoutMs !== 0 && Date.now() + timeoutMs < (record.expiresAtMs ?? Infinity));
     if (!sooner || !isNovaError(error, 'guest_unreachable', 'guest_protocol_error')) throw error;
   }
   const expiresAtMs = timeoutMs === 0 ? null : Date.now() + timeoutMs;
   return toInfo(context.store.changeSandbox(record.id, ['running'], { expiresAtMs }) ?? { ...record, expiresAtMs });
 }
 
+const emptyConsoleOfClone =
+  "The console is empty because this sandbox is a clone: it continues a snapshot's memory, and its kernel had printed its messages before the snapshot was taken. " +
+  'Look at the log of the hypervisor (`nova logs --vmm`) or at the output of a command (`nova logs --exec`) instead.';
 const defaultLogBytes = 64 * 1024;
 
-export async function sandboxLogs(
-  context: EngineContext,
-  ref: string,
-  bytes = defaultLogBytes,
-): Promise<{ console: string; vmm: string }> {
-  const directory = context.layout.sandbox((await found(context, ref)).id);
+export async function sandboxLogs(context: EngineContext, ref: string, bytes = defaultLogBytes): Promise<SandboxLogs> {
+  const { id, bootKind } = await findSandbox(context, ref);
+  const directory = context.layout.sandbox(id);
   const logs = {
     console: await fileTail(join(directory, consoleLog), bytes),
     vmm: await fileTail(join(directory, vmmLog), bytes),
   };
   await boundLogs(directory);
-  return logs;
+  return { ...logs, note: logs.console === '' && bootKind === 'snapshot' ? emptyConsoleOfClone : null };
 }
 
-/** Waits until the sandbox no longer runs. One that is removed as it ends is told as it was, stopped. */
+/**
+ * Waits until the sandbox no longer runs. For a sandbox that is removed as it ends, it returns the last state, as
+ * stopped.
+ */
 export async function sandboxExited(
   context: EngineContext,
   ref: string,
   { signal }: CallContext = {},
 ): Promise<SandboxInfo> {
-  const record = await found(context, ref);
+  const record = await findSandbox(context, ref);
   const machine = await attachMachine(context, record);
   if (machine === null) return toInfo(record);
   const aborted = Promise.withResolvers<void>();
   const onAbort = (): void => aborted.resolve();
   signal?.addEventListener('abort', onAbort, { once: true });
-  // It may have fired while the machine was looked for.
+  // The signal may have fired while the machine was being attached.
   if (signal?.aborted === true) onAbort();
   try {
     await Promise.race([machine.exited, aborted.promise]);

@@ -1,50 +1,51 @@
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
+import { isMissing } from '../artifacts/missing.ts';
 import type { EngineContext } from '../context.ts';
 import { tellInBackground } from '../ports/background.ts';
 import { removeCgroup } from '../vmm/cgroup.ts';
-import { processesNaming } from '../vmm/find-processes.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
-import { terminate } from '../vmm/terminate.ts';
+import { endProcessesOf } from './delete.ts';
 import { settle } from './reconcile.ts';
 
-/** Lets a VMM write what it holds of its disks. */
+/** Time for a VMM to write the cached data of its disks, ms. */
 const endMs = 3000;
 
 /**
- * Clears up what nobody remembers: VMMs and sockets of sandboxes that have no record, and whatever makers left that were killed. A record comes before
- * its first folder and goes after its last. So a folder without one is of a store that was lost, or is older than the folder: what lies in it may be all
- * that is left of somebody's work, and is kept aside.
+ * Clears up everything without a record: VMMs and sockets of sandboxes that the store does not know, and the leftovers
+ * of killed processes. A record is written before the first folder of its sandbox and removed after the last. A folder
+ * without a record therefore means that the store was lost, or is an older copy. The folder may hold all that is left
+ * of somebody's work, so it is moved aside and kept.
  */
 export async function removeOrphans(context: EngineContext): Promise<void> {
   const { layout, store } = context;
-  const found = new Set([...(await idsIn(layout.sandboxes)), ...(await idsIn(layout.run))]);
+  const onHost = new Set([...(await idsIn(layout.sandboxes)), ...(await idsIn(layout.run))]);
   const remembered = new Set(store.listSandboxes().map(({ id }) => id));
-  for (const id of found) {
+  for (const id of onHost) {
     if (remembered.has(id)) continue;
-    for (const orphan of processesNaming(layout.sockets(id))) await terminate(orphan, endMs);
+    await endProcessesOf(context, id, endMs);
     await removeCgroup(id);
     await removeFolder(layout.sockets(id));
     await putAside(context, id);
   }
-  for (const record of store.listSandboxes(['creating', 'running', 'paused'])) {
-    // One that cannot be settled is no reason to leave the others as they are.
+  for (const record of store.listSandboxes(['creating', 'running', 'paused', 'stopping'])) {
+    // A sandbox that cannot be settled does not keep the others from being settled.
     await settle(context, record).catch((error: unknown) =>
       tellInBackground(`bringing the sandbox ${record.id} in order`, error),
     );
   }
 }
 
-/** Moves a folder that the store does not know to where nothing touches it. */
+/** Moves the folder of an unknown sandbox to the quarantine, where nothing touches it. */
 async function putAside({ layout }: EngineContext, id: string): Promise<void> {
   const folder = layout.sandbox(id);
   try {
-    // One without contents is worth nothing.
+    // An empty folder is not worth keeping.
     await rmdir(folder);
     return;
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return;
+    if (isMissing(error)) return;
   }
   await mkdir(layout.quarantine, { mode: 0o700, recursive: true });
   const taken = (await readdir(layout.quarantine)).includes(id);
@@ -63,12 +64,9 @@ async function putAside({ layout }: EngineContext, id: string): Promise<void> {
   );
 }
 
-const isCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;
-
 /**
- * Names of folders that are ids of sandboxes; what is anything else is not ours to touch. Guests that are booted for a snapshot (`snap` and a digest)
- * are noted elsewhere (vmm/unfinished.ts).
+ * The ids of sandboxes among the names of folders. Folders with other names are not ours to touch. Guests that are
+ * booted for a piece of work have longer ids, and are noted elsewhere (vmm/unfinished.ts).
  */
 async function idsIn(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);

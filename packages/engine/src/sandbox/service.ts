@@ -1,12 +1,16 @@
 import type { EngineContext } from '../context.ts';
 import type { SandboxService } from '../services.ts';
-import { createSandbox, startSandbox } from './create.ts';
+import { changePolicy, readDecisions } from './change-policy.ts';
+import { startSandbox } from './create.ts';
 import { addDrive, removeDrive } from './drives.ts';
-import { found, linked } from './find.ts';
+import { connectToAgent, findSandbox } from './find.ts';
+import { hibernateSandbox } from './hibernate.ts';
 import { toInfo } from './info.ts';
 import { addNetwork, removeNetwork } from './network-hotplug.ts';
+import { createSandbox } from './new.ts';
 import { listSandboxes, sandboxExited, sandboxLogs, sandboxStats, setSandboxTimeout } from './observe.ts';
 import { pauseSandbox, resumeSandbox } from './pause.ts';
+import { renameSandbox } from './rename.ts';
 import { resizeSandbox } from './resize.ts';
 import { removeSandbox, stopSandbox } from './stop.ts';
 
@@ -14,23 +18,27 @@ import { removeSandbox, stopSandbox } from './stop.ts';
 export function createSandboxService(context: EngineContext): SandboxService {
   return {
     create: (config, call) => createSandbox(context, config, call),
-    get: async (ref, scope) => toInfo(await found(context, ref, scope)),
-    config: async (ref) => (await found(context, ref)).config,
+    get: async (ref, scope) => toInfo(await findSandbox(context, ref, scope)),
+    config: async (ref) => (await findSandbox(context, ref)).config,
     list: (filter, scope) => listSandboxes(context, filter, scope),
-    start: async (ref, call) => startSandbox(context, await found(context, ref), call),
+    start: (ref, call) => startSandbox(context, ref, call),
     stop: (ref, options) => stopSandbox(context, ref, options),
     pause: (ref) => pauseSandbox(context, ref),
-    resume: (ref) => resumeSandbox(context, ref),
+    resume: (ref, call) => resumeSandbox(context, ref, call),
+    hibernate: (ref, how, call) => hibernateSandbox(context, ref, how, call),
     remove: (ref, options) => removeSandbox(context, ref, options),
     stats: (ref) => sandboxStats(context, ref),
     setTimeout: (ref, timeoutMs) => setSandboxTimeout(context, ref, timeoutMs),
+    rename: (ref, name) => renameSandbox(context, ref, name),
     logs: (ref, options) => sandboxLogs(context, ref, options?.bytes),
-    guestInfo: async (ref, call) => (await linked(context, ref, call?.signal)).agent.info(call),
+    guestInfo: async (ref, call) => (await connectToAgent(context, ref, call?.signal)).agent.info(call),
     resize: (ref, to, call) => resizeSandbox(context, ref, to, call),
     addDrive: (ref, drive, call) => addDrive(context, ref, drive, call),
     removeDrive: (ref, name, call) => removeDrive(context, ref, name, call),
     addNetwork: (ref, call) => addNetwork(context, ref, call),
     removeNetwork: (ref, call) => removeNetwork(context, ref, call),
+    setPolicy: (ref, policy, call) => changePolicy(context, ref, policy, call),
+    decisions: (ref, options) => readDecisions(context, ref, options),
     exited: (ref, call) => sandboxExited(context, ref, call),
   };
 }

@@ -1,15 +1,18 @@
-import { isDiskFull, NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { hasMachine, isDiskFull, NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
-import { waitForEnd } from '../vmm/terminate.ts';
-import { attachMachine, found } from './find.ts';
-import { toInfo } from './info.ts';
-import { deleteSandbox, ended, endProcessesOf, settle } from './reconcile.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
+import { signalProcess, waitForEnd } from '../vmm/terminate.ts';
+import { requireDriver } from './attach-machine.ts';
+import { deleteSandbox, endProcessesOf } from './delete.ts';
+import { beginStopping, endMachine, type Stopping } from './end.ts';
+import { findSandbox } from './find.ts';
+import { forgetMemory } from './kept-memory.ts';
+import { toInfo } from './info.ts';
 
 const defaultGraceMs = 5000;
-/** Beyond the grace it gives its processes, what the guest needs to sync, unmount and power off. */
+/** Time that the guest needs to sync, unmount and power off, beyond the grace that it gives its processes, ms. */
 const powerOffMs = 3000;
 
 export async function stopSandbox(
@@ -17,41 +20,60 @@ export async function stopSandbox(
   ref: string,
   { force = false, graceMs = defaultGraceMs }: { readonly force?: boolean; readonly graceMs?: number } = {},
 ): Promise<SandboxInfo> {
-  const record = await found(context, ref);
-  if (record.state === 'stopped' || record.state === 'failed') return toInfo(record);
-  if (record.state === 'creating')
-    throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
-  using _ending = ending(context, record.id);
-  const machine = await attachMachine(context, record);
-  if (machine !== null) {
-    if (!force) await askGuest(context, record, machine, graceMs);
-    await machine.stop();
-  }
-  const stopped = await ended(context, record, null);
+  const found = await findSandbox(context, ref);
+  refuseUnfinished(found);
+  if (found.state === 'hibernated') return toInfo(await forgetMemory(context, found));
+  if (!hasMachine(found.state)) return toInfo(found);
+  // Nothing is changed where this engine cannot end the machine.
+  requireDriver(context, found.hypervisor);
+  const stopping = beginStopping(context, found, { reason: null });
+  const { record } = stopping;
+  const grace = force ? graceWithForce(context, found) : graceMs;
+  const stopped =
+    grace === null
+      ? await endMachine(context, record, (machine) => machine.stop())
+      : await endPolitely(context, found, stopping, grace);
   return toInfo(stopped ?? { ...record, state: 'stopped', stoppedAtMs: Date.now(), machine: null });
 }
 
-/** Has calls that lose the guest meanwhile be told why. */
-function ending(context: EngineContext, id: string): Disposable {
-  context.ending.add(id);
-  return { [Symbol.dispose]: () => context.ending.delete(id) };
+/** Has the guest end its processes, write its disks and power off, and ends its machine. */
+export function endPolitely(
+  context: EngineContext,
+  found: SandboxRecord,
+  { record, begun }: Stopping,
+  graceMs = defaultGraceMs,
+): Promise<SandboxRecord | null> {
+  return endMachine(context, record, async (machine) => {
+    // A guest that is powering off already is not asked again: the call would get lost, and the guest would be cut off.
+    if (!begun || (await askGuest(context, found, machine, graceMs)))
+      await waitForEnd(machine.record, graceMs + powerOffMs);
+    await machine.stop();
+  });
 }
 
-/** Lets the guest end its processes, write its disks and power off. One that does not answer or does not come to an end is cut off after. */
+/**
+ * The grace of a guest that is stopped with force: null, so that it is not asked. What it has written to a volume has
+ * to outlive it, so a guest that writes to one ends its processes at once and writes out its disks.
+ */
+function graceWithForce({ store }: EngineContext, { id, state }: SandboxRecord): 0 | null {
+  return state === 'running' && store.volumesOf(id).some(({ readOnly }) => !readOnly) ? 0 : null;
+}
+
+/** Asks the guest to end its processes, write its disks and power off. Returns false when it does not accept. */
 async function askGuest(
   context: EngineContext,
   record: SandboxRecord,
   machine: Machine,
   graceMs: number,
-): Promise<void> {
+): Promise<boolean> {
   try {
     if (record.state === 'paused') await machine.resume?.({});
     const { agent } = await context.links.get(record);
     await agent.shutdown(graceMs, { timeoutMs: 5000 });
+    return true;
   } catch {
-    return;
+    return false;
   }
-  await waitForEnd(machine.record, graceMs + powerOffMs);
 }
 
 /** Deletes a sandbox with all it has. */
@@ -60,39 +82,53 @@ export async function removeSandbox(
   ref: string,
   { force = false }: { readonly force?: boolean } = {},
 ): Promise<void> {
-  const record = await found(context, ref);
-  const current = await settle(context, record);
-  if (current === null) return;
-  if (current.state === 'creating')
-    throw new NovaError('invalid_state', `The sandbox ${record.id} is still being made.`);
-  if (current.state === 'running' || current.state === 'paused') {
+  const record = await findSandbox(context, ref);
+  refuseUnfinished(record);
+  if (hasMachine(record.state)) {
     if (!force) {
-      throw new NovaError('invalid_state', `The sandbox ${record.name ?? record.id} is ${current.state}.`, {
-        hint: 'Stop it first, or remove it with force.',
+      throw new NovaError('invalid_state', `The sandbox ${record.name ?? record.id} is ${record.state}.`, {
+        hint: `${record.state === 'stopping' ? 'Wait until it has stopped' : 'Stop it first'}, or remove it with force.`,
       });
     }
+    requireDriver(context, record.hypervisor);
+    const going = beginStopping(context, record, { reason: null, goesWithMaker: true });
+    const ended = await endMachine(context, going.record, async (machine) => {
+      const grace = graceWithForce(context, record);
+      if (grace !== null && (await askGuest(context, record, machine, grace)))
+        await waitForEnd(machine.record, grace + powerOffMs);
+      await machine.stop();
+    });
+    if (ended === null) return;
+  } else {
+    recordRemoval(context, record);
   }
-  const going = markGoing(context, current);
-  if (current.state === 'running' || current.state === 'paused') {
-    using _ending = ending(context, current.id);
-    const machine = await attachMachine(context, current);
-    await machine?.stop();
-    if ((await ended(context, going, null)) === null) return;
-  }
-  await context.links.drop(current.id);
-  // Of one that has failed it is not known what runs.
-  if (current.state === 'failed') await endProcessesOf(context, current.id);
-  await deleteSandbox(context, current.id);
+  await context.links.drop(record.id);
+  // The record of a failed sandbox does not say which processes run.
+  if (record.state === 'failed') await endProcessesOf(context, record.id);
+  await deleteSandbox(context, record.id);
 }
 
-/** From here on the removal is finished, if not by us then by whoever looks after we were killed. */
-function markGoing({ store }: EngineContext, record: SandboxRecord): SandboxRecord {
-  const change = { maker: ownIdentity(), goesWithMaker: true } as const;
+/**
+ * Ends the machine of a running sandbox, and leaves the rest of its removal to the next process that opens the engine,
+ * once this one has ended.
+ */
+export async function abandonSandbox(context: EngineContext, ref: string): Promise<void> {
+  const found = await findSandbox(context, ref);
+  refuseUnfinished(found);
+  const { record } = beginStopping(context, found, { reason: null, goesWithMaker: true });
+  if (record.machine !== null) signalProcess(record.machine, 'SIGKILL');
+}
+
+function refuseUnfinished({ id, state }: SandboxRecord): void {
+  if (state === 'creating') throw new NovaError('invalid_state', `The sandbox ${id} is still being made.`);
+}
+
+/** Records the removal. From here on it is finished, by another process if this one is killed. */
+function recordRemoval({ store }: EngineContext, { id, state }: SandboxRecord): void {
   try {
-    store.changeSandbox(record.id, [record.state], change);
+    store.changeSandbox(id, [state], { maker: ownIdentity(), goesWithMaker: true });
   } catch (error) {
-    // On a full disk it goes without: to remove it is what makes space.
+    // A full disk prevents the record, but not the work: removing a sandbox makes space.
     if (!isDiskFull(error)) throw error;
   }
-  return { ...record, ...change };
 }

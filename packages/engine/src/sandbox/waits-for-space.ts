@@ -3,17 +3,19 @@ import type { EngineContext } from '../context.ts';
 import { tellInBackground } from '../ports/background.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import type { Machine } from '../ports/vmm-driver.ts';
-import { attachMachine, waitsForSpace } from './find.ts';
-import { wallClockNs } from './identity.ts';
+import { attachMachine } from './attach-machine.ts';
+import { waitsForSpace } from './find.ts';
+import { wallClockNs } from '../guest/identity.ts';
 
-/** With less than that a guest that goes on would soon wait again. */
+/** With less free space than this a guest that goes on would soon wait again. */
 const roomBytes = 8 << 20;
-/** Rounds after which all are looked at, though the disk was not seen to be full: that may pass between two looks. */
+/** Number of rounds after which all guests are checked, because the disk may have been full between two checks. */
 const lookAnyway = 12;
 
 /**
- * Sees to guests that wait for space: notes that they do, and lets them go on when there is some. To be called every so often. Who `looksAfter` a state folder sees to
- * what happened before, or between two looks, as well.
+ * Handles guests that wait for disk space: records that they wait, and lets them go on when there is space. The result
+ * is to be called regularly. A process that `looksAfter` a state folder also finds guests that began to wait before it
+ * was started, or between two checks.
  */
 export function createSpaceRounds(
   context: EngineContext,
@@ -53,7 +55,7 @@ async function consider(context: EngineContext, record: SandboxRecord, isFull: b
     if (waits === 'disk-full' && !isFull) await goOn(context, record, machine);
     const reason = waits === 'disk-full' && isFull ? waitsForSpace : null;
     if (reason !== null || record.reason === waitsForSpace)
-      context.store.changeSandbox(record.id, ['running'], { reason }, record.machine);
+      context.store.changeSandbox(record.id, ['running'], { reason }, { machine: record.machine });
   } finally {
     machine?.release();
   }

@@ -9,9 +9,9 @@ import { assetOf } from './releases.ts';
 const digest = 'ab'.repeat(32);
 let server: Server;
 const answers = new Map<string, string>();
-/** What stands for the Internet: the addresses are the real ones, a server of our own answers. */
+/** A server of our own answers in place of the Internet, at the real addresses. */
 const asked: URL[] = [];
-/** Addresses that lead to another, by host and path. */
+/** Addresses that are redirected, by host and path. */
 const redirects = new Map<string, string>();
 
 before(async () => {
@@ -33,7 +33,7 @@ const fetchHere: typeof globalThis.fetch = async (input, init) => {
   return fetch(`http://127.0.0.1:${port}/${url.host}${url.pathname}`, init);
 };
 
-// Other versions than the pinned ones: their digests have to be asked for.
+// These versions are not the pinned ones, so their digests have to be fetched.
 const firecracker = assetOf('firecracker', '1.99.0', 'x64');
 const besides = '/github.com/firecracker-microvm/firecracker/releases/download/v1.99.0/';
 const sumsFile = `${besides}firecracker-v1.99.0-x86_64.tgz.sha256.txt`;
@@ -71,7 +71,7 @@ test('a digest may come from another host, but only over HTTPS all the way', asy
   try {
     redirects.set(sumsFile, 'https://objects.example/sums');
     assert.equal((await ask()).sha256, digest);
-    // Whoever sits on the hop without a certificate sends us where he likes, also back to an address that has one.
+    // An attacker on the hop without a certificate can redirect us anywhere, also back to an address that has one.
     asked.splice(0);
     redirects.set(sumsFile, 'http://github.com/sums').set('/github.com/sums', 'https://objects.example/sums');
     await assert.rejects(ask(), /http:\/\/github\.com is no https/);

@@ -6,21 +6,21 @@ import type { ReleaseAsset } from './releases.ts';
 /** Where the digest of an asset comes from. */
 export interface ExpectedDigest {
   readonly sha256: string;
-  /** The caller; this repository; the project's own release page, over HTTPS and never from a mirror. */
+  /** The caller; this repository; the project's own release page, which is read over HTTPS and never from a mirror. */
   readonly from: 'option' | 'pin' | 'release page';
 }
 
 const maxFileBytes = 4096;
 const maxReleaseBytes = 4 << 20;
 
-/** What GitHub's API tells of a release; only what is needed. */
+/** The fields we need of GitHub's API answer about a release. */
 const githubRelease = z.object({
   assets: z.array(z.object({ name: z.string(), digest: z.string().nullish() })),
 });
 
 /**
  * The digest that an asset must have.
- * @throws NovaError `download_failed` where it has to be asked for and cannot be
+ * @throws NovaError `download_failed` where it has to be fetched and cannot be
  */
 export async function expectedDigest(
   asset: ReleaseAsset,
@@ -59,7 +59,7 @@ async function fromRelease(asset: ReleaseAsset, network: Network): Promise<strin
   try {
     digest = githubRelease.parse(JSON.parse(text)).assets.find(({ name }) => name === asset.name)?.digest;
   } catch (error) {
-    throw new NovaError('download_failed', `${url} is not what describes a release.`, { cause: error });
+    throw new NovaError('download_failed', `${url} does not describe a release.`, { cause: error });
   }
   const sha256 = /^sha256:([0-9a-f]{64})$/.exec(digest ?? '')?.[1];
   if (sha256 === undefined) throw new NovaError('download_failed', `${url} has no SHA-256 of ${asset.name}.`);

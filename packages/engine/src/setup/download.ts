@@ -2,31 +2,37 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { NovaError } from '@novasandbox/protocol';
+import { vmms } from '../drivers/registry.ts';
 import { throwIfAborted } from '../abort.ts';
-import type { StepUpdate } from '../images/step.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 
 export interface Network {
   /** Default: Node's own. */
   readonly fetch?: typeof globalThis.fetch | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Whether an address may be asked, each hop of a redirect among them; default: any. */
+  /** Whether an address may be fetched, checked for each hop of a redirect; default: any. */
   readonly mayAsk?: ((url: URL) => boolean) | undefined;
 }
 
-/** A release is some megabytes; more than this is none. */
+/** A release has some megabytes; a larger file is refused. */
 export const maxBytes = 512 << 20;
-/** A server that sends nothing for so long has stopped, ms. */
+/** A server that sends nothing for this long counts as stopped, ms. */
 const stallMs = 60_000;
-/** One that drips is given up on after this, ms: twice what the largest file takes at 150 kB a second. */
+/** A slow download is given up after this time, ms: twice what the largest file takes at 150 kB a second. */
 const wholeMs = 2 * 60 * 60_000;
 const mostRedirects = 5;
 
-export const noNetworkHint =
-  'Check the network, or name a mirror of https://github.com in NOVA_MIRROR. A program fetched by hand is named in NOVA_FIRECRACKER, NOVA_JAILER or NOVA_CLOUD_HYPERVISOR.';
+const variables = vmms.flatMap(({ programs }) =>
+  programs.flatMap(({ release, variable }) => (release === null ? [] : (variable ?? []))),
+);
+const noNetworkHint =
+  'Check the network, or name a mirror of https://github.com in NOVA_MIRROR. ' +
+  `A program fetched by hand is named in its variable (${variables.join(', ')}).`;
 
 /**
- * Fetches a file, hashing it on the way. Gives its SHA-256.
- * @throws NovaError `download_failed` where the server cannot be reached, has no such file or breaks off; `cancelled` on abort
+ * Fetches a file and hashes it meanwhile. Gives its SHA-256.
+ * @throws NovaError `download_failed` where the server cannot be reached, has no such file or breaks off; `cancelled`
+ * on abort
  */
 export async function download(
   url: string,
@@ -55,7 +61,7 @@ export async function download(
   return hash.digest('hex');
 }
 
-/** Fetches a small text, which has to come over HTTPS all the way where nothing else is said. */
+/** Fetches a small text. By default every hop must use HTTPS. */
 export async function downloadText(
   url: string,
   network: Network,
@@ -101,7 +107,7 @@ async function receive(
     await consume(response, () => timer.refresh());
   } catch (error) {
     throwIfAborted(signal, 'while fetching a release');
-    // A full disk is no fault of the network.
+    // A full disk is not a failure of the network.
     if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') throw error;
     throw new NovaError('download_failed', `${url} cannot be fetched: ${reasonOf(error)}`, {
       cause: error,
@@ -113,7 +119,10 @@ async function receive(
   }
 }
 
-/** Follows redirects itself: not only the last of the hops has to be one of these protocols, as whoever sits on one decides where the next leads. */
+/**
+ * Follows redirects itself, because every hop must use one of these protocols: an attacker on any hop decides where the
+ * next one leads.
+ */
 async function follow(
   url: string,
   protocols: readonly string[],
@@ -124,7 +133,7 @@ async function follow(
   for (let redirects = 0; redirects <= mostRedirects; redirects++) {
     if (!protocols.includes(hop.protocol))
       throw new Error(`${hop.protocol}//${hop.host} is no ${protocols.map((name) => name.slice(0, -1)).join(' or ')}`);
-    if (mayAsk?.(hop) === false) throw new Error(`it leads to ${hop.host}, which is asked over https alone`);
+    if (mayAsk?.(hop) === false) throw new Error(`it leads to ${hop.host}, which is only fetched over https`);
     const response = await ask(hop.href);
     const next = response.status >= 300 && response.status < 400 ? response.headers.get('location') : null;
     if (next === null) return response;
@@ -134,7 +143,7 @@ async function follow(
   throw new Error(`it is redirected more than ${mostRedirects} times`);
 }
 
-/** `fetch` says "fetch failed"; why is in its cause. */
+/** `fetch` only says "fetch failed"; the reason is in its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;

@@ -5,17 +5,20 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
-import { flush } from '../images/publish.ts';
-import { fileDigest } from '../images/stamp.ts';
-import type { StepUpdate } from '../images/step.ts';
+import { flush } from '../artifacts/publish.ts';
+import { fileDigest } from '../artifacts/stamp.ts';
+import type { StepUpdate } from '../artifacts/step.ts';
 import type { FetchPrebuilt, Part } from '../ports/image-source.ts';
 import { download, downloadText, maxBytes, type Network } from './download.ts';
 import { partFolder, partManifest, partManifestSchema, type PartManifest } from './mirror-part.ts';
 
 const largestManifest = 64 << 10;
-const hint = 'Have the mirror written anew (`nova setup mirror`), or unset NOVA_MIRROR: then it is built here.';
+const hint = 'Write the mirror again (`nova setup mirror`), or unset NOVA_MIRROR to build it here.';
 
-/** Where the files of parts come from. Each call throws where there is no such file; `isAbsent` tells that from all else. */
+/**
+ * A place that has files of parts. Each call throws where there is no such file; `isAbsent` distinguishes that from
+ * other errors.
+ */
 interface Source {
   text(path: string): Promise<string>;
   file(path: string, to: string, bytes: number): Promise<void>;
@@ -24,8 +27,9 @@ interface Source {
 }
 
 /**
- * Fetches parts from the mirror in NOVA_MIRROR. Whoever serves them has their programs run here as root: they are asked for over https, on this host
- * itself, or in a folder (`file:`). Null where the mirror is another kind of address, or has no such part.
+ * Fetches parts from the mirror in NOVA_MIRROR. The programs of a mirror run here as root, so parts are fetched only
+ * over https, from this host itself, or from a folder (`file:`). Null where the mirror has another kind of address, or
+ * has no such part.
  */
 export function createFetchPrebuilt(mirror = process.env['NOVA_MIRROR'] ?? '', network: Network = {}): FetchPrebuilt {
   return async (part, folder, update, signal) => {
@@ -67,7 +71,9 @@ async function manifestOf(source: Source, part: Part): Promise<PartManifest | nu
     JSON.stringify(names) === JSON.stringify(part.files.toSorted())
   )
     return parsed.data;
-  throw new NovaError('download_failed', `${source.name}/${path} is no manifest of that ${part.kind}.`, { hint });
+  throw new NovaError('download_failed', `${source.name}/${path} is not a manifest of the part ${part.kind}.`, {
+    hint,
+  });
 }
 
 function jsonOf(text: string): unknown {
@@ -93,7 +99,7 @@ async function take(
   if (size === bytes && found === sha256) return;
   throw new NovaError(
     'checksum_mismatch',
-    `${source.name}/${path} has ${size} bytes and the SHA-256 ${found}; ${bytes} and ${sha256} is what its manifest says.`,
+    `${source.name}/${path} has ${size} bytes and the SHA-256 ${found}, but its manifest says ${bytes} and ${sha256}.`,
     { hint: `Nothing of it is kept. ${hint}` },
   );
 }
@@ -133,11 +139,11 @@ function folderSource(name: string, folder: string): Source {
     },
     file: async (path, to, bytes) => {
       try {
-        // A pipe there would never end.
+        // Reading a pipe there would never end.
         await using from = await open(join(folder, path), constants.O_RDONLY | constants.O_NONBLOCK);
-        if (!(await from.stat()).isFile()) throw new Error('it is no plain file');
+        if (!(await from.stat()).isFile()) throw new Error('it is not a plain file');
         await pipeline(
-          // One more than it should have, so that a longer file is noticed.
+          // One byte more than expected, so that a longer file is noticed.
           createReadStream('', { fd: from.fd, autoClose: false, start: 0, end: bytes }),
           createWriteStream(to, { flags: 'wx', mode: 0o600 }),
         );

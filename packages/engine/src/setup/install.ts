@@ -4,36 +4,38 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { NovaError, toNovaError, type ProgressSink } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
-import { CommandFailure, runCommand } from '../images/command.ts';
-import { withLock } from '../images/lock.ts';
-import { publish } from '../images/publish.ts';
-import { step, type StepUpdate } from '../images/step.ts';
+import { CommandFailure, runCommand } from '../programs/command.ts';
+import { withLock } from '../artifacts/lock.ts';
+import { publish } from '../artifacts/publish.ts';
+import { step, type StepUpdate } from '../artifacts/step.ts';
+import { vmms } from '../drivers/registry.ts';
 import type { Layout } from '../layout.ts';
 import { currentVersion } from '../vmm/binary.ts';
 import { versionIn, whyNotVersion } from '../vmm/versions.ts';
 import { expectedDigest } from './checksum.ts';
 import { download, maxBytes, type Network } from './download.ts';
-import { assetOf, type ReleaseAsset, type ReleaseName } from './releases.ts';
+import type { ReleaseName } from './release-names.ts';
+import { assetOf, type ReleaseAsset } from './releases.ts';
 
 export interface SetUpOptions extends Network {
   /** Default: the pinned one (releases.json). */
   readonly version?: string | undefined;
-  /** SHA-256 that the release's file must have, 64 hexadecimal digits. */
+  /** The SHA-256 that the release's file must have, 64 hexadecimal digits. */
   readonly sha256?: string | undefined;
   readonly progress?: ProgressSink | undefined;
-  /** The machine it is for, as Node names it. Default: this one. */
+  /** The platform and architecture, as Node names them. Default: those of this machine. */
   readonly platform?: string | undefined;
   readonly architecture?: string | undefined;
 }
 
 const manifestFile = 'release.json';
 
-/** What lies beside the programs. */
+/** The manifest beside the programs. */
 const manifestSchema = z.strictObject({
   name: z.string(),
   version: z.string(),
   asset: z.string(),
-  /** Of the asset, and who vouched for it. */
+  /** Digest of the asset, and where it came from. */
   sha256: z.string(),
   sha256From: z.enum(['option', 'pin', 'release page']),
   source: z.string(),
@@ -44,15 +46,15 @@ const manifestSchema = z.strictObject({
 export interface InstalledVmm extends z.infer<typeof manifestSchema> {
   /** Folder of the programs. */
   readonly directory: string;
-  /** False: it was there already. */
+  /** False: it had already been installed. */
   readonly fetched: boolean;
 }
 
 /**
- * Installs a release of a VMM below the state folder, whole or not at all, and makes it the one in use. Repeatable: what is there is kept; after an error or
- * an abort nothing is left.
- * @throws NovaError `download_failed`, `checksum_mismatch`, `feature_unsupported` (this machine), `invalid_argument` (a version that cannot be
- * used), `host_resource_exhausted` (the disk is full), `cancelled`
+ * Installs a release of a VMM below the state folder, atomically, and makes it the one in use. It can be repeated: an
+ * installed release is kept. After an error or an abort nothing is left.
+ * @throws NovaError `download_failed`, `checksum_mismatch`, `feature_unsupported` (this machine), `invalid_argument` (a
+ * version that cannot be used), `host_resource_exhausted` (the disk is full), `cancelled`
  */
 export async function setUpVmm(layout: Layout, name: ReleaseName, options: SetUpOptions = {}): Promise<InstalledVmm> {
   const { platform = process.platform, architecture = process.arch, signal } = options;
@@ -81,7 +83,7 @@ export async function setUpVmm(layout: Layout, name: ReleaseName, options: SetUp
         );
       await use(layout, name, asset.version);
       const installed = await readInstalled(directory);
-      if (installed === null) throw new Error(`what was just installed in ${directory} cannot be read`);
+      if (installed === null) throw new Error(`the new installation in ${directory} cannot be read`);
       return { ...installed, directory, fetched: !keep };
     });
   } catch (error) {
@@ -93,15 +95,16 @@ export async function setUpVmm(layout: Layout, name: ReleaseName, options: SetUp
 function versionOf(name: ReleaseName, version: string | undefined): string | undefined {
   if (version === undefined) return undefined;
   const plain = version.replace(/^v/, '');
-  // It becomes part of paths and addresses.
+  // The version becomes part of paths and addresses.
   if (!/^\d{1,5}(\.\d{1,5}){1,2}$/.test(plain))
     throw new NovaError('invalid_argument', `version: "${version}" is no version such as 1.16.1.`);
-  const why = whyNotVersion(name, plain);
+  const facts = vmms.find((vmm) => vmm.name === name)?.versions;
+  const why = facts === undefined ? null : whyNotVersion(facts, plain);
   if (why !== null) throw new NovaError('invalid_argument', `version: ${name} ${why}.`);
   return plain;
 }
 
-/** Fetches, checks, unpacks and tries a release in an empty folder. */
+/** Fetches, checks, unpacks and tries out a release in an empty folder. */
 async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, update: StepUpdate): Promise<void> {
   const { signal } = options;
   update('asking for its digest');
@@ -110,10 +113,7 @@ async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, up
   const file = join(work, 'asset');
   const sha256 = await download(source, file, options, update);
   if (sha256 !== expected.sha256) {
-    throw new NovaError(
-      'checksum_mismatch',
-      `${source} has the SHA-256 ${sha256}, and ${expected.sha256} is what it must have.`,
-    );
+    throw new NovaError('checksum_mismatch', `${source} has the SHA-256 ${sha256}, but must have ${expected.sha256}.`);
   }
   const programs = await unpack(work, file, asset, signal);
   await rm(file, { force: true });
@@ -133,7 +133,7 @@ async function fill(work: string, asset: ReleaseAsset, options: SetUpOptions, up
   await chmod(work, 0o755);
 }
 
-/** Names of the programs, which then lie in `work`. Of an archive only what is named comes out. */
+/** Names of the programs, which are then in `work`. Only the named members of an archive are unpacked. */
 async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: AbortSignal): Promise<string[]> {
   if (asset.members === null) {
     await rename(file, join(work, asset.release));
@@ -143,7 +143,7 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   const folder = join(work, 'unpacked');
   await mkdir(folder, { mode: 0o700 });
   try {
-    // What a small archive unpacks to is bounded too.
+    // Limits also the size to which a small archive unpacks.
     const bounded = ['prlimit', `--fsize=${maxBytes}`, '--', 'tar'] as const;
     const [program, ...rest] = [...bounded, '-xzf', file, '-C', folder, '--no-same-owner', '--', ...members];
     await runCommand(program, rest, { signal });
@@ -158,7 +158,7 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   }
   for (const [program, member] of Object.entries(asset.members)) {
     const unpacked = join(folder, member);
-    // A link would have another file of the host made executable, and run.
+    // A link would cause another file of the host to be made executable, and run.
     if (!(await lstat(unpacked)).isFile())
       throw new NovaError('set_up_failed', `${asset.name} holds ${member}, which is no plain file.`);
     await rename(unpacked, join(work, program));
@@ -167,7 +167,7 @@ async function unpack(work: string, file: string, asset: ReleaseAsset, signal?: 
   return Object.keys(asset.members);
 }
 
-/** It must run on this machine, and be what it is said to be. */
+/** The program must run on this machine, and report the expected name and version. */
 function tryOut(program: string, asset: ReleaseAsset): void {
   const said = spawnSync(program, ['--version'], { encoding: 'utf8', timeout: 10_000 });
   const version = versionIn(said.stdout ?? '');
@@ -181,7 +181,7 @@ function tryOut(program: string, asset: ReleaseAsset): void {
   );
 }
 
-/** The folder's contents where they are whole. */
+/** The folder's manifest, or null where the folder is not whole. */
 async function readInstalled(directory: string): Promise<z.infer<typeof manifestSchema> | null> {
   try {
     const manifest = manifestSchema.parse(JSON.parse(await readFile(join(directory, manifestFile), 'utf8')));
@@ -201,7 +201,7 @@ async function use(layout: Layout, name: ReleaseName, version: string): Promise<
   await rename(fresh, link);
 }
 
-/** VMMs run as users of their own, who must be able to pass through whatever the umask. */
+/** VMMs run as users of their own, who must be able to pass through whatever the umask is. */
 async function makePassable(...directories: string[]): Promise<void> {
   for (const directory of directories) {
     await mkdir(directory, { recursive: true });

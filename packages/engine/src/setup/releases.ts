@@ -1,18 +1,18 @@
 import * as z from 'zod';
 import { NovaError } from '@novasandbox/protocol';
+import { releaseNames, type ReleaseName } from './release-names.ts';
 import pins from './releases.json' with { type: 'json' };
-
-/** What `nova setup` can fetch. */
-export const releaseNames = ['firecracker', 'cloud-hypervisor'] as const;
-export type ReleaseName = (typeof releaseNames)[number];
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 
 const assetSchema = z.strictObject({
   name: z.string(),
-  /** Digest of the asset of the pinned version; that of another must come from elsewhere (checksum.ts). */
+  /** Digest of the pinned version's asset. Digests of other versions come from elsewhere (checksum.ts). */
   sha256: sha256Schema,
-  /** Programs in the asset, which then is a gzipped tar archive, by the name they are installed under. Absent: it is the program. */
+  /**
+   * Programs in the asset, which is then a gzipped tar archive, by the name they are installed under. Absent: the asset
+   * is the program itself.
+   */
   members: z.record(z.string(), z.string()).optional(),
 });
 
@@ -20,7 +20,9 @@ const releaseSchema = z.strictObject({
   title: z.string(),
   repository: z.string(),
   version: z.string(),
-  /** Where digests are published: in a file `<asset>.sha256.txt` beside the asset, or by the release page's own API. */
+  /**
+   * Where digests are published: in a file `<asset>.sha256.txt` beside the asset, or by the API of the release page.
+   */
   checksum: z.enum(['file', 'release']),
   assets: z.record(z.string(), assetSchema),
 });
@@ -38,7 +40,7 @@ export interface ReleaseAsset {
   readonly members: Readonly<Record<string, string>> | null;
 }
 
-/** The pins: a new release is a change of that file. */
+/** The pinned releases. A new release is a change of that file. */
 export const releases = z.record(z.enum(releaseNames), releaseSchema).parse(pins);
 
 /**

@@ -1,13 +1,14 @@
-import { chmod, copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { NovaError, type ProgressSink } from '@novasandbox/protocol';
 import { architectures, hostArchitecture } from '../architecture.ts';
-import { runCommand } from '../images/command.ts';
+import { runCommand } from '../programs/command.ts';
 import { createImageSource } from '../images/index.ts';
 import { distributionKernel } from '../images/kernel.ts';
 import { kernelAddress, kernelArchive } from '../images/prebuilt-kernel.ts';
-import { fileDigest } from '../images/stamp.ts';
-import { step } from '../images/step.ts';
+import { makeFolder } from '../artifacts/make-folder.ts';
+import { fileDigest } from '../artifacts/stamp.ts';
+import { step } from '../artifacts/step.ts';
 import type { Layout } from '../layout.ts';
 import type { Part } from '../ports/image-source.ts';
 import { partFolder, partManifest, type PartManifest } from './mirror-part.ts';
@@ -24,8 +25,9 @@ export interface WrittenPart {
 }
 
 /**
- * Writes what other machines of this kind may fetch instead of building it: the guest agent, the program that confines VMMs, the guest kernel. They are
- * built here where they are missing. A part appears whole, or not at all; others that lie there stay.
+ * Writes the parts that other machines of this kind can fetch without building them: the guest agent, the programs that
+ * confine VMMs and open listeners in network slots, the guest kernel. They are built here where they are missing. A
+ * part appears atomically; existing parts stay.
  * @throws NovaError `set_up_failed`, `storage_failed`, `cancelled`
  */
 export async function writeMirror(
@@ -39,6 +41,7 @@ export async function writeMirror(
   const kernel = await distributionKernel(layout, architecture.name, options);
   const agent = await images.agent(options);
   const confiner = await images.confiner(options);
+  const listener = await images.listener(options);
   const root = resolve(directory);
   return step(options.progress, 'mirror', 'Writing the mirror', async (update) => {
     const copy =
@@ -46,11 +49,11 @@ export async function writeMirror(
       async (folder: string): Promise<void> => {
         for (const file of files) await copyFile(file, join(folder, basename(file)));
       };
-    const confinerFiles = [confiner.program, confiner.readOnlyMemory];
+    const confinerFiles = [confiner.program, confiner.guestMemory];
     const parts: [Part, PartManifest['kernel'], (folder: string) => Promise<void>][] = [
       [{ kind: 'agent', address: agent.digest, files: [basename(agent.path)] }, null, copy(agent.path)],
       [
-        // Its folder bears the digest of its sources.
+        // The name of its folder is the digest of its sources.
         {
           kind: 'confine',
           address: basename(dirname(confiner.program)),
@@ -58,6 +61,11 @@ export async function writeMirror(
         },
         null,
         copy(...confinerFiles),
+      ],
+      [
+        { kind: 'listen', address: basename(dirname(listener.program)), files: [basename(listener.program)] },
+        null,
+        copy(listener.program),
       ],
       [
         { kind: 'kernel', address: await kernelAddress(architectures[architecture.name]), files: [kernelArchive] },
@@ -94,7 +102,7 @@ async function write(
   const directory = join(root, partFolder(kind, address));
   const half = `${directory}.${process.pid}`;
   try {
-    await mkdir(half, { recursive: true });
+    await makeFolder(half);
     await fill(half);
     const described = await Promise.all(
       files.map(async (name) => {

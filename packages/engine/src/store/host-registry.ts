@@ -5,8 +5,8 @@ import { openDatabase } from '../open-database.ts';
 import { migrate } from './migrate.ts';
 
 /**
- * Opens or makes a database about the whole host, which all state folders share. It is gone after a crash of the host, so nothing needs to reach a
- * disk. Throws `set_up_failed` where a newer version has made it.
+ * Opens or makes a database about the whole host, which all state folders share. It is gone after a crash of the host,
+ * so nothing needs to be durable. Throws `set_up_failed` where a newer version has made it.
  */
 export function openHostRegistry(
   file: string,

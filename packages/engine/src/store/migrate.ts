@@ -4,35 +4,36 @@ import { NovaError } from '@novasandbox/protocol';
 import { openDatabase } from '../open-database.ts';
 import { transactionsOf } from './transaction.ts';
 
-/** For files of a state folder. */
+/** The hint for files of a state folder. */
 export const newerVersionHint =
   'Use that version or a later one, or another NOVA_HOME. To go back, put in its place what `nova backup` or the upgrade kept of it (docs/daemon.md).';
 
 export interface MigrateOptions {
   readonly file: string;
   /**
-   * The SQL that makes each layout from the one before; the first step makes an empty file into layout 1. A step that was released gives
-   * the same result for ever: files of users have been through it.
+   * The SQL that makes each layout from the one before; the first step turns an empty file into layout 1. A released
+   * step must give the same result for ever, because files of users have been through it.
    */
   readonly steps: readonly string[];
-  /** Sets the connection up. Runs once the file is known not to be a newer version's, because it may write. */
+  /** Sets the connection up. It may write, so it runs only once the file is known not to be a newer version's. */
   readonly pragmas: string;
-  /** Keep what there was before an upgrade in `<file>.layout-<number>`. */
+  /** Keeps the state before an upgrade in `<file>.layout-<number>`. */
   readonly keepCopy: boolean;
-  /** The remedy where a newer version has written the file. */
+  /** The hint where a newer version has written the file. */
   readonly hint: string;
 }
 
 /**
- * Brings a database to the layout of this version: all missing steps in one transaction, done by one process while all others wait. Returns how work
- * on it is run as a transaction.
+ * Brings a database to the layout of this version: all missing steps in one transaction, done by one process while all
+ * others wait. Returns a function that runs work as a transaction.
  *
- * @throws NovaError `set_up_failed` where a newer version has written the file, which is left as it is. A transaction throws it too, when
- * a newer version has upgraded the file since: an old process that goes on could damage what it does not know.
+ * @throws NovaError `set_up_failed` where a newer version has written the file, which is left as it is. A transaction
+ * throws it too when a newer version has upgraded the file since, because an old process that goes on could damage data
+ * that it does not know.
  */
 export function migrate(db: DatabaseSync, options: MigrateOptions): <T>(work: () => T) => T {
   const { file, steps, pragmas, keepCopy, hint } = options;
-  // Prepared once: each transaction asks.
+  // Prepared once, because each transaction reads it.
   const pragma = db.prepare('PRAGMA user_version');
   const layout = (): number => {
     const found = Number(pragma.get()?.['user_version'] ?? 0);
@@ -48,7 +49,7 @@ export function migrate(db: DatabaseSync, options: MigrateOptions): <T>(work: ()
   const transaction = transactionsOf(db);
   if (layout() < steps.length) {
     transaction(() => {
-      // Another process may have done it meanwhile.
+      // Another process may have upgraded it meanwhile.
       const found = layout();
       if (found === steps.length) return;
       if (found > 0 && keepCopy) copyDatabase(file, `${file}.layout-${found}`);
@@ -63,13 +64,13 @@ export function migrate(db: DatabaseSync, options: MigrateOptions): <T>(work: ()
 }
 
 /**
- * Copies a database, as it is at one moment, to a file that its owner alone may read, whole or not at all. Others may go on using it, and what
- * they have written to its journal is in the copy.
+ * Copies a database, as it is at one moment, to a file that only its owner may read, atomically. Others may keep using
+ * the database, and the copy includes what they have written to its journal.
  */
 export function copyDatabase(file: string, copy: string): void {
   const half = `${copy}.${process.pid}.new`;
   try {
-    // SQLite takes over an empty file with its mode.
+    // SQLite keeps the mode of an existing empty file.
     closeSync(openSync(half, 'w', 0o600));
     const db = openDatabase(file, { timeout: 10_000 });
     try {

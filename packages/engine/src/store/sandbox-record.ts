@@ -2,17 +2,21 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import {
   bootKindSchema,
+  configShape,
   hypervisorNameSchema,
   parse,
+  pinnedNamesSchema,
   sandboxConfigSchema,
   sandboxStateSchema,
+  type PinnedNames,
 } from '@novasandbox/protocol';
 import type { SandboxRecord } from '../ports/store.ts';
 import { parseJson } from './parse-json.ts';
 
 /*
- * Records as they are stored. What an older version did not store has a default here, or a step of the store's layout gives it. What this version does
- * not know is kept: a newer one that was used in between has written it.
+ * Records as they are stored. Fields that an older version did not store have a default here, or get one from a step of
+ * the store's layout. Fields that this version does not know are kept, because a newer version that was used in between
+ * has written them.
  */
 
 const whenMs = z.number().nullable();
@@ -25,12 +29,20 @@ const machineSchema = processSchema.extend({
   socketDirectory: z.string(),
   channels: z.int(),
   cgroup: z.string().nullable(),
+  memoryFrom: z.string().nullable().optional(),
+  memoryBytes: z.int().optional(),
 });
 
-/** Callers may not set reserved labels; the daemon has. */
-const configSchema = z.looseObject({
-  ...sandboxConfigSchema.shape,
+/** Callers may not set reserved labels, but the daemon may have. */
+export const storedConfigSchema = z.looseObject({
+  ...configShape,
   labels: z.record(z.string(), z.string()).default({}),
+});
+
+export const bootedFromSchema = z.looseObject({
+  root: z.string(),
+  rootMark: z.string(),
+  network: z.enum(['none', 'user', 'slot', 'nat']),
 });
 
 const recordSchema = z.looseObject({
@@ -39,7 +51,7 @@ const recordSchema = z.looseObject({
   owner: z.string().nullable(),
   team: z.string().nullable(),
   state: sandboxStateSchema,
-  config: configSchema,
+  config: storedConfigSchema,
   hypervisor: hypervisorNameSchema,
   memoryMb: z.int(),
   vcpus: z.int(),
@@ -54,11 +66,22 @@ const recordSchema = z.looseObject({
   accelerator: z.string().nullable(),
   machine: machineSchema.nullable(),
   maker: processSchema.nullable(),
-  goesWithMaker: z.boolean().exactOptional(),
+  goesWithMaker: z.boolean().optional(),
   reason: z.string().nullable(),
+  bootedFrom: bootedFromSchema.nullable().default(null),
+  snapshotId: z.string().nullable().default(null),
+  forkedFrom: z.string().nullable().default(null),
+  holder: processSchema.nullable().default(null),
+  sleep: z
+    .looseObject({ memoryFrom: z.string().nullable(), memory: z.boolean(), diskWrittenNs: z.string().nullable() })
+    .nullable()
+    .default(null),
+  pool: z.looseObject({ shape: z.string(), ready: z.boolean(), expiresAtMs: whenMs }).nullable().default(null),
+  fullDisks: z.array(z.string()).default([]),
+  names: pinnedNamesSchema.default([]),
 });
 
-/** The columns of a sandbox, which are readable also where its record is damaged. */
+/** The columns of a sandbox, which can be read even where its record is damaged. */
 export interface SandboxRow {
   readonly sequence: number;
   readonly id: string;
@@ -67,7 +90,7 @@ export interface SandboxRow {
   readonly record: string;
 }
 
-/** Of a sandbox that has not run. */
+/** The fields of a sandbox that has not run. */
 export const noMachineYet = {
   startedAtMs: null,
   stoppedAtMs: null,
@@ -78,9 +101,17 @@ export const noMachineYet = {
   accelerator: null,
   machine: null,
   reason: null,
+  bootedFrom: null,
+  snapshotId: null,
+  forkedFrom: null,
+  holder: null,
+  sleep: null,
+  pool: null,
+  fullDisks: [],
+  names: [] as PinnedNames,
 } as const;
 
-/** The record of a sandbox that was stored damaged: enough to list it and to remove it. */
+/** A stand-in for a stored record that is damaged: enough to list the sandbox and to remove it. */
 function damaged({ sequence, id, owner, name }: SandboxRow, problem: unknown): SandboxRecord {
   return {
     ...noMachineYet,
@@ -101,7 +132,7 @@ function damaged({ sequence, id, owner, name }: SandboxRow, problem: unknown): S
   };
 }
 
-/** More than a host has sandboxes. */
+/** More than the number of sandboxes of a host. */
 const maxExamined = 10_000;
 
 export interface RecordReader {
@@ -111,9 +142,12 @@ export interface RecordReader {
   readWhole(row: SandboxRow): SandboxRecord | null;
 }
 
-/** Makes a reader of one store's records. It examines a record once for as long as its text stays the same: lists of many are read often. */
+/**
+ * Makes a reader of one store's records. It examines a record only once while its text stays the same, because long
+ * lists are read often.
+ */
 export function createRecordReader(): RecordReader {
-  /** Texts that hold a whole record as it is, no default missing. */
+  /** Texts that hold a whole record, with no default missing. */
   const examined = new Map<number, string>();
 
   const parseRow = ({ id, sequence, record: text }: SandboxRow): SandboxRecord => {

@@ -37,7 +37,7 @@ test('a slot is made, kept ready, taken, handed over, removed', async (t) => {
   assert.equal(registry.takeReady(owner('y'), []), null);
   registry.handTo(owner('x'), { pid: 1, startTime: 'then' });
   assert.deepEqual(other.find(owner('x'))?.holder, { pid: 1, startTime: 'then' });
-  // Whoever saw it before it was handed over leaves it alone.
+  // A process that saw the slot before it was handed over leaves it alone.
   assert.ok(taken !== null && !registry.startRemoval(taken));
   const now = registry.list()[0];
   assert.ok(now !== undefined && registry.startRemoval(now));

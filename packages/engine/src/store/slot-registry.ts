@@ -30,7 +30,7 @@ const steps = [
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** One that is damaged counts as being taken down: nobody takes it, and it stands in nobody's way. */
+/** A damaged state counts as being taken down: then nobody takes the slot, and it blocks nobody. */
 const stateOf = (stored: unknown): SlotState =>
   stored === 'making' || stored === 'ready' || stored === 'held' ? stored : 'going';
 
@@ -58,13 +58,16 @@ export function openSlotRegistry(file: string, count: number): SlotRegistry {
   const forward = (number: number, forwards: readonly PortForward[]): void => {
     for (const { hostPort, guestPort } of forwards) {
       const taken = db.prepare('SELECT 1 FROM forwards WHERE host_port = ?').get(hostPort);
-      // Which one is not told: it may be somebody else's.
+      // The message does not name the other sandbox, which may belong to somebody else.
       if (taken !== undefined)
         throw new NovaError('port_in_use', `hostPort: ${hostPort} leads to another sandbox already.`);
       db.prepare('INSERT INTO forwards VALUES (?, ?, ?)').run(hostPort, guestPort, number);
     }
   };
-  /** The next after the one given last: an address comes back when whoever talked to its last holder has long given up. */
+  /**
+   * The number after the one given last. An address is then reused only when the peers of its last holder have long
+   * given up.
+   */
   const nextNumber = (): number | null => {
     const used = new Set(
       db

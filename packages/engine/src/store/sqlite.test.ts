@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { parse, sandboxConfigSchema, type Scope } from '@novasandbox/protocol';
+import { parse, sandboxConfigSchema, sandboxStateSchema, transitions, type Scope } from '@novasandbox/protocol';
 import type { NewSandbox } from '../ports/store.ts';
 import { openSqliteStore } from './sqlite.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'nova-store-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** As the first version wrote them. */
+/** Records as the first version wrote them. */
 const firstRecord = JSON.stringify({
   id: 'aaaa1',
   name: 'box',
@@ -90,7 +90,7 @@ test('names are unique among the sandboxes of one owner, and are looked up withi
   assert.deepEqual([find('box', ann), find('box', bob), find('box', team('cora'))], ['anna1', 'bobb1', 'cora1']);
   assert.throws(() => find('box'), { code: 'conflict' });
   assert.throws(() => find('box', team('lead')), { code: 'conflict' });
-  // Of one's own alone, whether by id, name or prefix.
+  // Only the caller's own sandboxes are found, whether by id, name or prefix.
   for (const ref of ['anna1', 'annb2', 'anna1x', 'anna', 'annb']) assert.equal(find(ref, bob), undefined, ref);
   assert.deepEqual([find('anna', ann), find('annb', team('lead'))], ['anna1', 'annb2']);
   assert.deepEqual(
@@ -117,4 +117,41 @@ test('a stored record keeps labels that callers may not set, and what another ve
     { ...db.prepare(`SELECT record ->> '$.later' AS one, record ->> '$.config.later' AS two FROM sandboxes`).get() },
     { one: 1, two: 2 },
   );
+});
+
+test('a change that the table of transitions does not allow throws, whatever the state is', () => {
+  using store = openSqliteStore(join(folder, 'transitions.sqlite'), join(folder, 'reserve'));
+  store.addSandbox(made('hhhh1', null, null));
+  for (const from of sandboxStateSchema.options)
+    for (const to of sandboxStateSchema.options) {
+      const change = (): unknown => store.changeSandbox('unknown', [from], { state: to });
+      if (from === to || transitions[from].includes(to)) assert.equal(change(), null, `${from} to ${to}`);
+      else assert.throws(change, new RegExp(`is ${from} cannot become ${to}`));
+    }
+  assert.throws(() => store.changeSandbox('hhhh1', ['creating'], { state: 'paused' }), /cannot become paused/);
+  assert.throws(() => store.changeSandbox('hhhh1', ['running'], { state: 'stopped' }), /cannot become stopped/);
+  assert.equal(store.findSandbox('hhhh1')?.state, 'creating');
+  for (const [from, to] of [
+    ['creating', 'running'],
+    ['running', 'paused'],
+    ['paused', 'stopping'],
+    ['stopping', 'stopped'],
+    ['stopped', 'creating'],
+  ] as const)
+    assert.equal(store.changeSandbox('hhhh1', [from], { state: to })?.state, to);
+});
+
+test('a change can hold for as long as machine and maker are those that were seen', () => {
+  using store = openSqliteStore(join(folder, 'unchanged.sqlite'), join(folder, 'reserve'));
+  const [one, other] = [
+    { pid: 1, startTime: 'a' },
+    { pid: 1, startTime: 'b' },
+  ];
+  store.addSandbox({ ...made('iiii1', null, null), maker: one });
+  const change = (maker: typeof one | null): unknown =>
+    store.changeSandbox('iiii1', ['creating'], { reason: 'changed' }, { maker, machine: null });
+  assert.equal(change(other), null);
+  assert.equal(change(null), null);
+  assert.equal(store.findSandbox('iiii1')?.reason, null);
+  assert.notEqual(change(one), null);
 });

@@ -1,11 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { everything, NovaError, within, type SandboxState, type Scope } from '@novasandbox/protocol';
-import type { NewSandbox, SandboxChange, SandboxRecord, Store } from '../ports/store.ts';
-import { isAlive, ownIdentity, type ProcessIdentity } from '../vmm/process-identity.ts';
+import { everything, NovaError, transitions, within, type SandboxState, type Scope } from '@novasandbox/protocol';
+import type { NewSandbox, SandboxRecord, Store } from '../ports/store.ts';
+import { isSameProcess, type ProcessIdentity } from '../ports/process-identity.ts';
+import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { openDatabase } from '../open-database.ts';
 import { journalPages, reserved, withReserve } from './reserve.ts';
 import { migrate, newerVersionHint } from './migrate.ts';
 import { createRecordReader, noMachineYet, type SandboxRow } from './sandbox-record.ts';
+import { snapshotsIn, snapshotsTable } from './snapshots.ts';
+import { volumesIn, volumeTables } from './volumes.ts';
 
 /** Layouts of the store (see migrate). */
 const steps = [
@@ -26,8 +29,8 @@ const steps = [
     PRIMARY KEY (thing, number)
   ) STRICT, WITHOUT ROWID;
 `,
-  // Sandboxes have owners, and names are unique among those of one owner. Existing ones belong to the host; running
-  // numbers go on.
+  // Sandboxes have owners, and names are unique among those of one owner. Existing sandboxes belong to the host; their
+  // running numbers continue.
   `
   CREATE TABLE owned_sandboxes (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,9 +50,14 @@ const steps = [
   CREATE INDEX sandboxes_by_state ON sandboxes (state);
   CREATE UNIQUE INDEX sandboxes_by_name ON sandboxes (name, ifnull(owner, ''));
 `,
+  snapshotsTable,
+  volumeTables,
 ];
 
-/** Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it takes `reserve`, except for new sandboxes. */
+/**
+ * Opens or makes the store. Processes wait up to 10 s for each other. Where its disk is full it uses `reserve`, except
+ * for new sandboxes.
+ */
 export function openSqliteStore(file: string, reserve: string): Store {
   const store = withReserve(reserve, () => {
     const db = openDatabase(file, { timeout: 10_000 });
@@ -60,12 +68,27 @@ export function openSqliteStore(file: string, reserve: string): Store {
       throw error;
     }
   });
-  return reserved(reserve, store, ['addSandbox']);
+  // A look-up does not fill the disk, and the reserve is not meant for new sandboxes.
+  return reserved(reserve, store, [
+    'addSandbox',
+    'takeFromPool',
+    'findSandbox',
+    'listSandboxes',
+    'addSnapshot',
+    'findSnapshot',
+    'listSnapshots',
+    'addVolume',
+    'findVolume',
+    'listVolumes',
+    'takeVolumes',
+    'volumesOf',
+    'usesOf',
+  ]);
 }
 
 function storeIn(db: DatabaseSync, file: string): Store {
   const statements = new Map<string, StatementSync>();
-  /** Prepared once: parsing costs more than running. */
+  /** Prepared once, because parsing costs more than running. */
   const prepare = (sql: string): StatementSync => {
     const known = statements.get(sql) ?? db.prepare(sql);
     statements.set(sql, known);
@@ -79,6 +102,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
     hint: newerVersionHint,
   });
 
+  const { release, forget, ...volumes } = volumesIn(prepare, transaction);
   const records = createRecordReader();
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
@@ -94,26 +118,55 @@ function storeIn(db: DatabaseSync, file: string): Store {
       record.sequence,
     );
   };
+  /** Throws where another sandbox of the owner has the name. */
+  const requireUnused = (name: string | null, { id, owner }: Pick<SandboxRecord, 'id' | 'owner'>): void => {
+    const namesakes = name === null ? [] : select('name = ?', name);
+    if (namesakes.some((each) => each.owner === owner && each.id !== id)) {
+      throw new NovaError('sandbox_exists', `A sandbox named "${name}" exists already.`);
+    }
+  };
+
+  const insert = (row: Omit<SandboxRecord, 'sequence'>): SandboxRecord => {
+    const { lastInsertRowid } = prepare(
+      'INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)',
+    ).run(row.id, row.owner, row.name, row.state, '{}');
+    const record = { ...row, sequence: Number(lastInsertRowid) };
+    write(record);
+    return record;
+  };
 
   return {
+    ...snapshotsIn(prepare, transaction),
+    ...volumes,
     addSandbox(sandbox: NewSandbox) {
       return transaction(() => {
-        const namesakes = sandbox.name === null ? [] : select('name = ?', sandbox.name);
-        if (namesakes.some(({ owner }) => owner === sandbox.owner)) {
-          throw new NovaError('sandbox_exists', `A sandbox named "${sandbox.name}" exists already.`);
-        }
-        const row: Omit<SandboxRecord, 'sequence'> = { ...noMachineYet, ...sandbox, state: 'creating' };
-        const { lastInsertRowid } = prepare(
-          'INSERT INTO sandboxes (id, owner, name, state, record) VALUES (?, ?, ?, ?, ?)',
-        ).run(row.id, row.owner, row.name, row.state, '{}');
-        const record = { ...row, sequence: Number(lastInsertRowid) };
-        write(record);
+        requireUnused(sandbox.name, sandbox);
+        return insert({ ...noMachineYet, ...sandbox, state: 'creating' });
+      });
+    },
+    takeFromPool(shape, sandbox, beforehand) {
+      return transaction(() => {
+        const waiting = select("state = 'creating'").find(({ pool }) => pool?.ready === true && pool.shape === shape);
+        if (waiting === undefined) return null;
+        const { id, machine } = waiting;
+        requireUnused(sandbox.name, { id, owner: sandbox.owner });
+        beforehand?.(id);
+        // A new row, because sandboxes are listed in the order in which they were asked for.
+        prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
+        return { record: insert({ ...noMachineYet, ...sandbox, id, machine, state: 'creating' }), clone: waiting };
+      });
+    },
+    withdrawFromPool(id) {
+      return transaction(() => {
+        const [record] = select('id = ?', id);
+        if (record === undefined || record.pool === null) return null;
+        write({ ...record, maker: ownIdentity(), pool: { ...record.pool, ready: false } });
         return record;
       });
     },
     findSandbox(ref, scope = everything) {
       const seen = (where: string, ...values: string[]): SandboxRecord[] =>
-        select(where, ...values).filter((record) => within(scope, record));
+        select(where, ...values).filter((record) => record.pool === null && within(scope, record));
       const exact = seen('id = ?', ref)[0] ?? ofName(ref, seen('name = ?', ref), scope);
       if (exact !== undefined) return exact;
       if (!/^[a-z0-9]{4,}$/.test(ref)) return null;
@@ -124,20 +177,26 @@ function storeIn(db: DatabaseSync, file: string): Store {
       if (states === undefined) return select('1 = 1');
       return select(`state IN (${states.map(() => '?').join(', ')})`, ...states);
     },
-    changeSandbox(id, from, change: SandboxChange, machine) {
+    changeSandbox(id, from, change, unchanged = {}) {
+      requireTransitions(from, change.state);
       return transaction(() => {
         const row = prepare('SELECT sequence, id, owner, name, record FROM sandboxes WHERE id = ?').get(id);
-        // A damaged one is left as it is: whoever mends it has all that there was.
+        // A damaged record is left as it is, so that whoever repairs it has all the data.
         const record = row === undefined ? null : records.readWhole(row as unknown as SandboxRow);
         if (record === null || !from.includes(record.state)) return null;
-        if (machine !== undefined && !sameProcess(record.machine, machine)) return null;
+        if (!isStill(record.machine, unchanged.machine) || !isStill(record.maker, unchanged.maker)) return null;
+        if (change.name !== undefined) requireUnused(change.name, record);
         const changed = { ...record, ...change };
         write(changed);
+        // Memory that is kept has the file systems of its volumes mounted.
+        if (changed.state === 'stopped' || (changed.state === 'hibernated' && changed.sleep?.memory === false))
+          release(id);
         return changed;
       });
     },
     removeSandbox(id) {
       transaction(() => {
+        forget(id);
         prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
         prepare('DELETE FROM leases WHERE thing = ?').run(id);
       });
@@ -173,22 +232,33 @@ function storeIn(db: DatabaseSync, file: string): Store {
         startTime,
       );
     },
+    flush() {
+      // It syncs the journal before it copies from it.
+      db.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    },
     [Symbol.dispose]() {
       db.close();
     },
   };
 }
 
-/** The one of that name that is meant: the caller's own comes first. */
+/** The sandbox that a name means: the caller's own comes first. */
 function ofName(name: string, namesakes: readonly SandboxRecord[], scope: Scope): SandboxRecord | undefined {
   const own = scope.of === 'one' ? undefined : namesakes.find(({ owner }) => owner === scope.owner);
   if (own === undefined && namesakes.length > 1)
     throw new NovaError('conflict', `"${name}" is the name of ${namesakes.length} sandboxes.`, {
-      hint: 'Name the one that is meant by its id.',
+      hint: 'Name the sandbox by its id.',
     });
   return own ?? namesakes[0];
 }
 
-function sameProcess(one: ProcessIdentity | null, other: ProcessIdentity | null): boolean {
-  return one?.pid === other?.pid && one?.startTime === other?.startTime;
+/** Throws where the table of transitions does not allow a change from each of these states. */
+function requireTransitions(from: readonly SandboxState[], to: SandboxState | undefined): void {
+  const wrong = from.find((state) => to !== undefined && to !== state && !transitions[state].includes(to));
+  if (wrong !== undefined) throw new Error(`a sandbox that is ${wrong} cannot become ${to}`);
+}
+
+/** Whether the process is the one expected; where none is expected, any is. */
+function isStill(actual: ProcessIdentity | null, expected: ProcessIdentity | null | undefined): boolean {
+  return expected === undefined || isSameProcess(actual, expected);
 }

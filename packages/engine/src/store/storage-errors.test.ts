@@ -49,7 +49,7 @@ test('a rollback that fails does not hide why it was needed', () => {
   const transaction = transactionsOf(db);
   const work = (): void =>
     transaction(() => {
-      // As SQLite does by itself when it finds the disk full.
+      // SQLite does so itself when it finds the disk full.
       db.exec('ROLLBACK');
       throw new Error('the cause');
     });
@@ -105,7 +105,7 @@ test('a damaged record is listed as such, keeps nobody from seeing the others, a
   const { reason } = store.findSandbox('box') ?? {};
   assert.match(reason ?? '', /damaged/);
   assert.doesNotMatch(reason ?? '', /secret/);
-  assert.equal(store.changeSandbox('cut1', ['failed', 'running'], { state: 'stopped' }), null);
+  assert.equal(store.changeSandbox('cut1', ['running'], { state: 'stopping' }), null);
   store.removeSandbox('cut1');
   assert.equal(store.listSandboxes().length, 2);
 });

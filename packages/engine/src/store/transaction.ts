@@ -1,7 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-/** Runs work on a database as a whole or not at all. Locked for writing from the start: what it has read cannot change before it writes. */
-export function transactionsOf(db: DatabaseSync): <T>(work: () => T) => T {
+export type Transaction = <T>(work: () => T) => T;
+
+/**
+ * Runs work on a database atomically. It is locked for writing from the start, so that what the work has read cannot
+ * change before it writes.
+ */
+export function transactionsOf(db: DatabaseSync): Transaction {
   return (work) => {
     db.exec('BEGIN IMMEDIATE');
     try {
@@ -9,7 +14,7 @@ export function transactionsOf(db: DatabaseSync): <T>(work: () => T) => T {
       db.exec('COMMIT');
       return result;
     } catch (error) {
-      // SQLite has rolled back by itself after some errors, such as a full disk. What is told is what went wrong first.
+      // After some errors, such as a full disk, SQLite has already rolled back. The first error is the one thrown.
       if (db.isTransaction) rollBack(db);
       throw error;
     }

@@ -39,7 +39,7 @@ export function openUidRegistry(file: string, { lowest, count }: UidRange): UidR
     claim: (inUse) =>
       transaction(() => {
         const latest = Number(db.prepare('SELECT uid FROM latest').get()?.['uid'] ?? 0);
-        // Another range may have been in use: whatever it was, this begins within its own.
+        // Another range may have been in use before. Then this begins within its own range.
         const from = latest >= lowest && latest < lowest + count ? latest - lowest + 1 : 0;
         for (let tried = 0; tried < count; tried++) {
           const uid = lowest + ((from + tried) % count);

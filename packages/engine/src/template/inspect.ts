@@ -9,17 +9,20 @@ import {
 import { guestArchitectures } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
-import { loadTemplate, templateIds } from './load.ts';
-import { snapshotsOf } from './snapshots.ts';
+import { loadTemplate, templateIds } from '../images/load-template.ts';
+import { goldenSnapshotsOf } from '../golden/of-template.ts';
 
 type Context = Pick<EngineContext, 'layout' | 'images'>;
 
-/** What a template is and what of it is built. */
+/** Describes a template and which of its parts are built. */
 export async function inspectTemplate(context: Context, id: string): Promise<TemplateInfo> {
   return describe(context, await loadTemplate(context.layout, id));
 }
 
-/** All templates by name. One that cannot be read is listed with its problem: it must not hide the others. */
+/**
+ * All templates by name. A template that cannot be read is listed with its problem, so that it does not hide the
+ * others.
+ */
 export async function listTemplates(context: Context): Promise<TemplateInfo[]> {
   const ids = await templateIds(context.layout);
   return Promise.all(
@@ -51,7 +54,7 @@ async function describe(context: Context, loaded: LoadedTemplate): Promise<Templ
     built: image !== null,
     architectures,
     sizeBytes: onDisk === null ? null : onDisk.blocks * 512,
-    snapshots: (await snapshotsOf(context.layout, template.template_id)).length,
+    snapshots: (await goldenSnapshotsOf(context.layout, template.template_id)).length,
     digest: image?.digest ?? null,
     problem: null,
   };

@@ -1,13 +1,15 @@
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { guestArchitectures, hostArchitecture } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
-import { discardSnapshot } from '../snapshot/make.ts';
-import { loadTemplate } from './load.ts';
-import { snapshotsOf } from './snapshots.ts';
+import { discardGoldenSnapshot } from '../golden/ensure.ts';
+import { loadTemplate } from '../images/load-template.ts';
+import { goldenSnapshotsOf } from '../golden/of-template.ts';
 
 /**
- * Removes a template's root images and its snapshots, or `only` those for one processor; template.json and the files beside it stay. Idempotent.
- * @throws NovaError `invalid_state` while sandboxes are made of it: their disks hold only what differs from the image
+ * Removes a template's root images and its snapshots, or with `only` those for one processor; template.json and the
+ * files beside it stay, and so do images that the memory of snapshots knows. Idempotent.
+ * @throws NovaError `invalid_state` while sandboxes use it, because their disks hold only the differences from the
+ * image
  */
 export async function removeTemplate(context: EngineContext, id: string, only?: ArchitectureName): Promise<void> {
   const wanted = only === undefined ? guestArchitectures().map(({ name }) => name) : [only];
@@ -17,7 +19,7 @@ export async function removeTemplate(context: EngineContext, id: string, only?: 
     .filter(
       ({ config, hypervisor }) =>
         config.templateId === id &&
-        hypervisor !== 'process' &&
+        context.drivers.get(hypervisor)?.features.virtualMachine !== false &&
         wanted.includes(config.architecture ?? hostArchitecture().name),
     );
   if (users.length > 0) {
@@ -29,6 +31,8 @@ export async function removeTemplate(context: EngineContext, id: string, only?: 
       { hint: 'Remove them first with `nova rm`.', details: { sandboxes: users.map((user) => user.id) } },
     );
   }
-  for (const digest of await snapshotsOf(context.layout, id, only)) await discardSnapshot(context, digest);
-  for (const image of images) await context.images.removeRootImage(image);
+  for (const digest of await goldenSnapshotsOf(context.layout, id, only)) await discardGoldenSnapshot(context, digest);
+  const isNeeded = (sha256: string): boolean =>
+    context.store.listSnapshots().some(({ kind, bootedFrom }) => kind === 'memory' && bootedFrom?.rootMark === sha256);
+  for (const image of images) await context.images.removeRootImage(image, isNeeded);
 }

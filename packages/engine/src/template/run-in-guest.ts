@@ -1,32 +1,29 @@
-import { randomBytes } from 'node:crypto';
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { parse, sandboxConfigSchema } from '@novasandbox/protocol';
-import { CommandFailure } from '../images/command.ts';
+import { CommandFailure } from '../programs/command.ts';
 import type { EngineContext } from '../context.ts';
-import type { GuestAgent } from '../ports/guest-agent.ts';
+import type { GuestAgent, GuestIdentity } from '../ports/guest-agent.ts';
 import type { GuestWork, ImageOptions } from '../ports/image-source.ts';
 import type { Machine, MachineSpec } from '../ports/vmm-driver.ts';
-import { firstAnswer } from '../sandbox/first-answer.ts';
-import { uniqueIdentity } from '../sandbox/identity.ts';
-import { chooseDriver } from '../sandbox/choose-driver.ts';
-import { startMachine } from '../sandbox/start-machine.ts';
+import { bringUp } from '../guest/bring-up.ts';
+import { uniqueIdentity } from '../guest/identity.ts';
+import { chooseDriver } from '../guest/choose-driver.ts';
+import { makeWorkPlace } from '../guest/work-place.ts';
 import { giveFile } from '../vmm/ownership.ts';
-import { removeFolder } from '../vmm/remove-folder.ts';
 import { waitForEnd } from '../vmm/terminate.ts';
-import { noteUnfinished } from '../vmm/unfinished.ts';
 
 const memoryMb = 1024;
-/** Scripts run one after the other. */
+/** Scripts run one program at a time. */
 const vcpus = 1;
 const bootTimeoutMs = 120_000;
-/** Setting up what a large template names, emulated, takes minutes. */
+/** Setting up the packages of a large template takes minutes when emulated. */
 const workTimeoutMs = 3_600_000;
 const powerOffMs = 60_000;
-/** Of what the script prints; a list of packages is far smaller. */
+/** The most that a script may print. A list of packages is far smaller. */
 const largestOutput = 1 << 20;
 const largestLine = 1 << 16;
 
-/** Boots a guest that lives for one script. Nothing is left of it but what it wrote to its target. */
+/** Boots a guest that lives for one script. Only what it wrote to its target is left. */
 export async function runInGuest(context: EngineContext, work: GuestWork, options: ImageOptions): Promise<string> {
   const { template, system, target, directory } = work;
   const { signal } = options;
@@ -36,17 +33,13 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
   const { kernel, initramfs } = await context.images.boot(template, options);
 
   await using undo = new AsyncDisposableStack();
-  const id = `root${randomBytes(10).toString('hex')}`;
-  const socketDirectory = context.layout.sockets(id);
-  undo.use(noteUnfinished(context.layout.making, { id, socketDirectory, folders: [directory] }));
-  await mkdir(directory, { mode: 0o700 });
-  undo.defer(() => removeFolder(directory));
+  const place = undo.use(await makeWorkPlace(context.layout, 'root', directory));
   undo.defer(() => giveFile(target, process.getuid?.() ?? 0, process.getgid?.() ?? 0));
   const spec: MachineSpec = {
-    id,
+    id: place.id,
     sequence: 0,
     directory,
-    socketDirectory,
+    socketDirectory: place.socketDirectory,
     architecture,
     memoryMb,
     vcpus,
@@ -56,9 +49,9 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
       'nova.root=vda',
       'nova.write=tmpfs',
       'nova.drive=vdb:/mnt:ext4:rw',
-      // It ends by itself where this process is killed.
+      // The guest ends by itself if this process is killed.
       `nova.deadline=${workTimeoutMs}`,
-      // Scripts start program after program: at the same addresses again, QEMU has their code translated already.
+      // Scripts start program after program. At the same addresses, QEMU can reuse code that it has translated already.
       'norandmaps',
     ],
     drives: [
@@ -68,16 +61,8 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
     network: { mode: 'none' },
     channels: 1,
   };
-  const machine = await startMachine(bootTimeoutMs, signal, (within) => driver.launch(spec, { signal: within }));
-  undo.use(machine);
-  const { agent, channel } = await firstAnswer(context, driver, machine, {
-    signal,
-    timeoutMs: bootTimeoutMs,
-    flush: false,
-  });
-  undo.defer(() => context.store.releaseLease(id, channel));
-  undo.use(agent);
-  await agent.configure(uniqueIdentity('builder'), { signal });
+  const identity = (): GuestIdentity => uniqueIdentity('builder');
+  const { agent, machine } = undo.use(await bringUp(context, { driver, spec, bootTimeoutMs, identity, signal }));
   const output = await run(agent, work, signal);
   await powerOff(agent, machine);
   return output;
@@ -85,7 +70,7 @@ export async function runInGuest(context: EngineContext, work: GuestWork, option
 
 async function run(agent: GuestAgent, { script, log, onLine }: GuestWork, signal?: AbortSignal): Promise<string> {
   const attached = await agent.exec(
-    // By number: an unpacked tree has no accounts yet.
+    // Root by its number, because an unpacked tree has no accounts yet.
     { argv: ['/bin/sh', '-c', script, 'sh', '/mnt'], user: '0', cwd: '/', timeoutMs: workTimeoutMs },
     { signal },
   );
@@ -121,7 +106,7 @@ async function run(agent: GuestAgent, { script, log, onLine }: GuestWork, signal
   }
 }
 
-/** The guest writes and unmounts its disks before it goes. */
+/** Tells the guest to write out and unmount its disks and to power off. */
 async function powerOff(agent: GuestAgent, machine: Machine): Promise<void> {
   await agent.shutdown(1000, { timeoutMs: 10_000 });
   if (!(await waitForEnd(machine.record, powerOffMs)))

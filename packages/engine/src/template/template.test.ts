@@ -5,10 +5,10 @@ import { test } from 'node:test';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { createImageSource } from '../images/index.ts';
-import { scratchFolder, type Scratch } from '../images/testing/scratch.ts';
+import { scratchFolder, type Scratch } from '../artifacts/testing/scratch.ts';
 import { repositoryRoot, type Layout } from '../layout.ts';
 import { inspectTemplate, listTemplates } from './inspect.ts';
-import { loadTemplate } from './load.ts';
+import { loadTemplate } from '../images/load-template.ts';
 import { removeTemplate } from './remove.ts';
 
 const refuses = (layout: Layout, id: string, code: ErrorCode, pattern: RegExp): Promise<void> =>
@@ -39,13 +39,12 @@ test('the shipped templates can be read', async () => {
       ['alpine-python', null],
       ['base', null],
       ['linux-default', null],
+      ['minimal', null],
     ],
   );
-  for (const { memoryMb, vcpus, diskSizeMb, built } of infos) {
-    assert.deepEqual(
-      { memoryMb, vcpus, diskSizeMb, built },
-      { memoryMb: 512, vcpus: 1, diskSizeMb: 4096, built: false },
-    );
+  for (const { id, memoryMb, vcpus, diskSizeMb, built } of infos) {
+    const sizes = id === 'minimal' ? { memoryMb: 256, diskSizeMb: 2048 } : { memoryMb: 512, diskSizeMb: 4096 };
+    assert.deepEqual({ memoryMb, vcpus, diskSizeMb, built }, { ...sizes, vcpus: 1, built: false });
   }
 });
 
@@ -112,6 +111,7 @@ test('a template in use is not removed', async () => {
   const context = (sandboxes: unknown[]): EngineContext =>
     ({
       layout,
+      drivers: new Map(),
       images: createImageSource(layout),
       store: { listSandboxes: () => sandboxes },
     }) as unknown as EngineContext;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { allOf } from './all-of.ts';
 
-/** What the VMM process of a sandbox may use of the host. */
+/** The resources of the host that the VMM process of a sandbox may use. */
 export interface CgroupLimits {
   readonly memoryBytes: number;
   /** CPUs, may be fractional. */
@@ -12,7 +12,10 @@ export interface CgroupLimits {
   readonly processes: number;
 }
 
-/** What a VMM may use for a machine of that size: what the guest has, half a processor, and the MiB and threads that it needs itself. */
+/**
+ * The limits of a VMM for a machine of that size: the guest's own share, half a processor, and the MiB and threads that
+ * the VMM itself needs.
+ */
 export function vmmLimits(
   { memoryMb, vcpus }: { readonly memoryMb: number; readonly vcpus: number },
   own: { readonly memoryMb: number; readonly threads: number },
@@ -32,7 +35,10 @@ type Controller = 'memory' | 'cpu' | 'pids';
 const folder = 'novasandbox';
 let found: Hierarchy | null | undefined;
 
-/** The host's cgroups, or null where this process cannot make any. v1, v2 and the hybrid of both are told by what is mounted. */
+/**
+ * The host's cgroups, or null where this process cannot make any. The mounted file systems show whether they are v1, v2
+ * or the hybrid of both.
+ */
 function hierarchy(): Hierarchy | null {
   if (found !== undefined) return found;
   found = null;
@@ -61,36 +67,53 @@ function directories(id: string): string[] {
 }
 
 /**
- * Makes the group of a sandbox and moves its VMM, which is about to start, into it. For that the kernel waits for all processors to let go of what they know
- * of processes (RCU), some 10 ms unless cgroup2 is mounted with `favordynmods`: they pass while the VMM starts, and must have passed before it is
- * told what to do. Returns the group's id, or null where the host has no cgroups that can be written. That the process has ended is for
- * others to tell.
+ * Makes the group of a sandbox and moves its VMM, which is about to start, into it. The kernel then waits until no
+ * processor uses its old data about processes (RCU), which takes some 10 ms unless cgroup2 is mounted with
+ * `favordynmods`. This time passes while the VMM starts, and must have passed before the VMM gets its commands. Returns
+ * the group's id, or null where the host has no writable cgroups. This function does not report that the process has
+ * ended.
  */
 export async function enterCgroup(id: string, pid: number, limits: CgroupLimits): Promise<string | null> {
   if (hierarchy() === null) return null;
   try {
     await allOf(directories(id).map((directory) => mkdir(directory, { recursive: true, mode: 0o755 })));
     await limitCgroup(id, limits);
-    // One after the other: they wait for the same lock.
+    // They are written one after the other, because the writes wait for the same lock.
     for (const directory of directories(id)) await writeFile(join(directory, 'cgroup.procs'), String(pid));
     return id;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ESRCH') return id;
     await removeCgroup(id);
-    // A container may show cgroups that it cannot write: the limits inside the guest still hold.
+    // A container may show cgroups that it cannot write. The limits inside the guest still apply.
     if (!['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'EBUSY'].includes(code)) throw error;
     found = null;
     return null;
   }
 }
 
-/** Sets the limits of a group that is there. */
+/** Sets the limits of an existing group. */
 export async function limitCgroup(id: string, limits: CgroupLimits): Promise<void> {
   const h = hierarchy();
   if (h === null) return;
   if (h.version === 2) await limitVersion2(h.root, id, limits);
   else await limitVersion1(h.roots, id, limits);
+}
+
+/**
+ * Shares of the processors that groups get when all want more than there is: by default, and a quarter of that. With
+ * less, a clone for the pool would never be ready on a host that is always busy.
+ */
+const shares = { usual: { cpuShares: 1024, cpuWeight: 100 }, low: { cpuShares: 256, cpuWeight: 25 } };
+export type CgroupPriority = keyof typeof shares;
+
+/** Sets the share of the processors that an existing group gets when all want more than there is. */
+export async function prioritiseCgroup(id: string, priority: CgroupPriority): Promise<void> {
+  const h = hierarchy();
+  if (h === null) return;
+  const { cpuShares, cpuWeight } = shares[priority];
+  if (h.version === 2) await writeFile(join(h.root, folder, id, 'cpu.weight'), String(cpuWeight));
+  else if (h.roots.cpu !== null) await writeFile(join(h.roots.cpu, folder, id, 'cpu.shares'), String(cpuShares));
 }
 
 const periodUs = 100_000;
@@ -121,14 +144,14 @@ async function limitVersion1(
     ...set('pids', 'pids.max', limits.processes),
     ...set('cpu', 'cpu.cfs_period_us', periodUs),
   ]);
-  // What the quota may be depends on the period.
+  // The quota is written last, because its bounds depend on the period.
   await allOf(set('cpu', 'cpu.cfs_quota_us', Math.round(limits.cpus * periodUs)));
 }
 
-/** The kernel lets go of a group shortly after its last process; on a host with nothing left to give, seconds after. */
+/** The kernel releases a group shortly after its last process has ended; on an overloaded host this takes seconds. */
 const freedWithinMs = 30_000;
 
-/** Removes a group whose VMM has ended, with whatever that left in it; a missing one is fine. */
+/** Removes a group whose VMM has ended, together with any processes left in it; a missing group is fine. */
 export async function removeCgroup(id: string): Promise<void> {
   const end = performance.now() + freedWithinMs;
   for (const directory of directories(id)) {
@@ -153,6 +176,6 @@ function killAll(directory: string): void {
       if (Number(pid) > 0) process.kill(Number(pid), 'SIGKILL');
     }
   } catch {
-    // The group or the process has gone meanwhile.
+    // The group or the process has gone in the meantime.
   }
 }

@@ -12,10 +12,10 @@ import { identify } from './process-identity.ts';
 import { waitForEnd } from './terminate.ts';
 
 const skip = mayChangeUsers() ? false : 'takes root';
-/** Above those that VMMs have. */
+/** Above the user ids that VMMs have. */
 const uid = 760_000;
 
-/** Asks the kernel, also where nobody has mounted what tells. */
+/** Asks the kernel, even where securityfs, which tells, is not mounted. */
 function whyNoLandlock(): string | false {
   const ask = 'mount -t securityfs none /sys/kernel/security; cat /sys/kernel/security/lsm';
   const { stdout } = spawnSync('unshare', ['--mount', '/bin/sh', '-c', ask], { encoding: 'utf8' });
@@ -24,11 +24,11 @@ function whyNoLandlock(): string | false {
 
 interface Place {
   readonly folder: string;
-  /** Runs a shell script confined, and gives what it says. */
+  /** Runs a confined shell script, and returns its output. */
   readonly run: (script: string, change?: Partial<Confinement>) => Promise<string>;
 }
 
-/** A folder that the confined may write to, below one that it does not see. */
+/** A folder that the confined process may write to, below a folder that it does not see. */
 async function place(t: TestContext): Promise<Place> {
   const outside = await mkdtemp(join(tmpdir(), 'nova-confined-'));
   const folder = await mkdtemp(join(outside, 'own-'));

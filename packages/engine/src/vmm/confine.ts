@@ -5,30 +5,32 @@ import { imageGroup } from './image-group.ts';
 import { quote, quoted } from './launcher.ts';
 import { installation } from './visible-files.ts';
 
-/** What a process is shut in by while it is still privileged. */
+/** The limits that a process is put under while it is still privileged. */
 export interface Enclosure {
-  /** In a network namespace with nothing in it, in the one with that name (ip-netns(8)), or in ours. */
+  /** An empty network namespace, the one with that name (ip-netns(8)), or (null) ours. */
   readonly network: 'empty' | { readonly namespace: string } | null;
-  /** fstab(5) of what is mounted in a mount namespace of its own, which ends with it; null: it sees what we see. */
+  /** Mounts of its own mount namespace, which ends with it, in the format of fstab(5); null: it shares our mounts. */
   readonly mountTable: string | null;
-  /** Largest file it may write, bytes: bounds its disk and its logs. */
+  /** Size of the largest file that it may write, bytes. It limits its disk and its logs. */
   readonly maxFileBytes: number;
 }
 
-/** The program that shuts VMMs in (host/confine), and a library for QEMU before 8.2 (host/confine/src/read_only_memory.rs). */
+/** The program that confines VMMs (host/confine), and a library for QEMU before 8.2 (host/confine/src/guest_memory). */
 export interface Confiner {
   readonly program: string;
-  readonly readOnlyMemory: string;
+  readonly guestMemory: string;
 }
 
-/** A file or folder of the host that a VMM sees, under its own path. */
+/** A file or folder of the host that a VMM sees at the same path. */
 export interface VisibleFile {
   readonly path: string;
-  /** `program`: it may also run what is in it. */
+  /** `program`: the VMM may also run programs in it. */
   readonly how: 'program' | 'read' | 'write' | 'device';
 }
 
-/** Words before a command of root's that leave it these capabilities at most. None where there is no setpriv. */
+/**
+ * Returns the words that precede a command of root to limit it to these capabilities. Empty where there is no setpriv.
+ */
 export function withCapabilities(names: readonly string[]): string[] {
   const setpriv = rootsProgram('setpriv');
   if (setpriv === null) return [];
@@ -36,32 +38,33 @@ export function withCapabilities(names: readonly string[]): string[] {
   return [setpriv, '--inh-caps=-all', `--bounding-set=${sets}`, '--'];
 }
 
-/** How a VMM process is shut in before it becomes the VMM. */
+/** How a VMM process is confined before it becomes the VMM. */
 export interface Confinement extends Omit<Enclosure, 'mountTable'> {
-  /** Null where we are not root: what takes that is left out. */
+  /** Null where we are not root; restrictions that need it are left out. */
   readonly confiner: Confiner | null;
-  /** User and group of its own; null: stays who we are, though without any privilege. */
+  /** Its own user and group; null: it stays the user that we are, without any privilege. */
   readonly uid: number | null;
-  /** Groups it keeps besides, such as that of /dev/kvm. */
+  /** Supplementary groups that it keeps, such as that of /dev/kvm. */
   readonly groups: readonly number[];
-  /** All that it sees of the host besides what the system has installed. */
+  /** The files that it sees of the host, besides those that the system has installed. */
   readonly visible: readonly VisibleFile[];
-  /** Where it runs; it sees it. */
+  /** Its working directory, which it sees. */
   readonly folder: string;
-  /** A library that is loaded into it, where there is a confiner. */
+  /** A library that is loaded into it, where there is a confiner, and variables that it reads. */
   readonly preload?: string | undefined;
+  readonly environment?: Readonly<Record<string, string>> | undefined;
   /** Files that are opened while it is still privileged; it gets them as descriptors 3, 4, ... */
   readonly descriptors?: readonly { readonly path: string; readonly readOnly: boolean }[];
 }
 
-/** Shell commands that become a program. */
+/** Shell commands whose process becomes a program. */
 export interface ConfinedScript {
   readonly script: string;
-  /** The program is another process than the shell: its pid is written to descriptor 9 (launcher.ts). */
+  /** Whether the program is a process other than the shell: its pid is then written to descriptor 9 (launcher.ts). */
   readonly saysPid: boolean;
 }
 
-/** The program that shuts VMMs in; null where we are not root, which it takes. */
+/** The program that confines VMMs. Null where we are not root, which it needs. */
 export async function confinerFor(
   { confiner }: { readonly confiner: (options: { readonly signal?: AbortSignal | undefined }) => Promise<Confiner> },
   signal: AbortSignal | undefined,
@@ -69,19 +72,19 @@ export async function confinerFor(
   return mayChangeUsers() ? confiner({ signal }) : null;
 }
 
-/** Whether a process has mounts of its own, and sees no other file than those it was given. */
+/** Whether a process has mounts of its own, and so sees only the files that it was given. */
 export const seesItsFilesAlone = (pid: number): boolean =>
   process.platform === 'linux' && readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt');
 
-/** Where the VMM of a machine with that network runs. */
+/** The network namespace in which the VMM of a machine with that network runs. */
 export function confinedTo(network: NetworkSpec): Confinement['network'] {
   if (network.mode === 'tap') return { namespace: network.namespace };
   return network.mode === 'none' ? 'empty' : null;
 }
 
 /**
- * The shell commands that apply `enclosure` and then become `command`, as the same process: its pid is the shell's. SIGXFSZ is ignored so that a full
- * log is a failed write, not an end.
+ * The shell commands that apply `enclosure` and then become `command` in the same process, so that its pid is the
+ * shell's. SIGXFSZ is ignored, so that a full log makes a write fail and does not end the process.
  */
 export function enclose(enclosure: Enclosure, command: readonly string[]): string {
   const { network, mountTable } = enclosure;
@@ -93,13 +96,13 @@ export function enclose(enclosure: Enclosure, command: readonly string[]): strin
   const chain: string[] = [];
   if (network !== null && network !== 'empty')
     chain.push(rootsProgram('nsenter') ?? 'nsenter', `--net=/run/netns/${network.namespace}`, '--');
-  // What is mounted without it would be mounted for everybody: then there is no start.
+  // Without unshare everybody would see the mounts, so the start fails.
   if (namespaces.length > 0) chain.push(unshare ?? 'unshare', ...namespaces, '--');
   if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
   return [
     "trap '' XFSZ",
     'ulimit -c 0',
-    // In units of 512 bytes, as POSIX has it.
+    // POSIX counts in units of 512 bytes.
     `ulimit -f ${Math.ceil(enclosure.maxFileBytes / 512)}`,
     `exec ${quoted([...chain, ...command])}`,
   ].join('\n');
@@ -129,17 +132,20 @@ export function confine(confinement: Confinement, command: readonly string[]): C
   const apart = mayMakeNamespaces();
   const namespaces = apart ? ['--pid-to', '9'] : ['--shared'];
   const shutIn = [confiner.program, ...namespaces, ...words, '--folder', confinement.folder, '--', program, ...rest];
-  return { script: enclose(limits, shutIn), saysPid: apart };
+  const variables = Object.entries(confinement.environment ?? {}).map(
+    ([name, value]) => `export ${name}=${quote(value)}\n`,
+  );
+  return { script: `${variables.join('')}${enclose(limits, shutIn)}`, saysPid: apart };
 }
 
-/** Where systems install programs, libraries and their data: readable to all, and of no use to an attacker. */
+/** Where systems install programs, libraries and their data. They are readable by all, and of no use to an attacker. */
 const systemFolders = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/nix/store', '/gnu/store'];
-/** Which libraries there are. */
+/** The dynamic loaders' indexes of libraries. */
 const libraryIndex = ['/etc/ld.so.cache', '/etc/ld-musl-x86_64.path', '/etc/ld-musl-aarch64.path'];
 
 let knownSystemFiles: readonly string[] | undefined;
 
-/** On most systems some of the folders are links to others. */
+/** The folders and files that exist, as arguments. On most systems some folders are links to others. */
 function systemFiles(): readonly string[] {
   knownSystemFiles ??= [...systemFolders, ...libraryIndex].flatMap((path) => {
     const found = lstatSync(path, { throwIfNoEntry: false });
@@ -149,7 +155,7 @@ function systemFiles(): readonly string[] {
   return knownSystemFiles;
 }
 
-/** Each file once, with the most rights it was given, and without those that lie in a folder that is visible anyway. */
+/** Each file once, with the widest of its rights, and without files in a folder that is visible anyway. */
 function outermost(files: readonly VisibleFile[]): VisibleFile[] {
   const covers = (folder: VisibleFile, { path, how }: VisibleFile): boolean =>
     (folder.how === 'write' || folder.how === how) && path.startsWith(`${folder.path}/`);
@@ -169,14 +175,17 @@ const systemAdministration = 1n << 21n;
 
 let knownToMakeNamespaces: boolean | undefined;
 
-/** Containers have roots without the capability that it takes. */
+/** The root of a container may lack the capability that this needs. */
 function mayMakeNamespaces(): boolean {
   if (knownToMakeNamespaces !== undefined) return knownToMakeNamespaces;
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   return (knownToMakeNamespaces = (BigInt(`0x${effective}`) & systemAdministration) !== 0n);
 }
 
-/** Full path of a program that is of use to root alone: null where we are not root, or there is none. A shell would look for it in all of PATH at each start. */
+/**
+ * Full path of a program that only root can use; null where we are not root, or the program is missing. It saves a
+ * shell from searching PATH at each start.
+ */
 function rootsProgram(name: string): string | null {
   return mayChangeUsers() ? findProgram(name) : null;
 }
@@ -186,13 +195,13 @@ export function findProgram(name: string): string | null {
   for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
     if (directory === '') continue;
     const path = join(directory, name);
-    // Where it is not, which is most places: an error takes longer to make than to find.
+    // Most folders do not contain it, and checking first is faster than making an error.
     if (!existsSync(path)) continue;
     try {
       accessSync(path, constants.X_OK);
       return path;
     } catch {
-      // Not ours to run: look on.
+      // This user may not run it, so the search goes on.
     }
   }
   return null;

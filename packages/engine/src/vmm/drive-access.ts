@@ -3,8 +3,8 @@ import { NovaError } from '@novasandbox/protocol';
 import type { Drive } from '../ports/vmm-driver.ts';
 
 /**
- * Refuses a caller's drive that a VMM of that user (null: ours) could not open by its name: its owner and mode are the caller's to change. For VMMs
- * that cannot be handed a file open. Rejects with `permission_denied`.
+ * Refuses a caller's drive that a VMM of that user (null: ours) could not open by name, because we do not change the
+ * owner and mode of a caller's file. For VMMs that cannot be given an open file. Rejects with `permission_denied`.
  */
 export function requireAccess(drive: Drive, uid: number | null): void {
   if (!drive.foreign) return;
@@ -17,6 +17,6 @@ export function requireAccess(drive: Drive, uid: number | null): void {
   throw new NovaError(
     'permission_denied',
     `${drive.path} may not be opened by the VMM, which runs as a user of its own.`,
-    { hint: `Allow it (chmod ${mode} ${drive.path}), or use the hypervisor qemu, which is handed the file open.` },
+    { hint: `Allow it (chmod ${mode} ${drive.path}), or use the hypervisor qemu, which gets the file open.` },
   );
 }

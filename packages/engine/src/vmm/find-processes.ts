@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { identify, type ProcessIdentity } from './process-identity.ts';
 
 /**
- * Processes with an argument that names `path`: how a VMM is found whose maker was killed before it could record it. Empty where the host
- * has no /proc.
+ * Processes with an argument that contains `path`. It finds a VMM whose maker was killed before it could record it.
+ * Empty where the host has no /proc.
  */
 export function processesNaming(path: string): ProcessIdentity[] {
   let pids: number[];

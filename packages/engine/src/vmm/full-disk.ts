@@ -1,12 +1,12 @@
 import { statfs } from 'node:fs/promises';
 import { isDiskFull, isNovaError, NovaError } from '@novasandbox/protocol';
 
-/** A file system with less than that has no room for what a machine writes next. */
+/** A file system with less free space than this has no room for a machine's next writes. */
 const roomBytes = 1 << 20;
 
 /**
- * Runs what has a VMM write to `folder`. A VMM that finds no space ends without a word, by a signal or an error of its own: where it failed and the disk is
- * full, that is what is told.
+ * Runs `work`, in which a VMM writes to `folder`. A VMM that finds no space ends silently, by a signal or an error of
+ * its own. When `work` fails and the disk is full, the error says so.
  */
 export async function tellingFullDisk<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {

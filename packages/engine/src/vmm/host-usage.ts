@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { MachineStats } from '../ports/vmm-driver.ts';
 
 const pageBytes = 4096;
-/** USER_HZ, 100 on every Linux there is (proc(5)). */
+/** USER_HZ, which is 100 on every Linux (proc(5)). */
 const ticksPerSecond = 100;
 
 /** Resident memory and CPU time of a process; zeros when it has ended. */

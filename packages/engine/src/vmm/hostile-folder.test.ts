@@ -13,7 +13,7 @@ import { giveFile } from './ownership.ts';
 import { removeFolder } from './remove-folder.ts';
 import { connectUnixSocket } from './unix-socket.ts';
 
-/** What root does in folders of a VMM's user, who puts links in the place of what root expects. */
+/** The work of root in folders of a VMM's user, who replaces files that root expects by links. */
 const hostile = 654_321;
 const skip = process.platform === 'linux' && process.getuid?.() === 0 ? false : 'needs root';
 
@@ -102,7 +102,7 @@ test('a folder is removed without what links in it lead to, however deep folders
   const host = join(at.victim, '..');
   await symlink(host, join(at.folder, 'link'));
   await lchown(join(at.folder, 'link'), hostile, hostile);
-  // Deeper than a path may be long.
+  // The folder is nested deeper than a path can be long.
   const [deep, next] = [join(at.folder, 'deep'), join(at.folder, 'next')];
   await mkdir(deep);
   for (let level = 0; level < 500; level++) {
@@ -114,7 +114,7 @@ test('a folder is removed without what links in it lead to, however deep folders
   await removeFolder(at.folder);
   assert.ok(!existsSync(at.folder));
   assertUntouched(at.victim);
-  // A missing one, and one that a link stands for.
+  // Once a missing folder, and once a link in place of it.
   await removeFolder(at.folder);
   await symlink(host, at.folder);
   await removeFolder(at.folder);
@@ -149,7 +149,7 @@ test(
   },
 );
 
-/** Looks until it is so; a hang ends with the test's own limit. */
+/** Waits until the condition holds; a hang ends with the test's own limit. */
 async function eventually(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
 import { connectUnixSocket } from './unix-socket.ts';
 
-/** The answer is "OK <host port>\n"; more than this is not one. */
+/** The answer is "OK <host port>\n"; a longer one is invalid. */
 const maxAnswerBytes = 32;
 
 /**
- * Connects to a vsock port of the guest through the VMM's Unix socket, as Firecracker and Cloud Hypervisor have it: the host writes "CONNECT
- * <port>\n", the VMM answers "OK <host port>\n" or closes. Nobody listening yet is told by closing at once. Rejects with
- * `guest_unreachable`, or `cancelled` on abort.
+ * Connects to a vsock port of the guest through the VMM's Unix socket, as Firecracker and Cloud Hypervisor define it:
+ * the host writes "CONNECT <port>\n", and the VMM answers "OK <host port>\n" or closes. It closes at once when nobody
+ * listens yet. Rejects with `guest_unreachable`, or `cancelled` on abort.
  */
 export async function connectVsock(path: string, port: number, signal?: AbortSignal): Promise<Socket> {
   const socket = await connectUnixSocket(path, signal);
@@ -23,7 +23,7 @@ export async function connectVsock(path: string, port: number, signal?: AbortSig
   }
 }
 
-/** Reads the answer and not a byte more: what follows belongs to the session. */
+/** Reads exactly the answer, because the bytes after it belong to the session. */
 function answer(socket: Socket, path: string, port: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let said = '';

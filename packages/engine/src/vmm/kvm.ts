@@ -1,6 +1,9 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 
-/** Why this process cannot even try KVM, or null where /dev/kvm opens: that alone proves nothing, a probe boot does. */
+/**
+ * Why this process cannot even try KVM, or null where /dev/kvm opens. Opening it does not prove that KVM works; a probe
+ * boot does.
+ */
 export function whyNoKvm(): string | null {
   if (!existsSync('/dev/kvm')) return 'this host has no /dev/kvm';
   try {
@@ -12,8 +15,8 @@ export function whyNoKvm(): string | null {
 }
 
 /**
- * The groups with which a VMM that runs as a user of its own can open /dev/kvm. Null where KVM is for root alone: the VMM
- * has to stay root to open it, and has no privileges all the same.
+ * The groups with which a VMM that runs as a user of its own can open /dev/kvm. Null where only root can open KVM: the
+ * VMM then has to stay root, but still has no privileges.
  */
 export function kvmGroups(): readonly number[] | null {
   const kvm = statSync('/dev/kvm', { throwIfNoEntry: false });
@@ -21,5 +24,5 @@ export function kvmGroups(): readonly number[] | null {
   return mayUse(kvm.mode >> 3) ? [kvm.gid] : null;
 }
 
-/** Whether the lowest three bits of a mode are those of somebody who may read and write. */
+/** Whether the lowest three bits of a mode allow reading and writing. */
 const mayUse = (mode: number): boolean => (mode & 0o6) === 0o6;

@@ -18,7 +18,7 @@ function folder(): { readonly path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
-/** Once it is another program than the shell it was. */
+/** Waits until the process is a program other than the shell it was. */
 async function becomes(pid: number, program: string): Promise<void> {
   const end = performance.now() + 30_000;
   while (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(program)) {
@@ -88,7 +88,7 @@ test('a launcher whose shell was killed fails what is under way, and serves what
   await using launcher = createLauncher();
   using within = folder();
   const file = join(within.path, 'pid');
-  // Who the shell is, only its own children can say.
+  // Only the shell's own children know its pid.
   const running = launcher.run(`echo $PPID >${quote(file)}\nkill -KILL $PPID\nsleep 1000`);
   await assert.rejects(running, LaunchFailure);
   await launcher.run(':');
@@ -112,7 +112,7 @@ test('scripts end with the process that asked for them, however it ends', { skip
     try {
       pid = Number(readFileSync(file, 'utf8'));
     } catch {
-      // Not there yet.
+      // It is not there yet.
     }
     await new Promise(setImmediate);
   }

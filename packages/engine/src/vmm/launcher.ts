@@ -5,18 +5,21 @@ import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 
 /**
- * Starts programs from a small shell that is kept for it. Node starts a program by forking itself, which copies the page tables of all its memory while
- * nothing else happens in it: a millisecond with 50 MiB resident, fifteen with 250. The shell forks in a fraction of one, however large we are.
+ * Starts programs from a small shell that is kept for this purpose. Node starts a program by forking itself, which
+ * copies the page tables of all its memory and blocks everything else meanwhile: a millisecond with 50 MiB resident,
+ * fifteen with 250. The shell forks in a fraction of a millisecond, however large we are.
  */
 export interface Launcher extends AsyncDisposable {
   /**
-   * Starts `script`, which ends in `exec`, in the background and gives its pid. It is nobody's child here: it outlives this process, and its end has to be
-   * looked for (watch-for-end.ts). What it says must be sent somewhere by the script itself. With `saysPid` the script ends in a program that starts another, which
-   * is the one that is meant, writes its pid to descriptor 9, and ends; 0 where it fails before that. Rejects with LaunchFailure.
+   * Starts `script`, which ends in `exec`, in the background and gives its pid. The process is not our child: it
+   * outlives this process, and its end has to be polled for (watch-for-end.ts). The script has to redirect its output
+   * itself. With `saysPid` the script ends in a program that starts the wanted program, writes its pid to descriptor 9,
+   * and ends; the pid is 0 where it fails before that. Rejects with LaunchFailure.
    */
   start(script: string, how?: { readonly saysPid?: boolean }): Promise<number>;
   /**
-   * Runs `script` to its end, or to the first command that fails. It ends with this process, whatever becomes of that. Rejects with LaunchFailure.
+   * Runs `script` to its end, or to the first command that fails. The script ends with this process, however this
+   * process ends. Rejects with LaunchFailure.
    */
   run(script: string): Promise<void>;
 }
@@ -25,19 +28,22 @@ export class LaunchFailure extends Error {
   override readonly name = 'LaunchFailure';
 }
 
-/** Whatever is run takes milliseconds; one that says nothing for as long was killed. */
+/** Scripts take milliseconds. If there is no answer within this time, the shell is killed. */
 const answersWithinMs = 60_000;
-/** The shell itself ends at the end of its input. */
+/** The shell ends at the end of its input, within this time. */
 const endsWithinMs = 10_000;
-/** What scripts said last, for the message of one that fails. */
+/** How much of the latest output of scripts is kept for the message of one that fails. */
 const keptCharacters = 2000;
 
 export const quote = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
 export const quoted = (words: readonly string[]): string => words.map(quote).join(' ');
 
-/** The first process of a container is given all orphans, and Node does not bury what is not its own child: the shell keeps its children then. */
+/**
+ * The first process of a container becomes the parent of all orphans, and Node does not reap processes that are not its
+ * own children. In that case the shell keeps its children.
+ */
 const isInit = process.pid === 1;
-/** Has the shell take note of those that have ended. */
+/** Makes the shell reap children that have ended. */
 const reap = 'jobs >/dev/null';
 
 interface Waiting {
@@ -54,16 +60,16 @@ export function createLauncher(): Launcher {
   return {
     start: (script, { saysPid = false } = {}) =>
       running().ask((answer) => {
-        // Its end is that of the program that says the pid; a script that fails says none.
+        // The answer is sent when the program that reports the pid ends; a script that fails reports no pid.
         const said = `pid=$(exec 9>&1\n${script}\n)\n${answer('${pid:-0}')}`;
         if (isInit) return saysPid ? `${said}\n${reap}` : `( ${script}\n) </dev/null &\n${answer('$!')}\n${reap}`;
-        // The inner shell becomes the program; the outer one ends, and leaves it to init.
+        // The inner shell becomes the program; the outer one ends, so that init adopts the program.
         return saysPid ? `( ( ${said} ) & )` : `( ( ${script}\n) & ${answer('$!')} )`;
       }),
     async run(script) {
       const shell = running();
       const code = await shell.ask((answer) => {
-        // Killed with the shell also where that has ended before it was settled.
+        // The script ends with the shell, even where the shell ended before setpriv had taken effect.
         const whole = `[ $PPID = "$0" ] || exit\ntrap ${quote(answer('$?'))} EXIT\nset -e\n${script}`;
         return `setpriv --pdeathsig KILL /bin/sh -c ${quote(whole)} $$ </dev/null &\n${reap}`;
       });
@@ -78,7 +84,7 @@ export function createLauncher(): Launcher {
 /** One shell, which reads commands and answers with numbers. */
 class Shell {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  /** No program that says something by chance says this. */
+  /** Marks answers: no other output of a program begins with it. */
   readonly #mark = randomBytes(8).toString('hex');
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
@@ -88,7 +94,8 @@ class Shell {
 
   constructor() {
     const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
-    // Away from the terminal: what it starts is not interrupted with us. And from our folder, which somebody may want to unmount.
+    // It runs apart from the terminal, so that an interrupt of ours does not reach what it starts, and outside our
+    // folder, which somebody may want to unmount.
     this.#child = spawn('/bin/sh', [], {
       env: { PATH: path, LC_ALL: 'C' },
       cwd: '/',
@@ -101,13 +108,13 @@ class Shell {
     stdin.on('error', lost);
     stdout.setEncoding('utf8').on('data', (text: string) => this.#take(text));
     stdin.write('exec 2>&1\n');
-    // Nothing of it keeps this process from ending: then it ends too.
+    // The shell does not keep this process running, and it ends when this process does.
     this.#child.unref();
     (stdin as Socket).unref();
     this.#rely(false);
   }
 
-  /** What scripts said that was no answer, most recently. */
+  /** The latest output of scripts, without answers. */
   get said(): string {
     return this.#said.trim().replaceAll('\n', ' | ');
   }
@@ -120,7 +127,7 @@ class Shell {
     this.#rely(true);
     const timer = setTimeout(() => {
       reject(new LaunchFailure(`nothing was heard for ${answersWithinMs / 1000} s`));
-      // The next caller gets another one, and does not wait as long again.
+      // The next caller gets a new shell, and does not wait as long again.
       this.#child.kill('SIGKILL');
       this.#lost();
     }, answersWithinMs);
@@ -159,7 +166,7 @@ class Shell {
     for (const { reject } of this.#waiting.values()) reject(error);
   }
 
-  /** Only while something is asked does this process wait for it. */
+  /** The shell keeps this process running only while an answer is pending. */
   #rely(on: boolean): void {
     const stdout = this.#child.stdout as Socket;
     if (on) stdout.ref();

@@ -4,22 +4,23 @@ import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 import { removeFolder } from './remove-folder.ts';
 
-/** What the guest writes to its console. */
+/** The output of the guest's console. */
 export const consoleLog = 'console.log';
-/** What the VMM itself says. */
+/** The output of the VMM itself. */
 export const vmmLog = 'vmm.log';
 
-/** As much of a log is kept. */
+/** The largest size of a log. */
 export const logBytes = 4 << 20;
-/** As much of a full log is kept when it begins anew. */
+/** How much of a full log is kept when it starts over. */
 const keptBytes = 64 << 10;
-/** stat(2) counts in these. */
+/** The unit in which stat(2) counts blocks. */
 const blockBytes = 512;
 
 /**
- * Makes a log for a process that appends to it and may write no file beyond `maxFileBytes` (`ulimit -f`, confine.ts). A guest may write to its console
- * without end, and no process of ours need be there to see it: so the log begins with a hole, which takes no space, and ends `logBytes` after it at
- * that limit, where the kernel refuses more. Without a limit there is no hole. The last words of an earlier log come first.
+ * Makes a log for a process that appends to it and may write no file beyond `maxFileBytes` (`ulimit -f`, confine.ts). A
+ * guest may write to its console without end, and perhaps no process of ours runs to limit it. So the log begins with a
+ * hole, which takes no space, and ends `logBytes` after the hole at that limit, where the kernel refuses more. Without
+ * a limit there is no hole. The end of an earlier log comes first.
  */
 export async function makeLog(path: string, maxFileBytes = 0): Promise<void> {
   const start = Math.max(0, maxFileBytes - logBytes);
@@ -46,13 +47,13 @@ function leaveHole(log: number, bytes: number, path: string): void {
     const gigabytes = Math.ceil(bytes / 2 ** 30);
     throw new NovaError(
       'vmm_failed',
-      `The machine is too large: the file system of ${path} keeps no file of ${gigabytes} GiB.`,
+      `The machine is too large: the file system of ${path} cannot hold a file of ${gigabytes} GiB.`,
       { cause: error },
     );
   }
 }
 
-/** Null where there is one. */
+/** Creates the log; null where there is one already. */
 function create(path: string): number | null {
   try {
     return openSync(path, 'wx', 0o600);
@@ -69,7 +70,7 @@ export async function fileTail(path: string, bytes: number): Promise<string> {
 }
 
 /**
- * Has logs that are full begin anew with their last words. They are written in append mode, so the writer goes on from there; it may be running.
+ * Truncates full logs to their last lines. Logs are written in append mode, so a running writer continues from there.
  */
 export async function boundLogs(directory: string): Promise<void> {
   for (const name of [consoleLog, vmmLog]) {
@@ -84,7 +85,22 @@ export async function boundLogs(directory: string): Promise<void> {
   }
 }
 
-/** What a log takes of the disk, without the hole. */
+/**
+ * Moves the ends of the logs of a running VMM to the largest file that it may write from now on, so that they stay as
+ * short as they were. Only the last lines are kept.
+ */
+export async function moveLogs(directory: string, maxFileBytes: number): Promise<void> {
+  for (const name of [consoleLog, vmmLog]) {
+    await using file = await openFile(join(directory, name), constants.O_RDWR | constants.O_APPEND);
+    if (file === null) continue;
+    const last = await tailOf(file, keptBytes);
+    await file.truncate(0);
+    await file.truncate(maxFileBytes - logBytes);
+    await file.write(last);
+  }
+}
+
+/** Whether a log takes as much of the disk as it may; its hole takes no space. */
 const isFull = (found: Stats | null): boolean => found !== null && found.blocks * blockBytes >= logBytes - keptBytes;
 
 /** Null where there is no file, or something else. */
@@ -100,7 +116,7 @@ async function openFile(path: string, flags: number): Promise<FileHandle | null>
   return null;
 }
 
-/** Without what the hole before it reads as. */
+/** Leaves out the zeros as which the hole at the beginning is read. */
 async function tailOf(file: FileHandle, bytes: number): Promise<Buffer> {
   const { size } = await file.stat();
   const length = Math.min(size, bytes, logBytes);

@@ -6,7 +6,9 @@ import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 import { watchForEnd } from './watch-for-end.ts';
 
-/** What every machine has in common that is one process of the host: its end, its usage, its being stopped. */
+/**
+ * The common part of all machines that are one process of the host: watching its end, reading its usage, stopping it.
+ */
 export abstract class MachineProcess implements AsyncDisposable {
   readonly record: MachineRecord;
   readonly #watcher = new AbortController();
@@ -16,7 +18,7 @@ export abstract class MachineProcess implements AsyncDisposable {
     this.record = record;
   }
 
-  /** Looked for only once somebody wants to know. */
+  /** The process is watched only once somebody asks for its end. */
   get exited(): Promise<void> {
     this.#exited ??= watchForEnd(this.record, this.#watcher.signal);
     return this.#exited;
@@ -27,11 +29,11 @@ export abstract class MachineProcess implements AsyncDisposable {
   }
 
   async stop({ graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
-    // SIGTERM makes a VMM flush its disks and leave; the guest was asked before, by the engine.
+    // SIGTERM makes a VMM flush its disks and exit. The engine has already asked the guest to stop.
     await terminate(this.record, graceMs);
     this.#watcher.abort();
     const { cgroup, socketDirectory } = this.record;
-    // What the VMM may have started ends with the group, and can do nothing in a folder that is being removed.
+    // Processes that the VMM has started end with its group, and can do no harm in a folder that is being removed.
     await allOf([removeFolder(socketDirectory), ...(cgroup === null ? [] : [removeCgroup(cgroup)])]);
   }
 

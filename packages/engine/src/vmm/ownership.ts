@@ -22,8 +22,9 @@ export const memoryGroup = vmmIds?.memoryGroup ?? process.getgid?.() ?? 0;
 const ownUid = (): number => process.getuid?.() ?? 0;
 
 /**
- * Gives the VMM's user what it has to write: its drives, `files` besides, and the folder for its sockets. Every other folder stays ours, so that nothing
- * in it can be exchanged for a link, and lets it through. All of this takes the system less time than a promise takes to be waited for.
+ * Gives the VMM's user the files that it has to write: its drives, `files`, and the folder for its sockets. Every other
+ * folder stays ours, so that nothing in it can be replaced by a link, and lets the user pass through. The calls are
+ * synchronous, because they take less time than waiting for a promise.
  */
 export function giveTo(uid: number, spec: MachineSpec, files: readonly string[] = []): void {
   chownSync(vmmFolder(spec.socketDirectory), uid, uid);
@@ -32,7 +33,7 @@ export function giveTo(uid: number, spec: MachineSpec, files: readonly string[] 
   for (const path of files) giveFile(path, uid, uid);
 }
 
-/** Has a folder stay ours and lets the user with that group pass through, beside whoever may already. */
+/** Keeps a folder ours, and lets members of that group pass through, besides those who may already. */
 export function letThrough(folder: string, gid: number): void {
   const { mode } = statSync(folder);
   chownSync(folder, ownUid(), gid);
@@ -40,8 +41,8 @@ export function letThrough(folder: string, gid: number): void {
 }
 
 /**
- * Gives a file another owner, and mode. Its name may lead elsewhere by now where a VMM could write: what is no plain file, or has other names too, is left
- * as it is. Throws `vmm_failed` then.
+ * Gives a file another owner and mode. In a folder that a VMM can write, the name may have been replaced: anything but
+ * a plain file with a single name is left as it is, and `vmm_failed` is thrown.
  */
 export function giveFile(path: string, uid: number, gid: number, mode?: number): void {
   const file = openPlain(path);
@@ -65,24 +66,36 @@ function openPlain(path: string): number {
 }
 
 const notPlain = (path: string, cause?: unknown): NovaError =>
-  new NovaError('vmm_failed', `${path} is no plain file of its own: its VMM has put something else in its place.`, {
+  new NovaError('vmm_failed', `${path} is not a plain file with a single name: the VMM has replaced it.`, {
     cause,
   });
 
-/** Takes a file back: nobody but us opens it from then on, and nobody writes it. */
+/** Takes a file back: from then on only we can open it, and nobody can write it. */
 export const takeBack = (path: string): void => giveFile(path, ownUid(), process.getgid?.() ?? 0, 0o400);
 
-/** Whom the VMM of a machine runs as: its sockets' folder is its own. */
+/** Takes a file back so that we, and the VMM that it is given to next, can write it. */
+export const writableAgain = (path: string): void => giveFile(path, ownUid(), process.getgid?.() ?? 0, 0o600);
+
+/** The user that the VMM of a machine runs as, which is the owner of the folder of its sockets. */
 export const vmmUser = (socketDirectory: string): { readonly uid: number; readonly gid: number } =>
   lstatSync(vmmFolder(socketDirectory));
 
-/** The largest file the VMM of a machine has any business to write, bytes: its disks, or its memory. */
+/** The largest file that the VMM of a machine may need to write, bytes: a disk, once it has grown, or its memory. */
 export function largestFile(spec: MachineSpec): number {
   const sizes = spec.drives.filter((drive) => !drive.readOnly).map((drive) => statSync(drive.path).size);
-  return Math.max(spec.memoryMb * 1024 * 1024, ...sizes);
+  return Math.max(spec.memoryMb * 1024 * 1024, ...sizes.map((size) => size + roomToGrow(size)));
 }
 
-/** Gives the files of a finished snapshot their owner and modes: ours, and readable by clones alone. */
+const gibibyte = 2 ** 30;
+
+/**
+ * How much a disk may grow while its VMM runs. Only root of the whole host could raise the VMM's limit later. A
+ * captured VMM could use the room for itself, so it is no more than the disk itself; huge disks have none, because file
+ * systems have a largest file too.
+ */
+const roomToGrow = (bytes: number): number => (bytes > 8192 * gibibyte ? 0 : Math.min(bytes, 256 * gibibyte));
+
+/** Gives the files of a finished snapshot their owner and modes: they are ours, and only clones can read them. */
 export function sealSnapshotFiles(directory: string, modes: Readonly<Record<string, number>>): void {
   const uid = ownUid();
   const group = uid === 0 ? memoryGroup : (process.getgid?.() ?? 0);

@@ -1,13 +1,13 @@
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 
 /**
- * How long a VMM may take to answer, ms. One that is stopped (SIGSTOP), or hangs in the kernel, takes calls and never answers them: whoever waited for it without
- * end would take along all that come after.
+ * Time limits for answers of a VMM, ms. A VMM that is stopped (SIGSTOP), or hangs in the kernel, accepts calls and
+ * never answers them. Without a limit, all later calls would wait for it too.
  */
 export const patience = {
-  /** A command that changes or tells something: milliseconds, on a host with nothing left to give some seconds. */
+  /** A command that changes or reads something: it takes milliseconds, or seconds on an overloaded host. */
   answerMs: 30_000,
-  /** The first answer of one that is only just starting. */
+  /** The first answer of a VMM that is just starting. */
   startMs: 60_000,
   /** A command that writes or reads a guest's whole memory. */
   memoryMs: 600_000,
@@ -20,5 +20,5 @@ export function unanswered(vmm: string, what: string, limitMs: number): NovaErro
   });
 }
 
-/** Whether an error says that a VMM has not answered: what it was told it may do yet. */
+/** Whether an error says that a VMM has not answered. The VMM may still carry out the command. */
 export const isUnanswered = (error: unknown): boolean => isNovaError(error, 'vmm_failed') && 'limitMs' in error.details;

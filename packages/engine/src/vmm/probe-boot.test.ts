@@ -8,7 +8,7 @@ import { createLauncher } from './launcher.ts';
 import { consoleLog } from './logs.ts';
 import { probeBoot, whyNot } from './probe-boot.ts';
 
-/** Probes a machine that does nothing but what `act` does once it runs. */
+/** Probes a machine that only does what `act` does once it runs. */
 async function probe(
   act: (spec: MachineSpec) => Promise<void>,
   cpuUs = 0,

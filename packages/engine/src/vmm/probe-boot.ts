@@ -4,53 +4,36 @@ import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { within } from '../abort.ts';
 import { hostArchitecture } from '../architecture.ts';
 import { inBackground } from '../ports/background.ts';
+import type { DriverMeans, ProbeGuest } from '../ports/driver-means.ts';
 import type { Machine, MachineSpec, ProbeOptions } from '../ports/vmm-driver.ts';
 import { hostKernelArguments } from './host-kernel-arguments.ts';
-import type { Confiner, VisibleFile } from './confine.ts';
-import type { Launcher } from './launcher.ts';
 import { consoleLog, fileTail } from './logs.ts';
 import { clearProbe, makeProbeFolders, reclaimProbes } from './probe-debris.ts';
 import { isUnanswered } from './patience.ts';
-import type { VmmUsers } from './vmm-users.ts';
 
-/** A kernel and initramfs that announce themselves on the console once they run. */
-export type ProbeGuest = (
-  options: Pick<ProbeOptions, 'signal' | 'progress'>,
-) => Promise<{ readonly kernel: string; readonly initramfs: string }>;
+type ProbeBootOptions = Pick<DriverMeans, 'probeDirectory' | 'probeGuest'> & ProbeOptions;
 
-/** What the driver of a VMM is made with. */
-export interface DriverOptions {
-  readonly launcher: Launcher;
-  readonly users: VmmUsers;
-  /** Builds the program that shuts VMMs in where it is missing. Called only where we are root. */
-  readonly confiner: (options: Pick<ProbeOptions, 'signal' | 'progress'>) => Promise<Confiner>;
-  /** Files that VMMs see besides; default: none. The tests' stand-ins are scripts, and need what runs them. */
-  readonly alsoVisible?: readonly VisibleFile[];
-  /** Where probe results are kept. */
-  readonly probeDirectory: string;
-  /** Where `nova setup` installs VMMs (binary.ts). */
-  readonly vmmDirectory: string;
-  /** A guest to prove the hypervisor with; asked for only when it comes to that. */
-  readonly probeGuest: ProbeGuest;
-}
-
-export type ProbeBootOptions = DriverOptions & ProbeOptions;
-
-/** How long a guest may say nothing at all before it is given up; whichever comes first. */
+/** How long a guest may be completely silent before it is given up: the limit that is reached first counts. */
 interface Silence {
   /** Milliseconds. */
   readonly ms: number;
-  /** CPU time of its VMM, in milliseconds: a guest that hangs at full load is noticed by it, however busy the host. */
+  /** CPU time of its VMM, in milliseconds. It detects a guest that hangs at full load, however busy the host is. */
   readonly cpuMs: number;
 }
 
-/** A guest on working hardware support is ready within a second or two; one that never runs stays silent. */
+/** On working hardware support a guest is ready within a second or two; a guest that never runs stays silent. */
 const onHardware: Silence = { ms: 10_000, cpuMs: Infinity };
 /** An emulated guest writes its first line after half a second of CPU time, which a busy host may take long to give. */
 const emulated: Silence = { ms: 60_000, cpuMs: 10_000 };
-/** One that has said something runs, however slowly: this host may itself be a guest, or have a hundred other things to do. */
+/**
+ * A guest that has written something runs, however slowly: this host may itself be a guest, or have a hundred other
+ * things to do.
+ */
 const probeTimeoutMs = 120_000;
-/** Has the kernel name itself as soon as it has a console. Comes after the driver's own words, which keep it quiet. */
+/**
+ * Makes the kernel print its name as soon as it has a console. It comes after the driver's own arguments, which keep
+ * the kernel quiet.
+ */
 const talkative = 'loglevel=6';
 const readyLine = 'nova-agent: ready';
 
@@ -59,13 +42,16 @@ type Boot = (spec: MachineSpec, signal: AbortSignal) => Promise<Machine>;
 /** Why a probe failed. */
 export interface ProbeFailure {
   readonly why: string;
-  /** It may pass: its VMM ended or refused, as one that was killed does, or its guest ran and did not get ready. One that does not run at all writes nothing. */
+  /**
+   * Whether the cause may pass: the VMM ended or refused, as a killed one does, or its guest ran and did not get ready.
+   * A guest that does not run at all writes nothing.
+   */
   readonly mayPass: boolean;
 }
 
 /**
- * Boots a guest with nothing but the agent. Null when it came up, else why not. What may pass is tried a second time: whoever killed a VMM, or took from the host
- * what it needed, has said nothing about the hypervisor.
+ * Boots a guest that contains only the agent. Null when it came up, else the reason. A failure that may pass is tried a
+ * second time, because a killed VMM or an overloaded host says nothing about the hypervisor.
  */
 export async function probeBoot(
   options: ProbeBootOptions,
@@ -87,7 +73,7 @@ async function bootOnce(
   boot: Boot,
   silence: Silence,
 ): Promise<ProbeFailure | null> {
-  // Drivers probe side by side, and so do processes: each probe is a machine of its own.
+  // Drivers and processes probe side by side, so each probe is a machine of its own.
   const id = `probe${randomBytes(8).toString('hex')}`;
   try {
     const { directory, sockets } = await makeProbeFolders(options.probeDirectory, id);
@@ -144,7 +130,7 @@ async function ready(machine: Machine, silence: Silence, signal?: AbortSignal): 
 
 async function hasUsed(machine: Machine, cpuMs: number): Promise<boolean> {
   if (cpuMs === Infinity) return false;
-  // A VMM that has just ended has no usage any more.
+  // A VMM that has just ended has no usage.
   const stats = await machine.stats().catch(() => null);
   return stats !== null && stats.cpuUs / 1000 >= cpuMs;
 }

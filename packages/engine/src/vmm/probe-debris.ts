@@ -2,7 +2,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { clearUp, noteUnfinished, reclaimUnfinished, type WorkingMachine } from './unfinished.ts';
 
-/** Where it is noted which probes are under way. */
+/** The folder of the notes about probes in progress. */
 const notesIn = (probeDirectory: string): string => join(probeDirectory, 'making');
 
 interface Places {
@@ -10,10 +10,10 @@ interface Places {
   readonly sockets: string;
 }
 
-/** Where a probe has what it makes: all of it follows from its id. */
+/** The places of a probe's files, which all follow from its id. */
 const placesOf = (probeDirectory: string, id: string): Places => ({
   directory: join(probeDirectory, id),
-  // Paths of sockets are short.
+  // Paths of sockets are limited in length, so they are here.
   sockets: join('/tmp', `nova-${id}`),
 });
 
@@ -28,13 +28,13 @@ export async function makeProbeFolders(probeDirectory: string, id: string): Prom
   const places = placesOf(probeDirectory, id);
   noteUnfinished(notesIn(probeDirectory), machineOf(id, places));
   await mkdir(places.directory, { mode: 0o700 });
-  // For a folder of ours in it, as others may make folders beside it.
+  // It holds a folder of ours, and others may make folders beside it.
   await mkdir(places.sockets, { mode: 0o700 });
   await chmod(places.sockets, 0o711);
   return places;
 }
 
-/** Removes whatever there is of a probe: its VMM, if that runs, cgroup and folders. */
+/** Removes everything of a probe: its VMM, if that runs, its cgroup and its folders. */
 export const clearProbe = (probeDirectory: string, id: string): Promise<void> =>
   clearUp(notesIn(probeDirectory), machineOf(id, placesOf(probeDirectory, id)));
 

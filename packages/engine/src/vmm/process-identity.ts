@@ -1,34 +1,33 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { ProcessIdentity } from '../ports/process-identity.ts';
 
-/** A process, told apart from a later one that was given the same pid. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  /** In the host's own unit: clock ticks since boot on Linux, a date elsewhere. */
-  readonly startTime: string;
-}
+export type { ProcessIdentity };
 
-/** Start time of a process, or null when there is none (a zombie counts as none: it holds nothing any more). */
+/**
+ * Start time of a process, or null when there is none. A zombie counts as none, because it holds nothing any more, but
+ * only once its last thread has ended: until then its files and ports are held.
+ */
 export function startTimeOf(pid: number): string | null {
   if (process.platform !== 'linux') return startTimeFromPs(pid);
   let stat: string;
   try {
     stat = readStat(pid);
   } catch (error) {
-    // Only these say that it has ended; taking anything else for its end would leave a process behind.
+    // Only these errors mean that it has ended. Treating another error as its end would leave a process behind.
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH')) return null;
     throw error;
   }
   // proc(5): the second field is the name in parentheses and may hold anything, so the rest begins after the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const state = fields[0];
-  return state === 'Z' || state === 'X' ? null : (fields[19] ?? null);
+  const [state, threads] = [fields[0], Number(fields[17])];
+  return (state === 'Z' && threads <= 1) || state === 'X' ? null : (fields[19] ?? null);
 }
 
-/** More than the line is long. */
+/** Longer than the line can be. */
 const statLine = Buffer.alloc(2048);
 
-/** Asked for with every call that reaches a sandbox: half the time that readFileSync() takes. */
+/** It runs with every call that reaches a sandbox, and takes half the time that readFileSync() takes. */
 function readStat(pid: number): string {
   const file = openSync(`/proc/${pid}/stat`, 'r');
   try {
@@ -43,20 +42,23 @@ export function identify(pid: number): ProcessIdentity | null {
   return startTime === null ? null : { pid, startTime };
 }
 
-/** Whether the process still runs. One that has ended does not, also where nobody has yet taken note of its end and its pid is still there. */
+/**
+ * Whether the process still runs. A process that has ended counts as ended even where its parent has not yet reaped it
+ * and its pid still exists.
+ */
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   return startTimeOf(pid) === startTime;
 }
 
 let own: ProcessIdentity | undefined;
 
-/** This process. */
+/** The identity of this process. */
 export function ownIdentity(): ProcessIdentity {
   own ??= { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
   return own;
 }
 
-/** It answers within milliseconds; a host on which it hangs is not waited for, ms. */
+/** ps answers within milliseconds; where it hangs, it is given up after this time, ms. */
 const psMs = 10_000;
 
 function startTimeFromPs(pid: number): string | null {

@@ -20,12 +20,12 @@ interface Client extends UnixHttpClient, Disposable {
 
 function open(socket: Socket): Client {
   const http = unixHttpClient(socket);
-  // Not read by a VMM that has died: that is what resets a connection.
+  // The VMM dies without reading this, which resets the connection.
   socket.write('\r\n');
   return { socket, ...http, [Symbol.dispose]: () => http.close() };
 }
 
-/** A process that stands for a VMM, and the socket that it has. */
+/** A process that stands in for a VMM, and its socket. */
 async function vmm(serve: (socket: Socket) => void) {
   await using undo = new AsyncDisposableStack();
   const server = undo.use(await socketServer(serve));

@@ -2,20 +2,24 @@ import { randomUUID } from 'node:crypto';
 import { constants, fchmodSync, fchownSync, fstatSync } from 'node:fs';
 import { open, readdir, rename, rm, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 
-/** How often a folder that is not empty afterwards is emptied again: what was being made in it when it was taken back is there then. */
+/**
+ * How often a folder that is not empty afterwards is emptied again. Files that were being made while the folder was
+ * taken back appear in it later.
+ */
 const rounds = 8;
 
 /**
- * Removes a folder with all that lies in it, whoever that belongs to; a missing one is fine. The user of a VMM owns folders in those of its machine and may
- * exchange entries of them while they are removed. So a folder is held open, taken back and then emptied, no path leads through a name in one that is
- * not ours, and a link is removed, never followed. However deep folders are nested, two are open at once. What `path` lies in must be ours.
+ * Removes a folder with all its contents, whoever owns them; a missing folder is fine. The user of a VMM owns folders
+ * inside those of its machine, and may replace entries of them while they are removed. So each folder is held open,
+ * taken back and then emptied; no path leads through a name in a folder that is not ours, and a link is removed, never
+ * followed. However deeply folders are nested, only two are open at once. The parent of `path` must be ours.
  */
 export async function removeFolder(path: string): Promise<void> {
-  // Elsewhere VMMs run as who we are.
+  // On other systems VMMs run as our own user.
   if (process.platform !== 'linux') return rm(path, { recursive: true, force: true });
   for (let round = 1; ; round++) {
     await using folder = await takeFolder(path);
-    if (folder === null) return rm(path, { force: true });
+    if (folder === null) return await rm(path, { force: true });
     await empty(folder);
     try {
       return await rmdir(path);
@@ -26,7 +30,7 @@ export async function removeFolder(path: string): Promise<void> {
   }
 }
 
-/** Opens a folder, in which nobody else can make changes from then on. Null where there is none, or something else. */
+/** Opens a folder and closes it to changes by others. Null where there is none, or something else. */
 async function takeFolder(path: string): Promise<FileHandle | null> {
   let folder;
   try {
@@ -44,7 +48,7 @@ async function takeFolder(path: string): Promise<FileHandle | null> {
 
 const within = (folder: FileHandle, name = ''): string => `/proc/self/fd/${folder.fd}/${name}`;
 
-/** Folders in folders are moved up to where they are removed themselves. */
+/** Nested folders are moved up to the top, where they are removed themselves. */
 async function empty(top: FileHandle): Promise<void> {
   for (;;) {
     const folders = await removeFiles(top);
@@ -58,7 +62,7 @@ async function empty(top: FileHandle): Promise<void> {
   }
 }
 
-/** Removes everything but folders, and names these. */
+/** Removes everything except folders, and returns the names of these. */
 async function removeFiles(folder: FileHandle): Promise<string[]> {
   const entries = await readdir(within(folder), { withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory());
@@ -66,7 +70,7 @@ async function removeFiles(folder: FileHandle): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
-/** An entry that has become another one meanwhile is seen in the next round. */
+/** An entry that was replaced meanwhile is handled in the next round. */
 function ignoreChange(error: unknown): void {
   if (!['ENOENT', 'EISDIR', 'EPERM', 'ENOTDIR', 'ENOTEMPTY'].includes(codeOf(error))) throw error;
 }

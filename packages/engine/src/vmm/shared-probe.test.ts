@@ -4,7 +4,7 @@ import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { ProbeOptions } from '../ports/vmm-driver.ts';
 import { createSharedProbe } from './shared-probe.ts';
 
-/** Probes that end when the test says so, or when they are given up; then they take a moment to be undone. */
+/** Probes that end when the test says so, or when they are abandoned; undoing them then takes a moment. */
 function probing(keptForMs: (found: string) => number = () => Infinity) {
   const probes: { asked: ProbeOptions; end(found: string): void; undone: boolean }[] = [];
   const shared = createSharedProbe<string>(async (asked) => {

@@ -1,14 +1,17 @@
 import { throwIfAborted, unlessAborted } from '../abort.ts';
 import type { ProbeOptions } from '../ports/vmm-driver.ts';
 
-/** One probe for all who ask at a time, and what it found for those who ask later. */
+/** One probe serves all who ask at the same time, and its result serves later callers. */
 export interface SharedProbe<T> {
   /**
-   * Who gives up leaves the probe to the others; the last one to leave ends it, and waits until it is undone. `fresh` does not believe what was found before, but shares a probe
-   * that is fresh too.
+   * A caller that gives up leaves the probe to the others. The last one to leave ends it, and waits until it is undone.
+   * `fresh` ignores earlier results, but shares a probe in progress that is fresh too.
    */
   ask(asked: ProbeOptions): Promise<T>;
-  /** Ends a probe that is under way, whoever waits for it, and returns when it is undone: nothing of one outlives the engine that made it. */
+  /**
+   * Ends a probe in progress, whoever waits for it, and returns when it is undone, so that no probe outlives the engine
+   * that made it.
+   */
   end(): Promise<void>;
 }
 
@@ -19,7 +22,7 @@ interface Running<T> {
   asking: number;
 }
 
-/** `keptForMs`: how long what was found is believed. */
+/** `keptForMs`: how long a result is used. */
 export function createSharedProbe<T>(
   probe: (asked: ProbeOptions) => Promise<T>,
   keptForMs: (found: T) => number,

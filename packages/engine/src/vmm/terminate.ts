@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
 
-/** A VMM that was killed is gone within as many ms, a jailer has done its work. */
+/** Looks, about one per ms. After that many, a killed VMM is gone and a jailer has done its work. */
 const oftenLooks = 30;
 const seldomMs = 50;
 
 /** Resolves true once the process has ended, false when it still lives after `withinMs`. */
 export async function waitForEnd(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
   const end = performance.now() + withinMs;
-  // There is no event for the end of a process that is not our child; look often while it is about to end, then seldom.
+  // There is no event for the end of a process that is not our child. It is polled often while it is about to end, and
+  // seldom later.
   for (let looks = 0; ; looks++) {
     if (!isAlive(identity)) return true;
     if (performance.now() >= end) return false;
@@ -16,7 +17,7 @@ export async function waitForEnd(identity: ProcessIdentity, withinMs: number): P
   }
 }
 
-/** Sends a signal if the process is still the one meant. */
+/** Sends a signal if the process is still the same one. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return;
   try {
@@ -33,6 +34,6 @@ export async function terminate(identity: ProcessIdentity, graceMs: number): Pro
     if (await waitForEnd(identity, graceMs)) return;
   }
   signalProcess(identity, 'SIGKILL');
-  // A process in uninterruptible sleep can outlast SIGKILL; a minute of that is a broken host.
+  // A process in uninterruptible sleep can outlast SIGKILL. If it does so for a minute, the host is broken.
   if (!(await waitForEnd(identity, 60_000))) throw new Error(`process ${identity.pid} survives SIGKILL`);
 }

@@ -7,11 +7,11 @@ import { isAlive, ownIdentity } from './process-identity.ts';
 import { removeFolder } from './remove-folder.ts';
 import { terminate } from './terminate.ts';
 
-/** A machine that lives for a piece of work (a snapshot, a root image, a probe) and that no store knows. */
+/** A machine that lives for one piece of work (a golden snapshot, a root image, a probe) and that no store knows. */
 export interface WorkingMachine {
   readonly id: string;
   readonly socketDirectory: string;
-  /** Other folders of its own on this host. */
+  /** Other folders on this host that belong to it. */
   readonly folders: readonly string[];
 }
 
@@ -19,25 +19,30 @@ const noteSchema = z.object({
   id: z.string().min(1),
   socketDirectory: z.string().min(1),
   folders: z.array(z.string().min(1)),
-  /** The process that makes it. A VMM outlives its maker: once that was killed, all of it is debris. */
+  /** The process that makes it. A VMM outlives its maker; once the maker was killed, the whole machine is debris. */
   maker: z.object({ pid: z.int(), startTime: z.string() }),
 });
 type Note = z.infer<typeof noteSchema>;
 
 const suffix = '.json';
 
-/** Notes in a folder what is about to be made, before anything of it is there; to be disposed when nothing of it is left. */
+/**
+ * Records in a folder what is about to be made, before any of it exists. Must be disposed when nothing of it is left.
+ */
 export function noteUnfinished(notes: string, { id, socketDirectory, folders }: WorkingMachine): Disposable {
   const note: Note = { id, socketDirectory, folders: [...folders], maker: ownIdentity() };
   const file = join(notes, `${id}${suffix}`);
   mkdirSync(notes, { recursive: true, mode: 0o700 });
-  // Whole or not at all.
+  // The note appears atomically.
   writeFileSync(`${file}.new`, JSON.stringify(note), { mode: 0o600 });
   renameSync(`${file}.new`, file);
   return { [Symbol.dispose]: () => rmSync(file, { force: true }) };
 }
 
-/** Clears up after makers that were killed: their VMMs, cgroups and folders. Returns the ids of the machines. Several may do so at once. */
+/**
+ * Clears up after makers that were killed: their VMMs, cgroups and folders. Returns the ids of the machines. Several
+ * processes may do so at once.
+ */
 export async function reclaimUnfinished(notes: string): Promise<string[]> {
   const reclaimed: string[] = [];
   for (const name of namesIn(notes)) {
@@ -50,7 +55,7 @@ export async function reclaimUnfinished(notes: string): Promise<string[]> {
   return reclaimed;
 }
 
-/** Removes whatever there is of a machine: its VMM, if that runs, cgroup and folders, and in the end the note. */
+/** Removes everything of a machine: its VMM, if that runs, its cgroup and its folders, and finally the note. */
 export async function clearUp(notes: string, { id, socketDirectory, folders }: WorkingMachine): Promise<void> {
   for (const vmm of processesNaming(socketDirectory)) await terminate(vmm, 0);
   await removeCgroup(id);
@@ -66,7 +71,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Null where somebody else has just cleared up, or where it is damaged: what it was about is not known then. */
+/** Null where somebody else has just cleared up, or where the note is damaged, which does not say what it was about. */
 function readNote(file: string): Note | null {
   try {
     return noteSchema.parse(JSON.parse(readFileSync(file, 'utf8')));

@@ -37,7 +37,7 @@ test('requests go out without waiting, and answers are told apart by their order
   await using each = await client(
     afterRequests(3, (socket, all) => {
       heard = all;
-      // In pieces of any size, also through the middle of a character.
+      // They are sent in pieces, also split within a character.
       for (const byte of Buffer.from(answers)) socket.write(Buffer.of(byte));
     }),
   );

@@ -2,20 +2,21 @@ import type { Socket } from 'node:net';
 import { NovaError } from '@novasandbox/protocol';
 import { patience, unanswered } from './patience.ts';
 
-/** What a VMM answers is small; more than this is no answer. */
+/** Answers of VMMs are small; a longer one is refused. */
 const maxAnswerBytes = 4 << 20;
 
 export interface ApiAnswer {
   readonly status: number;
-  /** Parsed JSON, the text itself where it is none, null for an empty body. */
+  /** Parsed JSON, the text itself where it is not JSON, null for an empty body. */
   readonly body: unknown;
 }
 
 export interface UnixHttpClient {
   /**
-   * One request with a JSON body. Any status is an answer. Calls may be made without waiting for the one before: they go out at once and are answered in
-   * order. Rejects with `vmm_failed` when the connection is lost, the answer is nonsense or has not come after `limitMs` (default: patience.answerMs), and `cancelled` on
-   * abort; the connection takes no calls after the last two: an answer that nobody reads would be taken for the next one's.
+   * One request with a JSON body. Any status counts as an answer. Calls need not wait for the one before: they are sent
+   * at once and answered in order. Rejects with `vmm_failed` when the connection is lost, or when the answer is
+   * malformed or has not come after `limitMs` (default: patience.answerMs), and `cancelled` on abort. After the last
+   * two, the connection takes no more calls, because an unread answer would be taken for that of the next call.
    */
   call(
     method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE',
@@ -24,7 +25,10 @@ export interface UnixHttpClient {
     signal?: AbortSignal,
     limitMs?: number,
   ): Promise<ApiAnswer>;
-  /** Sends a request whose answer nobody waits for: the VMM takes it after those before it, also when it has long not answered. */
+  /**
+   * Sends a request without waiting for its answer. The VMM handles it after earlier requests, even if it has not
+   * answered for a long time.
+   */
   leave(method: 'PUT' | 'PATCH', path: string, body?: unknown): void;
   close(): void;
 }
@@ -36,8 +40,8 @@ interface Waiting {
 }
 
 /**
- * Speaks JSON over HTTP/1.1 on a connected socket, as VMMs do: bodies have a length, connections are kept. Node's own client waits for each answer
- * before the next request; setting up a machine takes a dozen.
+ * Speaks JSON over HTTP/1.1 on a connected socket, as VMMs do: bodies have a length, and connections are kept. Node's
+ * own client waits for each answer before it sends the next request, and setting up a machine takes a dozen.
  */
 export function unixHttpClient(socket: Socket): UnixHttpClient {
   const waiting: Waiting[] = [];
@@ -65,7 +69,7 @@ export function unixHttpClient(socket: Socket): UnixHttpClient {
     try {
       for (let taken = takeAnswer(received); taken !== null; taken = takeAnswer(received)) {
         received = received.subarray(taken.length);
-        // "100 Continue" and its like announce an answer and are none.
+        // Interim answers such as "100 Continue" announce an answer.
         if (taken.answer.status >= 200) waiting.shift()?.resolve(taken.answer);
       }
       if (received.length > maxAnswerBytes) throw new Error('the answer is too long');
@@ -80,7 +84,8 @@ export function unixHttpClient(socket: Socket): UnixHttpClient {
     call(method, path, body, signal, limitMs = patience.answerMs) {
       const asked = `${method} ${path}`;
       const what = `The VMM did not answer ${asked}`;
-      if (signal?.aborted === true) return Promise.reject(new NovaError('cancelled', `${what}: it was not asked.`));
+      if (signal?.aborted === true)
+        return Promise.reject(new NovaError('cancelled', `${what}: the request was not sent.`));
       if (ended !== null) return Promise.reject(new NovaError('vmm_failed', `${what}: ${ended}`));
       const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
       waiting.push({ what, resolve, reject });
@@ -101,7 +106,7 @@ export function unixHttpClient(socket: Socket): UnixHttpClient {
   };
 }
 
-/** The first answer in `bytes` and its length; null while it is not whole. Throws on what is no HTTP. */
+/** The first answer in `bytes` and its length; null while it is incomplete. Throws on bytes that are not HTTP. */
 function takeAnswer(bytes: Buffer): { readonly answer: ApiAnswer; readonly length: number } | null {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return null;

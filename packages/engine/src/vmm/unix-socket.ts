@@ -3,13 +3,14 @@ import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
 
-/** open(2): the file itself, whatever it is, and not its contents. Node has no name for it. */
+/** O_PATH of open(2): opens the file itself, of whatever kind, and not its contents. Node has no constant for it. */
 const pathOnly = 0o10000000;
 
 /**
- * Connects to a Unix socket that is there, in a folder whose parent is ours. The folder may be another user's, who could put something else in the
- * socket's place at any time: only a socket of the folder's owner is connected to, and exactly the one that was looked at. Rejects with
- * `guest_unreachable` where there is none or nobody listens, `vmm_failed` where there is something else, or `cancelled` on abort.
+ * Connects to an existing Unix socket, in a folder whose parent is ours. The folder may belong to another user, who
+ * could replace the socket at any time. So only a socket of the folder's owner is connected to, and exactly the one
+ * that was checked. Rejects with `guest_unreachable` where there is none or nobody listens, `vmm_failed` where there is
+ * something else, or `cancelled` on abort.
  */
 export async function connectUnixSocket(path: string, signal?: AbortSignal): Promise<Socket> {
   if (signal?.aborted === true) throw new NovaError('cancelled', 'Cancelled before connecting.');
@@ -23,7 +24,7 @@ export async function connectUnixSocket(path: string, signal?: AbortSignal): Pro
   try {
     return await promise;
   } catch (error) {
-    // Errors after the failure was told have nobody to hear them.
+    // Avoid an unhandled error event: the failure has been reported already.
     socket.on('error', () => undefined);
     socket.destroy();
     throw error;
@@ -33,7 +34,7 @@ export async function connectUnixSocket(path: string, signal?: AbortSignal): Pro
   }
 }
 
-/** Begins to connect. Elsewhere than on Linux no VMM runs as another user than we do. */
+/** Begins to connect. Only on Linux do VMMs run as other users than ours. */
 function connectTo(path: string): Socket {
   if (process.platform !== 'linux')
     return connect({
@@ -45,7 +46,7 @@ function connectTo(path: string): Socket {
   const descriptor = found(path, (name) => openSync(name, pathOnly | constants.O_NOFOLLOW));
   try {
     requireOwned(path, fstatSync(descriptor));
-    // The system call has been made when this returns.
+    // Node has made the system call when this returns, so the descriptor may be closed.
     return connect({ path: `/proc/self/fd/${descriptor}` });
   } finally {
     closeSync(descriptor);
@@ -62,7 +63,7 @@ function found<T>(path: string, look: (path: string) => T): T {
 
 function requireOwned(path: string, there: Stats): string {
   if (there.isSocket() && there.uid === lstatSync(dirname(path)).uid) return path;
-  throw new NovaError('vmm_failed', `${path} is no socket of the user that its folder belongs to.`);
+  throw new NovaError('vmm_failed', `${path} is not a socket of the owner of its folder.`);
 }
 
 const unreachable = (path: string, error: unknown): NovaError =>

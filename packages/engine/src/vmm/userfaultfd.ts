@@ -2,12 +2,15 @@ import { readFileSync, statSync } from 'node:fs';
 
 export const userfaultfdDevice = '/dev/userfaultfd';
 
-/** How a VMM can serve its guest's page faults itself: with which group besides its own, or why it cannot. */
+/**
+ * How a VMM can serve its guest's page faults itself: the supplementary group that it needs, or the reason why it
+ * cannot.
+ */
 export type UserfaultfdAccess = { readonly group: number | null } | { readonly reason: string };
 
 /**
- * Whether a process without privileges, of that user (null: ours), may use userfaultfd(2) for faults of the kernel, as KVM's are: by the sysctl
- * vm.unprivileged_userfaultfd, or by opening /dev/userfaultfd (Linux 6.1).
+ * Whether a process without privileges, of that user (null: ours), may use userfaultfd(2) for faults of the kernel,
+ * such as KVM's: by the sysctl vm.unprivileged_userfaultfd, or by opening /dev/userfaultfd (Linux 6.1).
  */
 export function userfaultfdAccess(uid: number | null): UserfaultfdAccess {
   try {
@@ -19,7 +22,7 @@ export function userfaultfdAccess(uid: number | null): UserfaultfdAccess {
   if (found === undefined) return { reason: `there is no ${userfaultfdDevice}, and vm.unprivileged_userfaultfd is 0` };
   if ((found.mode & 0o006) === 0o006) return { group: null };
   if ((uid ?? process.getuid?.() ?? 0) === found.uid && (found.mode & 0o600) === 0o600) return { group: null };
-  // The group of root is nobody's to be given.
+  // The group of root must not be given to a VMM.
   if ((found.mode & 0o060) === 0o060 && found.gid !== 0) return { group: found.gid };
   return {
     reason: `${userfaultfdDevice} is for its owner alone: chgrp kvm ${userfaultfdDevice} && chmod 660 ${userfaultfdDevice}`,

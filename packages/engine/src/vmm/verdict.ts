@@ -6,38 +6,47 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { NovaError } from '@novasandbox/protocol';
 
-/** Raised when a verdict holds something new. */
-const verdictVersion = 5;
+/** Raise it when the format of verdicts changes, so that older ones are not read. */
+const verdictVersion = 6;
 
 export interface VerdictOptions<V> {
   readonly directory: string;
-  /** Of the probe; each driver has one or more. */
+  /** Name of the probe; each driver has one or more. */
   readonly name: string;
   readonly binary: string;
   /** A stored verdict. One that does not parse is ignored, and the probe runs again. */
   readonly schema: z.ZodType<V>;
-  /** Does not believe an earlier verdict. */
+  /** Probes again, whatever an earlier probe has found. */
   readonly fresh: boolean;
   /** Whether what was probed works. A failed probe is not kept: its cause may be gone the next time. */
   readonly works: (verdict: V) => boolean;
-  /** How long it is believed, ms; default: as long as what it depends on stays the same. */
+  /** How long the verdict is kept, ms; default: as long as its basis stays the same. */
   readonly keptForMs?: (verdict: V) => number;
   /** Facts besides the binary and the host's kernel that the verdict depends on. */
   readonly basis?: readonly string[];
-  /** The verdict holds after a reboot too, because nothing that it depends on changes by one. */
+  /** The verdict holds after a reboot too, because a reboot changes nothing that it depends on. */
   readonly outlivesBoot?: boolean;
 }
 
-/** How long it is believed that something does not work, or not as well as it might, ms: a probe may fail for reasons that pass. */
+/**
+ * How long a verdict is kept that something does not work, or not as well as it might, ms: a probe may fail for reasons
+ * that pass.
+ */
 const doubtMs = 15 * 60_000;
 
-/** How long a process believes a probe. What failed for want of a program or of rights is found again at once: that costs nothing, and may have been mended. */
+/**
+ * How long a process keeps the result of a probe. A failure for lack of a program or of rights is probed again each
+ * time: this costs nothing, and the cause may have been fixed.
+ */
 export const believedMs = (works: boolean, doubtful = false): number => (doubtful ? doubtMs : works ? Infinity : 0);
 
-/** Of a probe that tells only why it failed. */
+/** The verdict of a probe that says only why it failed. */
 export const failureSchema = z.object({ failure: z.string().nullable() });
 
-/** What a probe found, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the same. */
+/**
+ * The result of a probe, kept on disk for as long as this boot of the host, its kernel and the VMM's binary stay the
+ * same.
+ */
 export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => Promise<V>): Promise<V> {
   const {
     directory,
@@ -59,7 +68,7 @@ export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => P
   if (!works(verdict)) return verdict;
   await mkdir(directory, { recursive: true });
   const until = Date.now() + keptForMs(verdict);
-  // Several may write it at once, also in one process.
+  // Several may write the file at once, also in one process, so each has a name of its own.
   const written = `${file}.${randomUUID()}`;
   await writeFile(written, JSON.stringify({ verdict, until: until === Infinity ? null : until }), { mode: 0o600 });
   await rename(written, file);
@@ -70,7 +79,7 @@ export async function keptVerdict<V>(options: VerdictOptions<V>, decide: () => P
 export function isAtLeast(version: string, floor: string): boolean {
   const [parts, wanted] = [version, floor].map((each) => each.split('.').map((part) => Number.parseInt(part, 10)));
   if (parts === undefined || wanted === undefined || parts.some(Number.isNaN))
-    throw new NovaError('internal', `"${version}" is no version number.`);
+    throw new NovaError('internal', `"${version}" is not a version number.`);
   for (const [index, least] of wanted.entries()) {
     const part = parts[index] ?? 0;
     if (part !== least) return part > least;
@@ -82,7 +91,7 @@ function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    // Hosts without it are told apart by kernel alone.
+    // On hosts without it, only the kernel's version tells one boot from another.
     return '';
   }
 }

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { problemsOf, versionFacts, versionIn, whyNotVersion, type VersionedVmm } from './versions.ts';
+import { cloudHypervisorVmm } from '../drivers/cloud-hypervisor/vmm.ts';
+import { firecrackerVmm } from '../drivers/firecracker/vmm.ts';
+import { vmms } from '../drivers/registry.ts';
+import { problemsOf, versionIn, whyNotVersion } from './versions.ts';
+
+const firecracker = firecrackerVmm.versions;
+const cloudHypervisor = cloudHypervisorVmm.versions;
 
 test('a version is read from what each VMM says', () => {
   assert.equal(versionIn('Firecracker v1.16.1\n\nexit'), '1.16.1');
@@ -13,19 +19,18 @@ test('a version is read from what each VMM says', () => {
 });
 
 test('a version below the floor is refused with what is needed', () => {
-  assert.match(whyNotVersion('firecracker', '1.15.1') ?? '', /1\.15\.1 is too old: 1\.16\.1/);
-  assert.equal(whyNotVersion('firecracker', '1.16.1'), null);
-  assert.equal(whyNotVersion('firecracker', '1.17.0-dev'), null);
-  assert.match(whyNotVersion('cloud-hypervisor', '51.1') ?? '', /too old: 52/);
-  assert.equal(whyNotVersion('cloud-hypervisor', '53.0'), null);
+  assert.match(whyNotVersion(firecracker, '1.15.1') ?? '', /1\.15\.1 is too old: 1\.16\.1/);
+  assert.equal(whyNotVersion(firecracker, '1.16.1'), null);
+  assert.equal(whyNotVersion(firecracker, '1.17.0-dev'), null);
+  assert.match(whyNotVersion(cloudHypervisor, '51.1') ?? '', /too old: 52/);
+  assert.equal(whyNotVersion(cloudHypervisor, '53.0'), null);
 });
 
 test('a problem is that of the versions from the first that has it to the first that does not', () => {
   assert.deepEqual(
-    problemsOf('firecracker', '1.16.1').map(({ fixedIn }) => fixedIn),
+    problemsOf(firecracker, '1.16.1').map(({ fixedIn }) => fixedIn),
     ['1.17.0'],
   );
-  assert.deepEqual(problemsOf('firecracker', '1.17.0'), []);
-  for (const vmm of Object.keys(versionFacts) as VersionedVmm[])
-    assert.equal(whyNotVersion(vmm, versionFacts[vmm].floor), null, vmm);
+  assert.deepEqual(problemsOf(firecracker, '1.17.0'), []);
+  for (const { name, versions } of vmms) assert.equal(whyNotVersion(versions, versions.floor), null, name);
 });

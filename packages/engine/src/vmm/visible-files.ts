@@ -21,15 +21,15 @@ export function machineFiles(
   ];
 }
 
-/** The files that its guest boots from. */
+/** The files from which its guest boots. */
 export const bootFiles = ({ kernel, initramfs, firmware = '' }: MachineSpec): VisibleFile[] =>
   readable(kernel, initramfs, firmware);
 
-/** Devices, as far as the host has them. */
+/** The devices among these that the host has. */
 export const devices = (...paths: readonly string[]): VisibleFile[] =>
   paths.filter((path) => existsSync(path)).map((path) => ({ path, how: 'device' }));
 
-/** The folders of a program that was installed beside the system's: its own, and those of its libraries and data. */
+/** The folders of a program that was installed outside the system's: its own, and those of its libraries and data. */
 export function installation(binary: string): VisibleFile[] {
   const folder = dirname(resolve(binary));
   const others = ['share', 'lib', 'lib64', 'libexec'].map((name) => join(folder, '..', name));

@@ -1,6 +1,6 @@
 import { areMapped } from './mapped-ids.ts';
 
-/** Numbers of users and groups that are VMMs' alone. */
+/** Numbers of users and groups that only VMMs have. */
 export interface VmmIds {
   /** The group of VMMs that may open snapshot memory. */
   readonly memoryGroup: number;
@@ -9,9 +9,12 @@ export interface VmmIds {
   readonly count: number;
 }
 
-/** No account of a host has them, nor does any range that systemd or subuid(5) give out by default begin in them. */
+/**
+ * No account of a host has these numbers, and none of the ranges that systemd or subuid(5) hand out by default begins
+ * among them.
+ */
 const usual: VmmIds = { memoryGroup: 699_999, lowest: 700_000, count: 50_000 };
-/** For user namespaces that map few: numbers below 65536 that neither distributions nor systemd use. */
+/** For user namespaces that map few numbers: numbers below 65536 that neither distributions nor systemd use. */
 const few: VmmIds = { memoryGroup: 60_578, lowest: 60_579, count: 605 };
 
 /** The numbers that VMMs can have here; null where too few are mapped, and VMMs run as we do. */

@@ -11,7 +11,7 @@ import { identify, type ProcessIdentity } from './process-identity.ts';
 import { createVmmUsers, usersOfVmms, type VmmUsers } from './vmm-users.ts';
 
 const skip = usersOfVmms() === null ? 'takes root' : false;
-/** Above those that VMMs have, for tests to have processes of. */
+/** Above the user ids that VMMs have, so that tests can use it for their processes. */
 const uid = 760_000 + (process.pid % 10_000);
 
 async function usersOf(t: TestContext): Promise<{ users: VmmUsers; file: string }> {

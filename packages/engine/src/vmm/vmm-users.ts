@@ -8,22 +8,22 @@ import { vmmIds, type VmmIds } from './vmm-ids.ts';
 /** A user of its own for each VMM of this host, whichever state folder and process it belongs to. */
 export interface VmmUsers extends Disposable {
   /**
-   * A user for a VMM that is about to start; null where VMMs run as who we are. `undo` gives it back, and ends the VMM before
-   * that. Throws `host_resource_exhausted`.
+   * A user for a VMM that is about to start; null where VMMs run as our own user. `undo` ends the VMM and then gives
+   * the user back. Throws `host_resource_exhausted`.
    */
   take(undo: AsyncDisposableStack): VmmUser | null;
 }
 
 export interface VmmUser {
   readonly uid: number;
-  /** The VMM runs: the user is its own until it has ended, whatever becomes of us. */
+  /** Records the VMM that has started. It keeps the user until it has ended, whatever happens to this process. */
   handTo(vmm: ProcessIdentity): void;
 }
 
-/** The users that VMMs have here; null where they run as who we are. */
+/** The users that VMMs have here; null where they run as our own user. */
 export const usersOfVmms = (): VmmIds | null => (mayChangeUsers() ? vmmIds : null);
 
-/** `open` opens the registry, which is not touched before the first VMM. */
+/** `open` opens the registry, which is not touched before the first VMM starts. */
 export function createVmmUsers(open: (ids: VmmIds) => UidRegistry): VmmUsers {
   let opened: UidRegistry | undefined;
   return {
@@ -43,7 +43,7 @@ export function createVmmUsers(open: (ids: VmmIds) => UidRegistry): VmmUsers {
   };
 }
 
-/** A maker that was killed may have left a VMM that nobody knows yet: then the host's processes tell. */
+/** A killed maker may have left a VMM that is not recorded yet, so the host's processes are checked too. */
 function isInUse(uid: number, holder: UidHolder): boolean {
   return isAlive(holder) || (holder.kind === 'maker' && hasProcess(uid));
 }

@@ -7,19 +7,22 @@ import { isAlive, type ProcessIdentity } from './process-identity.ts';
 
 /** The agent listens here (guest/BOOT.md, `nova.channel=vsock:1024`). */
 export const agentPort = 1024;
-/** Links an agent keeps at once are 64 (guest/agent, MAX_LINKS); half of that leaves room for those that are just going. */
+/**
+ * An agent keeps at most 64 links at once (guest/agent, MAX_LINKS). Half of that leaves room for links that are just
+ * closing.
+ */
 export const vsockChannels = 32;
 
-/** A guest that is booting refuses; asked again after this long, ms. */
+/** A booting guest refuses connections; the next attempt comes after this time, ms. */
 const againMs = 1;
-/** A request that got lost, as those around a restore may be, is given up and made anew, ms. */
+/** A lost request, as may happen around a restore, is given up after this time and made again, ms. */
 const answerTimeoutMs = 1000;
-/** How long a guest may refuse altogether, ms: a cold boot on the slowest of hosts. Callers with less patience abort. */
+/** How long a guest may refuse in total, ms: a cold boot on the slowest host. Less patient callers abort. */
 const patienceMs = 300_000;
 
 /**
- * A stream to the agent through a VMM's vsock socket, asked for again and again while the guest boots. Rejects with `guest_unreachable` once
- * the VMM has ended or patience has, `cancelled` on abort.
+ * A stream to the agent through a VMM's vsock socket, tried again and again while the guest boots. Rejects with
+ * `guest_unreachable` once the VMM has ended or the time limit is over, `cancelled` on abort.
  */
 export async function connectAgent(path: string, vmm: ProcessIdentity, signal?: AbortSignal): Promise<Socket> {
   const end = performance.now() + patienceMs;

@@ -2,7 +2,9 @@ import { isAlive, type ProcessIdentity } from './process-identity.ts';
 
 const lookEveryMs = 100;
 
-/** Settles once the process has ended. There is no event for the end of one that is not our child. */
+/**
+ * Resolves once the process has ended. It is polled, as there is no event for the end of a process that is not a child.
+ */
 export function watchForEnd(record: ProcessIdentity, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const look = (): void => {
@@ -11,13 +13,13 @@ export function watchForEnd(record: ProcessIdentity, signal: AbortSignal): Promi
     resolve();
   };
   const timer = setInterval(look, lookEveryMs);
-  // Whoever released the machine no longer waits for its end.
+  // The machine was released: nobody waits for its end any more.
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   look();
   return promise;
 }
 
-/** A host that has no descriptor left to look with says nothing about the process: it is looked at again. */
+/** When no descriptor is left to check with, nothing is known about the process, and it is checked again later. */
 function lives(record: ProcessIdentity): boolean {
   try {
     return isAlive(record);

@@ -3,7 +3,7 @@ import { sandboxStateSchema } from '../sandbox.ts';
 
 const shares = { vcpus: z.int(), memory_mb: z.number(), disk_mb: z.number() };
 
-/** What the caller's VMs were given and use, beside what there is. */
+/** The resources that the caller's VMs were given and use, and those of the host. */
 export const resourceUsageSchema = z.object({
   host: z.object({
     cpus: z.int(),
@@ -27,7 +27,7 @@ export const resourceUsageSchema = z.object({
   }),
 });
 
-/** Each VM of the caller's that runs or is paused, with what it was given. */
+/** The caller's running and paused VMs, with the resources they were given. */
 export const allocationListSchema = z.object({
   allocations: z.array(
     z.object({

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import type { TemplateInfo } from '../template.ts';
 import { driverFeaturesSchema } from '../driver-features.ts';
 import { architectureSchema, nameSchema } from '../sandbox.ts';
-import { permissionSchema, roleSchema } from './permissions.ts';
+import { inCamelCase } from './names.ts';
+import { permissionSchema, roleSchema } from '../permissions.ts';
 
 export const healthSchema = z.object({ status: z.literal('ok') });
 export const readySchema = z.object({
@@ -94,40 +95,25 @@ export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   digest: t.digest,
   problem: t.problem,
 });
-/** Where it lies on the daemon's host is not told. */
-export const templateOfWire = (t: TemplateWire): TemplateInfo => ({
-  id: t.id,
-  name: t.name,
-  description: t.description,
-  source: t.source,
-  directory: '',
-  memoryMb: t.memory_mb,
-  minMemoryMb: t.min_memory_mb,
-  vcpus: t.vcpus,
-  diskSizeMb: t.disk_mb,
-  user: t.user,
-  packages: t.packages,
-  built: t.built,
-  architectures: t.architectures,
-  sizeBytes: t.size_bytes,
-  snapshots: t.snapshots,
-  digest: t.digest,
-  problem: t.problem,
-});
+/** The template's path on the daemon's host is not reported. */
+export function templateOfWire(wire: TemplateWire): TemplateInfo {
+  const { diskMb: diskSizeMb, ...same } = inCamelCase(wire);
+  return { ...same, diskSizeMb, directory: '' };
+}
 export const templateListSchema = z.object({ templates: z.array(templateWireSchema) });
 export const buildTemplateSchema = z.strictObject({
   force: z.boolean().default(false),
-  /** The processor to build for; default: the server's own. */
+  /** The processor to build for; default: that of the server. */
   architecture: architectureSchema.optional(),
 });
 
-// Who may come in.
+// Authentication and access.
 const username = z
   .string()
   .min(1)
   .max(64)
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.@-]*$/);
-/** A named team holds no colon: a team of one's own is named after its owner, such as `user:ann`. */
+/** A given team name cannot contain a colon: a user's own team is named after its owner, such as `user:ann`. */
 const team = nameSchema.describe('Default: a team of its own');
 const password = z.string().min(12).max(256);
 export const loginSchema = z.strictObject({ username, password: z.string().min(1).max(256) });
@@ -165,11 +151,11 @@ export const userListSchema = z.object({ users: z.array(userSchema) });
 export const createKeySchema = z.strictObject({
   name: z.string().min(1).max(64),
   role: roleSchema.default('user'),
-  /** The user whose key it is; default: nobody's, and VMs that are made with it belong to the key itself. */
+  /** The user who owns the key; default: nobody, so VMs created with the key belong to the key itself. */
   username: username.optional(),
-  /** The team of a key that is nobody's; a user's key has the user's team. */
+  /** The team of a key without a user; a user's key has the user's team. */
   team: team.optional(),
-  /** Narrows the role; empty: all of it. */
+  /** Limits the permissions of the role; empty: all of them. */
   scopes: z.array(permissionSchema).max(50).default([]),
   expires_in_seconds: z
     .int()
@@ -177,7 +163,7 @@ export const createKeySchema = z.strictObject({
     .max(10 * 365 * 86_400)
     .optional(),
 });
-export const keySchema = z.object({
+const keySchema = z.object({
   id: z.string(),
   name: z.string(),
   role: roleSchema,

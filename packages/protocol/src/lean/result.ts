@@ -1,12 +1,15 @@
-/** One thing that is wrong with a value, told as zod tells it. */
+/** A problem with a value, in zod's form. */
 export interface Issue {
   readonly code: string;
   readonly message: string;
   readonly path: readonly (string | number)[];
-  /** Whether what is checked later is checked all the same. */
+  /** Whether later checks still run. */
   readonly goOn: boolean;
-  /** The fault of the name, where a name in a record is at fault. */
+  /** Problems with the key, if a key of a record is invalid. */
   readonly issues?: readonly Issue[];
+  /** Unknown keys of an object, and the object's schema. */
+  readonly keys?: readonly string[];
+  readonly inst?: { readonly shape: object };
 }
 
 export interface Result {

@@ -2,11 +2,11 @@ import { fine, wrong, type Issue, type Result } from './result.ts';
 
 type Check = (value: unknown) => Result;
 
-/** How a value is measured, and what a limit of its size is called. */
+/** How a value is measured, and how messages name a limit of its size. */
 interface Measure {
   readonly of: (value: never) => number;
   readonly told: (limit: string) => string;
-  /** Before anything else is looked at. */
+  /** Whether this is checked before anything else. */
   readonly isFirst: boolean;
 }
 
@@ -15,7 +15,7 @@ interface Traits {
   readonly shape?: Readonly<Record<string, Schema>>;
   readonly isStrict?: boolean;
   readonly options?: readonly string[];
-  /** The schema inside, of an optional one and the like. */
+  /** The inner schema, for example that of an optional one. */
   readonly inner?: Schema;
 }
 
@@ -29,9 +29,12 @@ export class Schema {
     this.traits = traits;
   }
 
-  safeParse(value: unknown) {
+  /** As in zod, `error` may replace the message of an issue. */
+  safeParse(value: unknown, { error }: { readonly error?: (issue: Issue) => string | undefined } = {}) {
     const { value: data, issues } = this.run(value);
-    return issues.length === 0 ? { success: true, data } : { success: false, error: new ParseError(issues) };
+    if (issues.length === 0) return { success: true, data };
+    const told = issues.map((issue) => ({ ...issue, message: error?.(issue) ?? issue.message }));
+    return { success: false, error: new ParseError(told) };
   }
 
   parse(value: unknown): unknown {
@@ -110,7 +113,15 @@ export class Schema {
     return this.#sized('too_small', 'Too small', '>0', (size) => size > 0);
   }
 
-  // Descriptions are for documents alone.
+  /** Checks run first; a value with problems is not transformed. */
+  transform(change: (value: never) => unknown): Schema {
+    return new Schema((value) => {
+      const result = this.run(value);
+      return result.issues.length > 0 ? result : fine(change(result.value as never));
+    });
+  }
+
+  // Descriptions are only used by documents.
   meta(): Schema {
     return this;
   }
@@ -119,7 +130,7 @@ export class Schema {
     return this;
   }
 
-  /** Another check of the same value, unless an earlier one has found that it is of another kind. */
+  /** Adds a check of the same value. It is skipped if an earlier check found a value of another kind. */
   #and(check: Check): Schema {
     return new Schema((given) => {
       const first = this.run(given);
@@ -134,9 +145,9 @@ export class Schema {
     const check: Check = (value) =>
       fits(measure.of(value as never))
         ? fine(value)
-        : wrong(value, code, `${what}: expected ${measure.told(limit)}`, true);
+        : wrong(value, code, `${what}: expected ${measure.told(limit)}`, !(code === 'too_big' && Array.isArray(value)));
     if (!measure.isFirst) return this.#and(check);
-    // The items of a list that is too long are not checked.
+    // The items of a list that is too long are not checked, nor is what the list is in.
     return new Schema((value) => {
       const sized = Array.isArray(value) ? check(value) : fine(value);
       return sized.issues.length > 0 ? sized : this.run(value);
@@ -144,8 +155,8 @@ export class Schema {
   }
 }
 
-/** As zod's: who catches it reads `issues`. */
-export class ParseError extends Error {
+/** Like zod's error: callers that catch it read `issues`. */
+class ParseError extends Error {
   readonly issues: readonly Issue[];
 
   constructor(issues: readonly Issue[]) {

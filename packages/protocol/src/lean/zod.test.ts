@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { ZodType } from 'zod';
 import type { Schema } from './schema.ts';
 
-/** Modules whose address ends in this have the lean zod, as those of the client do. */
+/** Modules whose URL ends in this import the lean zod, like the modules of the client. */
 const mark = '?lean';
 const lean = new URL('zod.ts', import.meta.url).href;
 
@@ -25,7 +25,7 @@ interface Pair {
 
 const isReal = (value: unknown): value is ZodType => typeof value === 'object' && value !== null && '_zod' in value;
 
-/** Every schema that the contract exports, and those of its routes. */
+/** Collects all schemas that the contract exports, and those of its routes. */
 async function pairs(): Promise<Pair[]> {
   const found: Pair[] = [];
   const collect = (name: string, one: unknown, other: unknown): void => {
@@ -69,7 +69,7 @@ const odd: readonly unknown[] = [
   'x'.repeat(5000),
 ];
 
-/** Values that a schema takes, or nearly. */
+/** Values that a schema accepts, or nearly accepts. */
 function samples(schema: ZodType): unknown[] {
   const definition = schema._zod.def as unknown as Definition;
   const { innerType, shape, element, options, entries, values, keyType, valueType } = definition;
@@ -86,7 +86,7 @@ function samples(schema: ZodType): unknown[] {
   return objects(shape);
 }
 
-/** One that is right as far as that is easily had, and one for everything that can be wrong with a field of it. */
+/** Objects: a valid one as far as that is easy to build, and one for each way in which a field can be wrong. */
 function objects(shape: Readonly<Record<string, ZodType>>): unknown[] {
   const right: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(shape)) {
@@ -100,7 +100,10 @@ function objects(shape: Readonly<Record<string, ZodType>>): unknown[] {
   return [right, {}, { ...right, unknown: 1 }, { ...right, unknown: 1, another: 2 }, ...changed];
 }
 
-/** What a caller sees of an answer: of a field what is said of it first, as zod goes on to measure a list that was given for a text. */
+/**
+ * The part of a result that a caller sees: only the first problem of each field, as zod continues to measure a list
+ * that was given in place of a text.
+ */
 function told(schema: ZodType | Schema, value: unknown): unknown {
   const result = schema.safeParse(value) as {
     readonly success: boolean;

@@ -2,8 +2,9 @@ import { below, expected, fine, isRecord, wrong, type Issue } from './result.ts'
 import { Schema } from './schema.ts';
 
 /**
- * The part of zod that the contract is written with, at a tenth of the size: what `zod` is in the client, which bundles have to carry. A test
- * holds it against zod itself, schema by schema. Types are zod's own: none of this is seen by a compiler.
+ * The part of zod that the contract uses, at a tenth of the size. It replaces `zod` in the client, whose users have to
+ * bundle it. A test compares it with zod, schema by schema. Types are zod's own, so the compiler never sees this
+ * module.
  */
 
 const text = new Schema((value) => (typeof value === 'string' ? fine(value) : expected('string', value)), {
@@ -69,12 +70,15 @@ class ObjectSchema extends Schema {
   }
 
   omit(names: Readonly<Record<string, true>>): Schema {
-    const kept = Object.entries(this.shape).filter(([name]) => !Object.hasOwn(names, name));
-    return shaped(Object.fromEntries(kept), this.traits.isStrict === true);
+    return this.#only((name) => !Object.hasOwn(names, name));
   }
 
   pick(names: Readonly<Record<string, true>>): Schema {
-    const kept = Object.entries(this.shape).filter(([name]) => Object.hasOwn(names, name));
+    return this.#only((name) => Object.hasOwn(names, name));
+  }
+
+  #only(isKept: (name: string) => boolean): Schema {
+    const kept = Object.entries(this.shape).filter(([name]) => isKept(name));
     return shaped(Object.fromEntries(kept), this.traits.isStrict === true);
   }
 }
@@ -94,7 +98,8 @@ function shaped(shape: Readonly<Record<string, Schema>>, isStrict: boolean): Obj
       if (unknownKeys.length > 0) {
         const named = unknownKeys.map((name) => JSON.stringify(name)).join(', ');
         const what = unknownKeys.length === 1 ? 'key' : 'keys';
-        issues.push(...wrong(value, 'unrecognized_keys', `Unrecognized ${what}: ${named}`).issues);
+        const { issues: found } = wrong(value, 'unrecognized_keys', `Unrecognized ${what}: ${named}`, true);
+        issues.push(...found.map((issue) => ({ ...issue, keys: unknownKeys, inst: { shape } })));
       }
       return { value: data, issues };
     },
@@ -147,7 +152,7 @@ export const union = (options: readonly Schema[]): Schema =>
   new Schema((value) => {
     const results = options.map((option) => option.run(value));
     const found = results.find(({ issues }) => issues.length === 0);
-    // Where only one of them takes such a value at all, what that one says is what is wrong.
+    // If only one option accepts this kind of value at all, its problems are reported.
     const near = results.filter(({ issues }) => issues.every(({ goOn }) => goOn));
     return (
       found ?? (near.length === 1 && near[0] !== undefined ? near[0] : wrong(value, 'invalid_union', 'Invalid input'))

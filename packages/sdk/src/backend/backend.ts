@@ -1,18 +1,21 @@
 import { statSync } from 'node:fs';
 import { connect } from 'node:net';
+import { resolve } from 'node:path';
 import type { Engine } from '@novasandbox/engine/services';
 import { layoutAt } from '@novasandbox/engine/layout';
 import { NovaError } from '@novasandbox/protocol';
 
-/** Where sandboxes are to be: in this process's own engine, or with a daemon. */
+export type { Engine };
+
+/** Where sandboxes run: in the engine of this process, or in a daemon. */
 export interface BackendOptions {
   /** State folder; default NOVA_HOME, else /var/lib/novasandbox (root) or ~/.novasandbox. */
   readonly home?: string | undefined;
-  /** A daemon, such as http://127.0.0.1:8000; default NOVA_API_URL. */
+  /** URL of a daemon, such as http://127.0.0.1:8000; default NOVA_API_URL. */
   readonly apiUrl?: string | undefined;
   /** Key or token for `apiUrl`; default NOVA_API_KEY. */
   readonly apiKey?: string | undefined;
-  /** No daemon, even if one is there; default NOVA_EMBEDDED=1. */
+  /** Uses the engine of this process even if a daemon is running; default NOVA_EMBEDDED=1. */
   readonly embedded?: boolean | undefined;
 }
 
@@ -22,8 +25,8 @@ export type Backend =
   | { readonly kind: 'socket'; readonly socketPath: string; readonly home: string | undefined };
 
 /**
- * What is said outright comes first, then the environment, then the daemon of the state folder, should one be running. Costs one look at a file
- * where there is none.
+ * Explicit options come first, then the environment, then the daemon of the state folder if one is running. Where there
+ * is no daemon, this costs one look at a file.
  */
 export function chooseBackend(options: BackendOptions = {}): Backend {
   const { embedded, apiUrl } = options;
@@ -36,22 +39,29 @@ export function chooseBackend(options: BackendOptions = {}): Backend {
   if (apiUrl !== undefined) return { kind: 'url', url: apiUrl, apiKey };
   if (embedded === undefined && isYes(fromEnvironment('NOVA_EMBEDDED'))) return { kind: 'embedded', home };
   const url = fromEnvironment('NOVA_API_URL');
-  // A state folder named in the call is one of this host.
+  // A state folder named in the call is always on this host, so NOVA_API_URL does not apply.
   if (url !== undefined && options.home === undefined) return { kind: 'url', url, apiKey };
   const { socket } = layoutAt(home).daemon;
   return isOurDaemon(socket) ? { kind: 'socket', socketPath: socket, home } : { kind: 'embedded', home };
 }
 
-/** Opens the engine, or the way to a daemon. Each is loaded only when it is the one. */
+/** Calls whose backends have the same key share one engine. */
+export function keyOf(backend: Backend): string {
+  if (backend.kind === 'url') return JSON.stringify([backend.url, backend.apiKey ?? null]);
+  const home = backend.home === undefined ? '' : resolve(backend.home);
+  return JSON.stringify([backend.kind, home]);
+}
+
+/** Opens the engine or a connection to the daemon. Each module is loaded only when it is needed. */
 export async function openBackend(backend: Backend): Promise<Engine> {
   if (backend.kind === 'url') {
     const { createRemoteEngine } = await import('../remote/remote-engine.ts');
     return createRemoteEngine({ url: backend.url, apiKey: backend.apiKey });
   }
-  // A daemon that was killed leaves its socket, and nobody behind it.
+  // A daemon that was killed leaves its socket behind, but nobody answers on it.
   if (backend.kind === 'socket' && (await answers(backend.socketPath))) {
     const { createRemoteEngine } = await import('../remote/remote-engine.ts');
-    return createRemoteEngine({ socketPath: backend.socketPath });
+    return { ...createRemoteEngine({ socketPath: backend.socketPath }), place: { home: layoutAt(backend.home).home } };
   }
   const { createEngine } = await import('@novasandbox/engine');
   return createEngine(backend.home === undefined ? {} : { home: backend.home });
@@ -65,12 +75,12 @@ function answers(socketPath: string): Promise<boolean> {
       resolve(answer);
     };
     socket.once('connect', () => settle(true));
-    // Refused, or not ours to open.
+    // The connection was refused, or the socket is not ours to open.
     socket.once('error', () => settle(false));
   });
 }
 
-/** Another user's socket in its place would be told all that a daemon is told. */
+/** A socket that another user has put in its place would receive everything we send to the daemon. */
 function isOurDaemon(socket: string): boolean {
   const found = statSync(socket, { throwIfNoEntry: false });
   return found?.isSocket() === true && found.uid === process.geteuid?.();

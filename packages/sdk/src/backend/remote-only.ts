@@ -1,10 +1,11 @@
 import { NovaError } from '@novasandbox/protocol';
-import type { Engine } from '@novasandbox/engine/services';
-import { createRemoteEngine } from '../remote/remote-engine.ts';
+import { createSandboxEngine, type SandboxEngine } from '../remote/sandbox-engine.ts';
 
-/** The client's `#backend`: its process has no engine, so it speaks to daemons alone. */
+export type { SandboxEngine as Engine };
+
+/** The client's `#backend`: the client contains no engine, so it only speaks to daemons. */
 export interface BackendOptions {
-  /** A daemon, such as http://127.0.0.1:8000; default NOVA_API_URL. */
+  /** URL of a daemon, such as http://127.0.0.1:8000; default NOVA_API_URL. */
   readonly apiUrl?: string | undefined;
   /** Key or token for `apiUrl`; default NOVA_API_KEY. */
   readonly apiKey?: string | undefined;
@@ -21,14 +22,17 @@ export function chooseBackend(options: BackendOptions = {}): Backend {
   const url = options.apiUrl ?? fromEnvironment('NOVA_API_URL');
   if (url === undefined) {
     throw new NovaError('invalid_argument', 'apiUrl: no daemon is named, and this package has no engine of its own.', {
-      hint: 'Give apiUrl or set NOVA_API_URL; the package novasandbox makes sandboxes in its own process.',
+      hint: 'Give apiUrl or set NOVA_API_URL; the package novasandbox can run sandboxes without a daemon.',
     });
   }
   return { kind: 'url', url, apiKey: options.apiKey ?? fromEnvironment('NOVA_API_KEY') };
 }
 
-export function openBackend({ url, apiKey }: Backend): Promise<Engine> {
-  return Promise.resolve(createRemoteEngine({ url, apiKey }));
+/** Calls whose backends have the same key share one engine. */
+export const keyOf = ({ url, apiKey }: Backend): string => JSON.stringify([url, apiKey ?? null]);
+
+export function openBackend({ url, apiKey }: Backend): Promise<SandboxEngine> {
+  return Promise.resolve(createSandboxEngine({ url, apiKey }));
 }
 
 function fromEnvironment(name: string): string | undefined {

@@ -3,7 +3,7 @@ import type { Exit } from '@novasandbox/protocol';
 import { ChunkQueue } from './chunk-queue.ts';
 
 /** The exit of a process that ended well. */
-export const goodExit: Exit = {
+const goodExit: Exit = {
   exitCode: 0,
   signal: null,
   timedOut: false,
@@ -16,7 +16,7 @@ export const goodExit: Exit = {
   wallUs: 0,
 };
 
-/** A process whose output and end the test decides. */
+/** A process whose output and end are decided by the test. */
 export function scriptedProcess() {
   const exit = Promise.withResolvers<Exit>();
   const output = new ChunkQueue([], () => undefined);
@@ -43,7 +43,7 @@ export function scriptedProcess() {
   return {
     process,
     seen,
-    /** Resolves when the reader has taken it. */
+    /** Resolves when the reader has taken the chunk. */
     say: (text: string | Uint8Array, channel: OutputChunk['channel'] = 'stdout'): Promise<void> =>
       output.push({ channel, bytes: typeof text === 'string' ? new TextEncoder().encode(text) : text }),
     end: (how: Partial<Exit> = {}): void => {

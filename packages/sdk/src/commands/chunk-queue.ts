@@ -1,8 +1,8 @@
 import type { OutputChunk } from '@novasandbox/engine/services';
 
 /**
- * Hands chunks from one writer to one reader. The writer waits until the reader has taken everything, so a slow reader slows the
- * writer; a reader that leaves sets the writer free.
+ * Hands chunks from one writer to one reader. The writer waits until the reader has taken everything, so a slow reader
+ * slows the writer. Once the reader leaves, the writer no longer waits.
  */
 export class ChunkQueue implements AsyncIterableIterator<OutputChunk> {
   readonly #chunks: OutputChunk[];
@@ -12,7 +12,7 @@ export class ChunkQueue implements AsyncIterableIterator<OutputChunk> {
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
 
-  /** `first` is what there was before the reader came; `left` is called when the reader goes. */
+  /** `first` holds the chunks from before the reader came; `left` is called when the reader leaves. */
   constructor(first: readonly OutputChunk[], left: () => void) {
     this.#chunks = [...first];
     this.#left = left;
@@ -28,7 +28,7 @@ export class ChunkQueue implements AsyncIterableIterator<OutputChunk> {
     }
   }
 
-  /** No more chunks; the reader is given `error` after the last one. */
+  /** Ends the queue; the reader receives `error` after the last chunk. */
   end(error?: unknown): void {
     this.#ended = true;
     this.#error = error;

@@ -2,18 +2,18 @@ import type { AttachedProcess } from '@novasandbox/engine/services';
 import { commandResult, type CommandResult } from './command-result.ts';
 import { CommandError } from './command-error.ts';
 import { ProcessOutput, type ProcessOutputOptions } from './process-output.ts';
-import { signalNumber, type Signal } from './signals.ts';
+import { signalNumber, type Signal } from '@novasandbox/protocol';
 import { toBytes } from './stdin.ts';
 
-/** A piece of output as an iteration of a handle gives it. */
+/** A piece of output, as iterating a handle yields it. */
 export interface CommandOutput {
   readonly channel: 'stdout' | 'stderr';
-  /** Characters that are whole by now; one cut by the end of `bytes` comes with the next piece. */
+  /** Complete characters only; a character that is cut at the end of `bytes` comes with the next piece. */
   readonly text: string;
   readonly bytes: Uint8Array;
 }
 
-/** Called for output as it comes; the command waits while a returned promise is open. */
+/** Called with output as it arrives; the command waits until a returned promise has settled. */
 export type OutputCallback = (text: string, bytes: Uint8Array) => unknown;
 
 export interface CommandHandleOptions {
@@ -25,15 +25,16 @@ export interface CommandHandleOptions {
 }
 
 /**
- * A command that runs in the background. Its output is read as it comes and the newest bytes are kept, so it never stalls because
- * nobody looks. Iterate the handle for the output so far and all that follows, at your own pace:
+ * A command that runs in the background. Its output is read as it arrives and the newest bytes are kept, so the command
+ * never stalls because nobody reads. Iterate the handle to get the output so far and all that follows, at your own
+ * pace:
  *
  *     for await (const { channel, text } of handle) process.stdout.write(text);
  *
- * Disposing disconnects: the command goes on until it ends, is killed, or its sandbox goes.
+ * Disposing disconnects: the command continues until it ends, is killed, or its sandbox is removed.
  */
 export class CommandHandle implements AsyncIterable<CommandOutput>, AsyncDisposable {
-  /** Number of the process for this sandbox's agent, never used twice. */
+  /** Number that the sandbox's agent gave this process; never reused. */
   readonly id: number;
   /** Process id in the guest. */
   readonly pid: number;
@@ -56,25 +57,30 @@ export class CommandHandle implements AsyncIterable<CommandOutput>, AsyncDisposa
     );
   }
 
-  /** The result once the command has ended; whatever its exit code. Rejects when the guest was lost or a callback threw. */
+  /**
+   * Resolves with the result once the command has ended, whatever its exit code. Rejects when the guest was lost or a
+   * callback threw.
+   */
   async result(): Promise<CommandResult> {
     const exit = await this.#output.ended;
     return commandResult(exit, this.#output.collected('stdout'), this.#output.collected('stderr'), this.#durationMs);
   }
 
-  /** The result once the command has ended; throws a CommandError when it has not ended with 0. */
+  /** Resolves with the result once the command has ended; throws a CommandError unless it exited with 0. */
   async wait(): Promise<CommandResult> {
     const result = await this.result();
     if (result.exitCode !== 0 || result.timedOut) throw new CommandError(this.#options.command, result);
     return result;
   }
 
-  /** Sends a signal to the command's whole process group; SIGKILL unless told. */
+  /** Sends a signal (default SIGKILL) to the command's whole process group. */
   kill(signal: Signal = 'SIGKILL'): Promise<void> {
     return this.#process.signal(signalNumber(signal));
   }
 
-  /** Needs a command started with `stdin: true`. Resolves when the guest has taken the data over. */
+  /**
+   * Writes to stdin; the command must have been started with `stdin: true`. Resolves when the guest has taken the data.
+   */
   sendStdin(data: string | Uint8Array): Promise<void> {
     return this.#process.writeStdin(toBytes(data));
   }
@@ -83,7 +89,7 @@ export class CommandHandle implements AsyncIterable<CommandOutput>, AsyncDisposa
     return this.#process.closeStdin();
   }
 
-  /** Stops listening; the command goes on. `wait` rejects from then on. */
+  /** Stops listening; the command continues. `wait` rejects from then on. */
   disconnect(): Promise<void> {
     return this.#output.disconnect();
   }
@@ -105,7 +111,7 @@ export class CommandHandle implements AsyncIterable<CommandOutput>, AsyncDisposa
   }
 }
 
-/** The callbacks of a caller as ProcessOutput calls them: bytes decoded, the last cut character too. */
+/** Adapts a caller's callbacks to ProcessOutput: decodes the bytes, including a character cut at the end. */
 function toCallbacks({ onStdout, onStderr }: CommandHandleOptions): Partial<ProcessOutputOptions> {
   if (onStdout === undefined && onStderr === undefined) return {};
   const decode = { stdout: textStream(), stderr: textStream() };
@@ -124,7 +130,7 @@ function toCallbacks({ onStdout, onStderr }: CommandHandleOptions): Partial<Proc
   };
 }
 
-/** Decodes UTF-8 that is cut anywhere; called without bytes it gives what a cut end leaves. */
+/** Decodes UTF-8 that may be cut anywhere. A call without bytes returns what is left of a cut character at the end. */
 function textStream(): (bytes?: Uint8Array) => string {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   return (bytes) => (bytes === undefined ? decoder.decode() : decoder.decode(bytes, { stream: true }));

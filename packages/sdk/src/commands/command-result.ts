@@ -1,8 +1,8 @@
 import type { Exit } from '@novasandbox/protocol';
 
-/** What a command left behind. Text is decoded as UTF-8, with U+FFFD for what is not; the bytes are there too. */
+/** Result of a command. Text is decoded as UTF-8, with U+FFFD for invalid bytes; the bytes are available too. */
 export interface CommandResult {
-  /** As the program gave it; 128 + signal when a signal ended it. */
+  /** The program's exit code; 128 + signal when a signal ended it. */
   readonly exitCode: number;
   /** Number of the signal that ended it, or null. */
   readonly signal: number | null;
@@ -10,16 +10,16 @@ export interface CommandResult {
   readonly stderr: string;
   readonly stdoutBytes: Uint8Array;
   readonly stderrBytes: Uint8Array;
-  /** Output beyond `maxOutputBytes`: the beginning is missing from what is collected. */
+  /** Output exceeded `maxOutputBytes`: its beginning is missing here. */
   readonly stdoutTruncated: boolean;
   readonly stderrTruncated: boolean;
-  /** Its own time limit ended it. */
+  /** Whether the command's own time limit ended it. */
   readonly timedOut: boolean;
-  /** The guest ran out of memory and ended it. */
+  /** Whether the guest ran out of memory and killed the command. */
   readonly oomKilled: boolean;
-  /** From the call to the end, seen from the host. */
+  /** Time from the call to the end, measured on the host. */
   readonly durationMs: number;
-  /** The guest's own account: CPU time, peak memory, wall time, bytes ever written. */
+  /** Figures measured by the guest: CPU time, peak memory, wall time, total bytes written. */
   readonly usage: Exit;
 }
 
@@ -28,7 +28,7 @@ export interface CollectedOutput {
   readonly truncated: boolean;
 }
 
-/** Puts a result together. Decoding is put off until the text is asked for: many callers want one stream or none. */
+/** Builds a result. Text is decoded only when it is read: many callers need one stream or none. */
 export function commandResult(
   exit: Exit,
   stdout: CollectedOutput,
@@ -41,10 +41,10 @@ export function commandResult(
     exitCode: exit.exitCode,
     signal: exit.signal,
     get stdout() {
-      return (stdoutText ??= decode(stdout.bytes));
+      return (stdoutText ??= decodeOutput(stdout.bytes));
     },
     get stderr() {
-      return (stderrText ??= decode(stderr.bytes));
+      return (stderrText ??= decodeOutput(stderr.bytes));
     },
     stdoutBytes: stdout.bytes,
     stderrBytes: stderr.bytes,
@@ -57,6 +57,7 @@ export function commandResult(
   };
 }
 
-function decode(bytes: Uint8Array): string {
+/** Decodes output as UTF-8, with U+FFFD for invalid bytes. */
+export function decodeOutput(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }

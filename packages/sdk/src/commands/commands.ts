@@ -1,41 +1,66 @@
 import type { AttachedProcess, ExecRequest } from '@novasandbox/engine/services';
-import { NovaError, parse, runOptionsSchema, type ProcessInfo } from '@novasandbox/protocol';
+import {
+  argvOf,
+  NovaError,
+  parse,
+  runOptionsSchema,
+  signalNumber,
+  type ProcessInfo,
+  type Signal,
+} from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { CommandHandle, type OutputCallback } from './command-handle.ts';
 import { CommandError, describeCommand } from './command-error.ts';
 import type { CommandResult } from './command-result.ts';
+import { collectOutput, type OutputSoFar } from './output-so-far.ts';
 import { findProcess, listProcesses } from './process-list.ts';
 import { whileStarting } from './while-starting.ts';
-import { signalNumber, type Signal } from './signals.ts';
 import { feedStdin, toBytes, type StdinSource } from './stdin.ts';
 import { withResolvers } from '../with-resolvers.ts';
 
-/** Most bytes of stdout, and of stderr, that a result keeps unless told otherwise. */
-export const defaultMaxOutputBytes = 64 * 1024 * 1024;
-/** The same for a background command, which may run for days. */
-export const defaultMaxBackgroundBytes = 1024 * 1024;
+/** Default limit of the bytes that a result keeps, for stdout and stderr each. */
+const defaultMaxOutputBytes = 64 * 1024 * 1024;
+/** The same limit for a background command, which may run for days. */
+const defaultMaxBackgroundBytes = 1024 * 1024;
 
 export interface RunOptions {
-  /** Working directory; default: the home of the user. */
+  /** Working directory; default: the user's home. */
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** User of the guest, by name or number; default: the sandbox's. */
+  /** User in the guest, by name or number; default: the sandbox's user. */
   readonly user?: string | undefined;
-  /** Time limit, 0 for none: then the process group gets SIGTERM, and SIGKILL two seconds later. */
+  /** Time limit, 0 for none. When it passes, the process group gets SIGTERM, and SIGKILL two seconds later. */
   readonly timeoutMs?: number | undefined;
-  /** What the command reads. `true` keeps its stdin open for `sendStdin` (background only); default: nothing to read. */
+  /** Input of the command. `true` keeps stdin open for `sendStdin` (background only). Default: empty input. */
   readonly stdin?: StdinSource | boolean | undefined;
   readonly onStdout?: OutputCallback | undefined;
   readonly onStderr?: OutputCallback | undefined;
-  /** Kept of stdout, and of stderr: the newest bytes. A result says when its beginning is missing. Callbacks see everything. */
+  /**
+   * Limit of the bytes kept of stdout and stderr each; the newest are kept. The result says when its beginning is
+   * missing. Callbacks receive everything.
+   */
   readonly maxOutputBytes?: number | undefined;
   /** Throw a CommandError when the command fails; default true. */
   readonly check?: boolean | undefined;
-  /** A word of one's own, shown by `list`. */
+  /** A label of your own, shown by `list`. */
   readonly tag?: string | undefined;
-  /** Kills the command and rejects with `cancelled`. In the background it counts until the command runs. */
+  /**
+   * Kills the command and rejects with `cancelled`. For a background command it applies until the command has started.
+   */
   readonly signal?: AbortSignal | undefined;
   readonly background?: boolean | undefined;
+}
+
+export interface ConnectOptions extends Pick<RunOptions, 'onStdout' | 'onStderr' | 'maxOutputBytes'> {
+  /** Offset in all bytes ever written to stdout; default: 0. Null: only new output. */
+  readonly stdoutOffset?: number | null | undefined;
+  readonly stderrOffset?: number | null | undefined;
+}
+
+export interface OutputOptions extends Pick<RunOptions, 'maxOutputBytes' | 'signal'> {
+  /** Offset in all bytes ever written to stdout; default: 0. */
+  readonly stdoutOffset?: number | undefined;
+  readonly stderrOffset?: number | undefined;
 }
 
 /** Commands of one sandbox. */
@@ -48,8 +73,9 @@ export class Commands {
   }
 
   /**
-   * Runs a command: a string by `/bin/sh -c`, a list as it is. Resolves when it has ended with 0; else throws a CommandError that carries the
-   * result. With `background` it resolves to a handle as soon as the command runs.
+   * Runs a command: a string with `/bin/sh -c`, a list without a shell. Resolves when it has exited with 0; otherwise
+   * throws a CommandError that carries the result. With `background` it resolves to a handle as soon as the command
+   * runs.
    */
   run(command: string | readonly string[], options: RunOptions & { readonly background: true }): Promise<CommandHandle>;
   run(
@@ -57,7 +83,7 @@ export class Commands {
     options?: RunOptions & { readonly background?: false | undefined },
   ): Promise<CommandResult>;
   async run(command: string | readonly string[], options: RunOptions = {}): Promise<CommandHandle | CommandResult> {
-    const argv = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;
+    const argv = argvOf(command);
     if (options.signal?.aborted === true) throw cancelled(describeCommand(argv), options.signal);
     const request = toRequest(argv, options);
     const process = await whileStarting(options.signal, (signal) =>
@@ -76,23 +102,37 @@ export class Commands {
     return this.#finish(handle, feeding, name, options);
   }
 
-  /** Processes started in this sandbox: the running ones, and those that ended lately. */
+  /** Lists the processes started in this sandbox: the running ones, and those that ended recently. */
   list(options: { readonly signal?: AbortSignal } = {}): Promise<ProcessInfo[]> {
     return listProcesses(this.#scope, options.signal);
   }
 
-  /** Attaches to a running command by its pid: first the output the guest has kept, then what is new. */
-  async connect(
-    pid: number,
-    options: Pick<RunOptions, 'onStdout' | 'onStderr' | 'maxOutputBytes'> = {},
-  ): Promise<CommandHandle> {
+  /**
+   * Attaches to a running command by its pid. First comes the output that the guest has kept, from the given offsets
+   * on, then new output. An offset of null means the current end: only new output comes.
+   */
+  async connect(pid: number, options: ConnectOptions = {}): Promise<CommandHandle> {
+    const { stdoutOffset: stdout = 0, stderrOffset: stderr = 0 } = options;
     const { id, argv } = await findProcess(this.#scope, pid);
-    const from = { stdout: 0, stderr: 0, stdin: true };
+    const from = { stdout, stderr, stdin: true };
     const process = await this.#scope.engine.exec.attach(this.#scope.id, id, from);
     return this.#handle(process, describeCommand(argv), { ...options, background: true });
   }
 
-  /** Sends a signal to a command's process group. False when it had ended already. */
+  /**
+   * Reads what a command has written so far. The command is given by its pid or by its id, which is never reused. A
+   * command that ended recently works too, as far as the guest keeps its output. `connect` from the ends returned here
+   * follows it.
+   */
+  async output(of: number | { readonly id: number }, options: OutputOptions = {}): Promise<OutputSoFar> {
+    const { stdoutOffset: stdout = 0, stderrOffset: stderr = 0, maxOutputBytes = defaultMaxOutputBytes } = options;
+    const { id } = typeof of === 'number' ? await findProcess(this.#scope, of) : of;
+    const context = { signal: options.signal };
+    await using reading = await this.#scope.engine.exec.output(this.#scope.id, id, { stdout, stderr }, context);
+    return await collectOutput(reading, maxOutputBytes);
+  }
+
+  /** Sends a signal to a command's process group. False when the command had already ended. */
   async kill(pid: number, signal: Signal = 'SIGKILL'): Promise<boolean> {
     const number = signalNumber(signal);
     try {
@@ -108,7 +148,7 @@ export class Commands {
   /** Writes to the stdin of a command that was started with `stdin: true`. */
   async sendStdin(pid: number, data: string | Uint8Array): Promise<void> {
     const { id } = await findProcess(this.#scope, pid);
-    // Only new output is asked for, and it is let go at once: a second listener must not slow the first.
+    // Ask only for new output and detach at once: a second listener must not slow down the first.
     const from = { stdout: null, stderr: null, stdin: true };
     const process = await this.#scope.engine.exec.attach(this.#scope.id, id, from);
     process.exit.catch(() => undefined);
@@ -145,7 +185,7 @@ export class Commands {
       return result;
     } catch (error) {
       if (!(error instanceof CommandError)) {
-        // Cancelled, or a callback or the source of stdin threw: nobody waits for the command any more.
+        // Cancelled, or a callback or the stdin source threw: nobody waits for the command any more.
         await this.#scope.engine.exec.signal(this.#scope.id, handle.id, 9).catch(() => undefined);
         await handle.disconnect().catch(() => undefined);
       }

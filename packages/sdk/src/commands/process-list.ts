@@ -2,13 +2,13 @@ import type { GuestProcess } from '@novasandbox/engine/services';
 import { NovaError, type ProcessInfo } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 
-/** Processes of a sandbox as the public API shows them. */
+/** Lists the processes of a sandbox as the public API shows them. */
 export async function listProcesses(scope: SandboxScope, signal?: AbortSignal): Promise<ProcessInfo[]> {
   const processes = await scope.engine.exec.list(scope.id, { signal });
   return processes.map(toProcessInfo);
 }
 
-/** The process with that pid; a running one where an ended one had the same. */
+/** Finds the process with that pid. A running process takes precedence over an ended one with the same pid. */
 export async function findProcess(scope: SandboxScope, pid: number): Promise<ProcessInfo> {
   const found = (await listProcesses(scope))
     .filter((process) => process.pid === pid)
@@ -20,7 +20,7 @@ export async function findProcess(scope: SandboxScope, pid: number): Promise<Pro
 }
 
 function toProcessInfo(process: GuestProcess): ProcessInfo {
-  // The guest's clock is the guest's word: bounded, since a Date beyond its range throws.
+  // The guest's clock cannot be trusted, and a Date beyond its range throws, so the value is bounded.
   const startedMs = Math.min(Math.max(Number(process.startedNs / 1_000_000n), 0), 8_640_000_000_000_000);
   return {
     id: process.execId,

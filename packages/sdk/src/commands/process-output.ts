@@ -7,20 +7,24 @@ import { TailBuffer } from './tail-buffer.ts';
 import { withResolvers } from '../with-resolvers.ts';
 
 export interface ProcessOutputOptions {
-  /** Bytes of each channel that are kept. */
+  /** Limit of the bytes kept of each channel. */
   readonly keepBytes: number;
-  /** Told of every chunk; the process waits while the promise is open. */
+  /** Called with every chunk; the process waits until the returned promise has settled. */
   readonly onChunk?: ((chunk: OutputChunk) => unknown) | undefined;
-  /** Told when the last chunk has been. */
+  /** Called after the last chunk. */
   readonly onEnd?: (() => unknown) | undefined;
 }
 
 /**
- * Reads a process's output as soon as it comes, so that a process nobody looks at never stalls on a full pipe: the newest bytes are
- * kept, readers get them first and then what is new. While a reader is there, its pace is the process's pace.
+ * Reads a process's output as soon as it arrives, so that a process nobody reads from never stalls on a full pipe. The
+ * newest bytes are kept; readers get them first and then new output. While there is a reader, the process runs at the
+ * reader's pace.
  */
 export class ProcessOutput {
-  /** Settles when the process has ended and its output is read. Rejects when the session is lost, or after `disconnect`. */
+  /**
+   * Settles when the process has ended and its output has been read. Rejects when the session is lost, or after
+   * `disconnect`.
+   */
   readonly ended: Promise<Exit>;
   readonly #process: AttachedProcess;
   readonly #options: ProcessOutputOptions;
@@ -41,7 +45,7 @@ export class ProcessOutput {
     );
   }
 
-  /** What is kept of a channel. */
+  /** Returns the kept bytes of a channel. */
   collected(channel: OutputChannel): CollectedOutput {
     const buffer = this.#kept.get(channel);
     return buffer === undefined
@@ -49,7 +53,7 @@ export class ProcessOutput {
       : { bytes: buffer.bytes(), truncated: buffer.truncated };
   }
 
-  /** What is kept so far, then everything new, at the reader's pace. */
+  /** Yields the output kept so far, then everything new, at the reader's pace. */
   iterate(): ChunkQueue {
     const kept = [...this.#kept.entries()].map(([channel, buffer]) => ({ channel, bytes: buffer.bytes() }));
     const queue = new ChunkQueue(
@@ -61,7 +65,7 @@ export class ProcessOutput {
     return queue;
   }
 
-  /** Stops reading; the process goes on. */
+  /** Stops reading; the process continues. */
   async disconnect(): Promise<void> {
     if (this.#over !== undefined) return;
     this.#disconnected.reject(
@@ -77,7 +81,7 @@ export class ProcessOutput {
       let buffer = this.#kept.get(chunk.channel);
       if (buffer === undefined) this.#kept.set(chunk.channel, (buffer = new TailBuffer(this.#options.keepBytes)));
       buffer.add(chunk.bytes);
-      // A reader that comes from here on finds the chunk in the buffer.
+      // A reader that is added from here on finds the chunk in the buffer.
       const readers = [...this.#readers];
       await this.#options.onChunk?.(chunk);
       for (const reader of readers) await reader.push(chunk);

@@ -1,16 +1,15 @@
 import type { AttachedProcess } from '@novasandbox/engine/services';
 
-/** What can be fed to a process: text goes as UTF-8. */
+/** Input for a process. Text is encoded as UTF-8. */
 export type StdinSource = string | Uint8Array | AsyncIterable<string | Uint8Array>;
 
-/** Text or bytes as bytes. */
 export function toBytes(data: string | Uint8Array): Uint8Array {
   return typeof data === 'string' ? new TextEncoder().encode(data) : data;
 }
 
 /**
- * Feeds a process and closes its stdin. Ends early when the process does: what it has not read then is nobody's loss, but the source
- * is told to stop. Rejects only with what the source throws.
+ * Feeds a process and closes its stdin. Ends early when the process does: unread input does not matter then, but the
+ * source is told to stop. Rejects only with an error that the source throws.
  */
 export async function feedStdin(process: AttachedProcess, source: StdinSource): Promise<void> {
   let over = false;
@@ -20,7 +19,7 @@ export async function feedStdin(process: AttachedProcess, source: StdinSource): 
     wake?.();
   };
   process.exit.then(stop, stop);
-  // A write that fails means that the process or its guest has gone, which its exit tells better.
+  // A failed write means that the process or its guest is gone, which the process's exit reports better.
   const write = (data: string | Uint8Array): Promise<void> => process.writeStdin(toBytes(data)).catch(stop);
   if (typeof source === 'string' || source instanceof Uint8Array) {
     await write(source);
@@ -33,7 +32,7 @@ export async function feedStdin(process: AttachedProcess, source: StdinSource): 
         else iterator.next().then(resolve, reject);
       });
       if (next === undefined) {
-        // Not awaited: a generator that waits for something answers only when that comes.
+        // Not awaited: a generator that is waiting for something only returns once that arrives.
         iterator.return?.().catch(() => undefined);
         return;
       }

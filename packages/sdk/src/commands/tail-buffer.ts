@@ -2,8 +2,8 @@ const smallestPage = 1024;
 const largestPage = 262_144;
 
 /**
- * Keeps the newest `limit` bytes of a stream. Bytes are copied into pages that grow, so neither a guest that writes one byte at a time
- * nor views on large receive buffers make it cost more than about `limit` bytes.
+ * Keeps the newest `limit` bytes of a stream. Bytes are copied into pages that grow, so memory stays at about `limit`
+ * bytes even if the guest writes one byte at a time or the chunks are views on large receive buffers.
  */
 export class TailBuffer {
   readonly #limit: number;
@@ -15,7 +15,7 @@ export class TailBuffer {
     this.#limit = limit;
   }
 
-  /** Bytes ever added. */
+  /** Total number of bytes ever added. */
   get total(): number {
     return this.#total;
   }
@@ -51,7 +51,7 @@ export class TailBuffer {
     }
   }
 
-  /** A copy of what is kept. */
+  /** Returns a copy of the kept bytes. */
   bytes(): Uint8Array {
     const all = new Uint8Array(this.#held);
     let at = 0;

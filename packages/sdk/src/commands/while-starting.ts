@@ -1,6 +1,6 @@
 /**
- * Calls `start` with a signal that follows the given one only until it has settled. The engine lets go of a process when its signal aborts,
- * which is not enough for one that runs: that has to be killed.
+ * Calls `start` with a signal that follows the given one only until `start` has settled. When its signal aborts, the
+ * engine merely detaches from a process; a running one has to be killed.
  */
 export async function whileStarting<T>(
   signal: AbortSignal | undefined,

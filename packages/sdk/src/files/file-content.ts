@@ -1,9 +1,9 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** What a file can be written from. Text goes as UTF-8; web and Node streams are async iterables. */
+/** Content to write to a file. Text is encoded as UTF-8; web and Node streams are async iterables. */
 export type FileContent = string | Uint8Array | ArrayBuffer | Blob | AsyncIterable<string | Uint8Array>;
 
-/** Any content as a stream of bytes. */
+/** Converts any content to a stream of bytes. */
 export async function* contentBytes(content: FileContent): AsyncGenerator<Uint8Array, void, undefined> {
   if (typeof content === 'string') yield new TextEncoder().encode(content);
   else if (content instanceof Uint8Array) yield content;
@@ -14,7 +14,7 @@ export async function* contentBytes(content: FileContent): AsyncGenerator<Uint8A
   }
 }
 
-/** A stream in one piece, as long as it stays within `maxBytes`: the guest decides how much comes. */
+/** Reads a stream into memory, up to `maxBytes`: the guest decides how much it sends. */
 export async function collect(stream: AsyncIterable<Uint8Array>, maxBytes: number, what: string): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;

@@ -1,4 +1,4 @@
-import type { ByteSource, FileService } from '@novasandbox/engine/services';
+import type { ByteSource, FileService, Manifest, ManifestRequest } from '@novasandbox/engine/services';
 import { isNovaError, type Change, type Entry } from '@novasandbox/protocol';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { extractTar, type ExtractLimits, type ExtractResult } from '../tar/extract.ts';
@@ -6,12 +6,12 @@ import { packDirectory } from '../tar/pack-directory.ts';
 import { SkippedFiles } from '../tar/skipped-files.ts';
 import { collect, contentBytes, type FileContent } from './file-content.ts';
 
-/** Most bytes `read` and `readBytes` hold in memory unless told otherwise. */
-export const defaultMaxReadBytes = 256 * 1024 * 1024;
+/** Default limit of the bytes that `read` and `readBytes` hold in memory. */
+const defaultMaxReadBytes = 256 * 1024 * 1024;
 
-/** For whom, and until when. Files are handled as the guest's superuser would; what is created belongs to the user. */
+/** User and cancellation. Files are accessed as the guest's superuser; new files belong to the user. */
 export interface FileOptions {
-  /** Owner of what is created, at whose home relative paths start; default: the sandbox's user. */
+  /** Owner of new files; relative paths start at this user's home. Default: the sandbox's user. */
   readonly user?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -25,16 +25,18 @@ export interface WriteOptions extends FileOptions {
   /** Permission bits of a new file; default 0o644. */
   readonly mode?: number | undefined;
   readonly append?: boolean;
-  /** Fail with `file_exists` when it is there. */
+  /** Fail with `file_exists` when the file exists. */
   readonly exclusive?: boolean;
+  /** Write from this byte on and leave the rest as it is; default: the file is replaced. */
+  readonly offset?: number | undefined;
 }
 
-/** A file as it comes. Iterate it once; leaving the loop early or disposing ends the transfer. */
+/** A file that is being read. Iterate it once; leaving the loop early or disposing ends the transfer. */
 export interface FileStream extends AsyncIterable<Uint8Array>, AsyncDisposable {
   readonly entry: Entry;
 }
 
-/** Changes below a directory as they happen. Leaving the loop, disposing, or `stop` ends the watch. */
+/** Changes below a directory as they happen. Leaving the loop, disposing, or calling `stop` ends the watch. */
 export interface FileWatch extends AsyncIterable<Change>, AsyncDisposable {
   stop(): Promise<void>;
 }
@@ -48,7 +50,7 @@ export class Files {
     this.#scope = scope;
   }
 
-  /** A file as text: UTF-8, with U+FFFD for what is not. */
+  /** Reads a file as text: UTF-8, with U+FFFD for invalid bytes. */
   async read(path: string, options: ReadOptions & { readonly maxBytes?: number } = {}): Promise<string> {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await this.readBytes(path, options));
   }
@@ -59,7 +61,7 @@ export class Files {
     return await collect(stream, maxBytes, path);
   }
 
-  /** A file of any size, at the pace it is read. */
+  /** Reads a file of any size at the caller's pace. */
   async readStream(path: string, options: ReadOptions = {}): Promise<FileStream> {
     const { signal, user, offset = 0, length } = options;
     const range = { offset, user, ...(length === undefined ? {} : { length }) };
@@ -71,13 +73,13 @@ export class Files {
     };
   }
 
-  /** Writes a file of any size; directories on the way are made. */
+  /** Writes a file of any size and creates missing parent directories. */
   async write(path: string, content: FileContent, options: WriteOptions = {}): Promise<Entry> {
     const { signal, ...how } = options;
     return this.#engine.write(this.#scope.id, path, contentBytes(content), how, { signal });
   }
 
-  /** A directory's entries, in order of name; with `depth`, those of its directories too. */
+  /** Lists a directory's entries in order of name; with `depth`, those of its subdirectories too. */
   async list(path: string, options: FileOptions & { readonly depth?: number } = {}): Promise<Entry[]> {
     const { signal, ...how } = options;
     return this.#engine.list(this.#scope.id, path, how, { signal });
@@ -97,7 +99,7 @@ export class Files {
     }
   }
 
-  /** Makes a directory and those on the way. False when it was there. */
+  /** Creates a directory and its missing parents. False when it already existed. */
   async makeDir(path: string, options: FileOptions & { readonly mode?: number } = {}): Promise<boolean> {
     const { signal, ...how } = options;
     return this.#engine.makeDirectory(this.#scope.id, path, how, { signal });
@@ -107,7 +109,7 @@ export class Files {
     return this.#engine.move(this.#scope.id, source, destination, user, { signal });
   }
 
-  /** Removes a file, or a directory with all in it. False when nothing was there. */
+  /** Removes a file, or a directory with everything in it. False when it did not exist. */
   async remove(path: string, { user, signal }: FileOptions = {}): Promise<boolean> {
     return this.#engine.remove(this.#scope.id, path, user, { signal });
   }
@@ -120,7 +122,7 @@ export class Files {
     return this.#engine.setAttributes(this.#scope.id, path, { ...attributes, user }, { signal });
   }
 
-  /** Resolves when the watch stands: what changes from then on is told. */
+  /** Resolves when the watch is active: every later change is reported. */
   async watch(path: string, options: FileOptions & { readonly recursive?: boolean } = {}): Promise<FileWatch> {
     const { signal, ...how } = options;
     const changes = await this.#engine.watch(this.#scope.id, path, how, { signal });
@@ -132,7 +134,9 @@ export class Files {
     };
   }
 
-  /** `watch` with a callback. `onError` is told when the watch breaks, for example because changes were lost. */
+  /**
+   * Like `watch`, with a callback. `onError` is called when the watch breaks, for example because changes were lost.
+   */
   async watchDir(
     path: string,
     onChange: (change: Change) => unknown,
@@ -147,14 +151,20 @@ export class Files {
     return watch;
   }
 
-  /** Copies a directory of the host into one of the guest, which is made where it is missing. Sockets, pipes and devices are left out and told. */
+  /**
+   * Copies a directory of the host into a directory of the guest, which is created if it is missing. Sockets, pipes and
+   * devices are left out; the result lists them.
+   */
   async uploadDir(hostDirectory: string, path: string, options: FileOptions = {}): Promise<ExtractResult> {
     const skipped = new SkippedFiles();
     const done = await this.importTar(path, packDirectory(hostDirectory, skipped.add), options);
     return { ...done, skipped: skipped.list };
   }
 
-  /** Copies a directory of the guest into one of the host. What the guest sends is taken to be hostile: see `extractTar`. */
+  /**
+   * Copies a directory of the guest into a directory of the host. The data from the guest is treated as hostile: see
+   * `extractTar`.
+   */
   async downloadDir(
     path: string,
     hostDirectory: string,
@@ -164,7 +174,18 @@ export class Files {
     return await extractTar(tar, hostDirectory, options);
   }
 
-  /** Unpacks a tar stream into a directory of the guest. All of it belongs to the user. */
+  /**
+   * Lists the whole tree below a directory, for a comparison: versions, and digests of files of at most `hashBytes`.
+   * The guest's answer must not be trusted.
+   */
+  async manifest(
+    path: string,
+    { signal, ...request }: ManifestRequest & { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Manifest> {
+    return this.#engine.manifest(this.#scope.id, path, request, { signal });
+  }
+
+  /** Unpacks a tar stream into a directory of the guest. All unpacked files belong to the user. */
   async importTar(
     path: string,
     tar: ByteSource,
@@ -173,7 +194,7 @@ export class Files {
     return this.#engine.tarIn(this.#scope.id, path, tar, user, { signal });
   }
 
-  /** A directory or file of the guest as a tar stream. Hostile: never unpack it unchecked. */
+  /** Reads a directory or file of the guest as a tar stream. The stream may be hostile: never unpack it unchecked. */
   async exportTar(
     path: string,
     { user, signal }: FileOptions = {},

@@ -1,16 +1,19 @@
 import type { AttachedProcess } from '@novasandbox/engine/services';
 import type { Exit } from '@novasandbox/protocol';
 import { ProcessOutput } from '../commands/process-output.ts';
-import { signalNumber, type Signal } from '../commands/signals.ts';
+import { signalNumber, type Signal } from '@novasandbox/protocol';
 import { toBytes } from '../commands/stdin.ts';
 import { checkSize, type PtySize } from './pty-size.ts';
 
-/** Called for what the terminal shows; the guest waits while a returned promise is open. */
+/** Called with the terminal's output; the guest waits until a returned promise has settled. */
 export type PtyCallback = (bytes: Uint8Array) => unknown;
 
 const keptBytes = 262_144;
 
-/** A terminal in the guest. Iterate it, or give `onData`, for what it shows. Disposing disconnects: what runs in it goes on. */
+/**
+ * A terminal in the guest. Iterate it, or pass `onData`, to get its output. Disposing disconnects: the program in the
+ * terminal continues.
+ */
 export class PtyHandle implements AsyncIterable<Uint8Array>, AsyncDisposable {
   readonly id: number;
   readonly pid: number;
@@ -28,7 +31,7 @@ export class PtyHandle implements AsyncIterable<Uint8Array>, AsyncDisposable {
     });
   }
 
-  /** How it ended. A shell's exit code is not a failure: nothing is thrown for it. */
+  /** Resolves when the terminal has ended. A non-zero exit code is not a failure here: nothing is thrown for it. */
   wait(): Promise<Exit> {
     return this.#output.ended;
   }
@@ -45,7 +48,7 @@ export class PtyHandle implements AsyncIterable<Uint8Array>, AsyncDisposable {
     return this.#process.signal(signalNumber(signal));
   }
 
-  /** Stops listening; what runs in the terminal goes on. `wait` rejects from then on. */
+  /** Stops listening; the program in the terminal continues. `wait` rejects from then on. */
   disconnect(): Promise<void> {
     return this.#output.disconnect();
   }

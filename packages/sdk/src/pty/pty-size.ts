@@ -5,7 +5,7 @@ export interface PtySize {
   readonly rows: number;
 }
 
-/** The size, when a terminal can have it. */
+/** Returns the size if a terminal can have it, and throws otherwise. */
 export function checkSize({ cols, rows }: PtySize): PtySize {
   return parse(ptySizeSchema, { cols, rows }, 'pty');
 }

@@ -1,30 +1,22 @@
-import { NovaError } from '@novasandbox/protocol';
+import { loginShell, NovaError, parse, runOptionsSchema, signalNumber, type Signal } from '@novasandbox/protocol';
 import { findProcess } from '../commands/process-list.ts';
-import { signalNumber, type Signal } from '../commands/signals.ts';
 import { whileStarting } from '../commands/while-starting.ts';
 import { toBytes } from '../commands/stdin.ts';
 import type { SandboxScope } from '../sandbox-scope.ts';
 import { PtyHandle, type PtyCallback } from './pty-handle.ts';
 import { checkSize, type PtySize } from './pty-size.ts';
 
-/** Bash where the guest has it, else its sh: as a login shell, so that profiles are read. */
-export const interactiveShell: readonly string[] = [
-  '/bin/sh',
-  '-c',
-  'if command -v bash >/dev/null 2>&1; then exec bash -l; else exec sh -l; fi',
-];
-
 export interface PtyCreateOptions extends Partial<PtySize> {
-  /** What runs in the terminal; default: a login shell. */
+  /** Command to run in the terminal; default: a login shell. */
   readonly command?: readonly string[] | undefined;
   readonly cwd?: string | undefined;
-  /** TERM is `xterm-256color` unless given. */
+  /** Environment variables. TERM defaults to `xterm-256color`. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly user?: string | undefined;
   /** Time limit of the whole session, 0 for none. */
   readonly timeoutMs?: number | undefined;
   readonly onData?: PtyCallback | undefined;
-  /** Counts until the terminal is there. */
+  /** Applies until the terminal has started. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,13 +31,12 @@ export class Pty {
 
   /** Starts a shell, or `command`, in a terminal of its own. */
   async create(options: PtyCreateOptions = {}): Promise<PtyHandle> {
-    const { cols = 80, rows = 24, command = interactiveShell, cwd, env, user, timeoutMs, onData, signal } = options;
+    const { cols = 80, rows = 24, command = loginShell, cwd, env, user, timeoutMs, onData, signal } = options;
+    const run = { cwd, env: { TERM: 'xterm-256color', ...env }, user, timeoutMs };
+    const { retainBytes: _, ...parsed } = parse(runOptionsSchema, run, 'pty.create');
     const request = {
+      ...parsed,
       argv: command,
-      cwd,
-      env: { TERM: 'xterm-256color', ...env },
-      user,
-      timeoutMs,
       pty: checkSize({ cols, rows }),
       stdin: true,
     };
@@ -55,12 +46,12 @@ export class Pty {
     return new PtyHandle(process, onData);
   }
 
-  /** Attaches to a terminal by its pid: first the output the guest has kept, then what is new. */
+  /** Attaches to a terminal by its pid. First comes the output that the guest has kept, then new output. */
   async connect(pid: number, options: { readonly onData?: PtyCallback | undefined } = {}): Promise<PtyHandle> {
     return new PtyHandle(await this.#attach(pid, 0), options.onData);
   }
 
-  /** Types into a terminal. With many inputs, keep the handle of `create` or `connect` and call its `sendInput`. */
+  /** Types into a terminal. For frequent input, keep the handle of `create` or `connect` and call its `sendInput`. */
   async sendInput(pid: number, data: string | Uint8Array): Promise<void> {
     const process = await this.#attach(pid, null);
     try {
@@ -79,7 +70,7 @@ export class Pty {
     }
   }
 
-  /** Sends a signal to the terminal's processes. False when they had ended already. */
+  /** Sends a signal to the terminal's processes. False when they had already ended. */
   async kill(pid: number, signal: Signal = 'SIGKILL'): Promise<boolean> {
     const number = signalNumber(signal);
     try {

@@ -1,15 +1,15 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** Where a daemon listens: over HTTP with a key, or on its own Unix socket, which only its owner can open. */
+/** Address of a daemon: an HTTP URL with a key, or the daemon's Unix socket, which only its owner can open. */
 export type DaemonAddress =
   { readonly url: string; readonly apiKey?: string | undefined } | { readonly socketPath: string };
 
-/** An address taken apart for the HTTP and the WebSocket client. */
+/** An address split up for the HTTP client and the WebSocket client. */
 export interface Endpoint {
-  /** As messages name it. */
+  /** The daemon's name in messages. */
   readonly name: string;
   readonly origin: string;
-  /** What comes before `/api/v1`, where the daemon lies below a path of a proxy. */
+  /** Path before `/api/v1`, if a proxy serves the daemon below a path. */
   readonly prefix: string;
   readonly socketPath: string | undefined;
   readonly headers: Readonly<Record<string, string>>;

@@ -2,11 +2,12 @@ import type { AttachedProcess, ExecRequest, ExecService, GuestProcess } from '@n
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import type { ExecClientMessage } from '@novasandbox/protocol/api';
 import type { HttpClient } from './http.ts';
+import { readRemoteOutput } from './output.ts';
 import { RemoteProcess } from './process.ts';
 import { notOverDaemon } from './remote-error.ts';
 import type { OpenSocket } from './socket.ts';
 
-/** Commands over the daemon: a WebSocket each where there is input or output, requests for the rest. */
+/** Commands over the daemon: one WebSocket per command for input and output, requests for everything else. */
 export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): ExecService {
   async function converse(
     ref: string,
@@ -39,7 +40,7 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
       throw first.type === 'start' ? startFailure(error) : error;
     }
     if (signal !== undefined) {
-      // From here on the signal lets go of the process; ending it is the caller's to say.
+      // From here on the signal only detaches from the process; ending it is up to the caller.
       signal.removeEventListener('abort', abort);
       const leave = (): void => void process.detach();
       signal.addEventListener('abort', leave, { once: true });
@@ -79,6 +80,7 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
         stdin,
         context?.signal,
       ),
+    output: (ref, execId, from, context) => readRemoteOutput(http, ref, execId, from, context?.signal),
     async signal(ref, execId, signal, context) {
       const options = { body: { signal }, signal: context?.signal };
       await http.call('signalProcess', { id: ref, process_id: execId }, options);
@@ -93,9 +95,9 @@ export function createRemoteExec(http: HttpClient, openSocket: OpenSocket): Exec
   };
 }
 
-/** A start that the daemon was asked for and said nothing of: nobody on this side knows whether the command has run. */
+/** The error of a start that the daemon did not answer: this side cannot know whether the command has run. */
 function startFailure(error: unknown): unknown {
-  // A daemon that is ending says so where it has started nothing; one that only closes has said nothing.
+  // A daemon that is shutting down says so when it has started nothing. A mere closed connection says nothing.
   const closed = isNovaError(error, 'shutting_down') && error.details['closed'] !== undefined;
   if (!closed && !isNovaError(error, 'server_unreachable')) return error;
   const message = `It is not known whether the command has run: ${error.message}`;
@@ -116,7 +118,7 @@ function wireOf(request: ExecRequest) {
   };
 }
 
-/** The contract tells of an ended process its exit code alone, and of none its environment. */
+/** The contract reports only the exit code of an ended process, and no process's environment. */
 function processOfWire(wire: {
   readonly id: number;
   readonly pid: number;

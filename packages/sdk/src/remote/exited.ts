@@ -5,12 +5,13 @@ import { cancelled, isAborted } from './remote-error.ts';
 import type { OpenSocket } from './socket.ts';
 import { withResolvers } from '../with-resolvers.ts';
 
-const ends = ['vm.stopped', 'vm.failed', 'vm.removed'];
+const ends = ['vm.stopped', 'vm.hibernated', 'vm.failed', 'vm.removed'];
+const isOver = ({ state }: SandboxInfo): boolean => ['stopped', 'hibernated', 'failed'].includes(state);
 const retryMs = 1000;
 
 /**
- * Settles when the sandbox no longer runs, as the daemon's events tell it. A daemon that is started anew is asked again. Waiting keeps no
- * process alive: who waits for nothing else has ended.
+ * Settles when the sandbox no longer runs, according to the daemon's events. After a daemon restarts, it is asked
+ * again. Waiting does not keep the process alive.
  */
 export async function untilExited(
   openSocket: OpenSocket,
@@ -20,13 +21,13 @@ export async function untilExited(
 ): Promise<SandboxInfo> {
   let last = await get(ref);
   const { id } = last;
-  while (last.state === 'running' || last.state === 'paused' || last.state === 'creating') {
+  while (!isOver(last)) {
     if (isAborted(signal)) throw cancelled(signal);
     try {
-      // Listening first, then asking: an end in between is not missed.
+      // Listen first and ask afterwards, so that an end in between is not missed.
       await using ended = await listen(openSocket, id, signal);
       last = await get(id);
-      if (last.state === 'stopped' || last.state === 'failed') break;
+      if (isOver(last)) break;
       await ended.promise;
       last = await get(id);
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { FileService } from '@novasandbox/engine/services';
 import { entryOfWire } from '@novasandbox/protocol/api';
+import { listRemoteManifest } from '#manifest';
 import type { HttpClient } from './http.ts';
 import { notOverDaemon } from './remote-error.ts';
 import { readRemoteFile, streamOf } from './read-file.ts';
@@ -7,18 +8,18 @@ import type { OpenSocket } from './socket.ts';
 import { openRemoteTunnel } from './tunnel.ts';
 import { openRemoteWatch } from './watch.ts';
 
-/** Octal, as the contract has it. */
+/** Formats the mode in octal, as the contract requires. */
 const permissionsOf = (mode: number | undefined): { permissions?: string } =>
   mode === undefined ? {} : { permissions: mode.toString(8).padStart(4, '0') };
 const userOf = (user: string | undefined): { user?: string } => (user === undefined ? {} : { user });
 
-/** Files over the daemon: their contents stream through requests and answers, at the pace of whoever is slower. */
+/** Files over the daemon: contents stream through requests and responses at the pace of the slower side. */
 export function createRemoteFiles(http: HttpClient, openSocket: OpenSocket): FileService {
   return {
     read: (ref, path, range, context) => readRemoteFile(http, ref, path, range ?? {}, context?.signal),
     async write(ref, path, source, how = {}, context) {
-      const { mode, user, append = false, exclusive = false } = how;
-      const query = { path, user, append, exclusive, ...permissionsOf(mode) };
+      const { mode, user, append = false, exclusive = false, offset } = how;
+      const query = { path, user, append, exclusive, offset, ...permissionsOf(mode) };
       const options = { query, bytes: source, signal: context?.signal };
       return entryOfWire(await http.call('writeFile', { id: ref }, options));
     },
@@ -57,6 +58,7 @@ export function createRemoteFiles(http: HttpClient, openSocket: OpenSocket): Fil
       const signal = context?.signal;
       return streamOf(await http.stream('downloadArchive', { id: ref }, { query: { path, user }, signal }), signal);
     },
+    manifest: (ref, path, request, context) => listRemoteManifest(http, ref, path, request ?? {}, context?.signal),
     tunnel: (ref, port, context) => openRemoteTunnel(openSocket, ref, port, context?.signal),
   };
 }

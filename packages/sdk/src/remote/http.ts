@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ByteSource } from '@novasandbox/engine/services';
 import { NovaError } from '@novasandbox/protocol';
-import type { routes } from '@novasandbox/protocol/api';
+import { routes } from '@novasandbox/protocol/api';
 import type { Endpoint } from './address.ts';
 import { callerError, cancelled, connectionError, errorOfAnswer, isAborted, NoAnswer } from './remote-error.ts';
-import { connectionPool } from './pool.ts';
-import { pathOf, routeOf, type Operation, type Params, type Query } from './route-path.ts';
+import { linesOf } from './lines.ts';
+import { connectionPool, type ConnectionPool } from './pool.ts';
+import { pathOf, type Operation, type Params, type Query, type Routes } from './route-path.ts';
 
 type RouteOf<O extends Operation> = (typeof routes)[O];
 type Answer<O extends Operation> =
@@ -14,43 +15,58 @@ type Answer<O extends Operation> =
 
 export interface RequestOptions {
   readonly query?: Query;
-  /** JSON. */
+  /** Body sent as JSON. */
   readonly body?: unknown;
-  /** Sent as it comes, as fast as the daemon takes it. */
+  /** Body sent as a stream, as fast as the daemon takes it. */
   readonly bytes?: ByteSource;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
-  /** Until the answer begins; default 60 s, 0 for none. Bodies that stream have no limit in time. */
+  /** Time limit until the response begins; default 60 s, 0 for none. A streaming body has no time limit. */
   readonly timeoutMs?: number;
 }
 
 /** Requests of the REST contract, built from its table and parsed by its schemas. */
 export interface HttpClient {
   call<O extends Operation>(operation: O, params: Params<O>, options?: RequestOptions): Promise<Answer<O>>;
-  /** An answer that streams. The daemon sends as fast as it is read; destroying it ends the transfer. */
+  /**
+   * Returns a response that streams. The daemon sends as fast as it is read; destroying the stream ends the transfer.
+   */
   stream<O extends Operation>(operation: O, params: Params<O>, options?: RequestOptions): Promise<Readable>;
+  /** Returns a response that streams lines of JSON. */
+  lines<O extends Operation>(
+    operation: O,
+    params: Params<O>,
+    options?: RequestOptions,
+  ): Promise<AsyncGenerator<unknown, void, undefined>>;
+  /** The same client for the operations of another table. */
+  knowing(table: Routes): HttpClient;
   close(): Promise<void>;
 }
 
 const connectMs = 10_000;
 const defaultTimeoutMs = 60_000;
-/** An error, or a JSON answer, larger than that comes from no daemon. */
+/** No daemon sends an error or a JSON response larger than this. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 export function createHttp(endpoint: Endpoint): HttpClient {
-  const { socketPath, origin, prefix, name } = endpoint;
+  const { socketPath, origin } = endpoint;
   const pool = connectionPool(origin, {
-    // Each stream that is open takes one; too few, and calls would wait for streams to end.
+    // Each open stream takes one connection; with too few, calls would wait for streams to end.
     connections: 512,
     connect: { timeout: connectMs, ...(socketPath === undefined ? {} : { socketPath }) },
-    // Limits in time are the calls' own: a stream may rest as long as its reader does.
+    // The calls have their own time limits; a stream may pause as long as its reader does.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  return clientFor(endpoint, pool, routes);
+}
 
-  /** What the daemon would not do twice is asked again, once, where the connection failed before any answer came. */
+function clientFor(endpoint: Endpoint, pool: ConnectionPool, table: Routes): HttpClient {
+  const { prefix, name } = endpoint;
+
+  /** Repeats an idempotent request once if the connection failed before any response arrived. */
   async function send(operation: Operation, params: Params<Operation>, options: RequestOptions): Promise<Readable> {
-    if (!('idempotent' in routeOf(operation))) return sendOnce(operation, params, options);
+    if (table[operation].idempotent !== true) return sendOnce(operation, params, options);
     const once = { ...options, headers: { ...options.headers, 'idempotency-key': randomUUID() } };
     try {
       return await sendOnce(operation, params, once);
@@ -63,13 +79,13 @@ export function createHttp(endpoint: Endpoint): HttpClient {
   async function sendOnce(operation: Operation, params: Params<Operation>, options: RequestOptions): Promise<Readable> {
     const { query = {}, body, bytes, headers = {}, signal, timeoutMs = defaultTimeoutMs } = options;
     if (isAborted(signal)) throw cancelled(signal);
-    const path = prefix + pathOf(operation, params, query);
+    const path = prefix + pathOf(table[operation], params, query);
     const late = new AbortController();
     const timer = timeoutMs === 0 || bytes !== undefined ? undefined : setTimeout(() => late.abort(), timeoutMs);
     const source: { failure?: unknown } = {};
     try {
       const answer = await pool.request({
-        method: routeOf(operation).method,
+        method: table[operation].method,
         path,
         headers: {
           ...endpoint.headers,
@@ -96,14 +112,16 @@ export function createHttp(endpoint: Endpoint): HttpClient {
 
   return {
     stream: send,
+    lines: async (operation, params, options) => linesOf(await send(operation, params, options ?? {}), name),
     async call<O extends Operation>(operation: O, params: Params<O>, options: RequestOptions = {}): Promise<Answer<O>> {
       const body = await send(operation, params, options);
       const content = await text(body).catch((error: unknown) => {
         throw isAborted(options.signal) ? cancelled(options.signal) : connectionError(name, error);
       });
-      const { response } = routeOf(operation);
+      const { response } = table[operation];
       return (response === undefined ? undefined : parseAnswer(response, content)) as Answer<O>;
     },
+    knowing: (others) => clientFor(endpoint, pool, others),
     close: () => pool.destroy(),
   };
 }
@@ -112,14 +130,14 @@ function parseAnswer(schema: { parse(value: unknown): unknown }, content: string
   try {
     return schema.parse(JSON.parse(content));
   } catch (error) {
-    throw new NovaError('server_unreachable', 'The daemon answered with something else than this version knows.', {
+    throw new NovaError('server_unreachable', 'The daemon sent a response that this version does not know.', {
       hint: 'Use the same version of NovaSandbox on both sides.',
       cause: error,
     });
   }
 }
 
-/** Remembers what the source itself throws: that is the caller's error, not one of the connection. */
+/** Remembers an error that the source itself throws: it is the caller's error, not one of the connection. */
 function toBody(source: ByteSource, failed: { failure?: unknown }): Readable {
   const watched = async function* (): AsyncGenerator<Uint8Array> {
     try {

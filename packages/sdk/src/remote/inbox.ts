@@ -3,18 +3,19 @@ import { withResolvers } from '../with-resolvers.ts';
 
 export interface InboxOptions<T> {
   readonly sizeOf: (item: T) => number;
-  /** More is held than the reader has taken: stop what fills it, and go on when there is room. */
+  /** Called when the inbox holds more than its reader has taken: stop filling it until `resume` is called. */
   readonly pause: () => void;
   readonly resume: () => void;
-  /** The reader left before the end. */
+  /** Called when the reader leaves before the end. */
   readonly abandon: () => void;
 }
 
 const fullBytes = 256 * 1024;
 
 /**
- * What a WebSocket brings, as an async iterable that can be iterated once. A reader that rests makes the socket rest. Written out rather than
- * as a generator, so that leaving ends at once although nothing comes.
+ * The messages of a WebSocket as an async iterable that can be iterated once. A reader that pauses makes the socket
+ * pause. It is a class rather than a generator so that leaving the iteration takes effect at once even if nothing
+ * arrives.
  */
 export class RemoteInbox<T> implements AsyncIterableIterator<T>, AsyncDisposable {
   readonly #options: InboxOptions<T>;
@@ -41,7 +42,7 @@ export class RemoteInbox<T> implements AsyncIterableIterator<T>, AsyncDisposable
     }
   }
 
-  /** Nothing follows; what is held is still given, then the error, once. The first call counts. */
+  /** Ends the inbox: the reader gets the remaining items, then the error, once. Only the first call takes effect. */
   end(error: NovaError | null): void {
     if (this.#end !== null) return;
     this.#end = { error };

@@ -1,6 +1,6 @@
 import type { Dispatcher, Pool } from 'undici';
-// Two parts of undici by their files: its index loads fetch, caches, mocks and proxies too, which a verb of the command line would wait 70 ms
-// for. The version is pinned, and every call goes through here.
+// Imports two parts of undici by file: its index also loads fetch, caches, mocks and proxies, which would delay every
+// CLI command by 70 ms. The version is pinned, and every call goes through here.
 import api from 'undici/lib/api/index.js';
 import PoolClass from 'undici/lib/dispatcher/pool.js';
 

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AttachedProcess, OutputChunk } from '@novasandbox/engine/services';
-import { isNovaError, NovaError, toNovaError, type Exit } from '@novasandbox/protocol';
+import { exitOfWire, isNovaError, NovaError, toNovaError, type Exit } from '@novasandbox/protocol';
 import {
   execServerMessageSchema,
   outputChannelBytes,
+  restartMs,
   type ExecClientMessage,
   type ExecServerMessage,
 } from '@novasandbox/protocol/api';
@@ -16,18 +17,16 @@ const channels = new Map(
   Object.entries(outputChannelBytes).map(([channel, byte]) => [byte as number, channel as OutputChunk['channel']]),
 );
 const sigkill = 9;
-/** The guest keeps a process for a daemon that restarts, or that was lost, for so long, ms. */
-const restartMs = 60_000;
 const brokenMs = 10_000;
 const firstWaitMs = 50;
 const longestWaitMs = 1000;
 
-/** Opens the socket again, for the process that the message names. */
+/** Opens the socket again for the process that the message names. */
 export type Reopen = (first: ExecClientMessage, listener: SocketListener) => Promise<RemoteSocket>;
 
 /**
- * A process of a guest, attached to over a WebSocket of the daemon. When the daemon restarts, or the connection breaks, it is attached to again at the byte
- * where it broke; input waits meanwhile.
+ * A process of a guest, attached over a WebSocket of the daemon. When the daemon restarts or the connection breaks, it
+ * attaches again at the byte where the output broke off; input waits meanwhile.
  */
 export class RemoteProcess implements AttachedProcess, SocketListener {
   execId = 0;
@@ -36,18 +35,18 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   stderrOffset = 0;
   readonly output: RemoteInbox<OutputChunk>;
   readonly exit: Promise<Exit>;
-  /** Resolves when the daemon has said that it runs. */
+  /** Resolves when the daemon has reported that the process runs. */
   readonly started: Promise<void>;
   readonly #writable: boolean;
   readonly #reopen: Reopen;
   readonly #started = withResolvers<void>();
   readonly #exit = withResolvers<Exit>();
-  /** The bytes received of each channel; a terminal's output counts as stdout. */
+  /** Bytes received on each channel; a terminal's output counts as stdout. */
   readonly #seen = { stdout: 0, stderr: 0 };
   #socket: RemoteSocket;
-  /** Settles when it is attached to again, or given up; null while it is attached. */
+  /** Settles when the process is attached again or given up; null while it is attached. */
   #resuming: Promise<void> | null = null;
-  /** When it is given up, should nothing have come of attaching again; and since when it is attached. */
+  /** When to give up if attaching again keeps failing. `#attachedAt` is the time of the last successful attach. */
   #giveUpAt: number | null = null;
   #attachedAt = performance.now();
   #resting = false;
@@ -62,7 +61,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     this.#reopen = reopen;
     this.started = this.#started.promise;
     this.exit = this.#exit.promise;
-    // Whoever does not look at them is not made to.
+    // Avoid unhandled rejections when nobody awaits these.
     this.started.catch(() => undefined);
     this.exit.catch(() => undefined);
     this.output = new RemoteInbox<OutputChunk>({
@@ -103,7 +102,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
 
   async signal(signal: number): Promise<void> {
     if (!Number.isInteger(signal) || signal < 1 || signal > 64) {
-      throw new NovaError('invalid_argument', `${signal} is no signal.`);
+      throw new NovaError('invalid_argument', `${signal} is not a signal.`);
     }
     await this.#say({ type: 'signal', signal });
   }
@@ -114,13 +113,16 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     await this.#socket.close();
   }
 
-  /** Without a word: the daemon takes the client for one that has vanished. How long the process is kept then is the daemon's to say. */
+  /**
+   * Closes the connection without a goodbye, so the daemon treats the client as vanished and decides how long it keeps
+   * the process.
+   */
   async leave(): Promise<void> {
     this.#left = true;
     await this.detach();
   }
 
-  /** The engine is closed: a client that says goodbye leaves its processes running. */
+  /** Called when the engine is closed: a client that says goodbye leaves its processes running. */
   goodbye(): void {
     this.#letGo();
   }
@@ -129,7 +131,10 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     await this.detach();
   }
 
-  /** The caller gave up before the process was seen to run. It may run by now: the daemon is told to kill it first. */
+  /**
+   * The caller gave up before the process was known to run. It may be running by now, so the daemon is asked to kill it
+   * first.
+   */
   abandonStart(signal: AbortSignal | undefined): void {
     this.#started.reject(cancelled(signal));
     this.#socket.send({ type: 'signal', signal: sigkill });
@@ -143,7 +148,7 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
         return this.#onStarted(message);
       case 'exit':
         this.#ended = true;
-        this.#exit.resolve(exitOf(message));
+        this.#exit.resolve(exitOfWire(message));
         return this.output.end(null);
       case 'error':
         return this.#fail(errorOfWire(message));
@@ -161,11 +166,11 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   over(error: NovaError | null): void {
     if (this.#left) return this.#fail(cancelled(undefined));
     if (this.#ended) return;
-    const lost = error ?? new NovaError('server_unreachable', 'The daemon let go of the process.');
+    const lost = error ?? new NovaError('server_unreachable', 'The daemon detached from the process.');
     const patienceMs = this.pid === 0 ? 0 : patienceFor(error);
     if (patienceMs === 0) return this.#fail(lost);
     const now = performance.now();
-    // A connection that lasted is a new beginning.
+    // A connection that lasted resets the time limit for attaching again.
     if (this.#giveUpAt === null || now - this.#attachedAt > brokenMs) this.#giveUpAt = now + patienceMs;
     this.#resuming ??= this.#resume(lost, this.#giveUpAt).finally(() => (this.#resuming = null));
   }
@@ -180,13 +185,13 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
       this.stderrOffset = this.#seen.stderr = stderr;
     } else if (gone > 0) {
       this.#fail(
-        new NovaError('server_unreachable', `The daemon was away for too long: ${gone} bytes of output are gone.`),
+        new NovaError('server_unreachable', `The daemon was away for too long: ${gone} bytes of output are lost.`),
       );
     }
     this.#started.resolve();
   }
 
-  /** Attaches again until it works, or its time is over. */
+  /** Tries to attach again until that works or the time limit passes. */
   async #resume(lost: NovaError, giveUpAt: number): Promise<void> {
     for (let waitMs = firstWaitMs; !this.#ended; waitMs = Math.min(2 * waitMs, longestWaitMs)) {
       await delay(waitMs);
@@ -238,9 +243,9 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     }
   }
 
-  /** Resolves when there is a socket to speak to, or nobody to speak to. */
+  /** Resolves when there is an open socket, or when the process has ended. */
   async #attached(): Promise<void> {
-    // The end of a socket is told a little after it takes nothing more.
+    // The end of a socket is reported a little after it stops taking data.
     while (this.#socket.closing && !this.#ended) await (this.#resuming ?? delay(firstWaitMs));
   }
 
@@ -264,7 +269,10 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
     void this.#socket.close();
   }
 
-  /** The process is to go on without us. One that has not been seen to start is not let go of: nobody would know of it. */
+  /**
+   * Lets the process continue without this client. A process that has not been seen to start is not released, because
+   * nobody would know of it.
+   */
   #letGo(): void {
     if (this.#left || this.pid === 0) return;
     this.#left = true;
@@ -277,23 +285,8 @@ export class RemoteProcess implements AttachedProcess, SocketListener {
   }
 }
 
-/** How long a process is looked for after its connection has ended like this, ms. */
+/** How long to try to reattach after the connection has ended with this error, in ms. */
 function patienceFor(error: NovaError | null): number {
   if (error?.code === 'shutting_down') return restartMs;
   return error instanceof NoAnswer ? brokenMs : 0;
-}
-
-function exitOf(message: Extract<ExecServerMessage, { readonly type: 'exit' }>): Exit {
-  return {
-    exitCode: message.exit_code,
-    signal: message.signal,
-    timedOut: message.timed_out,
-    oomKilled: message.oom_killed,
-    stdoutBytes: message.stdout_bytes,
-    stderrBytes: message.stderr_bytes,
-    userUs: message.user_us,
-    systemUs: message.system_us,
-    maxRssKb: message.max_rss_kb,
-    wallUs: message.wall_us,
-  };
 }

@@ -10,7 +10,10 @@ interface Range {
   readonly user?: string | undefined;
 }
 
-/** A file, or a part of it. The part is asked for where the size is known; of files that grow as they are read it is cut out here. */
+/**
+ * Reads a file or a part of it. If the size is known, the daemon is asked for the part; if the file grows while it is
+ * read, the part is cut out here.
+ */
 export async function readRemoteFile(
   http: HttpClient,
   ref: string,
@@ -34,12 +37,12 @@ function readerOf(entry: FileReader['entry'], bytes: AsyncIterable<Uint8Array>, 
   return { entry, bytes, [Symbol.asyncDispose]: async () => close() };
 }
 
-/** A streamed answer as the services have it: what breaks off rejects with a typed error, leaving ends the transfer. */
+/** Adapts a streaming response to the services: a broken transfer rejects with a typed error, and leaving ends it. */
 export function streamOf(
   body: Readable,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> & AsyncDisposable {
-  // One that is let go of may still fail, with nobody there to be told.
+  // A body may still fail after it was released, when nobody listens.
   body.on('error', () => undefined);
   async function* bytes(): AsyncGenerator<Uint8Array> {
     try {
@@ -68,7 +71,7 @@ async function* cut(
     skip = Math.max(0, skip - chunk.length);
     left -= taken.length;
     if (taken.length > 0) yield taken;
-    // Not the end of a transfer that is over anyway: that would cost the connection.
+    // Do not end a transfer that is about to end anyway: that would cost the connection.
     if (left === 0 && length !== Infinity && taken.length < chunk.length) return;
   }
 }

@@ -14,7 +14,7 @@ interface FakeDaemon extends AsyncDisposable {
   readonly requests: IncomingMessage[];
 }
 
-/** What a daemon may say at the wire, right or wrong. The real one is tested end to end. */
+/** A daemon that sends whatever the test says, right or wrong. The real one is tested end to end. */
 async function fakeDaemon(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
   converse: (socket: WebSocket) => void = () => undefined,
@@ -131,14 +131,18 @@ test('a daemon that never answers is given up on with the signal', async () => {
 test('a start that is given up tells the daemon to kill what may run by now', async () => {
   const said = Promise.withResolvers<unknown[]>();
   const heard: unknown[] = [];
+  const given = new AbortController();
   await using daemon = await fakeDaemon(
     () => undefined,
     (socket) => {
-      socket.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString())));
+      socket.on('message', (data: Buffer) => {
+        heard.push(JSON.parse(data.toString()));
+        given.abort();
+      });
       socket.on('close', () => said.resolve(heard));
     },
   );
-  const starting = daemon.engine.exec.start('box1', { argv: ['x'] }, { signal: AbortSignal.timeout(100) });
+  const starting = daemon.engine.exec.start('box1', { argv: ['x'] }, { signal: given.signal });
   await assert.rejects(starting, { code: 'cancelled' });
   assert.deepEqual(await said.promise, [
     { type: 'start', command: ['x'], stdin: false },
@@ -171,7 +175,7 @@ test('output waits for its reader, and arrives whole', async () => {
 
 test('a process that is lost, refused or garbled ends with a typed error', async () => {
   const endings: [(socket: WebSocket) => void, string][] = [
-    // Attached to again, and not found.
+    // The client attaches again and the process is not found.
     [(s) => s.terminate(), 'process_not_found'],
     [(s) => s.close(1001), 'process_not_found'],
     [(s) => s.close(1012), 'process_not_found'],

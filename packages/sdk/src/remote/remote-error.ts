@@ -1,7 +1,7 @@
 import { errorTable, NovaError, toNovaError, type ErrorCode } from '@novasandbox/protocol';
 import { errorEnvelopeSchema } from '@novasandbox/protocol/api';
 
-/** An error as the daemon told it; the same code, message and hint as where it was thrown. */
+/** Restores an error that the daemon reported, with its code, message and hint. */
 export function errorOfWire(wire: {
   readonly code: string;
   readonly message: string;
@@ -13,28 +13,28 @@ export function errorOfWire(wire: {
   return new NovaError('internal', `The daemon answered with the unknown code ${code}: ${message}`, { hint, details });
 }
 
-/** The error in the body of an answer. What is no such body comes from something between us and the daemon. */
+/** Reads the error in a response body. A body in another form comes from something between us and the daemon. */
 export function errorOfAnswer(status: number, body: string): NovaError {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch {
-    // Said below.
+    // Reported below.
   }
   const envelope = errorEnvelopeSchema.safeParse(value);
   if (envelope.success) return errorOfWire(envelope.data.error);
-  return new NovaError('server_unreachable', `What answers is no NovaSandbox daemon: it answered with ${status}.`, {
-    hint: 'Check NOVA_API_URL, and what stands between this host and the daemon.',
+  return new NovaError('server_unreachable', `The server is not a NovaSandbox daemon: it answered with ${status}.`, {
+    hint: 'Check NOVA_API_URL, and any proxy between this host and the daemon.',
     details: { status },
   });
 }
 
-/** The connection could not be made, or broke off. */
+/** The connection could not be established, or it broke. */
 export function connectionError(where: string, error: unknown): NovaError {
   return error instanceof NovaError ? error : new NoAnswer(where, error);
 }
 
-/** Nothing came from the daemon: whether it has done what it was asked for is not known. */
+/** The daemon did not answer: it is unknown whether it has done what it was asked for. */
 export class NoAnswer extends NovaError {
   constructor(where: string, error: unknown) {
     const reason = error instanceof Error ? error.message || error.name : String(error);
@@ -42,19 +42,19 @@ export class NoAnswer extends NovaError {
   }
 }
 
-/** A function, because a signal changes while the type checker thinks it does not. */
+/** A function, because the type checker assumes that a signal does not change. */
 export const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
 
 export function cancelled(signal: AbortSignal | undefined): NovaError {
   return new NovaError('cancelled', 'The call was cancelled.', { cause: signal?.reason });
 }
 
-/** What the caller's own part threw stays what it was, made a NovaError. */
+/** An error thrown by the caller's own code keeps its meaning; it is only converted to a NovaError. */
 export const callerError = (error: unknown): NovaError => toNovaError(error);
 
-/** What only works in the daemon's own process. */
+/** The error for calls that only work in the daemon's own process. */
 export function notOverDaemon(what: string): NovaError {
   return new NovaError('feature_unsupported', `${what} does not work over a daemon.`, {
-    hint: 'Work embedded on the host itself: NOVA_EMBEDDED=1, or `--embedded`.',
+    hint: 'Use the embedded engine on the host itself: NOVA_EMBEDDED=1, or `--embedded`.',
   });
 }

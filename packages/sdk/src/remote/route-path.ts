@@ -1,5 +1,5 @@
 import { NovaError } from '@novasandbox/protocol';
-import { routes, type Operation, type Route } from '@novasandbox/protocol/api';
+import type { Operation, Route, routes } from '@novasandbox/protocol/api';
 
 export type { Operation };
 
@@ -10,13 +10,14 @@ export type Params<O extends Operation> = {
 export type QueryValue = string | number | boolean | readonly string[] | undefined;
 export type Query = Readonly<Record<string, QueryValue>>;
 
-export const routeOf = (operation: Operation): Route => routes[operation];
+/** Routes by operation. */
+export type Routes = Readonly<Record<Operation, Route>>;
 
-/** The path and query of a request. A parameter never becomes more than one part of the path. */
-export function pathOf(operation: Operation, params: Readonly<Record<string, string | number>>, query: Query): string {
-  const path = routeOf(operation).path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+/** Builds the path and query of a request. A parameter always stays a single path segment. */
+export function pathOf(route: Route, params: Readonly<Record<string, string | number>>, query: Query): string {
+  const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const value = String(params[name] ?? '');
-    // "." and ".." would be taken for steps, and nothing at all for another route.
+    // "." and ".." would be resolved as path steps, and an empty value would match another route.
     if (/^\.{0,2}$/.test(value)) throw new NovaError('invalid_argument', `${name}: "${value}" is not a valid name.`);
     return encodeURIComponent(value);
   });

@@ -1,4 +1,5 @@
 import { NovaError } from '@novasandbox/protocol';
+import { routes } from '@novasandbox/protocol/api';
 import { WebSocket } from 'ws';
 import type { Endpoint } from './address.ts';
 import { cancelled, connectionError, errorOfAnswer } from './remote-error.ts';
@@ -8,25 +9,30 @@ import { withResolvers } from '../with-resolvers.ts';
 export interface SocketListener {
   message(value: unknown): void;
   bytes(bytes: Buffer): void;
-  /** Once, and last. Null: the daemon closed it because all was said. */
+  /** Called once, as the last call. Null: the daemon closed the socket because everything was said. */
   over(error: NovaError | null): void;
-  /** The engine is closed, and the socket with it: what is still to be said. */
+  /** Called when the engine, and the socket with it, is being closed: the last chance to send something. */
   goodbye?(): void;
 }
 
-/** A WebSocket of the contract. `pause` stops the daemon too, once the connection's own buffers are full. */
+/** A WebSocket of the contract. `pause` also stops the daemon, once the connection's own buffers are full. */
 export interface RemoteSocket {
   send(value: unknown): void;
-  /** Resolves when the system has taken the bytes, to how many it has: fewer when the socket ends. What the daemon does not take makes it wait. */
+  /**
+   * Resolves when the system has taken the bytes, with their number: fewer than given if the socket ends. The call
+   * waits while the daemon does not take data.
+   */
   sendBytes(bytes: Uint8Array): Promise<number>;
   pause(): void;
   resume(): void;
-  /** Whether it ends; what arrives from then on is dropped. */
+  /** Whether the socket is closing; messages that arrive from then on are dropped. */
   readonly closing: boolean;
-  /** Ends it after what was sent; resolves when the daemon has seen that, or has had its time. */
+  /**
+   * Closes it after everything sent so far; resolves when the daemon has confirmed that, or its time limit has passed.
+   */
   close(): Promise<void>;
   terminate(): void;
-  /** Keeps no process alive from now on. */
+  /** From now on the socket does not keep the process alive. */
   unref(): void;
 }
 
@@ -39,12 +45,12 @@ export type OpenSocket = <O extends Operation>(
 
 const openMs = 10_000;
 const closeMs = 2000;
-/** The daemon takes no longer messages. */
-export const maxMessageBytes = 1024 * 1024;
+/** The daemon accepts no longer messages. */
+const maxMessageBytes = 1024 * 1024;
 const pieceBytes = 64 * 1024;
 const enoughSentBytes = 256 * 1024;
 
-/** Opens WebSockets of an endpoint, and knows those that are open, so that closing the engine ends them. */
+/** Opens WebSockets of an endpoint and keeps track of them, so that closing the engine closes them. */
 export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; close(): Promise<void> } {
   const open = new Map<WebSocket, () => Promise<void>>();
   return {
@@ -53,7 +59,7 @@ export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; 
     },
     async open(operation, params, { query = {}, signal }, listen) {
       if (signal?.aborted === true) throw cancelled(signal);
-      const path = endpoint.prefix + pathOf(operation, params, query);
+      const path = endpoint.prefix + pathOf(routes[operation], params, query);
       const address =
         endpoint.socketPath === undefined
           ? `${endpoint.origin.replace(/^http/, 'ws')}${path}`
@@ -79,7 +85,7 @@ export function createSockets(endpoint: Endpoint): { readonly open: OpenSocket; 
   };
 }
 
-/** Waits for the handshake. An answer that is no handshake holds the error. */
+/** Waits for the handshake. Any other response contains the error. */
 async function opened(socket: WebSocket, name: string, signal: AbortSignal | undefined): Promise<void> {
   const done = withResolvers<void>();
   const abort = (): void => done.reject(cancelled(signal));
@@ -115,13 +121,13 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
     try {
       listener.message(JSON.parse(data.toString()));
     } catch (error) {
-      failure ??= new NovaError('server_unreachable', `The daemon at ${name} has sent what is no message of its.`, {
+      failure ??= new NovaError('server_unreachable', `The daemon at ${name} has sent an invalid message.`, {
         cause: error,
       });
       socket.terminate();
     }
   });
-  // Before it is open, whoever opens it is told.
+  // Before the socket is open, the error is reported to the caller that opens it.
   socket.on('error', (error) => (failure ??= error));
   socket.on('close', (code, reason) => {
     if (!began) return;
@@ -133,7 +139,7 @@ function attach(socket: WebSocket, listener: SocketListener, name: string): void
 function endOf(code: number, reason: string, failure: unknown, name: string): NovaError {
   if (failure instanceof NovaError) return failure;
   if (code === 1001 || code === 1012)
-    return new NovaError('shutting_down', `The daemon at ${name} is ending.`, { details: { closed: code } });
+    return new NovaError('shutting_down', `The daemon at ${name} is shutting down.`, { details: { closed: code } });
   if (code === 1009) return new NovaError('payload_too_large', 'The message is longer than the daemon takes.');
   const why = failure instanceof Error ? failure.message : reason === '' ? 'the connection was lost' : reason;
   return connectionError(name, new Error(why, { cause: failure }));
@@ -158,7 +164,7 @@ function remoteSocket(socket: WebSocket): RemoteSocket {
         const piece = bytes.subarray(sent, sent + pieceBytes);
         const isLast = sent + piece.length === bytes.length;
         if (socket.bufferedAmount < enoughSentBytes && !isLast) socket.send(piece);
-        // The last piece of each write is waited for: what the caller does next may be to end the process.
+        // The last piece of each write is awaited: the caller may end the process next.
         else if (!(await new Promise<boolean>((resolve) => socket.send(piece, (error) => resolve(!error))))) break;
         sent += piece.length;
       }
@@ -171,14 +177,14 @@ function remoteSocket(socket: WebSocket): RemoteSocket {
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       const timer = setTimeout(() => socket.terminate(), closeMs);
       socket.close(1000);
-      // The daemon's answer comes after what is still on its way.
+      // The daemon's close frame comes after the data that is still on its way.
       if (socket.isPaused) socket.resume();
       await closed;
       clearTimeout(timer);
     },
     terminate: () => socket.terminate(),
     unref() {
-      // Not part of ws's types: the connection below it.
+      // `_socket`, the underlying connection, is not part of ws's types.
       (socket as unknown as { readonly _socket?: { unref(): void } })._socket?.unref();
     },
   };

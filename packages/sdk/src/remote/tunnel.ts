@@ -5,7 +5,7 @@ import { cancelled, errorOfWire } from './remote-error.ts';
 import type { OpenSocket, RemoteSocket, SocketListener } from './socket.ts';
 import { withResolvers } from '../with-resolvers.ts';
 
-/** A connection to a TCP port of the guest; resolves when it stands. */
+/** Connects to a TCP port of the guest; resolves when the connection is open. */
 export async function openRemoteTunnel(
   openSocket: OpenSocket,
   ref: string,
@@ -36,7 +36,7 @@ class RemoteTunnel extends Duplex implements SocketListener {
     this.#socket = socket;
     this.connected = this.#connected.promise;
     this.connected.catch(() => undefined);
-    // The guest can end a connection at any time; that must not be an uncaught error where nobody listens for one.
+    // The guest can end a connection at any time, which must not become an uncaught error where nobody listens for one.
     this.on('error', () => undefined);
   }
 

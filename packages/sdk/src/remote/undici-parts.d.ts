@@ -1,4 +1,4 @@
-/** Files of undici that it has no types for: the same things as its index exports. */
+/** Types for files of undici that it has none for: they export the same things as its index. */
 declare module 'undici/lib/dispatcher/pool.js' {
   export { Pool as default } from 'undici';
 }

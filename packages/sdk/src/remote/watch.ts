@@ -7,7 +7,7 @@ import { withResolvers } from '../with-resolvers.ts';
 
 const changeBytes = 256;
 
-/** Changes below a directory; resolves when the watch stands. */
+/** Watches changes below a directory; resolves when the watch is active. */
 export async function openRemoteWatch(
   openSocket: OpenSocket,
   ref: string,

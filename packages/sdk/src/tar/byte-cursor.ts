@@ -9,7 +9,9 @@ export class ByteCursor {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Exactly `count` bytes, which the caller has bounded; null when the stream ends before the first of them. */
+  /**
+   * Returns exactly `count` bytes, which the caller has bounded; null when the stream ends before the first of them.
+   */
   async take(count: number): Promise<Uint8Array | null> {
     if (!(await this.#fill())) return null;
     if (this.#rest.length >= count) return this.#split(count);
@@ -22,7 +24,7 @@ export class ByteCursor {
     return taken;
   }
 
-  /** The next `count` bytes as they come. */
+  /** Yields the next `count` bytes as they arrive. */
   async *parts(count: number): AsyncGenerator<Uint8Array, void, undefined> {
     for (let left = count; left > 0;) {
       if (!(await this.#fill())) {
@@ -38,12 +40,12 @@ export class ByteCursor {
     for await (const _ of this.parts(count));
   }
 
-  /** Reads to the end, so that the sender may finish. */
+  /** Reads to the end, so that the sender can finish. */
   async drain(): Promise<void> {
     while (await this.#fill()) this.#rest = new Uint8Array(0);
   }
 
-  /** Tells the source that nobody reads on. */
+  /** Tells the source that nobody reads any further. */
   async close(): Promise<void> {
     await this.#source.return?.();
   }

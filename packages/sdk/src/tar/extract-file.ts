@@ -7,8 +7,9 @@ import { readTar, type TarEntry } from './read-tar.ts';
 import { writeEntry } from './write-entry.ts';
 
 /**
- * Writes the one file of an archive that a guest has made to `path`, whatever name it has there, with its holes and its time. Written beside its
- * place and then moved there: a copy that breaks off leaves what was there before. Gives the bytes of data.
+ * Writes the only file of an archive from a guest to `path`, whatever its name in the archive, with its holes and its
+ * modification time. It is written to a temporary file beside `path` and then moved, so a copy that breaks off leaves
+ * the old file in place. Returns the number of bytes of data.
  */
 export async function extractFile(
   source: AsyncIterable<Uint8Array>,
@@ -17,7 +18,7 @@ export async function extractFile(
 ): Promise<number> {
   let written: number | null = null;
   for await (const entry of readTar(source)) {
-    if (entry.type !== 'file' || written !== null) throw malformed('something else than the file that was asked for');
+    if (entry.type !== 'file' || written !== null) throw malformed('something other than the requested file');
     if (entry.size > maxBytes) {
       throw new NovaError('host_resource_exhausted', `The file is larger than ${maxBytes} bytes.`, {
         hint: 'Raise the limit.',
@@ -33,7 +34,7 @@ export async function extractFile(
 async function put(entry: TarEntry, path: string): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
   try {
-    // An error of the folder is to name the folder.
+    // Makes an error about the folder name the folder.
     await stat(dirname(path));
     const file = await open(temporary, 'wx', entry.mode & 0o777);
     try {

@@ -178,7 +178,7 @@ test('of what breaks off it is told what is there, and half a file is not', asyn
   const bytes = tarOf({ path: 'one', body: 'content' }, { path: 'two', body: 'x'.repeat(5000) });
   await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside), /1 entries were unpacked before/);
   assert.deepEqual(readdirSync(inside), ['one']);
-  // Nor is what it would have replaced gone.
+  // The file that it would have replaced remains as well.
   writeFileSync(join(inside, 'two'), 'as it was');
   await assert.rejects(extractTar(inPieces(bytes.subarray(0, 2100), 512), inside));
   assert.deepEqual(readdirSync(inside), ['one', 'two']);
@@ -197,7 +197,7 @@ test('what takes the place of a file while it is packed is neither followed nor 
   ]) {
     rmSync(file, { recursive: true, force: true });
     writeFileSync(file, '1234567');
-    // A time of whole seconds is in the header itself, which comes first then.
+    // A time in whole seconds is stored in the header itself, which comes first then.
     utimesSync(file, 1, 1);
     let packed = '';
     const pack = async (): Promise<void> => {
@@ -319,7 +319,7 @@ test('random changes to an archive never escape, crash or hang', async () => {
   for (let round = 0; round < 2000; round += 1) {
     const bad = good.slice();
     for (let change = 0; change <= random(4); change += 1) bad[random(bad.length)] = random(256);
-    // Half of them with the checksum mended, so that what lies behind it is reached.
+    // Half of the archives get a valid checksum again, so that the code behind that check is reached.
     if (round % 2 === 0) mendChecksums(bad);
     await extractTar(inPieces(bad, 1 + random(700)), inside).catch((error: unknown) => {
       assert.ok(error instanceof Error && error.name === 'NovaError', String(error));

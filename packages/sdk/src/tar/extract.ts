@@ -8,16 +8,16 @@ import { isSafeLink, quote, safeParts } from './safe-path.ts';
 import { writeEntry } from './write-entry.ts';
 
 export interface ExtractLimits {
-  /** Bytes of all files together; default 16 GiB. */
+  /** Limit of the bytes of all files together; default 16 GiB. */
   readonly maxBytes?: number | undefined;
-  /** Default 1 000 000. */
+  /** Limit of the number of entries; default 1 000 000. */
   readonly maxEntries?: number | undefined;
 }
 
 export interface ExtractResult {
   readonly entries: number;
   readonly bytes: number;
-  /** What was left out, and why: links that lead out of the destination, devices, sockets, named pipes. */
+  /** Entries that were left out, and why: links that lead out of the destination, devices, sockets, named pipes. */
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
 }
 
@@ -25,9 +25,10 @@ const maxReported = 1000;
 const maxDepth = 256;
 
 /**
- * Unpacks a tar stream that a guest has made into a directory of the host. The stream is taken to be hostile: no entry is written
- * outside of the directory, no symbolic link is followed, made to lead out, or written through; nothing becomes a device, set-user-id or
- * owned by another; sizes are bounded. Directories that are there are filled, files replaced.
+ * Unpacks a tar stream from a guest into a directory of the host. The stream is treated as hostile: no entry is written
+ * outside of the directory; no symbolic link is followed, written through, or created so that it leads out; no entry
+ * becomes a device, set-user-id, or another user's; sizes are bounded. Existing directories are filled and existing
+ * files replaced.
  */
 export async function extractTar(
   source: AsyncIterable<Uint8Array>,
@@ -48,9 +49,9 @@ class Extraction {
   readonly #root: string;
   readonly #maxBytes: number;
   readonly #maxEntries: number;
-  /** Directories seen to be real ones. They stay so: nothing here removes a directory. */
+  /** Directories known to be real. They remain so, because nothing here removes a directory. */
   readonly #directories = new Set<string>(['']);
-  /** Files this extraction has made: the only ones a hard link may point to. */
+  /** Files that this extraction has created: hard links may point only to these. */
   readonly #files = new Set<string>();
   readonly #attributes = new Map<string, { readonly mode: number; readonly modifiedSeconds: number }>();
   readonly #skipped: { path: string; reason: string }[] = [];
@@ -96,7 +97,7 @@ class Extraction {
         }
         await this.#makeRoom(path);
         await symlink(Buffer.from(entry.linkTarget, 'latin1'), this.#onDisk(path));
-        // Not every file system has times of links.
+        // Not every file system supports times on links.
         return lutimes(this.#onDisk(path), entry.modifiedSeconds, entry.modifiedSeconds).catch(() => undefined);
       case 'hardlink':
         return this.#writeHardLink(path, entry);
@@ -106,7 +107,8 @@ class Extraction {
   }
 
   async finish(): Promise<ExtractResult> {
-    // At the end, deepest first: a directory that may not be written to could not have been filled, and filling it changes its time.
+    // Attributes are set at the end, deepest first: a read-only directory could not be filled, and filling it changes
+    // its time.
     for (const [path, { mode, modifiedSeconds }] of [...this.#attributes].reverse()) {
       await chmod(this.#onDisk(path), mode);
       await utimes(this.#onDisk(path), modifiedSeconds, modifiedSeconds).catch(() => undefined);
@@ -114,7 +116,7 @@ class Extraction {
     return { entries: this.#entries, bytes: this.#bytes, skipped: this.#skipped };
   }
 
-  /** The error that ended it, with what is there by then. */
+  /** Returns the error that ended the extraction, with what has been written by then. */
   brokenOff(error: unknown): unknown {
     if (!(error instanceof NovaError) || this.#made === 0) return error;
     const { code, hint, details } = error;
@@ -140,14 +142,14 @@ class Extraction {
     const replaced = await this.#replaceable(path);
     // The existing file stays until the new one is complete.
     const place = replaced ? `${path}.${process.pid}.part` : path;
-    // Set-user-id and the like do not survive: the file now belongs to another, on another machine.
+    // Set-user-id and similar bits are dropped: the file now belongs to another user on another machine.
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
     const file = await open(this.#onDisk(place), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
     try {
       await writeEntry(file, entry);
       if (replaced) await rename(this.#onDisk(place), this.#onDisk(path));
     } catch (error) {
-      // Half a file is worse than none.
+      // A partial file is worse than none.
       await unlink(this.#onDisk(place)).catch(() => undefined);
       throw error;
     } finally {
@@ -158,20 +160,21 @@ class Extraction {
 
   async #writeHardLink(path: string, entry: TarEntry): Promise<void> {
     const target = safeParts(entry.linkTarget).join('/');
-    if (!this.#files.has(target)) throw malformed(`a hard link to ${quote(target)}, which is no file of the archive`);
+    if (!this.#files.has(target))
+      throw malformed(`a hard link to ${quote(target)}, which is not a file of the archive`);
     if (target === path) return;
     await this.#makeRoom(path);
     await link(this.#onDisk(target), this.#onDisk(path));
     this.#files.add(path);
   }
 
-  /** Removes what an entry replaces: never a directory. A link is removed, not followed. */
+  /** Removes the file that an entry replaces, never a directory. A link is removed, not followed. */
   async #makeRoom(path: string): Promise<void> {
     if (await this.#replaceable(path)) await unlink(this.#onDisk(path));
     this.#files.delete(path);
   }
 
-  /** Whether something is there that an entry may take the place of. */
+  /** Whether something exists at the path that an entry may replace. */
   async #replaceable(path: string): Promise<boolean> {
     const found = await this.#look(path);
     if (found?.isDirectory() === true) throw refuse(path, 'is a directory here and something else in the archive');

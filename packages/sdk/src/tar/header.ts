@@ -1,9 +1,9 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** Size of a tar block: headers are one block, contents are padded to whole ones. */
+/** Size of a tar block: a header takes one block, and contents are padded to whole blocks. */
 export const blockSize = 512;
 
-/** One 512-byte header. Names are byte strings: one character a byte, since a guest's names need not be UTF-8. */
+/** One 512-byte header. Names are byte strings, one character per byte, since a guest's names need not be UTF-8. */
 export interface TarHeader {
   readonly path: string;
   readonly linkTarget: string;
@@ -32,7 +32,7 @@ export function decodeHeader(block: Uint8Array): TarHeader | null {
   };
 }
 
-/** Writes a header. `path` and `linkTarget` are cut to what fits: a pax record before it carries the whole. */
+/** Writes a header. `path` and `linkTarget` are cut to fit; a preceding pax record carries the full values. */
 export function encodeHeader(header: TarHeader): Uint8Array {
   const block = new Uint8Array(blockSize);
   const put = (value: string, at: number, length: number): void => {
@@ -56,7 +56,7 @@ export function encodeHeader(header: TarHeader): Uint8Array {
   return block;
 }
 
-/** An archive nobody's tar would write. */
+/** The error for an archive that no real tar would write. */
 export function malformed(what: string): NovaError {
   return new NovaError('guest_protocol_error', `The archive from the guest holds ${what}.`);
 }
@@ -67,7 +67,7 @@ function text(block: Uint8Array, at: number, length: number): string {
   return Buffer.from(end < 0 ? field : field.subarray(0, end)).toString('latin1');
 }
 
-/** Octal text, or GNU's base-256 for what is too large for it. */
+/** Reads octal text, or GNU's base-256 form for numbers that do not fit. */
 function readNumber(block: Uint8Array, at: number, length: number): number {
   if (((block[at] ?? 0) & 0x80) !== 0) {
     let value = (block[at] ?? 0) & 0x7f;
@@ -77,6 +77,6 @@ function readNumber(block: Uint8Array, at: number, length: number): number {
   }
   const digits = text(block, at, length).trim();
   if (digits === '') return 0;
-  if (!/^[0-7]+$/.test(digits)) throw malformed('a number that is none');
+  if (!/^[0-7]+$/.test(digits)) throw malformed('an invalid number');
   return Number.parseInt(digits, 8);
 }

@@ -16,7 +16,7 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ELOOP: 'invalid_argument',
 };
 
-/** An error of the host's file system as a NovaError; any other error as it is. */
+/** Converts an error of the host's file system to a NovaError; returns any other error unchanged. */
 export function hostFileError(error: unknown): unknown {
   if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return error;
   const code = codes[String(error.code)];

@@ -6,10 +6,10 @@ import { hostFileError } from './host-file-error.ts';
 import { padding } from './read-tar.ts';
 import { encodeMap, piecesOf, type Piece } from './sparse.ts';
 
-/** Files with several names that are remembered. */
+/** Limit of the hard-linked files that are remembered. */
 const maxLinks = 65_536;
 
-/** Should a link or a pipe have taken the place of a file meanwhile, the one is not followed and the other not waited for. */
+/** If a link or a pipe has meanwhile taken the place of a file, a link is not followed and a pipe does not block. */
 const asItWasSeen = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const separator = Buffer.from('/');
 
@@ -17,8 +17,9 @@ const separator = Buffer.from('/');
 export type OnSkipped = (skipped: { readonly path: string; readonly reason: string }) => void;
 
 /**
- * A directory's contents as a tar stream, names relative to it. Links are kept as links; sockets, pipes and devices are left out, and told. Files
- * that change meanwhile are cut or filled with zeros to the size they had: an archive cannot take a size back.
+ * Packs a directory's contents as a tar stream with relative names. Links stay links; sockets, pipes and devices are
+ * left out and reported. A file that changes meanwhile is cut, or filled with zeros, to the size it had: the header
+ * with the size has already been sent.
  */
 export async function* packDirectory(
   directory: string,
@@ -32,9 +33,7 @@ export async function* packDirectory(
   yield new Uint8Array(2 * blockSize);
 }
 
-/**
- * One file as an archive with that name in it. A link is followed.
- */
+/** Packs one file as an archive under the given name. A link is followed. */
 export async function* packFile(path: string, name: string): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     const found = await stat(path, { bigint: true });
@@ -46,7 +45,7 @@ export async function* packFile(path: string, name: string): AsyncGenerator<Uint
   yield new Uint8Array(2 * blockSize);
 }
 
-/** `links`: the first name of files that have several. */
+/** `links` holds the first name of each file that has several. */
 async function* packBelow(
   directory: Buffer,
   prefix: string,
@@ -92,7 +91,9 @@ function timesOf(found: BigIntStats): { readonly modifiedSeconds: number; readon
   return { modifiedSeconds: Number(ns / second), modified: `${ns < 0n ? '-' : ''}${whole}${fraction}` };
 }
 
-/** Header and contents of a file. One that takes less of the disk than its size has holes, which are left out. */
+/**
+ * Yields header and contents of a file. A file that takes less disk space than its size has holes, which are left out.
+ */
 async function* packContents(
   path: Buffer,
   entry: Entry,
@@ -105,7 +106,7 @@ async function* packContents(
   if (size === 0) return;
   await using file = await open(path, asItWasSeen | flags);
   if (!(await file.stat()).isFile())
-    throw new NovaError('file_not_found', `On the host: ${path.toString()} is no file any more.`);
+    throw new NovaError('file_not_found', `On the host: ${path.toString()} is not a file any more.`);
   if (!hasHoles) {
     yield* contents(file, [{ at: 0, length: size }], size);
     return;
@@ -127,7 +128,7 @@ async function* contents(
     for (let done = 0; done < length;) {
       const buffer = Buffer.alloc(Math.min(262_144, length - done));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, at + done);
-      // A file that has shrunk: what is missing is zeros.
+      // The file has shrunk, so the missing part is filled with zeros.
       const count = bytesRead === 0 ? buffer.length : bytesRead;
       done += count;
       yield buffer.subarray(0, count);
@@ -136,14 +137,17 @@ async function* contents(
   yield new Uint8Array(padding(stored));
 }
 
-interface Entry extends TarHeader {
-  /** The time with all its digits. */
+export interface Entry extends TarHeader {
+  /** Modification time with all its digits. */
   readonly modified: string;
-  /** Of a file with holes, `size` being that of what is stored. */
+  /** Full size of a file with holes; `size` is then the number of bytes stored. */
   readonly realSize?: number;
 }
 
-/** A header, after a pax record with whatever does not fit into it. */
+/** A header as it is written, with all that precedes it. */
+export const tarHeader = (entry: Entry): Uint8Array => Buffer.concat([...header(entry)]);
+
+/** Yields a header, preceded by a pax record for values that do not fit into it. */
 function* header(entry: Entry): Generator<Uint8Array, void, undefined> {
   const { realSize } = entry;
   const records = [
@@ -167,7 +171,7 @@ function* header(entry: Entry): Generator<Uint8Array, void, undefined> {
     yield bytes;
     yield new Uint8Array(padding(bytes.length));
   }
-  // Programs that do not know sparse files unpack it under this name.
+  // Programs that do not support sparse files unpack it under this name.
   const path = realSize === undefined ? entry.path : `GNUSparseFile.0/${entry.path.slice(-80).replace(/^.*\//, '')}`;
   yield encodeHeader({ ...entry, path });
 }

@@ -1,10 +1,10 @@
 import { ByteCursor } from './byte-cursor.ts';
 import { blockSize, decodeHeader, malformed, type TarHeader } from './header.ts';
-import { readMap, type Piece } from './sparse.ts';
+import { damagedMap, readMap, type Piece } from './sparse.ts';
 
 export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
 
-/** An entry of an archive. Names are byte strings: one character a byte. Nothing about them is trustworthy. */
+/** An entry of an archive. Names are byte strings, one character per byte. None of this can be trusted. */
 export interface TarEntry {
   readonly path: string;
   readonly type: TarEntryType;
@@ -12,15 +12,18 @@ export interface TarEntry {
   readonly mode: number;
   readonly modifiedSeconds: number;
   readonly linkTarget: string;
-  /** Of a file with holes: where its data, which is the body, lies. `size` is that of the data. */
+  /**
+   * For a file with holes: its full size, and where its data lies. `body` holds only the data, of which the entry's
+   * `size` is the length.
+   */
   readonly sparse: { readonly size: number; readonly pieces: readonly Piece[] } | null;
-  /** Contents of a file; what is not read is skipped when the next entry is asked for. */
+  /** Contents of a file; the unread rest is skipped when the next entry is requested. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Longest extended header or name that is read: they have to be held in memory. */
+/** Limit of an extended header or long name: they have to be held in memory. */
 const maxExtensionBytes = 65_536;
-/** Most of them before one entry: an endless chain would otherwise keep the reader busy for nothing. */
+/** Limit of extended headers before one entry: an endless chain would keep the reader busy for nothing. */
 const maxExtensions = 16;
 
 const types: Readonly<Record<string, TarEntryType>> = {
@@ -44,7 +47,7 @@ interface Extensions {
   sparsePath?: string;
 }
 
-/** Reads a tar stream (ustar, pax, GNU long names) from a source that may be hostile: nothing is buffered beyond fixed bounds. */
+/** Reads a tar stream (ustar, pax, GNU long names) from a source that may be hostile: buffers have fixed bounds. */
 export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, void, undefined> {
   const cursor = new ByteCursor(source);
   try {
@@ -85,7 +88,7 @@ async function* readEntry(cursor: ByteCursor, header: TarHeader, extensions: Ext
       yield part;
     }
   }
-  // A sender pads after the size it has announced.
+  // A sender pads according to the size it has announced.
   const announced = type === 'file' ? stored : header.size;
   yield {
     path: extensions.sparsePath ?? extensions.path ?? header.path,
@@ -97,7 +100,7 @@ async function* readEntry(cursor: ByteCursor, header: TarHeader, extensions: Ext
     linkTarget: extensions.linkTarget ?? header.linkTarget,
     body: body(),
   };
-  // Other tars have been seen to fill in a size for links.
+  // Some tar programs set a size for links although no data follows.
   const follows = type === 'hardlink' || type === 'symlink' ? 0 : announced;
   await cursor.skip(follows - mapBytes - read + padding(follows));
 }
@@ -108,10 +111,10 @@ async function sparseOf(
   stored: number,
 ): Promise<{ readonly size: number; readonly pieces: readonly Piece[]; readonly mapBytes: number } | null> {
   if (sparse === undefined && sparseSize === undefined) return null;
-  if (sparse !== '1.0' || sparseSize === undefined) throw malformed('a file with holes in a form that is not read');
+  if (sparse !== '1.0' || sparseSize === undefined) throw unsupportedHoles();
   const { pieces, mapBytes } = await readMap(() => cursor.take(blockSize), sparseSize);
   const data = pieces.reduce((sum, { length }) => sum + length, 0);
-  if (mapBytes + data !== stored) throw malformed('a damaged map of a file with holes');
+  if (mapBytes + data !== stored) throw damagedMap();
   return { size: sparseSize, pieces, mapBytes };
 }
 
@@ -120,14 +123,14 @@ async function readExtension(cursor: ByteCursor, header: TarHeader): Promise<Ext
   const bytes = header.size === 0 ? new Uint8Array(0) : await cursor.take(header.size);
   await cursor.skip(padding(header.size));
   const content = Buffer.from(bytes ?? []).toString('latin1');
-  // A global header speaks of all entries that follow; what it may say (comments, defaults) is of no use here.
+  // A global header applies to all entries that follow; its values (comments, defaults) are of no use here.
   if (header.typeFlag === 'g') return {};
   if (header.typeFlag === 'L') return { path: withoutNul(content) };
   if (header.typeFlag === 'K') return { linkTarget: withoutNul(content) };
   return parsePax(content);
 }
 
-/** pax records: `<length> <key>=<value>\n`, the length counting all of it. */
+/** Parses pax records: `<length> <key>=<value>\n`, where the length counts the whole record. */
 function parsePax(content: string): Extensions {
   const found: Extensions = {};
   for (let at = 0; at < content.length;) {
@@ -148,7 +151,7 @@ function parsePax(content: string): Extensions {
         found.linkTarget = value;
         break;
       case 'size':
-        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('a size that is none');
+        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('an invalid size');
         found.size = Number(value);
         break;
       case 'mtime':
@@ -158,7 +161,7 @@ function parsePax(content: string): Extensions {
         found.sparsePath = value;
         break;
       case 'GNU.sparse.realsize':
-        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('a size that is none');
+        if (!/^[0-9]{1,15}$/.test(value)) throw malformed('an invalid size');
         found.sparseSize = Number(value);
         break;
       case 'GNU.sparse.major':
@@ -168,7 +171,7 @@ function parsePax(content: string): Extensions {
         found.sparse = `${found.sparse?.split('.')[0] ?? '0'}.${value}`;
         break;
       default:
-        if (record.startsWith('GNU.sparse.')) throw malformed('a file with holes in a form that is not read');
+        if (record.startsWith('GNU.sparse.')) throw unsupportedHoles();
     }
   }
   return found;
@@ -179,7 +182,9 @@ function withoutNul(text: string): string {
   return end < 0 ? text : text.slice(0, end);
 }
 
-/** Bytes that fill up the last block of `size` bytes. */
+/** Number of bytes that fill the last block of `size` bytes. */
 export function padding(size: number): number {
   return (blockSize - (size % blockSize)) % blockSize;
 }
+
+const unsupportedHoles = () => malformed('a file with holes in an unsupported form');

@@ -1,8 +1,8 @@
 import { malformed } from './header.ts';
 
 /**
- * The parts of an entry's path below the destination; none for the destination itself. Throws for what would lead out of it: no tar that
- * was asked for a directory writes such a path.
+ * Splits an entry's path into parts below the destination; empty for the destination itself. Throws for a path that
+ * would lead out of it: no tar that was asked for a directory writes such a path.
  */
 export function safeParts(path: string): string[] {
   if (path.includes('\0')) throw malformed('a path with a NUL byte');
@@ -13,8 +13,8 @@ export function safeParts(path: string): string[] {
 }
 
 /**
- * Whether a symbolic link that lies `depth` directories below the destination stays inside of it. Only a plain form is let through:
- * steps up first, then names. A step up behind a name could, where that name is a link itself, lead anywhere.
+ * Whether a symbolic link that lies `depth` directories below the destination stays inside of it. Only a plain form is
+ * accepted: steps up first, then names. A step up after a name could lead anywhere if that name is itself a link.
  */
 export function isSafeLink(target: string, depth: number): boolean {
   if (target === '' || target.startsWith('/') || target.includes('\0')) return false;
@@ -24,7 +24,7 @@ export function isSafeLink(target: string, depth: number): boolean {
   return up <= depth && !parts.slice(up).includes('..');
 }
 
-/** A byte string for a message: control characters made visible. */
+/** Formats a byte string for a message, with control characters made visible. */
 export function quote(path: string): string {
   const text = Buffer.from(path, 'latin1').toString();
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}...` : text);

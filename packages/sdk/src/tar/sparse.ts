@@ -1,23 +1,23 @@
 import type { FileHandle } from 'node:fs/promises';
 import { blockSize, malformed } from './header.ts';
 
-/** Files with holes in an archive: GNU tar's form 1.0, in which a map of the data comes before the data. */
+/** Files with holes in an archive: GNU tar's form 1.0, where a map of the data precedes the data. */
 
 export interface Piece {
   readonly at: number;
   readonly length: number;
 }
 
-/** Pieces of data in one file. Of a file with more, what follows is packed with its holes. */
-export const maxPieces = 65_536;
-/** Holes begin and end on blocks of this size, as file systems have them. */
+/** Limit of data pieces in one file. The rest of a file with more pieces is packed including its holes. */
+const maxPieces = 65_536;
+/** Holes begin and end at multiples of this size, as in file systems. */
 const block = 4096;
-/** Most holes are larger than this: what is all zeros is passed over at once. */
+/** Most holes are larger than this, so pieces of this size that are all zeros are skipped at once. */
 const stride = 65_536;
 
 /**
- * Where the data of a file lies. Node has no call that asks for holes, so they are found by reading: a hole costs no disk to read, and what is
- * zero anyway need not be stored.
+ * Finds where the data of a file lies. Node has no call that reports holes, so the file is read: reading a hole costs
+ * no disk access, and zeros need not be stored in any case.
  */
 export async function piecesOf(file: FileHandle, size: number): Promise<Piece[]> {
   const pieces: Piece[] = [];
@@ -42,7 +42,7 @@ export async function piecesOf(file: FileHandle, size: number): Promise<Piece[]>
     at += bytesRead;
   }
   if (begin !== null) pieces.push({ at: begin, length: size - begin });
-  // Other programs expect an empty piece behind a last hole.
+  // Other programs expect an empty piece after a final hole.
   else pieces.push({ at: size, length: 0 });
   return pieces;
 }
@@ -56,7 +56,9 @@ export function encodeMap(pieces: readonly Piece[]): Buffer {
   return map;
 }
 
-/** Reads a map, and checks that its pieces lie in order within the file. Gives them and the bytes the map has taken. */
+/**
+ * Reads a map and checks that its pieces lie in order within the file. Returns them and the size of the map in bytes.
+ */
 export async function readMap(
   nextBlock: () => Promise<Uint8Array | null>,
   fileSize: number,
@@ -69,12 +71,12 @@ export async function readMap(
       if (end >= 0) {
         const digits = text.slice(0, end);
         text = text.slice(end + 1);
-        if (!/^[0-9]{1,16}$/.test(digits)) throw malformed('a damaged map of a file with holes');
+        if (!/^[0-9]{1,16}$/.test(digits)) throw damagedMap();
         return Number(digits);
       }
-      if (text.length > 16) throw malformed('a damaged map of a file with holes');
+      if (text.length > 16) throw damagedMap();
       const next = await nextBlock();
-      if (next === null) throw malformed('a damaged map of a file with holes');
+      if (next === null) throw damagedMap();
       mapBytes += blockSize;
       text += Buffer.from(next).toString('latin1');
     }
@@ -85,10 +87,12 @@ export async function readMap(
   let end = 0;
   for (let index = 0; index < count; index += 1) {
     const piece = { at: await number(), length: await number() };
-    if (piece.at < end) throw malformed('a damaged map of a file with holes');
+    if (piece.at < end) throw damagedMap();
     end = piece.at + piece.length;
     pieces.push(piece);
   }
-  if (end > fileSize) throw malformed('a damaged map of a file with holes');
+  if (end > fileSize) throw damagedMap();
   return { pieces, mapBytes };
 }
+
+export const damagedMap = () => malformed('a damaged map of a file with holes');

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { TarEntry } from './read-tar.ts';
 
-/** Fills a new file with what an entry holds, holes and time included. */
+/** Fills a new file with the contents of an entry, including holes and modification time. */
 export async function writeEntry(file: FileHandle, entry: TarEntry): Promise<void> {
   if (entry.sparse === null) {
     for await (const part of entry.body) await file.writeFile(part);

@@ -177,7 +177,7 @@ test('a store of the version before is brought up to date and keeps what it has'
   const keyBefore = (id: string, role: string): string => JSON.stringify({ id, role, ...rest });
   const db = new DatabaseSync(file);
   db.exec(`
-    DROP TABLE forwards; DROP TABLE login_failures; ALTER TABLE answers DROP COLUMN principal;
+    DROP TABLE previews; DROP TABLE forwards; DROP TABLE login_failures; ALTER TABLE answers DROP COLUMN principal;
     UPDATE users SET row = json_remove(row, '$.team');
     INSERT INTO keys VALUES ('a1', 'x', '${keyBefore('a1', 'user')}'), ('admin', 'y', '${keyBefore('admin', 'admin')}');
     PRAGMA user_version = 1;

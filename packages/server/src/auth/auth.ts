@@ -7,7 +7,7 @@ import type { Keys } from './keys.ts';
 import { derive, matches } from './secrets.ts';
 import type { Users } from './users.ts';
 
-/** Whoever opens the daemon's own socket: its owner. */
+/** The principal of requests over the daemon's own Unix socket, which only its owner can open. */
 export const localPrincipal: Principal = {
   kind: 'local',
   name: 'local',
@@ -17,7 +17,7 @@ export const localPrincipal: Principal = {
 
 const longestCredential = 4096;
 
-/** The credential a request carries, or null when it carries none. */
+/** Returns the credential that a request carries, or null when it carries none. */
 export function credentialOf(headers: IncomingHttpHeaders): string | null {
   const apiKey = headers['x-api-key'];
   if (typeof apiKey === 'string' && apiKey !== '') return apiKey;
@@ -39,6 +39,7 @@ export function createAuth(keys: Keys, users: Users, secret: string): Auth {
     authorise: requirePermission,
     sandboxToken: (sandboxId) => derive(secret, 'agent', sandboxId),
     trafficToken: (sandboxId) => derive(secret, 'traffic', sandboxId),
+    volumeToken: (volumeId) => derive(secret, 'volume', volumeId),
     matches,
   };
 }

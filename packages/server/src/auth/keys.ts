@@ -15,9 +15,9 @@ export interface NewKey {
   readonly role: Role;
   readonly scopes: readonly Permission[];
   readonly expiresAtMs: number | null;
-  /** The user whose key it is; default: nobody's, and sandboxes that are made with it belong to the key itself. */
+  /** The user who owns the key. Without one, sandboxes that are made with the key belong to the key itself. */
   readonly username?: string | undefined;
-  /** Default: a team of its own. */
+  /** Without a team the key has a team of its own. */
   readonly team?: string | undefined;
 }
 
@@ -28,18 +28,18 @@ export interface MadeKey {
 }
 
 /**
- * API keys. What is kept of one is a plain SHA-256: keys are random and at least 128 bits long, so there is nothing to guess that a slow hash
- * would protect, and each request has to be checked. They are kept in memory; the daemon alone writes them.
+ * API keys. The store keeps a plain SHA-256 of each: keys are random and at least 128 bits long, so a slow hash would
+ * protect nothing, and every request has to be checked. Keys are cached in memory, since only the daemon writes them.
  */
 export interface Keys {
-  /** Whose key it is; null when it is nobody's, expired or revoked. */
+  /** Returns the owner of a key; null when the key is unknown, expired or revoked. */
   find(key: string): Principal | null;
   list(): KeyRow[];
   make(key: NewKey): MadeKey;
   revoke(id: string): void;
-  /** Revokes the keys of a user who has gone; returns their ids. */
+  /** Revokes the keys of a removed user and returns their ids. */
   revokeOf(username: string): string[];
-  /** Makes `key` the admin key, in place of the one before. */
+  /** Makes `key` the admin key and drops the previous one. */
   setAdmin(key: string): void;
 }
 
@@ -49,17 +49,17 @@ interface Held {
 }
 
 /** The admin key's id; it cannot be revoked, only replaced at the next start. */
-export const adminKeyId = 'admin';
+const adminKeyId = 'admin';
 export const keyPrincipalName = (id: string): string => `key:${id}`;
 const lastUsedStepMs = 60_000;
 
-/** `nova_` and `e2b_` with the same digits are one key. */
+/** A key may be written with the prefix `nova_` or `e2b_`: the same digits are the same key. */
 function hashOf(key: string): string | null {
   const digits = /^(?:nova|e2b)_([0-9a-f]{32,128})$/.exec(key)?.[1];
   return digits === undefined ? null : sha256(digits);
 }
 
-/** Sandboxes of the admin key belong to the host, like those that are made without the daemon. */
+/** Sandboxes made with the admin key belong to the host, like those made without the daemon. */
 function ownershipOf({ id, username, team }: KeyRow): Ownership {
   if (id === adminKeyId) return { owner: null, team: null };
   return { owner: username === null ? keyPrincipalName(id) : userPrincipalName(username), team };
@@ -115,10 +115,13 @@ export function createKeys(store: ServerStore): Keys {
     },
     revoke(id) {
       const row = rows().find((each) => each.id === id);
-      if (row === undefined) throw new NovaError('not_found', `There is no key "${id}".`);
+      if (row === undefined)
+        throw new NovaError('not_found', `There is no key "${id}".`, {
+          hint: 'List the keys with `nova key ls --all`.',
+        });
       if (id === adminKeyId) {
         throw new NovaError('conflict', 'The admin key cannot be revoked.', {
-          hint: 'Remove admin.key from the state folder and start the daemon anew: it makes another.',
+          hint: 'Remove admin.key from the state folder and restart the daemon: it makes another.',
         });
       }
       if (!row.revoked) save({ ...row, revoked: true });

@@ -2,18 +2,20 @@ import type { LoginFailures, ServerStore } from '../store/server-store.ts';
 import { sha256 } from './secrets.ts';
 
 /**
- * Counts wrong passwords by name and source, also of names that do not exist: the answer must not tell which do. A
- * source locks a name for itself alone, so that nobody is kept out by strangers; many sources together lock it for all.
- * The store keeps the counts, so that a daemon that is started anew does not begin to count anew.
+ * Counts wrong passwords by user name and source. Names that do not exist are counted too, because the answer must not
+ * reveal which exist. A source locks a name for itself only, so that strangers cannot lock a user out; many sources
+ * together lock the name for everybody. The counts are stored and survive a restart of the daemon.
  */
 export interface Lockout {
-  /** When the name is free again for the source, for all where none is named; null when it is free. */
+  /**
+   * Returns when the lock ends for the source, or for everybody where no source is given; null when there is no lock.
+   */
   lockedUntilMs(name: string, source?: string): number | null;
   failed(name: string, source: string): void;
   succeeded(name: string, source: string): void;
 }
 
-/** So many sources have to use up their attempts before a name is locked for all. */
+/** How many sources have to use up their attempts before a name is locked for everybody. */
 const sourcesForAll = 10;
 
 export function createLockout(
@@ -22,7 +24,7 @@ export function createLockout(
   lockoutMs: number,
   now: () => number = Date.now,
 ): Lockout {
-  // People type passwords where a name belongs: what they typed is not kept.
+  // People type passwords into the name field by mistake, so only a hash of the name is stored.
   const ofAll = (name: string): string => sha256(name);
   const ofOne = (name: string, source: string): string => sha256(`${name}\0${source}`);
   const current = (key: string): LoginFailures | null => {

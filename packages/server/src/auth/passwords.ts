@@ -1,8 +1,8 @@
 import { randomBytes, scrypt, timingSafeEqual, type ScryptOptions } from 'node:crypto';
 
 /**
- * 16 MiB and about 50 ms a try: OWASP's first choice of scrypt costs that a daemon of 150 MiB can afford. One at a
- * time: turns.ts.
+ * Each check takes 16 MiB and about 50 ms: the strongest of OWASP's recommended scrypt parameters that a daemon of
+ * 150 MiB can afford. turns.ts runs one check at a time.
  */
 const costs = { N: 1 << 14, r: 8, p: 5 } as const;
 const bytes = 32;
@@ -13,7 +13,10 @@ function derived(password: string, salt: Buffer, options: ScryptOptions): Promis
   });
 }
 
-/** `scrypt$N$r$p$salt$hash`: the costs stand with each password, so that they can be raised later. */
+/**
+ * Formatted as `scrypt$N$r$p$salt$hash`: the parameters are stored with each password, so that they can be raised
+ * later.
+ */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
   const key = await derived(password, salt, costs);

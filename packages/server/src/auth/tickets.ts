@@ -4,25 +4,27 @@ import type { Principal } from '../context.ts';
 import { sha256 } from './secrets.ts';
 
 /**
- * Tickets stand in for credentials where a browser can send none: it opens WebSockets with an address alone. Addresses end up in histories
- * and logs of proxies, so a ticket is good once and for a short while.
+ * Tickets replace credentials where a browser cannot send any: it opens a WebSocket with nothing but a URL. URLs end up
+ * in histories and proxy logs, so a ticket works once and for a short time.
  */
 export interface Tickets {
-  /** `authenticate` says whose the credentials are that asked for it, and is asked once more when the ticket is used. */
+  /**
+   * `authenticate` checks the credentials that the ticket was asked for with; it runs again when the ticket is used.
+   */
   make(authenticate: () => Promise<Principal>): { readonly ticket: string; readonly seconds: number };
   /**
-   * Whose it is; null when it is nobody's, used or too old, or when the credentials that asked for it are no longer good: it is worth no more than
-   * they are. It is used up.
+   * Uses a ticket up and returns its owner; null when the ticket is unknown, used or too old, or when the credentials
+   * that it was asked for with are no longer valid.
    */
   redeem(ticket: string): Promise<Principal | null>;
 }
 
 const lifeSeconds = 30;
-/** Those not used; beyond it the oldest are worth nothing any more. */
+/** The most unused tickets that are kept; beyond it the oldest become invalid. */
 const maxTickets = 10_000;
 
 export function createTickets(now: () => number = Date.now): Tickets {
-  // By hash: how long a look-up takes says nothing of the tickets that there are. In order of age.
+  // Tickets are stored by hash, so that the time of a look-up reveals nothing about them. The map is ordered by age.
   const open = new Map<string, { readonly authenticate: () => Promise<Principal>; readonly untilMs: number }>();
   const drop = (): void => {
     for (const [hash, { untilMs }] of open) {

@@ -1,8 +1,8 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** Work that costs the host so much that there is one at a time. */
+/** Runs expensive work one at a time. */
 export interface Turns {
-  /** Waits for its turn and runs. Throws `rate_limited` at once where too many wait already. */
+  /** Waits for its turn, then runs. Throws `rate_limited` at once when too many are waiting already. */
   take<T>(source: string, work: () => Promise<T>): Promise<T>;
 }
 
@@ -13,10 +13,11 @@ interface Waiting {
 const retrySeconds = 2;
 
 /**
- * Sources take turns, so that one that sends much waits for itself: `perSource` of each may wait, and `total` of all.
+ * Sources take turns, so that a source that sends a lot only delays itself. At most `perSource` requests of each source
+ * may wait, and `total` of all sources.
  */
 export function createTurns({ perSource, total }: { readonly perSource: number; readonly total: number }): Turns {
-  /** In the order in which they come to their turns. */
+  /** Waiting sources in the order of their turns. */
   const bySource = new Map<string, Waiting[]>();
   let waiting = 0;
   let busy = false;
@@ -26,7 +27,7 @@ export function createTurns({ perSource, total }: { readonly perSource: number; 
     if (busy || first === undefined) return;
     const [source, queue] = first;
     const one = queue.shift();
-    // To the end of the row: the others have their turn first.
+    // The source goes to the end of the queue: the others come first.
     bySource.delete(source);
     if (queue.length > 0) bySource.set(source, queue);
     waiting -= 1;

@@ -12,7 +12,9 @@ import { createTurns } from './turns.ts';
 
 const issuer = 'novasandbox';
 
-/** Whether a text is a token of this daemon, or of another, by its form: it may be expired, revoked, or forged. */
+/**
+ * Tells by its form whether a text is a login token of this or another daemon; it may be expired, revoked or forged.
+ */
 export function isLoginToken(text: string): boolean {
   if (text.length > longestToken || !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(text)) return false;
   try {
@@ -28,28 +30,34 @@ export const userPrincipalName = (username: string): string => `user:${username}
 
 export interface Users {
   list(): readonly (UserRow & { readonly lockedUntilMs: number | null })[];
-  /** Without `team` a team of its own. */
+  /** Without `team` the user has a team of their own. */
   add(username: string, password: string, role: Role, team?: string): Promise<UserRow>;
   remove(username: string): void;
-  /** A signed token. `source`: the address it comes from. The same error for every wrong name or password. */
+  /**
+   * Returns a signed token. `source` is the address that the request comes from. The error is the same for every wrong
+   * name or password.
+   */
   logIn(
     username: string,
     password: string,
     source: string,
   ): Promise<{ readonly token: string; readonly seconds: number }>;
-  /** Whose token it is; null when it is not ours, expired or revoked, or its user is gone. */
+  /** Returns the owner of a token; null when it is not ours, expired or revoked, or when its user was removed. */
   find(token: string): Promise<Principal | null>;
   logOut(token: string): Promise<void>;
 }
 
-/** Passwords that wait to be checked, each for about 50 ms, where users are added among them. */
+/** How many password checks may wait; each takes about 50 ms. Adding users waits in the same queue. */
 const waiting = { perSource: 4, total: 32 } as const;
 
-/** People with passwords. A token names the user alone: the role is looked up with each request, so that a change counts at once. */
+/**
+ * Users with passwords. A token holds only the user's name: the role is looked up on each request, so that changes
+ * apply at once.
+ */
 export function createUsers(store: ServerStore, secret: string, lockout: Lockout, tokenSeconds: number): Users {
   const key = Buffer.from(secret, 'hex');
   const turns = createTurns(waiting);
-  // A name that nobody has takes as long to refuse as one that somebody has.
+  // Unknown names are checked against this hash, so that refusing them takes as long as refusing a wrong password.
   let nobody: Promise<string> | undefined;
   const claims = async (token: string) => {
     const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'], issuer });
@@ -73,16 +81,24 @@ export function createUsers(store: ServerStore, secret: string, lockout: Lockout
         createdAtMs: Date.now(),
         password: await turns.take('added', () => hashPassword(password)),
       };
-      if (!store.addUser(row)) throw new NovaError('conflict', `There is a user "${username}" already.`);
+      if (!store.addUser(row)) {
+        throw new NovaError('conflict', `There is a user "${username}" already.`, {
+          hint: 'Choose another name, or remove the user with `nova user rm`.',
+        });
+      }
       return row;
     },
     remove(username) {
-      if (!store.removeUser(username)) throw new NovaError('not_found', `There is no user "${username}".`);
+      if (!store.removeUser(username)) {
+        throw new NovaError('not_found', `There is no user "${username}".`, {
+          hint: 'List the users with `nova user ls`.',
+        });
+      }
     },
     async logIn(username, password, source) {
       refuseLocked(username, source);
       const user = store.findUser(username);
-      // Counted within its turn: of many at once none is checked beyond the attempts there are.
+      // The attempt is counted within its turn, so that concurrent attempts cannot exceed the limit.
       const right = await turns.take(source, async () => {
         refuseLocked(username, source);
         nobody ??= hashPassword(randomUUID());
@@ -108,7 +124,7 @@ export function createUsers(store: ServerStore, secret: string, lockout: Lockout
         const { sub = '', jti = '', iat = 0 } = await claims(token);
         if (store.isTokenRevoked(jti)) return null;
         const user = store.findUser(sub);
-        // A token of a user of the same name who was removed before is not this user's.
+        // A token of a removed user is not valid for a later user of the same name.
         if (user === null || iat * 1000 < Math.floor(user.createdAtMs / 1000) * 1000) return null;
         const name = userPrincipalName(user.username);
         const { role, team } = user;

@@ -1,33 +1,114 @@
-import { within, type SandboxConfigInput, type SandboxInfo } from '@novasandbox/protocol';
-import type { CreateContext } from '@novasandbox/engine';
+import {
+  isNovaError,
+  within,
+  type SandboxConfigInput,
+  type SandboxInfo,
+  type Scope,
+  type SnapshotInfo,
+  type VolumeInfo,
+} from '@novasandbox/protocol';
+import type { CreateContext, LocalEngine, VolumeContext } from '@novasandbox/engine';
 import type { Caller, Services } from '../context.ts';
+import type { FoundServices } from '../observe/found.ts';
 import { neededFor, requirePermission } from './permissions.ts';
 import { rules, type Rule, type Target } from './rules.ts';
 
 type Arguments = readonly unknown[];
 type Call = (...args: Arguments) => Promise<unknown>;
 
+/** Where sandboxes and snapshots are looked up. */
+export interface Directory {
+  /** A sandbox that the daemon has seen, by its whole id. */
+  readonly known: (id: string) => SandboxInfo | undefined;
+  /** The sandbox behind an id, a prefix or a name within the scope. Throws `sandbox_not_found`. */
+  readonly find: (ref: string, scope: Scope) => Promise<SandboxInfo>;
+  /**
+   * The snapshot behind an id, a prefix or a name within the scope, of the sandbox `of` where that is given. Throws
+   * `snapshot_not_found`.
+   */
+  readonly findSnapshot: (ref: string, scope: Scope, of?: string) => Promise<SnapshotInfo>;
+  /** The volume behind an id, a prefix or a name within the scope. Throws `volume_not_found`. */
+  readonly findVolume: (ref: string, scope: Scope) => Promise<VolumeInfo>;
+}
+
 /**
- * The engine as one caller may use it; the one place that decides it. Sandboxes outside of the caller's scope do not
- * exist here, and new ones belong to the caller. `known` finds a sandbox that the daemon has seen, by its whole id.
+ * The engine as one caller may use it; no other place decides that. Sandboxes and snapshots outside of the caller's
+ * scope do not exist here, and new ones belong to the caller.
  */
-export function authorised(engine: Services, caller: Caller, known: (id: string) => SandboxInfo | undefined): Services {
-  const idOf = async (ref: string): Promise<string> => {
+export function authorised(
+  engine: FoundServices,
+  caller: Caller,
+  { known, find, findSnapshot, findVolume }: Directory,
+  drivers: LocalEngine['drivers'],
+): Services {
+  const found = (ref: string): SandboxInfo | Promise<SandboxInfo> => {
     const seen = known(ref);
     // Owners do not change: no look-up is needed for those that are known.
-    if (seen !== undefined && within(caller.scope, seen)) return seen.id;
-    return (await engine.sandboxes.get(ref, caller.scope)).id;
+    return seen !== undefined && within(caller.scope, seen) ? seen : find(ref, caller.scope);
   };
-  /** How each call goes on: the arguments that it is passed on with. */
+  const snapshot = (ref: unknown, of?: string): Promise<SnapshotInfo> => findSnapshot(String(ref), caller.scope, of);
+  /** The snapshot of that sandbox, or of another: it may have been made from that one. */
+  const nearest = async (ref: unknown, of: string): Promise<SnapshotInfo> => {
+    try {
+      return await snapshot(ref, of);
+    } catch (error) {
+      if (!isNovaError(error, 'snapshot_not_found')) throw error;
+      return snapshot(ref);
+    }
+  };
+  const requireFor = (config: unknown): void => {
+    for (const permission of neededFor(config as SandboxConfigInput, drivers)) requirePermission(caller, permission);
+  };
+  const owned = (context: unknown): CreateContext => ({
+    ...(context as CreateContext | undefined),
+    ownership: caller.ownership,
+    // Names of volumes are looked up there.
+    scope: caller.scope,
+  });
+  /** For each kind of target, the arguments that a call is passed on with. */
   const targets: Readonly<Record<Target, (args: Arguments) => Arguments | Promise<Arguments>>> = {
     async sandbox([ref, ...rest]) {
-      return [await idOf(String(ref)), ...rest];
+      return [await found(String(ref)), ...rest];
+    },
+    async 'sandbox and policy'([ref, policy, ...rest]) {
+      requireFor({ policy });
+      return [await found(String(ref)), policy, ...rest];
     },
     'new sandbox'([config, context]) {
-      for (const permission of neededFor(config as SandboxConfigInput)) requirePermission(caller, permission);
-      return [config, { ...(context as CreateContext | undefined), ownership: caller.ownership }];
+      requireFor(config);
+      return [config, owned(context)];
     },
-    sandboxes: ([filter]) => [filter, caller.scope],
+    async 'new of sandbox'([ref, how, context]) {
+      const { autoResume, policy } = (how ?? {}) as SandboxConfigInput;
+      requireFor({ autoResume, policy });
+      return [await found(String(ref)), how, owned(context)];
+    },
+    many: ([filter]) => [filter, caller.scope],
+    all: () => [caller.scope],
+    async snapshot([ref, ...rest]) {
+      return [await snapshot(ref), ...rest];
+    },
+    async 'snapshot of a sandbox'([ref, , of]) {
+      return [await snapshot(ref, of as string | undefined)];
+    },
+    async 'sandbox and snapshot'([ref, name, ...rest]) {
+      const sandbox = await found(String(ref));
+      return [sandbox, await nearest(name, sandbox.id), ...rest];
+    },
+    async 'new of snapshot'([ref, given, context]) {
+      const from = await snapshot(ref);
+      const { hostPort, autoResume, policy } = (given ?? {}) as SandboxConfigInput;
+      requireFor({ hypervisor: from.hypervisor, hostPort, autoResume, policy });
+      return [from, given, owned(context)];
+    },
+    'new snapshot': ([source, how, context]) => [source, how, owned(context)],
+    async volume([ref, ...rest]) {
+      return [(await findVolume(String(ref), caller.scope)).id, ...rest];
+    },
+    'new volume': ([volume, context]) => [
+      volume,
+      { ...(context as VolumeContext | undefined), ownership: caller.ownership },
+    ],
     host: (args) => args,
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {
@@ -41,10 +122,6 @@ export function authorised(engine: Services, caller: Caller, known: (id: string)
     ]);
     return Object.fromEntries(guarded) as unknown as Services[S];
   };
-  return {
-    sandboxes: service('sandboxes'),
-    exec: service('exec'),
-    files: service('files'),
-    templates: service('templates'),
-  };
+  const names = Object.keys(rules) as (keyof Services)[];
+  return Object.fromEntries(names.map((name) => [name, service(name)])) as unknown as Services;
 }

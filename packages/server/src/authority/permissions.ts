@@ -1,20 +1,32 @@
-import { NovaError, type SandboxConfigInput } from '@novasandbox/protocol';
+import type { LocalEngine } from '@novasandbox/engine';
+import {
+  allowsAddresses,
+  asksForSomething,
+  fields,
+  NovaError,
+  type Field,
+  type FieldName,
+  type SandboxConfigInput,
+} from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
 import type { Caller } from '../context.ts';
 
-/** Throws `forbidden` naming the permission where the caller does not have it. */
+/** Throws `forbidden`, naming the permission, when the caller does not have it. */
 export function requirePermission({ permissions }: Pick<Caller, 'permissions'>, permission: Permission): void {
   if (!permissions.has(permission))
     throw new NovaError('forbidden', `This needs the permission ${permission}.`, { details: { permission } });
 }
 
-/** Permissions that a config needs beside `vm:create`: a create must give nothing that another call would refuse. */
-export function neededFor(config: SandboxConfigInput): Permission[] {
-  const { hostPort, hypervisor, rootfsPath, firmwarePath, extraDrives = [] } = config;
-  const needed: Permission[] = [];
-  if (hostPort !== undefined) needed.push('network:write');
-  // A process of the host is isolated by nothing, and files of the host are not a caller's to name.
-  const touchesHost = hypervisor === 'process' || rootfsPath !== undefined || firmwarePath !== undefined;
-  if (touchesHost || extraDrives.length > 0) needed.push('system:admin');
-  return needed;
+/**
+ * Permissions that a config needs beside `vm:create`, so that a create grants nothing that another call would refuse.
+ */
+export function neededFor(config: SandboxConfigInput, drivers: LocalEngine['drivers']): Permission[] {
+  const given = Object.entries<Field>(fields).filter(([name]) => asksForSomething(config[name as FieldName]));
+  const named = given.flatMap(([, { permission }]) => permission ?? []);
+  // They may be those of the host, or of its networks.
+  if (allowsAddresses(config.policy)) named.push('network:write');
+  // A process of the host is not isolated, and only an admin may name things that belong to the host.
+  const isolated = drivers.get(config.hypervisor ?? 'auto')?.virtualMachine !== false;
+  const touchesHost = !isolated || given.some(([, { hostAlone }]) => hostAlone !== undefined);
+  return touchesHost ? [...named, 'system:admin'] : named;
 }

@@ -1,22 +1,32 @@
+import type { LocalEngine } from '@novasandbox/engine';
 import { within } from '@novasandbox/protocol';
-import type { Caller, Events, Services, View } from '../context.ts';
+import type { Caller, Events, View } from '../context.ts';
+import type { FoundServices } from '../observe/found.ts';
 import type { Roster } from '../observe/roster.ts';
-import { authorised } from './engine.ts';
+import { authorised, type Directory } from './engine.ts';
 
 export interface ViewParts {
-  /** The observed engine: authority is asked first, then limits, then events are told. */
-  readonly engine: Services;
+  /** The observed engine: permissions are checked first, then limits, and events are emitted last. */
+  readonly engine: FoundServices;
+  /** Looks up names, and knows which hypervisors do not isolate. */
+  readonly quietEngine: LocalEngine;
   readonly roster: Pick<Roster, 'find' | 'list'>;
   readonly events: Events;
 }
 
-/** Makes each caller's view of the daemon. Keys keep theirs. */
-export function createViews({ engine, roster, events }: ViewParts): (caller: Caller) => View {
+/** Makes each caller's view of the daemon. A view is made once for each caller object, which API keys keep. */
+export function createViews({ engine, quietEngine, roster, events }: ViewParts): (caller: Caller) => View {
+  const directory: Directory = {
+    known: (id) => roster.find(id),
+    find: (ref, scope) => quietEngine.sandboxes.get(ref, scope),
+    findSnapshot: (ref, scope, of) => quietEngine.snapshots.get(ref, scope, of),
+    findVolume: (ref, scope) => quietEngine.volumes.get(ref, scope),
+  };
   const made = new WeakMap<Caller, View>();
   return (caller) => {
     const { scope } = caller;
     const view = made.get(caller) ?? {
-      engine: authorised(engine, caller, (id) => roster.find(id)),
+      engine: authorised(engine, caller, directory, quietEngine.drivers),
       vms: () => roster.list().filter((info) => within(scope, info)),
       events: (filter, signal) => events.subscribe({ ...filter, scope }, signal),
     };

@@ -7,23 +7,25 @@ import { databasesOf, plainFilesOf, tar } from './contents.ts';
 
 export interface Backup {
   readonly file: string;
-  /** Names of what it holds. */
+  /** Names of the files in the backup. */
   readonly holds: readonly string[];
   readonly sizeBytes: number;
 }
 
 /**
- * Writes what a state folder knows into a tar file, whole or not at all, while a daemon and others may go on working with it: each database as it is at one
- * moment, with what lies in its journal. Disks and images are not in it.
+ * Writes the databases, keys and configuration of a state folder into a tar file, completely or not at all. A daemon
+ * and other processes may go on using the folder: each database is copied as it is at one moment, including its
+ * journal. Disks and images are not in the backup.
  *
- * @throws NovaError `file_exists`; `invalid_argument` where the state folder holds nothing yet; `host_resource_exhausted`, `storage_failed`, `cancelled`
+ * @throws NovaError `file_exists`; `invalid_argument` where the state folder holds nothing yet;
+ * `host_resource_exhausted`, `storage_failed`, `cancelled`
  */
 export async function backUp(
   layout: Layout,
   file: string,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<Backup> {
-  if (existsSync(file)) throw new NovaError('file_exists', `${file} is there already.`);
+  if (existsSync(file)) throw new NovaError('file_exists', `${file} exists already.`);
   prepareLayout(layout);
   const databases = databasesOf(layout).filter((each) => existsSync(each));
   if (databases.length === 0) {
@@ -33,7 +35,7 @@ export async function backUp(
   }
   await using undo = new AsyncDisposableStack();
   const half = `${file}.${process.pid}.new`;
-  // It holds keys and the environments of sandboxes: tar takes over an empty file with its mode.
+  // The backup holds keys and environments. The file is created first, because tar keeps the mode of an existing file.
   const handle = undo.use(
     await open(half, 'wx', 0o600).catch((error: unknown) => Promise.reject(notWritable(file, error))),
   );

@@ -77,7 +77,7 @@ test('what is backed up while a daemon and others go on is all there in another 
     using _store = openSqliteStore(layout.storeFile, layout.reserveFile);
     addSandbox(layout, 'first1');
     daemon.addUser({ username: 'ann', role: 'user', team: 'crew', createdAtMs: 1, password: 'x' });
-    // All of it lies in the journals yet.
+    // Everything is still in the journals.
     assert.ok(statSync(`${layout.storeFile}-wal`).size > 0 && statSync(`${layout.daemon.database}-wal`).size > 0);
     const { holds, sizeBytes } = await backUp(layout, file);
     assert.deepEqual(holds, ['store.sqlite', 'server.sqlite', 'admin.key', 'config.yaml']);

@@ -2,7 +2,10 @@ import { basename } from 'node:path';
 import { CommandFailure, runCommand, type Layout } from '@novasandbox/engine';
 import { NovaError } from '@novasandbox/protocol';
 
-/** The files of a backup, where they exist: all that a state folder knows and that cannot be made again. Each lies in the state folder itself. */
+/**
+ * The files of a backup, where they exist: everything in a state folder that cannot be made again. All of them lie
+ * directly in the state folder.
+ */
 export const databasesOf = ({ storeFile, daemon }: Layout): readonly string[] => [storeFile, daemon.database];
 export const plainFilesOf = ({ daemon }: Layout): readonly string[] => [
   daemon.keyFile,
@@ -12,7 +15,7 @@ export const plainFilesOf = ({ daemon }: Layout): readonly string[] => [
 export const namesOf = (layout: Layout): readonly string[] =>
   [...databasesOf(layout), ...plainFilesOf(layout)].map((file) => basename(file));
 
-/** Runs tar; what it says is the error. */
+/** Runs tar; its output becomes the message of the error. */
 export async function tar(argv: readonly string[], signal: AbortSignal | undefined): Promise<string> {
   try {
     return await runCommand('tar', argv, { signal });

@@ -15,18 +15,19 @@ import { lockForOneDaemon, openServerStore } from '../store/server-store.ts';
 import { databasesOf, namesOf, tar } from './contents.ts';
 
 export interface Restored {
-  /** Names of what was restored. */
+  /** Names of the restored files. */
   readonly holds: readonly string[];
-  /** Folder of what was there before; null where there was nothing. */
+  /** Folder that keeps the replaced files; null where there were none. */
   readonly replaced: string | null;
 }
 
 /**
- * Puts what a backup holds in the place of what a state folder has. Nothing is changed before all of it is known to be whole and of a version that
- * this one can read; what was there is kept beside it.
+ * Replaces the files of a state folder by those of a backup. Nothing is changed until the whole backup is known to be
+ * undamaged and of a version that this one can read. The replaced files are kept in a folder beside the new ones.
  *
- * @throws NovaError `invalid_argument` where the file is no backup; `set_up_failed` where a newer version wrote it or a daemon uses the state folder;
- * `conflict` where a process or a running sandbox uses it; `host_resource_exhausted`, `storage_failed`, `cancelled`
+ * @throws NovaError `invalid_argument` where the file is no backup; `set_up_failed` where a newer version wrote it or a
+ * daemon uses the state folder; `conflict` where a process or a running sandbox uses it; `host_resource_exhausted`,
+ * `storage_failed`, `cancelled`
  */
 export async function restore(
   layout: Layout,
@@ -36,11 +37,11 @@ export async function restore(
   prepareLayout(layout);
   requireNoMachines(layout);
   await using undo = new AsyncDisposableStack();
-  // In the state folder itself, so that it takes its place in one step, whatever `work` leads to.
+  // Files are unpacked inside the state folder, so that a rename moves them into place in one step.
   const work = await mkdtemp(join(layout.home, 'restoring-'));
   undo.defer(() => rm(work, { recursive: true, force: true }));
   const holds = await unpack(layout, file, work, signal);
-  // Opening them brings them to the layout of this version, and refuses those of a newer one.
+  // Opening a database migrates it to the layout of this version, and refuses a newer layout.
   const reserve = join(work, 'reserve');
   for (const [at, openStore] of [
     [layout.storeFile, openSqliteStore],
@@ -63,12 +64,18 @@ export async function restore(
   return { holds, replaced };
 }
 
-/** A machine that runs on has its disk open: the store that is restored may not know it, and would start another one on that disk. */
+/**
+ * A running machine has its disk open. The restored store may not know the machine, and would start another one on that
+ * disk.
+ */
 function requireNoMachines(layout: Layout): void {
   refuse([layout.run, layout.sandboxes].flatMap((folder) => processesNaming(folder)));
 }
 
-/** The same by what the store says that is replaced, in whatever layout: hosts other than Linux do not tell what a process names. */
+/**
+ * Makes the same check with the store that is replaced, whatever the version of its layout: hosts other than Linux do
+ * not tell the arguments of a process.
+ */
 function requireNoMachinesIn(store: DatabaseSync): void {
   let rows: Record<string, unknown>[];
   try {
@@ -79,7 +86,7 @@ function requireNoMachinesIn(store: DatabaseSync): void {
       )
       .all();
   } catch {
-    // It is replaced because it is damaged.
+    // A damaged database may be what the restore is for.
     return;
   }
   const machines = rows.map((row) => ({ pid: Number(row['pid']), startTime: String(row['start_time']) }));
@@ -89,18 +96,18 @@ function requireNoMachinesIn(store: DatabaseSync): void {
 function refuse(running: readonly { readonly pid: number }[]): void {
   if (running.length === 0) return;
   throw new NovaError('conflict', 'Sandboxes of the state folder run.', {
-    hint: 'Stop them with `nova stop $(nova ls -q)`, end the daemon, and restore then.',
+    hint: 'Stop them with `nova stop $(nova ls -q)`, end the daemon, and repeat the restore.',
     details: { pids: [...new Set(running.map(({ pid }) => pid))] },
   });
 }
 
-/** After a rename a power cut must not show a file that is empty. */
+/** Flushes the file to disk, so that a power cut after the rename does not leave an empty file. */
 async function flush(path: string): Promise<void> {
   await using handle = await open(path, 'r');
   await handle.sync();
 }
 
-/** Names of what the backup holds, which then lies in `work`. Nothing else comes out of it. */
+/** Unpacks the files of a backup into `work` and returns their names. Nothing else is unpacked. */
 async function unpack(
   layout: Layout,
   file: string,
@@ -121,7 +128,7 @@ async function unpack(
   if (!databases.some((name) => found.has(name))) throw noBackup(`it holds neither ${databases.join(' nor ')}`);
   await tar(['-xf', file, '-C', work, '--no-same-owner', '--', ...holds], signal);
   for (const name of holds) {
-    // A link would put a file of the host in the place of ours.
+    // A link would put a file of the host in the place of a file of the state folder.
     if (!(await lstat(join(work, name))).isFile()) throw noBackup(`${name} in it is no plain file`);
     await chmod(join(work, name), 0o600);
   }
@@ -144,7 +151,10 @@ function whyNotSound(file: string): string | null {
   }
 }
 
-/** Keeps all others from a database, and puts what lies in its journal into it, until the result is closed; null where there is none. */
+/**
+ * Locks a database against all other processes until the result is closed, and merges its journal into it. Returns null
+ * when there is no database.
+ */
 function takeOver(file: string): DatabaseSync | null {
   if (!existsSync(file)) return null;
   const db = openDatabase(file, { timeout: 1000 });
@@ -154,7 +164,7 @@ function takeOver(file: string): DatabaseSync | null {
     db.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     const { code, message } = toNovaError(error);
-    // It is replaced because it is damaged: nobody works with it.
+    // A damaged database needs no lock: nobody can work with it, and it is about to be replaced.
     if (code === 'storage_failed' && /damaged/.test(message)) return db;
     db.close();
     throw /locked|busy/.test(String(error)) ? inUse(file, error) : error;
@@ -163,12 +173,12 @@ function takeOver(file: string): DatabaseSync | null {
 }
 
 const inUse = (file: string, cause?: unknown): NovaError =>
-  new NovaError('conflict', `Another process works with ${file}.`, {
-    hint: 'End the daemon and all programs that use the state folder, and restore then.',
+  new NovaError('conflict', `Another process uses ${file}.`, {
+    hint: 'End the daemon and all programs that use the state folder, and repeat the restore.',
     cause,
   });
 
-/** Moves what a backup replaces into a folder of its own; null where there is nothing. */
+/** Moves the files that a backup replaces into a folder of their own; null when there are none. */
 async function moveAway(layout: Layout): Promise<string | null> {
   const names = namesOf(layout)
     .flatMap((name) => ['', '-wal', '-shm', '-journal'].map((suffix) => `${name}${suffix}`))

@@ -50,7 +50,7 @@ test('JSON is refused while it arrives: too deep, too many values; what stands i
   meter(`[${'0,'.repeat(16_000)}0]`);
   refused(`[${'0,'.repeat(17_000)}`);
   refused('[],'.repeat(9000));
-  // Brackets and commas of a string, also of one that is cut in the middle of an escape.
+  // Brackets and commas in a string do not count, even when a chunk ends in the middle of an escape.
   meter('["', '[,'.repeat(20_000), '\\', '"', '[['.repeat(50), '"]');
   refused('["\\\\"', ',0'.repeat(17_000));
   meter(`[${'[],'.repeat(8000)}[]]`);
@@ -74,7 +74,7 @@ test('bodies that are held share a budget, of which nobody has more than half', 
   bob[Symbol.dispose]();
   bob[Symbol.dispose]();
   budget.hold('eve').add(50);
-  // A body that is over takes up nothing, whatever still comes of it.
+  // A disposed body holds no bytes, and bytes that are added later do not count.
   bob.add(1000);
   full(() => ann.add(1));
 });

@@ -2,8 +2,8 @@ import { NovaError } from '@novasandbox/protocol';
 import type { ByteBudget } from '../context.ts';
 
 /**
- * Nobody takes up more than this part of the whole: there is room for others beside whoever sends the largest bodies
- * slowly.
+ * One owner may use at most the budget divided by this, so that a client that sends large bodies slowly leaves room for
+ * others.
  */
 const shares = 2;
 const retrySeconds = 1;
@@ -26,7 +26,7 @@ export function createByteBudget(total: number): ByteBudget {
         add(bytes) {
           if (ended) return;
           if (held + bytes > total || (byOwner.get(owner) ?? 0) + bytes > total / shares) {
-            throw new NovaError('rate_limited', 'The daemon holds as many bytes of requests as it may.', {
+            throw new NovaError('rate_limited', 'The daemon has no room for more bytes of request bodies.', {
               details: { retry_after_seconds: retrySeconds },
             });
           }

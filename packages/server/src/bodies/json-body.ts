@@ -9,9 +9,8 @@ export interface BodyLimits {
 }
 
 /**
- * A JSON body as text, which has to be there as a whole within the time. What is left unread stays unread: the answer
- * goes over the same connection. Its size and shape are judged as it comes, so that one that is too much is never put
- * together, let alone parsed.
+ * Reads a JSON body as text, within the time limit. Unread bytes stay unread, because the answer goes over the same
+ * connection. Size and nesting are checked while the body arrives, so that a body beyond the limits is never assembled.
  */
 export function textWithin(body: IncomingMessage, { bytes, ms }: BodyLimits, held: HeldBytes): Promise<string> {
   const tooLarge = (): NovaError => new NovaError('payload_too_large', `A body has at most ${bytes} bytes here.`);
@@ -36,16 +35,16 @@ export function textWithin(body: IncomingMessage, { bytes, ms }: BodyLimits, hel
   };
   const onEnd = (): void => over(() => resolve(Buffer.concat(parts).toString()));
   const onError = (error: Error): void => over(() => reject(error));
-  // A client that goes in the middle of a body ends it without an error.
+  // A client that disconnects in the middle of a body closes the stream without an error.
   const onClose = (): void =>
-    over(() => reject(new NovaError('cancelled', 'The client went before its body was whole.')));
+    over(() => reject(new NovaError('cancelled', 'The client disconnected before its body was complete.')));
   const timer = setTimeout(() => {
     over(() => reject(new NovaError('request_timeout', `The body did not arrive within ${ms / 1000} s.`)));
   }, ms);
   const over = (settle: () => void): void => {
     clearTimeout(timer);
     body.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose);
-    // An error that comes later has been answered already.
+    // Later errors of the stream have been answered already.
     body.on('error', () => undefined);
     if (!body.readableEnded) body.pause();
     settle();

@@ -1,8 +1,8 @@
 import { NovaError } from '@novasandbox/protocol';
 
-/** Deeper than anything that has a place in the API, and far from where recursion overflows a stack. */
+/** Deeper than any value of the API, and far below the depth where recursion overflows the stack. */
 const maxDepth = 32;
-/** Members of objects and elements of arrays: each costs the parser, and whoever checks it, far more than its bytes. */
+/** Members of objects and elements of arrays: each costs the parser and the schema far more than its bytes. */
 const maxValues = 16_384;
 
 const quote = 0x22;
@@ -11,8 +11,8 @@ const comma = 0x2c;
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Looks at the bytes of a JSON text as they arrive; throws `malformed_request` at the first bracket that is too deep,
- * or value too many.
+ * Checks the bytes of a JSON text as they arrive; throws `malformed_request` as soon as it nests too deeply or holds
+ * too many values.
  */
 export type JsonMeter = (bytes: Uint8Array) => void;
 
@@ -39,7 +39,7 @@ export function createJsonMeter(): JsonMeter {
   };
 }
 
-/** A JSON text that is there already, such as a message of a WebSocket. Throws `malformed_request`. */
+/** Parses a complete JSON text, such as a message of a WebSocket. Throws `malformed_request`. */
 export function parseJson(text: string): unknown {
   createJsonMeter()(Buffer.from(text));
   try {

@@ -30,6 +30,8 @@ test('flags go before the environment, that before the file, that before the def
 
 test('what is wrong is named with its field', () => {
   assert.throws(() => load('server:\n  prot: 1\n'), /server: .*prot/);
+  assert.throws(() => load('server:\n  prot: 1\n'), /config: server: unknown key "prot"; did you mean "port"\?/);
+  assert.throws(() => load('sever:\n  port: 1\n'), /config: unknown key "sever"; did you mean "server"\?/);
   assert.throws(() => load('resources:\n  max_vms: many\n'), /resources\.max_vms/);
   assert.throws(() => load('server: 8000\n'), /server: is a section/);
   assert.throws(() => load('- a\n'), /does not hold sections/);
@@ -37,7 +39,7 @@ test('what is wrong is named with its field', () => {
   assert.throws(() => load('', { NOVA_API_KEY: 'short' }), /security\.api_key \(NOVA_API_KEY\): /);
   assert.throws(() => load('', { NOVA_SERVER_PORT: 'abc' }), /^NovaError: config: server\.port \(NOVA_SERVER_PORT\): /);
   assert.throws(() => load('', { NOVA_SERVER_PROT: '1' }), /config: server \(NOVA_SERVER_PROT\): .*"prot"/);
-  // The flag is what counts, and what is wrong.
+  // The flag overrides the variable, so that the error does not name the variable.
   assert.throws(() => load('', { NOVA_SERVER_PORT: '1' }, -1), /server\.port: /);
   assert.throws(() => loadConfig({ file: join(folder, 'none'), fileNamed: true, env: {} }), /there is no file/);
 });

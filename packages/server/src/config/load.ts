@@ -7,15 +7,15 @@ import { serverConfigSchema, type ServerConfig } from './schema.ts';
 type Sections = Record<string, Record<string, unknown>>;
 
 export interface ConfigSources {
-  /** The file; one that was named must be there, the default one need not. */
+  /** The configuration file. A file that was named must exist; the default file need not. */
   readonly file: string;
   readonly fileNamed: boolean;
   readonly env: NodeJS.ProcessEnv;
-  /** What was given on the command line; undefined values count as not given. */
+  /** Values from the command line; undefined counts as not given. */
   readonly flags?: { readonly [section in keyof ServerConfig]?: Readonly<Record<string, unknown>> };
 }
 
-/** Shorter names of variables that are used every day. */
+/** Short names of frequently used variables. */
 const aliases: Readonly<Record<string, readonly [section: string, field: string]>> = {
   NOVA_HOST: ['server', 'host'],
   NOVA_PORT: ['server', 'port'],
@@ -23,7 +23,10 @@ const aliases: Readonly<Record<string, readonly [section: string, field: string]
   NOVA_LOG_LEVEL: ['monitoring', 'log_level'],
 };
 
-/** Defaults, then the file, then the environment (`NOVA_<SECTION>_<FIELD>`), then flags. What does not fit is named with its field, and the variable it came from. */
+/**
+ * Merges the defaults, the file, the environment (`NOVA_<SECTION>_<FIELD>`) and the flags, each of which overrides
+ * those before it. Errors name the field and the variable that it came from.
+ */
 export function loadConfig({ file, fileNamed, env, flags = {} }: ConfigSources): ServerConfig {
   const given: Sections = {};
   const origins = new Map<string, string>();
@@ -38,7 +41,7 @@ export function loadConfig({ file, fileNamed, env, flags = {} }: ConfigSources):
   }
 }
 
-/** As it may be shown: secrets are left out. */
+/** The configuration without its secrets, for display. */
 export function redacted(config: ServerConfig): ServerConfig & { readonly security: { readonly api_key?: string } } {
   const { api_key, ...security } = config.security;
   return { ...config, security: api_key === undefined ? security : { ...security, api_key: '[redacted]' } };
@@ -102,7 +105,7 @@ function placeOf(name: string): readonly [string, string] | null {
   return null;
 }
 
-/** A variable is text; numbers, truth values and lists are written as in the file. */
+/** Parses the text of a variable: numbers, booleans and lists are written as in the file. */
 function valueOf(text: string): unknown {
   if (/^(true|false|-?\d+(\.\d+)?|[[{].*)$/s.test(text)) {
     try {

@@ -3,7 +3,7 @@ import { isNovaError, NovaError } from '@novasandbox/protocol';
 /** Which environment variable a field's value came from, by `section.field`. */
 export type Origins = ReadonlyMap<string, string>;
 
-/** An error of the configuration that names, beside each field that is wrong, the variable that set it. */
+/** Returns an error of the configuration that names, beside each wrong field, the variable that set it. */
 export function nameOrigins(error: unknown, origins: Origins): unknown {
   if (!isNovaError(error, 'invalid_argument') || !Array.isArray(error.details['issues'])) return error;
   let { message } = error;
@@ -17,7 +17,7 @@ export function nameOrigins(error: unknown, origins: Origins): unknown {
 function originOf(field: string, problem: string, origins: Origins): string | undefined {
   const [section = '', name] = field.split('.');
   if (name !== undefined) return origins.get(`${section}.${name}`);
-  // A field that there is not is told of its section.
+  // An unknown field is reported by its section.
   return [...origins].find(([place]) => {
     const [of, unknown = ''] = place.split('.');
     return of === section && problem.includes(`"${unknown}"`);

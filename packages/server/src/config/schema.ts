@@ -1,7 +1,9 @@
 import * as z from 'zod';
 
-/** What `key` may look like: `nova_` or `e2b_` and at least 128 bits in hexadecimal. E2B's clients insist on their form. */
-export const apiKeySchema = z
+/**
+ * Form of an API key: `nova_` or `e2b_` and at least 128 bits in hexadecimal. E2B's clients accept only their own form.
+ */
+const apiKeySchema = z
   .string()
   .regex(/^(nova|e2b)_[0-9a-f]{32,128}$/, 'must be nova_ or e2b_ and 32 to 128 lower-case hexadecimal digits');
 
@@ -84,7 +86,22 @@ const resourcesSchema = z.strictObject({
     .describe('Time to live of a VM that names none; 0 for none'),
   default_idle_timeout_seconds: seconds(30 * day)
     .default(0)
-    .describe('Idle stop of a VM that names none; 0 for never'),
+    .describe('Idle limit of a VM that names none; 0 for never'),
+});
+
+const poolSchema = z.strictObject({
+  size: z
+    .union([z.literal('auto'), z.int().min(0).max(256)])
+    .default('auto')
+    .describe(
+      'Clones kept ready for the next VMs: auto for one of each template below, and as many of any shape as recent demand needs; or that many of each template; 0 for none',
+    ),
+  max: z.int().min(0).max(256).default(8).describe('Clones in all'),
+  templates: z
+    .array(z.string().min(1).max(64))
+    .max(32)
+    .default(['base'])
+    .describe('Templates for which clones are kept ready without any demand, once they are built'),
 });
 
 const securitySchema = z.strictObject({
@@ -128,11 +145,15 @@ const monitoringSchema = z.strictObject({
   history_samples: z.int().min(1).max(10_000).default(240).describe('Measurements kept of each VM'),
 });
 
-/** Everything `nova serve` can be told, with its defaults. The file, the environment and the flags are all parsed by this. */
+/**
+ * All settings of `nova serve`, with their defaults. The file, the environment and the flags are all parsed by this
+ * schema.
+ */
 export const serverConfigSchema = z.strictObject({
   server: serverSchema.prefault({}),
   networking: networkingSchema.prefault({}),
   resources: resourcesSchema.prefault({}),
+  pool: poolSchema.prefault({}),
   security: securitySchema.prefault({}),
   monitoring: monitoringSchema.prefault({}),
 });

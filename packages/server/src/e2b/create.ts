@@ -1,48 +1,104 @@
-import { isNovaError, NovaError, type SandboxInfo } from '@novasandbox/protocol';
+import {
+  isNovaError,
+  NovaError,
+  snapshotIdSchema,
+  type NetworkPolicyInput,
+  type OnTimeout,
+  type SandboxInfo,
+} from '@novasandbox/protocol';
+import type { CreateContext } from '@novasandbox/engine';
 import { requirePermission } from '../authority/permissions.ts';
 import type { Caller, CallerContext } from '../context.ts';
 import { labelsOf, toOpen, type Traits } from './labels.ts';
-import { engineTimeoutMs } from './life-time.ts';
+import { defaultTimeoutSeconds } from './life-time.ts';
+import { policyOfNetwork, refuseOtherOptions } from './network.ts';
+import { snapshotFor, withoutTag } from './snapshots.ts';
 import type { CreateBody } from './wire.ts';
 
-/** What these clients get when they name no time to live. */
-const defaultTimeoutSeconds = 300;
-const everything = '0.0.0.0/0';
-
-/** Makes a sandbox that is gone when its time ends or it is killed. */
+/** Creates a sandbox, from a template or a snapshot, that is removed when its time ends or it is killed. */
 export async function createSandbox(
-  { engine }: CallerContext,
+  context: CallerContext,
   caller: Caller,
   body: CreateBody,
-  { signal, id }: { readonly signal: AbortSignal; readonly id: string | undefined },
+  call: Pick<CreateContext, 'signal' | 'id' | 'onOtherId'>,
 ): Promise<SandboxInfo> {
   refuseUnsupported(body);
+  refuseContradiction(body);
+  const { engine } = context;
   const traits = traitsFor(caller, body);
-  // Tags choose between builds of a template; ours have one.
-  const templateId = body.templateID.replace(/:(?:latest|default)$/, '');
+  const templateId = withoutTag(body.templateID);
+  const mayBeTemplate = /^[\w.-]{1,64}$/.test(templateId);
+  const labels = body.metadata ?? {};
+  const env = body.envVars ?? {};
+  const timeoutMs = (body.timeout ?? defaultTimeoutSeconds) * 1000;
+  const life = { timeoutMs, ephemeral: true, onTimeout: onTimeoutOf(body), autoResume: traits.autoResume };
+  const how = { ...call, reservedLabels: labelsOf(traits) };
+  const policy = policyOfNetwork(body.network ?? {}, body.allow_internet_access !== false);
+  const governed = policy === null ? {} : { policy };
+  const volumes = body.volumeMounts ?? [];
+  const fromTemplate = { templateId, labels, env, volumes, ...governed, ...life };
   try {
-    return await engine.sandboxes.create(
-      {
-        templateId,
-        labels: body.metadata ?? {},
-        env: body.envVars ?? {},
-        enableNetwork: body.allow_internet_access !== false && !deniesAll(body),
-        timeoutMs: engineTimeoutMs((body.timeout ?? defaultTimeoutSeconds) * 1000, traits.autoPause),
-        ephemeral: true,
-      },
-      { signal, id, reservedLabels: labelsOf(traits) },
-    );
+    if (mayBeTemplate && !isSnapshotId(templateId))
+      return await closedSomehow(fromTemplate, (asked) =>
+        pausableSomehow(asked, (config) => engine.sandboxes.create(config, how)),
+      );
   } catch (error) {
-    // A name that no template of ours can have is just as unknown.
-    const unknown = isNovaError(error, 'unknown_template') || !/^[\w.-]{1,64}$/.test(templateId);
-    if (unknown) throw new NovaError('unknown_template', `template '${body.templateID}' not found`, { cause: error });
-    throw error;
+    if (!isNovaError(error, 'unknown_template')) throw error;
+  }
+  const snapshot = await snapshotFor(context, caller, body.templateID);
+  if (snapshot === undefined) throw new NovaError('unknown_template', `template '${body.templateID}' not found`);
+  if (volumes.length > 0)
+    throw new NovaError(
+      'not_implemented',
+      'A sandbox that goes on from a snapshot cannot mount volumes of its own yet.',
+      {
+        hint: 'Leave out volumeMounts, or make the sandbox from a template.',
+      },
+    );
+  return pausableSomehow({ labels, env, ...governed, ...life }, (config) =>
+    engine.snapshots.create(snapshot.id, config, how),
+  );
+}
+
+function onTimeoutOf({ autoPause, autoPauseMemory }: CreateBody): OnTimeout {
+  if (autoPause !== true) return 'stop';
+  return autoPauseMemory === false ? 'hibernate-disk' : 'hibernate';
+}
+
+/** Makes a sandbox whose memory stays in the memory of the host while it is paused, where no other is to be had. */
+async function pausableSomehow<C extends { readonly onTimeout: OnTimeout }>(
+  config: C,
+  make: (config: C) => Promise<SandboxInfo>,
+): Promise<SandboxInfo> {
+  try {
+    return await make(config);
+  } catch (error) {
+    const cannot = isNovaError(error, 'feature_unsupported', 'hypervisor_unavailable');
+    if (!cannot || config.onTimeout !== 'hibernate') throw error;
+    return make({ ...config, onTimeout: 'pause' });
   }
 }
 
+/** Makes a sandbox that is to reach nothing without a network, where the host can enforce no policy. */
+async function closedSomehow<C extends { readonly policy?: NetworkPolicyInput }>(
+  config: C,
+  make: (config: Omit<C, 'policy'> & { readonly enableNetwork?: false }) => Promise<SandboxInfo>,
+): Promise<SandboxInfo> {
+  try {
+    return await make(config);
+  } catch (error) {
+    const { policy, ...others } = config;
+    const isClosed = policy !== undefined && policy.otherwise !== 'allow' && (policy.rules ?? []).length === 0;
+    if (!isClosed || !isNovaError(error, 'feature_unsupported', 'hypervisor_unavailable')) throw error;
+    return make({ ...others, enableNetwork: false });
+  }
+}
+
+const isSnapshotId = (id: string): boolean => snapshotIdSchema.safeParse(id).success;
+
 /**
- * The client's choices, provided that it may do itself whatever it opens to all. Ports are open unless it says
- * otherwise or may not open them.
+ * The client's choices. A client may open to everybody only what it may do itself. Ports are open unless the client
+ * says otherwise or may not open them.
  */
 function traitsFor(caller: Caller, body: CreateBody): Traits {
   const { permissions } = caller;
@@ -56,25 +112,21 @@ function traitsFor(caller: Caller, body: CreateBody): Traits {
     ...(autoResume ? toOpen.autoResume : []),
   ];
   for (const permission of needed) requirePermission(caller, permission);
-  return { secure, publicTraffic, autoPause: body.autoPause === true, autoResume };
+  return { secure, publicTraffic, autoResume };
 }
 
-const deniesAll = ({ network }: CreateBody): boolean => network?.denyOut?.includes(everything) === true;
+/** A sandbox without memory boots: what a request wants is not there then. */
+function refuseContradiction({ autoPause, autoPauseMemory, autoResume }: CreateBody): void {
+  if (autoPause === true && autoPauseMemory === false && autoResume?.enabled === true)
+    throw new NovaError('invalid_argument', 'autoResume: a sandbox whose disk alone is kept is resumed by connecting.');
+}
 
-function refuseUnsupported({ network, mcp, iam, volumeMounts, autoPause, autoPauseMemory }: CreateBody): void {
+function refuseUnsupported({ network, mcp, iam }: CreateBody): void {
   const refuse = (what: string): never => {
     throw new NovaError('not_implemented', `${what} is not there yet.`);
   };
   if (mcp !== undefined && mcp !== null) refuse('mcp');
   if (iam !== undefined && iam !== null) refuse('iam');
-  if (autoPause === true && autoPauseMemory === false) refuse('A pause that keeps the disk alone');
-  if ((volumeMounts?.length ?? 0) > 0) refuse('volumeMounts');
   if (network === undefined || network === null) return;
-  const { allowPublicTraffic: _public, allowOut, denyOut, ...others } = network;
-  if ((allowOut?.length ?? 0) > 0) refuse('network.allowOut');
-  if (denyOut?.some((each) => each !== everything) === true) refuse(`network.denyOut of other than ${everything}`);
-  for (const [name, value] of Object.entries(others)) {
-    const empty = value === undefined || value === null || value === false || Object.keys(Object(value)).length === 0;
-    if (!empty || typeof value === 'string' || typeof value === 'number') refuse(`network.${name}`);
-  }
+  refuseOtherOptions(network);
 }

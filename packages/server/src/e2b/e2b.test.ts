@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { givenLabels, sandboxConfigSchema, type SandboxInfo } from '@novasandbox/protocol';
+import {
+  givenLabels,
+  NovaError,
+  sandboxConfigSchema,
+  type SandboxConfigInput,
+  type SandboxInfo,
+} from '@novasandbox/protocol';
 import type { CreateContext } from '@novasandbox/engine';
 import type { Permission } from '@novasandbox/protocol/api';
 import { callerOf, system } from '../authority/callers.ts';
 import type { CallerContext } from '../context.ts';
 import { defaultTraits, labelsOf, traitsOf } from './labels.ts';
-import { endsAtMs, engineTimeoutMs } from './life-time.ts';
 import { listSandboxes } from './list.ts';
 import { createSchema, listSchema } from './wire.ts';
 import { createSandbox } from './create.ts';
 import { metricsBody } from './usage.ts';
 
 test('what clients choose is kept beside their metadata, and cannot be written by it', () => {
-  const traits = { secure: false, publicTraffic: true, autoPause: true, autoResume: true };
+  const traits = { secure: false, publicTraffic: true, autoResume: true };
   const labels = { a: 'b', ...labelsOf(traits) };
   assert.deepEqual(traitsOf(labels), traits);
   assert.deepEqual(givenLabels(labels), { a: 'b' });
@@ -21,12 +26,6 @@ test('what clients choose is kept beside their metadata, and cannot be written b
   assert.deepEqual(labelsOf(defaultTraits), {});
   for (const name of Object.keys(labelsOf(traits)))
     assert.equal(sandboxConfigSchema.safeParse({ labels: { [name]: 'false' } }).success, false, name);
-});
-
-test('the guest gets more time than its client sees when it shall be paused', () => {
-  const expiresAt = new Date(engineTimeoutMs(5000, true)).toISOString();
-  assert.equal(endsAtMs({ expiresAt, labels: labelsOf({ ...defaultTraits, autoPause: true }) }), 5000);
-  assert.equal(engineTimeoutMs(5000, false), 5000);
 });
 
 test('pages hold each sandbox once, also when others come between', async () => {
@@ -67,15 +66,7 @@ test('what is asked for and not there is refused, never left out silently', asyn
   const context = {
     engine: { sandboxes: { create: async () => assert.fail('it was made') } },
   } as unknown as CallerContext;
-  for (const asked of [
-    { mcp: { x: {} } },
-    { volumeMounts: [{ name: 'a', path: '/a' }] },
-    { network: { allowOut: ['1.1.1.1'] } },
-    { network: { denyOut: ['1.1.1.1'] } },
-    { network: { maskRequestHost: 'x' } },
-    { network: { rules: { a: [] } } },
-    { autoPause: true, autoPauseMemory: false },
-  ]) {
+  for (const asked of [{ mcp: { x: {} } }, { network: { maskRequestHost: 'x' } }, { network: { rules: { a: [] } } }]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
     await assert.rejects(
       createSandbox(context, system, body, { signal: new AbortController().signal, id: undefined }),
@@ -84,6 +75,44 @@ test('what is asked for and not there is refused, never left out silently', asyn
       },
     );
   }
+});
+
+test('a sandbox that is to be paused is hibernated, or stays in memory where the host can do no other', async () => {
+  const asked: SandboxConfigInput[] = [];
+  const context = (able: boolean): CallerContext =>
+    ({
+      engine: {
+        sandboxes: {
+          create: async (config: SandboxConfigInput) => {
+            asked.push(config);
+            if (!able && config.onTimeout === 'hibernate') throw new NovaError('feature_unsupported', 'it cannot');
+          },
+        },
+      },
+    }) as unknown as CallerContext;
+  const create = (able: boolean, body: object) =>
+    createSandbox(context(able), system, createSchema.parse({ templateID: 'base', ...body }), {
+      signal: new AbortController().signal,
+      id: undefined,
+    });
+  await create(true, {});
+  await create(true, { autoPause: true, autoResume: { enabled: true }, timeout: 5 });
+  await create(true, { autoPause: true, autoPauseMemory: false });
+  await create(false, { autoPause: true });
+  await create(false, { autoPause: true, autoPauseMemory: false });
+  assert.deepEqual(
+    asked.map(({ onTimeout, autoResume, timeoutMs }) => [onTimeout, autoResume, timeoutMs]),
+    [
+      ['stop', false, 300_000],
+      ['hibernate', true, 5000],
+      ['hibernate-disk', false, 300_000],
+      ['hibernate', false, 300_000],
+      ['pause', false, 300_000],
+      ['hibernate-disk', false, 300_000],
+    ],
+  );
+  const contradiction = create(true, { autoPause: true, autoPauseMemory: false, autoResume: { enabled: true } });
+  await assert.rejects(contradiction, { code: 'invalid_argument' });
 });
 
 test('a sandbox is opened only by whoever may do what it opens to all', async () => {
@@ -109,7 +138,7 @@ test('a sandbox is opened only by whoever may do what it opens to all', async ()
   await as(['vm:create'], {});
   assert.deepEqual(traits(), defaultTraits);
   await as([], { secure: false, autoResume: { enabled: true } });
-  assert.deepEqual(traits(), { secure: false, publicTraffic: true, autoPause: false, autoResume: true });
+  assert.deepEqual(traits(), { secure: false, publicTraffic: true, autoResume: true });
 });
 
 test('measurements are told by time; one that is named by its own time, rounded either way, is among them', async () => {
@@ -122,7 +151,7 @@ test('measurements are told by time; one that is named by its own time, rounded 
   const info = { id: 'a', state: 'paused' } as unknown as SandboxInfo;
   const seconds = async (start?: number, end?: number): Promise<number[]> =>
     (await metricsBody({} as CallerContext, measurements, info, { start, end })).map((each) => each.timestampUnix);
-  // The first has no CPU use.
+  // The first measurement has no CPU use and is left out.
   assert.deepEqual(await seconds(), [20, 35, 50]);
   assert.deepEqual(await seconds(21, 35), [20, 35]);
   assert.deepEqual(await seconds(20, 50), [20, 35, 50]);

@@ -2,11 +2,11 @@ import type { NovaError, ErrorCode } from '@novasandbox/protocol';
 import type { FastifyReply } from 'fastify';
 import { httpError } from '../http/errors.ts';
 
-/** Where these clients expect another status than ours. */
+/** Statuses that E2B's clients expect where ours differ. */
 const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_argument: 400,
   sandbox_not_running: 409,
-  // A host that is full now may have room soon.
+  // A full host may have room again soon, so clients should retry.
   host_resource_exhausted: 503,
 };
 
@@ -15,15 +15,19 @@ export interface ErrorBody {
   readonly message: string;
 }
 
-/** Any thrown thing in the form these clients read. */
+/** The form of an error that E2B's clients read. */
+export function errorBodyOf(error: NovaError): ErrorBody {
+  const message = error.code === 'internal' ? 'Internal error' : error.message;
+  return { code: statuses[error.code] ?? error.status, message };
+}
+
+/** Converts any thrown value into the error form that E2B's clients read. */
 export function sendE2bError(reply: FastifyReply, thrown: unknown): NovaError {
   const error = httpError(thrown);
-  const status = statuses[error.code] ?? error.status;
+  const body = errorBodyOf(error);
   const retryAfter = error.details['retry_after_seconds'];
   if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
-  else if (status === 503) void reply.header('retry-after', '1');
-  const message = error.code === 'internal' ? 'Internal error' : error.message;
-  const body: ErrorBody = { code: status, message };
-  void reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
+  else if (body.code === 503) void reply.header('retry-after', '1');
+  void reply.code(body.code).type('application/json; charset=utf-8').send(JSON.stringify(body));
   return error;
 }

@@ -24,8 +24,14 @@ const info: SandboxInfo = {
   stoppedAt: null,
   expiresAt: null,
   ephemeral: false,
+  onTimeout: 'stop',
+  autoResume: false,
   metadata: { bootTimeMs: null, bootKind: null, accelerator: null },
   reason: null,
+  fullDisks: [],
+  forkedFrom: null,
+  snapshotId: null,
+  volumes: [],
 };
 
 test('a kept answer tells of the sandbox as it was made; one that an earlier version kept, of the sandbox as it is', async () => {

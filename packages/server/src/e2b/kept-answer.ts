@@ -4,10 +4,10 @@ import { z } from 'zod';
 const madeSchema = z.object({ id: z.string() });
 
 /**
- * The sandbox that the kept answer to a create tells of. What an earlier version kept may lack what is known of sandboxes today, but names the one that was
- * made: it is looked up then.
+ * Reads the sandbox from the stored answer to a create. An answer that an earlier version stored may lack fields; then
+ * the sandbox that it names is looked up.
  *
- * @throws NovaError `idempotency_conflict` where that one has gone
+ * @throws NovaError `idempotency_conflict` when that sandbox no longer exists
  */
 export async function sandboxOfAnswer(
   body: string,

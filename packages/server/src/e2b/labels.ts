@@ -1,27 +1,31 @@
 import { reservedLabelPrefix } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
+import type { Caller } from '../context.ts';
 
 /**
- * Metadata and choices of E2B's clients are kept in the sandbox's labels: the metadata as it is, the choices under a
- * prefix that no caller's own labels may have. So nothing is stored twice, and a restarted daemon knows them.
+ * Metadata and choices of E2B's clients are stored as labels of the sandbox: metadata unchanged, choices under a prefix
+ * that callers cannot use. So nothing is stored twice, and a restarted daemon knows them.
  */
 const prefix = `${reservedLabelPrefix}e2b/`;
+/** The name and tag that a client gave a snapshot. Unlike the snapshot's own name, several may have the same. */
+export const snapshotNameLabel = `${prefix}name`;
 
 export interface Traits {
-  /** The agent API asks for the sandbox's access token. */
+  /** The agent API requires the sandbox's access token. */
   readonly secure: boolean;
-  /** Ports can be reached without the traffic token. Only who made the sandbox through the E2B API can have chosen that. */
+  /**
+   * Ports can be reached without the traffic token. Only sandboxes created through the E2B API can be opened like this.
+   */
   readonly publicTraffic: boolean;
-  /** At its end it is paused, not killed. */
-  readonly autoPause: boolean;
-  /** A request for its ports resumes it when it is paused. */
+  /** Requests resume the paused sandbox, for five minutes at least. */
   readonly autoResume: boolean;
 }
 
-export const defaultTraits: Traits = { secure: true, publicTraffic: false, autoPause: false, autoResume: false };
+export const defaultTraits: Traits = { secure: true, publicTraffic: false, autoResume: false };
 
 /**
- * Permissions that a caller needs to open a sandbox by a trait, or to hold its token: an open door is as good as these.
+ * Permissions that a caller needs to open a sandbox by a trait, or to hold its token: an open sandbox gives everybody
+ * the access of these permissions.
  */
 export const toOpen: Readonly<Record<'secure' | 'publicTraffic' | 'autoResume', readonly Permission[]>> = {
   secure: ['guest:execute', 'guest:file_transfer'],
@@ -29,7 +33,18 @@ export const toOpen: Readonly<Record<'secure' | 'publicTraffic' | 'autoResume', 
   autoResume: ['vm:start'],
 };
 
-const names: readonly (keyof Traits)[] = ['secure', 'publicTraffic', 'autoPause', 'autoResume'];
+/** The traits as far as the caller may open a sandbox by them. */
+export const openedBy = ({ permissions }: Pick<Caller, 'permissions'>, traits: Traits): Traits => {
+  const may = (trait: keyof typeof toOpen): boolean => toOpen[trait].every((permission) => permissions.has(permission));
+  return {
+    ...traits,
+    secure: traits.secure || !may('secure'),
+    publicTraffic: traits.publicTraffic && may('publicTraffic'),
+    autoResume: traits.autoResume && may('autoResume'),
+  };
+};
+
+const names: readonly (keyof Traits)[] = ['secure', 'publicTraffic', 'autoResume'];
 
 export function labelsOf(traits: Traits): Record<string, string> {
   const chosen = names.filter((name) => traits[name] !== defaultTraits[name]);
@@ -44,7 +59,6 @@ export function traitsOf(labels: Readonly<Record<string, string>>): Traits {
   return {
     secure: value('secure'),
     publicTraffic: value('publicTraffic'),
-    autoPause: value('autoPause'),
     autoResume: value('autoResume'),
   };
 }

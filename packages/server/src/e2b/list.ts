@@ -1,59 +1,35 @@
 import { givenLabels, NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type * as z from 'zod';
 import type { CallerContext } from '../context.ts';
+import { isPaused } from './life.ts';
+import { pageOf, type Page } from './pages.ts';
+import { openedVolumeLabel } from '../volumes/desk.ts';
 import type { listSchema } from './wire.ts';
 
-export interface Page {
-  readonly items: readonly SandboxInfo[];
-  /** For the next page; null on the last. */
-  readonly nextToken: string | null;
-}
-
-interface Place {
-  readonly startedAt: string;
-  readonly id: string;
-}
-
-/** Running and paused sandboxes that fit, the newest first unless asked otherwise. */
+/** Lists the matching running and paused sandboxes, newest first unless asked otherwise. */
 export async function listSandboxes(
   { engine }: CallerContext,
   query: z.output<typeof listSchema>,
   defaultStates: readonly string[],
-): Promise<Page> {
+): Promise<Page<SandboxInfo>> {
   const states = statesOf(query.state) ?? defaultStates;
   const metadata = pairsOf(query.metadata);
-  const after = query.nextToken === undefined ? null : placeOf(query.nextToken);
-  const direction = query.order === 'asc' ? 1 : -1;
   const since = query.startedAfter === undefined ? null : Date.parse(query.startedAfter);
   const fitting = (await engine.sandboxes.list())
-    .filter((info) => states.includes(info.state))
+    .filter((info) => states.includes(isPaused(info) ? 'paused' : info.state))
+    // A sandbox that was made only to open a volume is nobody's.
+    .filter(({ labels }) => labels[openedVolumeLabel] === undefined)
     .filter(({ labels }) => {
       const own = givenLabels(labels);
       return metadata.every(([key, value]) => own[key] === value);
     })
     .filter((info) => query.template === undefined || info.templateId === query.template)
-    .filter((info) => since === null || Date.parse(startOf(info)) >= since)
-    .toSorted((a, b) => direction * compare(keyOf(a), keyOf(b)))
-    .filter((info) => after === null || direction * compare(keyOf(info), after) > 0);
-  const items = fitting.slice(0, query.limit);
-  const last = items.at(-1);
-  const more = fitting.length > items.length && last !== undefined;
-  return { items, nextToken: more ? tokenOf(keyOf(last)) : null };
+    .filter((info) => since === null || Date.parse(startOf(info)) >= since);
+  // Not by the time of the start: a restart must not move a sandbox to another page.
+  return pageOf(fitting, query, ({ createdAt: madeAt, id }) => ({ madeAt, id }));
 }
 
 const startOf = (info: SandboxInfo): string => info.startedAt ?? info.createdAt;
-// Starting again would move it between the pages; its making does not change.
-const keyOf = (info: SandboxInfo): Place => ({ startedAt: info.createdAt, id: info.id });
-const compare = (a: Place, b: Place): number =>
-  a.startedAt === b.startedAt ? Number(a.id > b.id) - Number(a.id < b.id) : a.startedAt > b.startedAt ? 1 : -1;
-
-const tokenOf = ({ startedAt, id }: Place): string => Buffer.from(`${startedAt} ${id}`).toString('base64url');
-
-function placeOf(token: string): Place {
-  const match = /^(\S{20,30}) ([a-z0-9]{4,40})$/.exec(Buffer.from(token, 'base64url').toString('latin1'));
-  if (match === null) throw new NovaError('invalid_argument', 'nextToken: not one of ours');
-  return { startedAt: match[1] ?? '', id: match[2] ?? '' };
-}
 
 function statesOf(state: string | string[] | undefined): string[] | null {
   if (state === undefined) return null;
@@ -65,7 +41,7 @@ function statesOf(state: string | string[] | undefined): string[] | null {
   return states.length === 0 ? null : states;
 }
 
-/** Pairs of a form, each part encoded once more than a form's would be. */
+/** Parses the pairs of a form whose names and values are URL-encoded twice. */
 function pairsOf(metadata: string | undefined): [string, string][] {
   const decode = (text: string): string => {
     try {

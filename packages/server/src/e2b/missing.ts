@@ -7,28 +7,17 @@ export interface MissingRoute {
   readonly what: string;
 }
 
-/** Routes of E2B's API that the engine cannot serve yet. They say so: nothing here pretends to have worked. */
+/** Routes of E2B's API that the engine cannot serve yet. They answer `not_implemented`. */
 export const missingRoutes: readonly MissingRoute[] = [
-  { method: 'POST', url: '/sandboxes/:id/snapshots', permission: 'snapshot:create', what: 'Snapshots' },
-  { method: 'GET', url: '/snapshots', permission: 'snapshot:read', what: 'Snapshots' },
-  { method: 'POST', url: '/sandboxes/:id/fork', permission: 'vm:create', what: 'Forks' },
-  { method: 'PUT', url: '/sandboxes/:id/network', permission: 'network:write', what: 'Network rules' },
   { method: 'POST', url: '/templates', permission: 'template:build', what: 'Template builds' },
   { method: 'POST', url: '/v2/templates', permission: 'template:build', what: 'Template builds' },
   { method: 'POST', url: '/v3/templates', permission: 'template:build', what: 'Template builds' },
-  { method: 'DELETE', url: '/templates/:id', permission: 'template:delete', what: 'Template builds' },
   { method: 'GET', url: '/templates/:id/files/:hash', permission: 'template:build', what: 'Template builds' },
   { method: 'POST', url: '/v2/templates/:id/builds/:build', permission: 'template:build', what: 'Template builds' },
   { method: 'GET', url: '/templates/:id/builds/:build/status', permission: 'template:read', what: 'Template builds' },
   { method: 'POST', url: '/templates/tags', permission: 'template:build', what: 'Template tags' },
   { method: 'DELETE', url: '/templates/tags', permission: 'template:build', what: 'Template tags' },
   { method: 'GET', url: '/templates/:id/tags', permission: 'template:read', what: 'Template tags' },
-  { method: 'GET', url: '/volumes', permission: 'vm:read', what: 'Volumes' },
-  { method: 'POST', url: '/volumes', permission: 'vm:create', what: 'Volumes' },
-  { method: 'GET', url: '/volumes/:id', permission: 'vm:read', what: 'Volumes' },
-  { method: 'DELETE', url: '/volumes/:id', permission: 'vm:delete', what: 'Volumes' },
-  { method: 'GET', url: '/volumecontent/*', permission: 'guest:file_transfer', what: 'Volumes' },
-  { method: 'PUT', url: '/volumecontent/*', permission: 'guest:file_transfer', what: 'Volumes' },
   { method: 'GET', url: '/secrets', permission: 'vm:read', what: 'Secrets' },
   { method: 'POST', url: '/secrets', permission: 'vm:create', what: 'Secrets' },
   { method: 'DELETE', url: '/secrets/:id', permission: 'vm:delete', what: 'Secrets' },

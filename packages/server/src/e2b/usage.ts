@@ -7,7 +7,7 @@ import type { Measurements, VmMeasurement } from '../metrics/measurements.ts';
 export interface Usage {
   readonly takenAtMs: number;
   readonly cpuCount: number;
-  /** Of all its CPUs together, since the measurement before. */
+  /** CPU use of all CPUs together since the previous measurement. */
   readonly cpuUsedPct: number;
   readonly memUsed: number;
   readonly memTotal: number;
@@ -17,7 +17,7 @@ export interface Usage {
 }
 
 const mebibyte = 1024 * 1024;
-/** CPU use is a difference: two looks so far apart. */
+/** CPU use is measured as the difference of two samples this far apart. */
 const intervalMs = 100;
 
 const percent = (used: number): number => Math.round(Math.min(100, Math.max(0, used)) * 100) / 100;
@@ -29,7 +29,7 @@ export async function measure({ engine }: CallerContext, id: string): Promise<Us
   return usageBetween(before, await engine.sandboxes.stats(id));
 }
 
-export function usageBetween(before: SandboxStats, after: SandboxStats): Usage {
+function usageBetween(before: SandboxStats, after: SandboxStats): Usage {
   const elapsedUs = Math.max(1, (after.uptimeMs - before.uptimeMs) * 1000);
   const used = ((after.cpuUsageUs - before.cpuUsageUs) / elapsedUs / Math.max(1, after.cpuCount)) * 100;
   return {
@@ -45,14 +45,15 @@ export function usageBetween(before: SandboxStats, after: SandboxStats): Usage {
 }
 
 export interface Span {
-  /** Seconds since 1970, both inclusive. */
+  /** Seconds since 1970; both ends are inclusive. */
   readonly start?: number | undefined;
   readonly end?: number | undefined;
 }
 
 /**
- * What `GET /sandboxes/{id}/metrics` answers: what the daemon has measured within the time asked for, and last a measurement of now where that is
- * within it. A paused sandbox uses nothing that could be measured. The first measurement of a sandbox has no CPU use, and is left out.
+ * Answers `GET /sandboxes/{id}/metrics`: the measurements within the requested time, followed by a current one where
+ * the time includes now. A paused sandbox is not measured. The first measurement of a sandbox has no CPU use and is
+ * left out.
  */
 export async function metricsBody(
   context: CallerContext,
@@ -60,7 +61,7 @@ export async function metricsBody(
   info: SandboxInfo,
   { start = 0, end = Number.MAX_SAFE_INTEGER }: Span,
 ) {
-  // Clients round times of their own, up or down: a measurement that they name by its time is always within.
+  // Clients round times up or down, so that both ends are extended: a measurement named by its time is always included.
   const within = ({ takenAtMs }: Usage): boolean =>
     Math.round(takenAtMs / 1000) >= start && Math.floor(takenAtMs / 1000) <= end;
   const known = measurements.history(info.id).map(usageOf);

@@ -1,19 +1,24 @@
-import { givenLabels, type SandboxInfo } from '@novasandbox/protocol';
+import { givenLabels, maxForks, nameSchema, type SandboxInfo } from '@novasandbox/protocol';
 import * as z from 'zod';
 import type { Principal, ServerContext } from '../context.ts';
 import { toOpen, traitsOf } from './labels.ts';
+import { isPaused } from './life.ts';
+import { networkSchema } from './network.ts';
 import { endAt } from './life-time.ts';
 
-/** Version of the agent API that clients are told, and by which they choose what they may ask for. */
-export const envdVersion = '0.6.13';
-export const clientId = 'novasandbox';
+/** The version of the agent API that is reported to clients, which use only the features of that version. */
+const envdVersion = '0.6.13';
+const clientId = 'novasandbox';
 
-const maxTimeoutSeconds = 30 * 86_400 - 60;
-export const timeoutSchema = z.int().min(0).max(maxTimeoutSeconds);
+const maxTimeoutSeconds = 30 * 86_400;
+const timeoutSchema = z.int().min(0).max(maxTimeoutSeconds);
 
 const stringsSchema = z.record(z.string(), z.string());
 
-/** POST /sandboxes. What other versions of a client send beside it is let be, unless it asks for something: see `unsupported`. */
+/**
+ * Body of `POST /sandboxes`. Unknown fields of other client versions are ignored, unless they ask for something: see
+ * `refuseUnsupported`.
+ */
 export const createSchema = z.object({
   templateID: z.string().min(1).max(200),
   timeout: timeoutSchema.min(1).optional(),
@@ -24,22 +29,28 @@ export const createSchema = z.object({
   autoPause: z.boolean().nullish(),
   autoPauseMemory: z.boolean().nullish(),
   autoResume: z.object({ enabled: z.boolean().nullish() }).nullish(),
-  network: z
-    .looseObject({
-      allowPublicTraffic: z.boolean().nullish(),
-      allowOut: z.array(z.string()).nullish(),
-      denyOut: z.array(z.string()).nullish(),
-    })
-    .nullish(),
+  network: networkSchema.nullish(),
   iam: z.unknown().optional(),
   mcp: z.unknown().optional(),
-  volumeMounts: z.array(z.unknown()).nullish(),
+  volumeMounts: z.array(z.object({ name: nameSchema, path: z.string() })).nullish(),
 });
 export type CreateBody = z.output<typeof createSchema>;
 
-export const connectSchema = z.object({ timeout: timeoutSchema.min(1).optional() });
+export const connectSchema = z.object({ timeout: timeoutSchema.min(1).optional(), memory: z.boolean().nullish() });
 export const pauseSchema = z.object({ memory: z.boolean().nullish() });
 export const timeoutBodySchema = z.object({ timeout: timeoutSchema });
+
+export const snapshotSchema = z.object({ name: z.string().max(200).nullish(), memory: z.boolean().nullish() });
+export const forkBodySchema = z.object({
+  timeout: timeoutSchema.min(1).nullish(),
+  count: z.int().min(1).max(maxForks).nullish(),
+});
+export const listSnapshotsSchema = z.object({
+  sandboxID: z.string().max(64).optional(),
+  name: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(100).default(100),
+  nextToken: z.string().max(500).optional(),
+});
 
 export const listSchema = z.object({
   metadata: z.string().max(65_536).optional(),
@@ -56,7 +67,7 @@ export const metricsSchema = z.object({
   end: z.coerce.number().int().optional(),
 });
 
-/** What create and connect answer. The tokens only go to who may use the agent API. */
+/** The answer of create and connect. Tokens are included only for callers who may use the agent API. */
 export function sandboxBody({ auth, config }: ServerContext, info: SandboxInfo, principal: Principal) {
   const mayEnter = toOpen.secure.every((permission) => principal.permissions.has(permission));
   return {
@@ -83,10 +94,11 @@ export function listedBody(info: SandboxInfo) {
     cpuCount: info.vcpus,
     memoryMB: info.memoryMb,
     diskSizeMB: info.diskSizeMb,
-    state: info.state === 'paused' ? 'paused' : 'running',
+    state: isPaused(info) ? 'paused' : 'running',
     envdVersion,
     metadata: givenLabels(info.labels),
     ...(info.name === null ? {} : { alias: info.name }),
+    ...(info.volumes.length === 0 ? {} : { volumeMounts: info.volumes.map(({ name, path }) => ({ name, path })) }),
   };
 }
 
@@ -99,6 +111,6 @@ export function detailBody(context: ServerContext, info: SandboxInfo, principal:
     ...(envdAccessToken === undefined ? {} : { envdAccessToken }),
     allowInternetAccess: info.enableNetwork,
     network: { allowPublicTraffic: traits.publicTraffic },
-    lifecycle: { onTimeout: traits.autoPause ? 'pause' : 'kill', autoResume: traits.autoResume },
+    lifecycle: { onTimeout: info.onTimeout === 'stop' ? 'kill' : 'pause', autoResume: info.autoResume },
   };
 }

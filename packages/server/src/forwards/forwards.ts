@@ -6,16 +6,24 @@ import type { Roster } from '../observe/roster.ts';
 import type { ForwardRow, ServerStore } from '../store/server-store.ts';
 import { listenAt, type Listener } from './listener.ts';
 
-/** Ports of the host's loopback that lead into guests, for VMs that have them beside the one of their config. The store keeps them. */
+/**
+ * Forwards ports of the host's loopback into guests, in addition to the port in the config of a VM. The forwards are
+ * kept in the store.
+ */
 export interface Forwards extends AsyncDisposable {
   list(vmId: string): readonly ForwardState[];
-  /** Without `hostPort` any that is free. Throws `port_in_use`. */
+  /** Without `hostPort` a free port is chosen. Throws `port_in_use`. */
   add(vmId: string, to: { readonly guestPort: number; readonly hostPort?: number | undefined }): Promise<ForwardState>;
-  /** Its connections end too. Throws `not_found`. */
+  /** Also ends the connections of the forward. Throws `not_found`. */
   remove(vmId: string, id: string): Promise<void>;
-  /** The VM has gone. */
+  /** The VM that a port of the host leads to, by a forward or by its config; null where it leads to none. */
+  holderOf(hostPort: number): string | null;
+  /** Ends all forwards of a removed VM. */
   forget(vmId: string): void;
-  /** Listens again where it did before the daemon was started anew. One whose port is taken meanwhile stays, and waits for the next start. */
+  /**
+   * Listens again on the ports of all stored forwards, after a restart of the daemon. A forward whose port is taken
+   * meanwhile stays stored, and is tried again at the next start.
+   */
   restore(vmIds: ReadonlySet<string>): Promise<void>;
 }
 
@@ -24,7 +32,7 @@ export interface ForwardState extends ForwardRow {
 }
 
 export const forwardAddress = '127.0.0.1';
-/** Each is a listener of the daemon's own. */
+/** Each forward is a listening socket of the daemon. */
 const maxPerVm = 64;
 
 export interface ForwardsParts {
@@ -41,11 +49,11 @@ export function createForwards({ engine, roster, store, log }: ForwardsParts): F
   const stateOf = (row: ForwardRow): ForwardState => ({ ...row, listening: listeners.has(row.id) });
   const open = async (vmId: string, guestPort: number, hostPort: number): Promise<Listener> => {
     const listener = await listenAt(forwardAddress, hostPort, () => engine.files.tunnel(vmId, guestPort));
-    // A network slot leads a port into its VM without listening on it; whoever listens there hears nothing.
+    // A network slot redirects its port into a VM without listening on it: our listener would get no connections.
     const slot = roster.list().find((info) => info.hostPort === listener.port && info.state === 'running');
     if (slot === undefined) return listener;
     await listener[Symbol.asyncDispose]();
-    // Which one is not told: it may be somebody else's.
+    // The message does not name the VM, which may belong to another user.
     throw new NovaError('port_in_use', `host_port: ${listener.port} leads to another VM already.`);
   };
 
@@ -53,12 +61,16 @@ export function createForwards({ engine, roster, store, log }: ForwardsParts): F
     const listener = listeners.get(id);
     listeners.delete(id);
     await listener?.[Symbol.asyncDispose]();
-    // After its listener: a store that cannot be written to keeps nobody listening.
+    // The listener is closed first, so that a failing store cannot keep the port open.
     rows.delete(id);
     store.removeForward(id);
   };
   return {
     list: (vmId) => of(vmId).map(stateOf),
+    holderOf: (hostPort) =>
+      [...rows.values()].find((row) => row.hostPort === hostPort)?.vmId ??
+      roster.list().find((info) => info.hostPort === hostPort && info.state === 'running')?.id ??
+      null,
     async add(vmId, { guestPort, hostPort = 0 }) {
       if (of(vmId).length >= maxPerVm) {
         throw new NovaError('conflict', `The VM has ${maxPerVm} forwarded ports already.`, {

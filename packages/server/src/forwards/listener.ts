@@ -3,17 +3,20 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { pipeline, type Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 
-/** A port of the host that leads somewhere, until disposed; its connections end with it. */
+/** A forwarded port of the host. Disposing it ends its connections too. */
 export interface Listener extends AsyncDisposable {
   readonly port: number;
 }
 
 const maxConnections = 512;
 
-/** `reach` makes the other end of each connection; where it fails, the client's is reset, as by a port that nobody listens on. */
+/**
+ * Listens on a port. `reach` opens the other end of each connection; where it fails, the connection of the client is
+ * reset, as by a port that nobody listens on.
+ */
 export async function listenAt(host: string, port: number, reach: () => Promise<Duplex>): Promise<Listener> {
   const open = new Set<Socket>();
-  // Either side may end its direction before the other.
+  // Each side may end its direction before the other does.
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) => {
     open.add(client);
     client.on('error', () => client.destroy());
@@ -34,7 +37,7 @@ export async function listenAt(host: string, port: number, reach: () => Promise<
       throw new NovaError('invalid_argument', `host_port: the daemon may not use ${port}.`, { cause: error });
     throw new NovaError('port_in_use', `host_port: ${port} of ${host} is in use on this host.`, { cause: error });
   }
-  // What a connection fails for is its own; the port stays.
+  // An error of one connection does not affect the port.
   server.on('error', () => undefined);
   return {
     port: (server.address() as AddressInfo).port,

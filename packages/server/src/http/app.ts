@@ -10,19 +10,21 @@ import fastify, {
 import type { DaemonContext } from '../daemon-context.ts';
 import type { HeldBytes } from '../context.ts';
 import { textWithin } from '../bodies/json-body.ts';
-import { requestIdOf } from './request-id.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The account of its JSON body, until it has been answered. */
+    /** Counts the bytes of the JSON body in the budget until the request is answered. */
     held: HeldBytes | null;
   }
 }
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Fastify as this daemon wants it; requests come from `serverFactory`'s server. */
-export function createApp({ config, bodies }: DaemonContext, serverFactory: FastifyServerFactory): FastifyInstance {
+/** Creates the Fastify instance; requests come from the server of `serverFactory`. */
+export function createApp(
+  { config, bodies, requestIdOf }: DaemonContext,
+  serverFactory: FastifyServerFactory,
+): FastifyInstance {
   const app = fastify({
     serverFactory,
     logger: false,
@@ -32,7 +34,7 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
     return503OnClosing: false,
     bodyLimit: defaultBodyKb * 1024,
     routerOptions: { maxParamLength: 128 },
-    // An address that cannot be decoded.
+    // Called for an address that cannot be decoded.
     frameworkErrors: (error, request, reply: FastifyReply) => {
       void reply
         .code(400)
@@ -56,12 +58,12 @@ export function createApp({ config, bodies }: DaemonContext, serverFactory: Fast
   });
   app.addContentTypeParser('application/json', async (request: FastifyRequest, body: IncomingMessage) => {
     const { held, routeOptions } = request;
-    if (held === null) throw new Error('a body is parsed of which no account is kept');
+    if (held === null) throw new Error('the bytes of this body are not counted in the budget');
     const text = await textWithin(body, { bytes: Math.min(routeOptions.bodyLimit, most), ms }, held);
-    // A body that is not there is what its defaults say.
+    // An empty body stands for the defaults of its fields.
     if (text === '') return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    // Errors reach the callback, or are thrown at once.
+    // The parser passes errors to the callback or throws them.
     Promise.resolve(
       parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error))),
     ).catch(reject);

@@ -13,7 +13,10 @@ export interface Certificate {
   readonly minVersion: 'TLSv1.2';
 }
 
-/** The certificate as the files have it now. Throws `invalid_argument` for what cannot be read, is none, or does not belong together. */
+/**
+ * Reads the certificate and its key from their files. Throws `invalid_argument` when a file cannot be read or does not
+ * hold what it should, or when the two do not belong together.
+ */
 export function readCertificate({ cert_file, key_file }: CertificateFiles): Certificate {
   const certificate = { cert: read('cert_file', cert_file), key: read('key_file', key_file), minVersion } as const;
   try {

@@ -1,18 +1,24 @@
 import type { Server, Socket } from 'node:net';
+import type { ConnectionLimit } from '../context.ts';
 import { sourceOf } from './source.ts';
 
 type Ends = Pick<Socket, 'remoteAddress' | 'remotePort'>;
 
-/** Connections of strangers, by their far ends: over TLS, requests come on another socket than the one that was taken. */
-const strangers = new Map<string, () => void>();
-const vouched = new WeakSet<Ends>();
 const endOf = ({ remoteAddress, remotePort }: Ends): string => `${remoteAddress} ${remotePort}`;
 
-/** Ends connections at once of which one source has `most` already; 0 for no limit. Those that were vouched for do not count. */
-export function limitConnections(server: Server, most: number): void {
-  if (most === 0) return;
+/**
+ * Ends new connections of a source that has `most` connections already; 0 for no limit. Connections that were vouched
+ * for do not count.
+ */
+export function createConnectionLimit(most: number): ConnectionLimit {
   const bySource = new Map<string, number>();
-  server.on('connection', (socket) => {
+  /**
+   * Connections that nobody has vouched for, by their remote address and port: over TLS, the socket of a request is not
+   * the socket that was accepted.
+   */
+  const strangers = new Map<string, () => void>();
+  const vouched = new WeakSet<Ends>();
+  const onConnection = (socket: Socket): void => {
     const source = sourceOf(socket.remoteAddress);
     const count = (bySource.get(source) ?? 0) + 1;
     if (count > most) return void socket.destroy();
@@ -26,12 +32,15 @@ export function limitConnections(server: Server, most: number): void {
     };
     strangers.set(end, release);
     socket.once('close', release);
-  });
-}
-
-/** Valid credentials came on this connection: it is no stranger's. */
-export function vouchFor(socket: Ends): void {
-  if (vouched.has(socket)) return;
-  vouched.add(socket);
-  strangers.get(endOf(socket))?.();
+  };
+  return {
+    watch(server: Server) {
+      if (most > 0) server.on('connection', onConnection);
+    },
+    vouchFor(socket) {
+      if (vouched.has(socket)) return;
+      vouched.add(socket);
+      strangers.get(endOf(socket))?.();
+    },
+  };
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
-import { limitConnections, vouchFor } from './connection-limit.ts';
+import { createConnectionLimit } from './connection-limit.ts';
 import { hangUp } from './linger.ts';
 import { boundPipelining } from './pipelining.ts';
 import { sourceOf } from './source.ts';
@@ -37,7 +37,7 @@ test('an IPv6 address counts as its /64, one that is IPv4 in disguise as that', 
 
 test('of one address so many connections are taken and no more; others are taken, and again when one has closed', async (t) => {
   const server = createServer((_request, response) => response.end('ok'));
-  limitConnections(server, 2);
+  createConnectionLimit(2).watch(server);
   const port = await portOf(t, server);
   const [first] = [await connected(port), await connected(port)];
   const third = await connected(port);
@@ -57,11 +57,12 @@ test('of one address so many connections are taken and no more; others are taken
 });
 
 test('a connection with valid credentials does not count', async (t) => {
+  const limit = createConnectionLimit(1);
   const server = createServer((request, response) => {
-    if (request.url === '/known') vouchFor(request.socket);
+    if (request.url === '/known') limit.vouchFor(request.socket);
     response.end('ok');
   });
-  limitConnections(server, 1);
+  limit.watch(server);
   const port = await portOf(t, server);
   for (let count = 0; count < 3; count++) {
     const known = await connected(port);

@@ -1,8 +1,9 @@
 import { isNovaError, NovaError, toNovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { FastifyReply } from 'fastify';
+import { unsatisfiedRange } from '../bodies/range.ts';
 import { linger } from './linger.ts';
 
-/** What Fastify and Node call what a client did wrong, in our codes. */
+/** Codes of Fastify and Node for mistakes of clients, and the codes of this API for them. */
 const codes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -27,14 +28,16 @@ export function httpError(error: unknown): NovaError {
   return toNovaError(error);
 }
 
-/** The one form of an answer that is an error. What went wrong inside is logged, not told. */
+/** Sends an error in the form that all errors have. The cause of an internal error is logged and not sent. */
 export function sendError(reply: FastifyReply, error: NovaError): FastifyReply {
   const { status, code, hint } = error;
   const retryAfter = error.details['retry_after_seconds'];
   if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfter))));
+  if (code === 'range_not_satisfiable') void reply.header('content-range', unsatisfiedRange(error.details['size']));
   linger(reply.raw);
   if (status === 401) void reply.header('www-authenticate', 'Bearer');
-  const message = code === 'internal' ? 'Something went wrong inside; the log of the daemon has it.' : error.message;
+  const message =
+    code === 'internal' ? 'An internal error occurred; the log of the daemon has the details.' : error.message;
   const details = code === 'internal' ? {} : error.details;
   return reply
     .code(status)

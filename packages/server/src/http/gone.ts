@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** Aborted when the client has gone before it was answered. */
+/** Returns a signal that aborts when the client disconnects before it gets the answer. */
 export function goneSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   const { socket } = request.raw;
-  // The client's end of the connection is heard of some turns before the connection has been taken down, which closes the answer.
+  // The end of the client's connection is read some turns of the event loop before the connection is closed, which
+  // closes the answer.
   const onEnd = (): void => gone.abort();
   socket.once('end', onEnd);
   reply.raw.once('close', () => {

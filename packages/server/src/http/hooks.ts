@@ -1,19 +1,22 @@
 import { withTrace } from '@novasandbox/engine';
 import { NovaError, type ErrorCode } from '@novasandbox/protocol';
 import type { Permission } from '@novasandbox/protocol/api';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { credentialOf, localPrincipal } from '../auth/auth.ts';
 import type { Principal } from '../context.ts';
 import type { DaemonContext } from '../daemon-context.ts';
 import type { RequestTrace } from '../trace/tracing.ts';
 import { refusalOf, refuseUnrouted } from './addresses.ts';
-import { vouchFor } from './connection-limit.ts';
+import { addCors } from './cors.ts';
 import { httpError, sendError } from './errors.ts';
 import type { Listeners } from './listeners.ts';
 import { createRateLimit, type RateLimitState } from './rate-limit.ts';
 import { sourceOf } from './source.ts';
 
-/** What a route allows: a permission, `authenticated` for any valid credentials, `public` for none, `own` where the route checks itself. */
+/**
+ * The access that a route requires: a permission, `authenticated` for any valid credentials, `public` for none, `own`
+ * where the route checks itself.
+ */
 export type RoutePermission = Permission | 'public' | 'authenticated' | 'own';
 
 declare module 'fastify' {
@@ -27,36 +30,40 @@ declare module 'fastify' {
     startedAt: number;
     failure: ErrorCode | null;
     trace: RequestTrace;
-    /** Says in metrics, log and trace how the request ended; a WebSocket calls it when it has ended. */
+    /** Records in metrics, log and trace how the request ended. A WebSocket calls it when it is closed. */
     ended(status: number): void;
-    /** Held while the request is work that the daemon's end waits for. */
+    /** Held while the shutdown of the daemon has to wait for the request. */
     work: Disposable | null;
   }
 }
 
-/** They end when their clients do: the daemon's end does not wait for them. */
-const endless = new Set(['vmEvents', 'systemEvents', 'watchFiles', 'tunnel', 'shell']);
-/** The hint for commands that run to their end. */
+/** Operations that last as long as their clients stay: the shutdown does not wait for them. */
+const endless = new Set(['vmEvents', 'systemEvents', 'streamEvents', 'watchFiles', 'tunnel', 'shell']);
+/** Operations that are accepted during a shutdown, because they help running commands to end. */
 const helpful = new Set(['signalProcess']);
 
-/** Whoever the request comes from; throws when that cannot be told. */
+/** Returns the authenticated sender of the request; throws `unauthenticated` when there is none. */
 export function principalOf(request: FastifyRequest): Principal {
   if (request.principal === null)
     throw new NovaError('unauthenticated', 'No valid key or token came with the request.');
   return request.principal;
 }
 
-/** A route as it answers, whoever registered it. */
+/** A registered route. */
 export interface Registered {
   readonly method: string;
   readonly url: string;
   readonly permission: RoutePermission;
 }
 
-/** What happens around every request: who it is, whether they may, how often, and what is said of it afterwards. */
-export function addHooks(app: FastifyInstance, context: DaemonContext, listeners: Listeners): readonly Registered[] {
+/** Adds the hooks of every request: authentication, permissions, rate limits, metrics and the log. */
+export async function addHooks(
+  app: FastifyInstance,
+  context: DaemonContext,
+  listeners: Listeners,
+): Promise<readonly Registered[]> {
   const registered: Registered[] = [];
-  const { auth, config, metrics, log, tickets, tracing, drain } = context;
+  const { auth, config, metrics, log, tickets, tracing, drain, connections } = context;
   const limit = createRateLimit(config.security.rate_limit_per_minute);
   const failures = createRateLimit(config.security.failed_auth_per_minute);
   app.decorateRequest('principal', null);
@@ -67,7 +74,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   app.decorateRequest('ended', function ended(this: FastifyRequest, status: number) {
     const seconds = (performance.now() - this.startedAt) / 1000;
     const { operation = 'unknown', permission } = this.routeOptions.config;
-    // The pattern, never the path: paths are without number.
+    // Metrics use the pattern of the route: the number of paths is unbounded.
     const route = this.routeOptions.url ?? 'unknown';
     metrics.answered(this.method, route, status, seconds);
     const vm = (this.params as Record<string, string | undefined> | null)?.['id'];
@@ -79,7 +86,14 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     this.work?.[Symbol.dispose]();
   });
 
-  // A route that says nothing of who may use it does not come to be.
+  app.addHook('onRequest', async (request, reply) => {
+    request.startedAt = performance.now();
+    request.trace = tracing.begin(request.id, request.method, request.headers);
+    void reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff' });
+  });
+  await addCors(app, config.security.cors_origins);
+
+  // A route without a permission cannot be registered.
   app.addHook('onRoute', (route) => {
     if (route.config?.permission === undefined) {
       throw new Error(`${String(route.method)} ${route.url} has no permission`);
@@ -102,13 +116,12 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       if (redeemed !== null) refuseForeignPage(request.headers.origin, config.security.cors_origins);
       const principal = redeemed ?? (await auth.authenticate(request.headers));
       metrics.authenticated(principal.kind, true);
-      vouchFor(request.raw.socket);
+      connections.vouchFor(request.raw.socket);
       return principal;
     } catch (error) {
       metrics.authenticated('unknown', false);
-      // Only failures are throttled: others at the same address, such as a page in a browser of this host, keep nobody
-      // with valid credentials out. Keys and tokens are long and random, so that nothing is given away by asking more
-      // often.
+      // Only failures are throttled, so that others at the same address, such as a page in a browser of this host, lock
+      // nobody with valid credentials out. Keys and tokens are long and random: more attempts gain an attacker nothing.
       const from = failures.take(sourceOf(request.ip));
       if (from.exceeded) throw limited(from, 'Too many wrong credentials from this address.');
       throw error;
@@ -116,18 +129,11 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
   };
 
   app.addHook('onRequest', async (request, reply) => {
-    request.startedAt = performance.now();
-    request.trace = tracing.begin(request.id, request.method, request.headers);
-    void reply.headers({
-      'x-request-id': request.id,
-      'x-content-type-options': 'nosniff',
-    });
-    if (corsAnswered(request, reply, config.security.cors_origins)) return reply;
-    // An address nobody serves: `authenticated`, so that strangers learn nothing of what is there.
+    // Unknown addresses require credentials, so that strangers cannot find out which addresses exist.
     const { permission = 'authenticated' } = request.routeOptions.config;
     if (permission === 'own') return;
     if (permission !== 'public') request.principal = await authenticate(request);
-    // Whoever watches over the daemon, and reads what is public, is not counted; tries to log in are.
+    // Requests over the local socket and reads of public routes are not counted; login attempts are.
     const uncounted = request.principal?.kind === 'local' || (permission === 'public' && request.method === 'GET');
     const state = uncounted ? null : limit.take(request.principal?.name ?? sourceOf(request.ip));
     if (state !== null && state.limit > 0) {
@@ -138,7 +144,7 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
       });
       if (state.exceeded) throw limited(state, 'Too many requests.');
     }
-    // Before a body is looked at: which methods there are has nothing to do with it.
+    // Checked before the body is read, because the body has no influence on it.
     if (request.is404) refuseUnrouted(request, reply);
     if (request.principal !== null && permission !== 'authenticated' && permission !== 'public') {
       auth.authorise(request.principal, permission);
@@ -149,20 +155,21 @@ export function addHooks(app: FastifyInstance, context: DaemonContext, listeners
     if (!endless.has(operation)) request.work = drain.hold();
   });
 
+  app.setNotFoundHandler(async (request, reply) => refuseUnrouted(request, reply));
   app.addHook('onResponse', async (request, reply) => request.ended(reply.statusCode));
 
   app.setErrorHandler((thrown, request, reply) => {
     const error = refusalOf(request, reply, httpError(thrown));
     request.failure = error.code;
     metrics.failed('api', error.code);
-    if (error.code === 'internal') log.error({ request_id: request.id, err: thrown }, 'a request failed inside');
+    if (error.code === 'internal') log.error({ request_id: request.id, err: thrown }, 'an internal error');
     if (error.code === 'forbidden' || error.code === 'rate_limited') metrics.security(error.code);
     return sendError(reply, error);
   });
   return registered;
 }
 
-/** Of WebSockets alone: elsewhere a ticket in an address would be a credential in an address. */
+/** Reads the ticket of a WebSocket. Other requests have none: a ticket in a URL would be a credential in a URL. */
 function ticketOf({ headers, query }: FastifyRequest): string | null {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return null;
   const { ticket } = query as Record<string, unknown>;
@@ -170,8 +177,8 @@ function ticketOf({ headers, query }: FastifyRequest): string | null {
 }
 
 /**
- * Browsers let any page open a WebSocket anywhere, and say which it is; a ticket that got into the wrong one is worth
- * nothing, and used up.
+ * Browsers let any page open a WebSocket to any server and send the page's origin. A ticket from a foreign page is
+ * rejected, and is used up.
  */
 function refuseForeignPage(origin: string | undefined, origins: readonly string[]): void {
   if (origin === undefined || origins.includes(origin)) return;
@@ -182,27 +189,4 @@ function refuseForeignPage(origin: string | undefined, origins: readonly string[
 
 function limited(state: RateLimitState, message: string): NovaError {
   return new NovaError('rate_limited', message, { details: { retry_after_seconds: state.resetSeconds } });
-}
-
-/** CORS for the origins configured, and for nobody else. True when it was a preflight, which is answered then. */
-function corsAnswered(request: FastifyRequest, reply: FastifyReply, origins: readonly string[]): boolean {
-  const { origin } = request.headers;
-  if (origin === undefined || origins.length === 0) return false;
-  void reply.header('vary', 'origin');
-  if (!origins.includes(origin)) return false;
-  void reply.headers({
-    'access-control-allow-origin': origin,
-    'access-control-expose-headers':
-      'x-request-id, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after',
-  });
-  if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) return false;
-  void reply
-    .headers({
-      'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
-      'access-control-allow-headers': 'authorization, x-api-key, content-type, idempotency-key, x-request-id, range',
-      'access-control-max-age': '600',
-    })
-    .code(204)
-    .send();
-  return true;
 }

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { isNovaError } from '@novasandbox/protocol';
 import fastify from 'fastify';
-import { patiently } from './body-time.ts';
+import { patiently } from '../bodies/body-time.ts';
 import { httpError } from './errors.ts';
 import { goneSignal } from './gone.ts';
 import { createRateLimit } from './rate-limit.ts';
-import { requestIdOf } from './request-id.ts';
+import { createRequestIds } from './request-id.ts';
 
 test('a body that falls silent is given up on; one that is slow but comes is not', async () => {
   const body = new PassThrough();
@@ -53,7 +52,8 @@ test('errors of the framework become ours, ids of clients are taken when they ar
   assert.equal(httpError(large).code, 'payload_too_large');
   assert.equal(httpError(Object.assign(new Error('x'), { statusCode: 400 })).code, 'malformed_request');
   assert.equal(httpError(new Error('x')).code, 'internal');
-  const withId = (id: string) => requestIdOf({ headers: { 'x-request-id': id } } as unknown as IncomingMessage);
+  const requestIdOf = createRequestIds();
+  const withId = (id: string) => requestIdOf({ headers: { 'x-request-id': id } });
   assert.equal(withId('abc-1'), 'abc-1');
   assert.notEqual(withId('a\nb'), 'a\nb');
 });
@@ -85,7 +85,7 @@ test('a client that leaves is noticed by its end of the connection; one that was
     const [answer] = (await once(socket, 'data')) as [string];
     counts.push(answer.slice(answer.indexOf('\r\n\r\n')));
   }
-  // Requests on one connection leave nothing on it.
+  // Requests leave no listeners behind on their connection.
   assert.equal(counts[0], counts[1]);
   assert.deepEqual(
     signals.map(({ aborted }) => aborted),
@@ -95,6 +95,6 @@ test('a client that leaves is noticed by its end of the connection; one that was
   const served = await waiting.promise;
   socket.destroy();
   await noticed.promise;
-  // Before the connection has been taken down: whoever is just done with the work still learns of it.
+  // The signal aborts before the connection is closed, so that a handler that is just finishing still notices.
   assert.equal(served.destroyed, false);
 });

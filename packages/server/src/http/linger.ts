@@ -1,33 +1,35 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** How long a client that was answered may take to stop sending, ms: until the answer is there and has been read. */
+/** How long an answered client may go on sending, ms: long enough for the answer to arrive and be read. */
 const lingerMs = 5000;
 
 /**
- * To be called before an answer is sent: where the request's body is not there yet, what is left of it is not worth waiting for, and the connection ends with
- * the answer. It is closed in stages (RFC 9112, 9.6): closed at once with something unread, it would be reset, and the client would hear
- * of that instead of the answer. What still comes is thrown away.
+ * Must be called before an answer is sent. When the body of the request has not arrived completely, its rest is not
+ * waited for, and the connection ends with the answer. The connection is closed in stages (RFC 9112, 9.6): closing it
+ * at once with unread data would reset it, and the client would see the reset instead of the answer. Data that still
+ * arrives is discarded.
  */
 export function linger(response: ServerResponse): void {
   const { req: request } = response;
   if (request.complete) return;
   response.setHeader('connection', 'close');
   const { socket } = request;
-  // What Node closes with once an answer with `Connection: close` has been sent.
+  // Node calls `destroySoon` after it has sent an answer with `Connection: close`.
   socket.destroySoon = () => {
     socket.end();
     const timer = setTimeout(() => socket.destroy(), lingerMs);
     socket.once('close', () => clearTimeout(timer));
-    // Whoever read the body has given up, and may have left his listener.
+    // The reader of the body has given up, and may have left a listener behind.
     request.removeAllListeners('readable');
     request.resume();
   };
 }
 
 /**
- * Says the last on a connection that no HTTP server looks after any more. One whose other side never closes it would
- * stay half open for ever, and count as one of the connections that there may be.
+ * Sends the last bytes on a connection that no HTTP server manages any more, and closes it. Without the time limit, a
+ * connection that its other side never closes would stay half open for ever, and count towards the maximum number of
+ * connections.
  */
 export function hangUp(socket: Duplex, text = ''): void {
   if (socket.destroyed || socket.writableEnded) return;

@@ -2,31 +2,33 @@ import http, { STATUS_CODES, type IncomingMessage, type RequestListener, type Se
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { errorTable, type ErrorCode } from '@novasandbox/protocol';
-import type { ServerConfig } from '../config/schema.ts';
+import type { ServerContext } from '../context.ts';
 import { readCertificate } from './certificate.ts';
-import { limitConnections } from './connection-limit.ts';
 import { hangUp } from './linger.ts';
 import { boundPipelining } from './pipelining.ts';
 
 export interface Listeners {
-  /** Host and port, with TLS where it is configured. */
+  /** Listens on host and port, with TLS where it is configured. */
   readonly main: Server;
-  /** The owner's own socket. */
+  /** Listens on the Unix socket of the daemon's owner. */
   readonly local: Server | null;
   isLocal(request: IncomingMessage): boolean;
-  /** New connections get the certificate that its files hold now. Throws for a bad one, and the one before stays. */
+  /**
+   * Reads the certificate from its files again, for new connections. Throws for a bad certificate; the previous one
+   * stays in use.
+   */
   renewCertificate(): void;
 }
 
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** What proxies before applications take at the most, so that none of these finds less here. */
+/** The usual maximum of reverse proxies, so that every request that passes a proxy passes here too. */
 export const maxHeaderBytes = 64 * 1024;
 export const maxHeaders = 1000;
 
-/** Servers that do not wait for slow clients, and take no more of them than configured. */
+/** Creates the HTTP servers, with limits for slow clients and for the number of connections. */
 export function createListeners(
-  { server: config }: ServerConfig,
+  { config: { server: config }, connections }: Pick<ServerContext, 'config' | 'connections'>,
   onRequest: RequestListener,
   onUpgrade: UpgradeListener,
 ): Listeners {
@@ -47,7 +49,7 @@ export function createListeners(
     server.on('request', boundPipelining(onRequest));
     server.on('upgrade', onUpgrade);
     server.on('clientError', answerBadClient);
-    // CONNECT asks for a proxy, which this is not.
+    // CONNECT is for proxies, and this server is not one.
     server.on('connect', (_request, socket: Duplex) =>
       hangUp(socket, 'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n\r\n'),
     );
@@ -57,12 +59,12 @@ export function createListeners(
   const localSockets = new WeakSet<object>();
   local?.on('connection', (socket) => localSockets.add(socket));
   const { tls } = config;
-  // A handshake is a header that may take no longer.
+  // A TLS handshake has the same time limit as the headers.
   const handshakeTimeout = config.header_timeout_seconds * 1000;
   const secure =
     tls === undefined ? null : https.createServer({ ...options, ...readCertificate(tls), handshakeTimeout });
   const main = finish(secure ?? http.createServer(options));
-  limitConnections(main, config.max_connections_per_address);
+  connections.watch(main);
   return {
     main,
     local,
@@ -78,7 +80,7 @@ const badClient: Readonly<Record<string, readonly [code: ErrorCode, message: str
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request took too long to arrive.'],
 };
 
-/** Answers what is not HTTP, or too slow or too much of it, and closes. */
+/** Answers a request that is not HTTP, too slow or too large, and closes the connection. */
 function answerBadClient(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();

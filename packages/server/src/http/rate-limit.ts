@@ -1,4 +1,7 @@
-/** Requests of one name in windows of a minute. Bounded: when too many names are known, the windows that are over go, then the oldest. */
+/**
+ * Counts the requests of each name in windows of a minute. The number of names is bounded: when there are too many,
+ * expired windows are removed first, then the oldest.
+ */
 export interface RateLimit {
   /** Counts one request. */
   take(name: string): RateLimitState;
@@ -15,7 +18,7 @@ export interface RateLimitState {
 const windowMs = 60_000;
 const maxNames = 20_000;
 
-/** `limit` 0: none. */
+/** A `limit` of 0 means no limit. */
 export function createRateLimit(limit: number, now: () => number = Date.now): RateLimit {
   const windows = new Map<string, { count: number; endsMs: number }>();
   const prune = (): void => {

@@ -1,6 +1,6 @@
 /**
- * The source that an address counts as where strangers are limited: an IPv4 address, or the /64 of an IPv6 address, all
- * of which one customer has.
+ * Returns the source that an address counts as where strangers are limited: an IPv4 address itself, or the /64 of an
+ * IPv6 address, all of which belongs to one customer.
  */
 export function sourceOf(address: string | undefined): string {
   if (address === undefined) return 'local';

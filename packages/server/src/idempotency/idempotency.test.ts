@@ -31,7 +31,7 @@ test('done once for one key; another body is a conflict; what failed may be trie
     await assert.rejects(idempotency.answer({ ...request, content: { a: 2 } }, work), (error) =>
       isNovaError(error, 'idempotency_conflict'),
     );
-    // One principal's key means nothing to another.
+    // The same key of another principal is another key.
     assert.equal((await idempotency.answer({ ...request, principal: 'q' }, work)).body, '"2"');
     const failing = { ...request, key: 'f' };
     await assert.rejects(idempotency.answer(failing, () => Promise.reject(new Error('no'))));
@@ -84,6 +84,21 @@ test('what a killed daemon has made is found by the id that was kept before; whe
     for (let round = 0; round < 2; round++)
       assert.deepEqual(await idempotency.answerWith(request, make, find), { ...answer(first), replayed: true });
     assert.equal(things.size, 1);
+    const second = { ...request, key: 'k2' };
+    const lost = createIdempotency(store).answerWith(
+      second,
+      (_id, onOtherId) => {
+        onOtherId('other');
+        things.add('other');
+        return new Promise(() => undefined);
+      },
+      find,
+    );
+    lost.catch(() => undefined);
+    assert.deepEqual(await createIdempotency(store).answerWith(second, make, find), {
+      ...answer('other'),
+      replayed: true,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -5,38 +5,40 @@ import { inBackground, newSandboxId } from '@novasandbox/engine';
 
 export interface Answer {
   readonly status: number;
-  /** JSON, as it is sent. */
+  /** The JSON text of the body. */
   readonly body: string;
 }
 
 export interface IdempotentRequest {
-  /** Whose request it is and of what: one key of one principal means one thing. */
+  /** A key is valid for one principal and one operation. */
   readonly principal: string;
   readonly operation: string;
   readonly key: string;
-  /** All that the request says. */
+  /** The content of the request: a key may be reused only with the same content. */
   readonly content: unknown;
 }
 
 /**
- * `Idempotency-Key`: a request that is sent again is answered as it was the first time, and not done again. Only successes are kept: what failed
- * may be tried anew. One that comes while the first is under way waits for it.
+ * `Idempotency-Key`: a repeated request gets the first answer and is not executed again. Only successes are kept, so
+ * that a failed request may be tried again. A repetition that arrives while the first request is in progress waits for
+ * it.
  */
 export interface Idempotency {
   answer(request: IdempotentRequest, work: () => Promise<Answer>): Promise<Answer & { readonly replayed: boolean }>;
   /**
-   * For what makes a thing with an id. The id is kept before it is made: a daemon that is killed in between leaves it to the next, which answers with the thing
-   * that is there, and makes one where there is none.
+   * For requests that make a thing with an id. The id is stored before the thing is made; `onOtherId` stores another in
+   * its place, before the thing exists. When the daemon is killed in between, the next daemon answers with the thing if
+   * it exists, and makes one if it does not.
    */
   answerWith(
     request: IdempotentRequest,
-    make: (id: string) => Promise<Answer>,
-    /** The answer about the thing of that id; null where there is none. */
+    make: (id: string, onOtherId: (id: string) => void) => Promise<Answer>,
+    /** Returns the answer for the resource with that id; null when it does not exist. */
     find: (id: string) => Promise<Answer | null>,
   ): Promise<Answer & { readonly replayed: boolean }>;
 }
 
-/** Of a row that holds the id of what is being made, as its body. */
+/** Status of a row whose body is the id of a thing that is being made. */
 const beingMade = 0;
 const keyPattern = /^[\x21-\x7e]{1,200}$/;
 const maxKeptBytes = 2 * 1024 * 1024;
@@ -48,10 +50,10 @@ export function createIdempotency(store: ServerStore): Idempotency {
     if (kept.bodyHash !== bodyHash)
       throw new NovaError('idempotency_conflict', 'The Idempotency-Key was used for another request.');
   };
-  /** `made`: the id under which the thing may be there already, and how it is found. */
+  /** `work` gets the id for a new thing. `find` looks for the thing that an interrupted request may have made. */
   const done = async (
     { principal, operation, key, content }: IdempotentRequest,
-    work: (id: string) => Promise<Answer>,
+    work: (id: string, onOtherId: (id: string) => void) => Promise<Answer>,
     find?: (id: string) => Promise<Answer | null>,
   ): Promise<Answer & { readonly replayed: boolean }> => {
     if (!keyPattern.test(key)) {
@@ -61,13 +63,13 @@ export function createIdempotency(store: ServerStore): Idempotency {
     const bodyHash = sha256(JSON.stringify(content) ?? '');
     const keep = (status: number, body: string): void =>
       store.putAnswer(scope, { principal, bodyHash, status, body }, Date.now());
-    /** What one that was killed has made. */
+    /** The id of the thing that an interrupted request may have made. */
     let interrupted: string | null = null;
     for (;;) {
       const first = underWay.get(scope);
       if (first !== undefined) {
         same(first, bodyHash);
-        // What the first one failed at, this one tries itself.
+        // When the first request fails, this one tries itself.
         const answer = await first.done.catch(() => null);
         if (answer !== null) return { ...answer, replayed: true };
         continue;
@@ -80,7 +82,10 @@ export function createIdempotency(store: ServerStore): Idempotency {
         break;
       }
       if (kept.body === '') {
-        throw new NovaError('idempotency_conflict', 'This was done before, and its answer was too long to keep.');
+        throw new NovaError(
+          'idempotency_conflict',
+          'This request succeeded before, and its answer was too long to keep.',
+        );
       }
       return { status: kept.status, body: kept.body, replayed: true };
     }
@@ -90,11 +95,15 @@ export function createIdempotency(store: ServerStore): Idempotency {
       replayed = found !== null;
       if (found !== null) return found;
       const id = newSandboxId();
-      if (find !== undefined) keep(beingMade, id);
+      const keepId = (made: string): void => {
+        if (find !== undefined) keep(beingMade, made);
+      };
+      keepId(id);
       try {
-        return await work(id);
+        return await work(id, keepId);
       } catch (error) {
-        if (find !== undefined) inBackground('forgetting what was not made', () => store.forgetAnswer(scope));
+        if (find !== undefined)
+          inBackground('forgetting the id of a thing that was not made', () => store.forgetAnswer(scope));
         throw error;
       }
     };
@@ -103,7 +112,8 @@ export function createIdempotency(store: ServerStore): Idempotency {
     try {
       const answer = await running;
       const body = Buffer.byteLength(answer.body) > maxKeptBytes ? '' : answer.body;
-      // It has been done, and is said to be: an answer that cannot be kept is found again by the id.
+      // The request has succeeded, so it is answered even if the answer cannot be stored. A repetition then finds the
+      // thing by its id.
       inBackground('keeping an answer', () => keep(answer.status, body));
       return { ...answer, replayed };
     } finally {

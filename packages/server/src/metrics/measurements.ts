@@ -6,21 +6,24 @@ import type { Roster } from '../observe/roster.ts';
 
 export interface VmMeasurement {
   readonly metrics: VmMetrics;
-  /** Of all its CPUs, since the measurement before; null for the first. */
+  /** CPU use of all CPUs since the previous measurement; null for the first one. */
   readonly cpuPercent: number | null;
 }
 
-/** What VMs used, as far as it is kept. VMs that do not run have nothing current, those that are gone have no history. */
+/**
+ * Keeps the last measurements of VMs. A VM that does not run has no latest measurement, and a removed VM has no
+ * history.
+ */
 export interface Measurements {
   latest(vmId: string): VmMeasurement | null;
   history(vmId: string, how?: { readonly sinceMs?: number; readonly limit?: number }): VmMeasurement[];
-  /** Measures all running VMs once. A guest that has not answered the last time is not asked again meanwhile. */
+  /** Measures all running VMs once. A guest whose previous answer is still outstanding is skipped. */
   sample(): Promise<void>;
   forget(vmId: string): void;
 }
 
 const atOnce = 4;
-/** A guest that answers does so in milliseconds. After so many the next has its turn; what is said later counts too. */
+/** A healthy guest answers within milliseconds. After this time the next guest is asked; a late answer still counts. */
 const turnMs = 500;
 
 export function createMeasurements(engine: Engine, roster: Roster, kept: number): Measurements {
@@ -47,7 +50,7 @@ export function createMeasurements(engine: Engine, roster: Roster, kept: number)
     try {
       add(vmId, await engine.sandboxes.stats(vmId));
     } catch {
-      // It has ended meanwhile, or its guest does not answer: there is nothing current to say of it.
+      // The VM has ended, or its guest does not answer: it has no current measurement.
       latest.delete(vmId);
     } finally {
       asked.delete(vmId);

@@ -1,12 +1,17 @@
 import type { NovaEvent } from '@novasandbox/protocol/api';
+import type { PoolEvent } from '@novasandbox/engine';
+import { poolDiscards, poolMisses } from '@novasandbox/protocol';
 import { Counter, Histogram, Registry } from 'prom-client';
 import type { Measured } from '../observe/observation.ts';
 
-/** The daemon's own counts, under the names that users of the API know (prefix `microvm_`). Gauges of VMs and host: gauges.ts. */
+/**
+ * The counters of the daemon, with the prefix `microvm_`. system/gauges.ts has the gauges of VMs and host.
+ */
 export interface ServerMetrics {
   readonly registry: Registry;
   readonly measured: Measured;
   event(event: NovaEvent): void;
+  pooled(event: PoolEvent): void;
   booted(seconds: number): void;
   answered(method: string, route: string, status: number, seconds: number): void;
   failed(component: string, code: string): void;
@@ -40,29 +45,50 @@ export function createMetrics(): ServerMetrics {
       ]),
     },
     snapshot: {
-      total: counter('snapshot_operations_total', 'Snapshots built and removed', ['operation', 'result']),
-      seconds: histogram('snapshot_duration_seconds', 'Time of operations on snapshots', slow, ['operation']),
+      total: counter('snapshot_operations_total', 'Operations on snapshots of VMs', ['operation', 'result']),
+      seconds: histogram('snapshot_duration_seconds', 'Time of operations on snapshots of VMs', slow, ['operation']),
+    },
+    template: {
+      total: counter('template_operations_total', 'Templates built and removed', ['operation', 'result']),
+      seconds: histogram('template_operation_duration_seconds', 'Time of operations on templates', slow, ['operation']),
+    },
+    volume: {
+      total: counter('volume_operations_total', 'Operations on volumes', ['operation', 'result']),
+      seconds: histogram('volume_operation_duration_seconds', 'Time of operations on volumes', quick, ['operation']),
     },
   } as const;
-  const boot = histogram('vm_boot_time_seconds', 'From the call to the first answer of the guest', slow);
+  const boot = histogram('vm_boot_time_seconds', 'Time from the call to the first answer of the guest', slow);
   const requests = counter('api_requests_total', 'Requests by route', ['method', 'route', 'status']);
   const requestSeconds = histogram('api_request_duration_seconds', 'Time of requests by route', quick, [
     'method',
     'route',
   ]);
   const errors = counter('errors_total', 'Errors by component and code', ['component', 'code']);
-  const attempts = counter('authentication_attempts_total', 'Credentials looked at', ['method', 'result']);
-  const security = counter('security_events_total', 'What may be an attack', ['type']);
+  const attempts = counter('authentication_attempts_total', 'Credentials checked', ['method', 'result']);
+  const pool = {
+    made: counter('pool_made_total', 'Clones made for the warm pool'),
+    hit: counter('pool_hits_total', 'VMs that were clones from the warm pool'),
+    missed: counter('pool_misses_total', 'VMs that got no clone from the warm pool', ['reason']),
+    discarded: counter('pool_discards_total', 'Clones that left the warm pool without becoming a VM', ['reason']),
+  } as const;
+  const security = counter('security_events_total', 'Events that may be attacks', ['type']);
 
-  // A series that has had nothing yet is there with 0: an alert on it works from the start.
+  // Every series starts at 0, so that alerts on it work from the start.
   for (const type of ['authentication_failed', 'forbidden', 'rate_limited']) security.inc({ type }, 0);
   for (const result of ['ok', 'error']) {
-    for (const operation of ['create', 'start', 'stop', 'pause', 'resume', 'delete']) {
+    for (const operation of ['create', 'clone', 'fork', 'start', 'stop', 'pause', 'hibernate', 'resume', 'delete']) {
       operations.vm.total.inc({ operation, result }, 0);
     }
     operations.guest.total.inc({ operation: 'execute', result }, 0);
-    for (const operation of ['build', 'delete']) operations.snapshot.total.inc({ operation, result }, 0);
+    for (const operation of ['create', 'restore', 'verify', 'export', 'import', 'delete']) {
+      operations.snapshot.total.inc({ operation, result }, 0);
+      operations.snapshot.seconds.zero({ operation });
+    }
+    for (const operation of ['build', 'delete']) operations.template.total.inc({ operation, result }, 0);
+    for (const operation of ['create', 'resize', 'delete']) operations.volume.total.inc({ operation, result }, 0);
   }
+  for (const reason of poolMisses) pool.missed.inc({ reason }, 0);
+  for (const reason of poolDiscards) pool.discarded.inc({ reason }, 0);
   errors.inc({ component: 'api', code: 'internal' }, 0);
   attempts.inc({ method: 'key', result: 'ok' }, 0);
 
@@ -76,6 +102,7 @@ export function createMetrics(): ServerMetrics {
       if (type === 'vm.created') vmTotal.inc();
       if (type === 'vm.failed') errors.inc({ component: 'vm', code: 'failed' });
     },
+    pooled: ({ type, reason }) => pool[type].inc(reason === null ? {} : { reason }),
     booted: (seconds) => boot.observe(seconds),
     answered(method, route, status, seconds) {
       requests.inc({ method, route, status });

@@ -1,7 +1,10 @@
 import type { Activity } from '../context.ts';
 
 export interface ActivityRecord extends Activity {
-  /** How long nothing has gone on, ms; 0 while something does. Counted from the first question for one that was never busy. */
+  /**
+   * Returns for how long the sandbox has been idle, in ms; 0 while it is busy. For a sandbox that was never busy, time
+   * counts from the first call.
+   */
   idleMs(sandboxId: string): number;
   forget(sandboxId: string): void;
 }

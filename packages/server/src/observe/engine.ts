@@ -1,19 +1,25 @@
-import type { Services } from '../context.ts';
 import { observedExec } from './exec.ts';
 import { observedFiles } from './files.ts';
+import type { FoundServices } from './found.ts';
 import type { Observation } from './observation.ts';
 import { observedSandboxes } from './sandboxes.ts';
+import { observedSnapshots } from './snapshots.ts';
 import { observedTemplates } from './templates.ts';
+import { observedVolumes } from './volumes.ts';
 
 /**
- * The engine as the daemon offers it: the same services, with the configured limits kept, and everything that happens told to events,
- * metrics and the idle clock. Whatever speaks to it - REST, the E2B API, the proxy - is observed alike.
+ * Wraps the engine: enforces the configured limits and reports every call to events, metrics and the idle clock. Calls
+ * from REST, the E2B API and the proxy are observed alike.
  */
-export function observedEngine(observation: Observation): Services {
+export function observedEngine(observation: Observation): FoundServices {
   return {
     sandboxes: observedSandboxes(observation),
     exec: observedExec(observation),
     files: observedFiles(observation),
+    snapshots: observedSnapshots(observation),
+    pool: observation.engine.pool,
     templates: observedTemplates(observation),
+    volumes: observedVolumes(observation),
+    storage: observation.engine.storage,
   };
 }

@@ -3,11 +3,11 @@ import type { NovaEvent } from '@novasandbox/protocol/api';
 import type { Events, Subject } from '../context.ts';
 
 const kept = 2000;
-/** What one slow reader may have waiting before it loses the oldest. */
+/** Events that may wait for one slow reader; beyond that its oldest events are dropped. */
 const waiting = 1000;
 
 export interface EventsOptions {
-  /** Told of every event: the log, the metrics. */
+  /** Called with every event, for the log and the metrics. */
   readonly onEvent?: (event: NovaEvent) => void;
 }
 
@@ -17,7 +17,7 @@ interface Told {
 }
 
 export function createEvents({ onEvent }: EventsOptions = {}): Events {
-  // Ids grow across restarts too, so that `since` means the same to a client that comes back.
+  // Ids keep growing across restarts, so that `since` stays valid for a client that reconnects.
   let nextId = Date.now() * 1000;
   const recent: Told[] = [];
   const readers = new Set<(told: Told) => void>();
@@ -32,7 +32,7 @@ export function createEvents({ onEvent }: EventsOptions = {}): Events {
       onEvent?.(event);
       for (const reader of readers) reader(told);
     },
-    subscribe({ scope, vmId, since }, signal) {
+    subscribe({ scope, vmId, since, follow = true }, signal) {
       const wanted = ({ event, about }: Told): boolean =>
         (about === null || within(scope, about)) &&
         (vmId === undefined || event.vm_id === vmId) &&
@@ -45,7 +45,7 @@ export function createEvents({ onEvent }: EventsOptions = {}): Events {
         if (queue.length > waiting) queue.shift();
         wake?.();
       };
-      // From the call on, not from the first read.
+      // The subscription begins with the call, not with the first read.
       readers.add(reader);
       const end = (): void => {
         readers.delete(reader);
@@ -58,6 +58,7 @@ export function createEvents({ onEvent }: EventsOptions = {}): Events {
           while (!signal.aborted) {
             const told = queue.shift();
             if (told !== undefined) yield told.event;
+            else if (!follow) return;
             else
               await new Promise<void>((resolve) => {
                 wake = resolve;

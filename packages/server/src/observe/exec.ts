@@ -1,30 +1,27 @@
-import type { AttachedProcess, ExecService } from '@novasandbox/engine';
-import type { Exit } from '@novasandbox/protocol';
+import type { AttachedProcess } from '@novasandbox/engine';
+import { endWireOf, type Exit } from '@novasandbox/protocol';
 import type { Subject } from '../context.ts';
+import type { FoundServices } from './found.ts';
 import { timed, type Observation } from './observation.ts';
 
-export function observedExec(observation: Observation): ExecService {
-  const { engine, events, activity, roster } = observation;
+export function observedExec(observation: Observation): FoundServices['exec'] {
+  const { engine, events, activity } = observation;
   const { exec } = engine;
 
-  // What a command is told as is its ids alone: arguments and environments hold secrets.
+  // Events name a command by its ids only, because arguments and environments may hold secrets.
   const started = (about: Subject, { execId, pid }: { readonly execId: number; readonly pid: number }): void =>
     events.emit('command.started', about, { process_id: execId, pid });
-  const ended = (about: Subject, execId: number, { exitCode, signal, timedOut, oomKilled }: Exit): void =>
-    events.emit('command.ended', about, {
-      process_id: execId,
-      exit_code: exitCode,
-      signal,
-      timed_out: timedOut,
-      oom_killed: oomKilled,
-    });
-  /** Busy until the process ends or whoever listened leaves; a process that goes on alone is asked for by the idle stop. */
+  const ended = (about: Subject, execId: number, exit: Exit): void =>
+    events.emit('command.ended', about, { process_id: execId, ...endWireOf(exit) });
+  /**
+   * Keeps the sandbox busy until the process ends or its client leaves. A process that runs on without a client is
+   * found by the idle sweep.
+   */
   const attached = async (
-    ref: string,
+    vm: Subject & { readonly id: string },
     work: () => Promise<AttachedProcess>,
     isNew: boolean,
   ): Promise<AttachedProcess> => {
-    const vm = await roster.infoOf(ref);
     const busy = activity.busy(vm.id);
     try {
       const process = await timed(observation, 'guest', isNew ? 'execute' : 'attach', work);
@@ -41,20 +38,23 @@ export function observedExec(observation: Observation): ExecService {
   };
 
   return {
-    start: (ref, request, call) => attached(ref, () => exec.start(ref, request, call), true),
-    attach: (ref, execId, from, call) => attached(ref, () => exec.attach(ref, execId, from, call), false),
-    async startDetached(ref, request, call) {
-      const vm = await roster.infoOf(ref);
+    start: (vm, request, call) => attached(vm, () => exec.start(vm.id, request, call), true),
+    attach: (vm, execId, from, call) => attached(vm, () => exec.attach(vm.id, execId, from, call), false),
+    async output(vm, execId, from, call) {
       using _busy = activity.busy(vm.id);
-      const ids = await timed(observation, 'guest', 'execute', () => exec.startDetached(ref, request, call));
+      return await timed(observation, 'guest', 'output', () => exec.output(vm.id, execId, from, call));
+    },
+    async startDetached(vm, request, call) {
+      using _busy = activity.busy(vm.id);
+      const ids = await timed(observation, 'guest', 'execute', () => exec.startDetached(vm.id, request, call));
       started(vm, ids);
       return ids;
     },
-    async signal(ref, execId, signal, call) {
-      using _busy = activity.busy(await roster.idOf(ref));
-      await timed(observation, 'guest', 'signal', () => exec.signal(ref, execId, signal, call));
+    async signal(vm, execId, signal, call) {
+      using _busy = activity.busy(vm.id);
+      await timed(observation, 'guest', 'signal', () => exec.signal(vm.id, execId, signal, call));
     },
-    list: (ref, call) => timed(observation, 'guest', 'list_processes', () => exec.list(ref, call)),
-    ping: (ref, call) => timed(observation, 'guest', 'ping', () => exec.ping(ref, call)),
+    list: (vm, call) => timed(observation, 'guest', 'list_processes', () => exec.list(vm.id, call)),
+    ping: (vm, call) => timed(observation, 'guest', 'ping', () => exec.ping(vm.id, call)),
   };
 }

@@ -1,22 +1,22 @@
 import { finished } from 'node:stream';
-import type { FileService } from '@novasandbox/engine';
+import type { FoundServices } from './found.ts';
 import { timed, type Observation } from './observation.ts';
 
-export function observedFiles(observation: Observation): FileService {
-  const { engine, activity, roster } = observation;
+export function observedFiles(observation: Observation): FoundServices['files'] {
+  const { engine, activity } = observation;
   const { files } = engine;
 
-  const call = async <T>(ref: string, operation: string, work: () => Promise<T>): Promise<T> => {
-    using _busy = activity.busy(await roster.idOf(ref));
+  const call = async <T>(id: string, operation: string, work: () => Promise<T>): Promise<T> => {
+    using _busy = activity.busy(id);
     return await timed(observation, 'guest', operation, work);
   };
-  /** Busy for as long as what was opened is open. */
+  /** Keeps the sandbox busy until the opened stream or watch is disposed. */
   const opened = async <T extends AsyncDisposable>(
-    ref: string,
+    id: string,
     operation: string,
     work: () => Promise<T>,
   ): Promise<T> => {
-    const busy = activity.busy(await roster.idOf(ref));
+    const busy = activity.busy(id);
     try {
       const thing = await timed(observation, 'guest', operation, work);
       return new Proxy(thing, {
@@ -38,21 +38,22 @@ export function observedFiles(observation: Observation): FileService {
   };
 
   return {
-    read: (ref, ...rest) => opened(ref, 'read_file', () => files.read(ref, ...rest)),
-    watch: (ref, ...rest) => opened(ref, 'watch', () => files.watch(ref, ...rest)),
-    tarOut: (ref, ...rest) => opened(ref, 'download_archive', () => files.tarOut(ref, ...rest)),
-    write: (ref, ...rest) => call(ref, 'write_file', () => files.write(ref, ...rest)),
-    tarIn: (ref, ...rest) => call(ref, 'upload_archive', () => files.tarIn(ref, ...rest)),
-    stat: (ref, ...rest) => call(ref, 'stat', () => files.stat(ref, ...rest)),
-    list: (ref, ...rest) => call(ref, 'list_files', () => files.list(ref, ...rest)),
-    makeDirectory: (ref, ...rest) => call(ref, 'make_directory', () => files.makeDirectory(ref, ...rest)),
-    move: (ref, ...rest) => call(ref, 'move', () => files.move(ref, ...rest)),
-    remove: (ref, ...rest) => call(ref, 'remove', () => files.remove(ref, ...rest)),
-    setAttributes: (ref, ...rest) => call(ref, 'set_attributes', () => files.setAttributes(ref, ...rest)),
-    async tunnel(ref, ...rest) {
-      const busy = activity.busy(await roster.idOf(ref));
+    read: ({ id }, ...rest) => opened(id, 'read_file', () => files.read(id, ...rest)),
+    watch: ({ id }, ...rest) => opened(id, 'watch', () => files.watch(id, ...rest)),
+    tarOut: ({ id }, ...rest) => opened(id, 'download_archive', () => files.tarOut(id, ...rest)),
+    manifest: ({ id }, ...rest) => opened(id, 'manifest', () => files.manifest(id, ...rest)),
+    write: ({ id }, ...rest) => call(id, 'write_file', () => files.write(id, ...rest)),
+    tarIn: ({ id }, ...rest) => call(id, 'upload_archive', () => files.tarIn(id, ...rest)),
+    stat: ({ id }, ...rest) => call(id, 'stat', () => files.stat(id, ...rest)),
+    list: ({ id }, ...rest) => call(id, 'list_files', () => files.list(id, ...rest)),
+    makeDirectory: ({ id }, ...rest) => call(id, 'make_directory', () => files.makeDirectory(id, ...rest)),
+    move: ({ id }, ...rest) => call(id, 'move', () => files.move(id, ...rest)),
+    remove: ({ id }, ...rest) => call(id, 'remove', () => files.remove(id, ...rest)),
+    setAttributes: ({ id }, ...rest) => call(id, 'set_attributes', () => files.setAttributes(id, ...rest)),
+    async tunnel({ id }, ...rest) {
+      const busy = activity.busy(id);
       try {
-        const stream = await timed(observation, 'guest', 'tunnel', () => files.tunnel(ref, ...rest));
+        const stream = await timed(observation, 'guest', 'tunnel', () => files.tunnel(id, ...rest));
         finished(stream, () => busy[Symbol.dispose]());
         return stream;
       } catch (error) {

@@ -1,26 +1,31 @@
 import { inBackground, type Engine } from '@novasandbox/engine';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, type OnTimeout, type SandboxInfo } from '@novasandbox/protocol';
 import type { Logger } from 'pino';
 import type { Services } from '../context.ts';
 import type { ServerStore } from '../store/server-store.ts';
 import type { ActivityRecord } from './activity.ts';
+import type { GuestWork } from './guest-work.ts';
 import type { Roster } from './roster.ts';
 
-/** Idle limits of VMs, and the stop of those that have been idle for that long. */
+/**
+ * Idle limits of VMs. A sweep stops the VMs that have been idle for longer, or puts them away as their configs say for
+ * the end of their time to live.
+ */
 export interface Idle {
   timeoutMs(vmId: string): number;
   setTimeoutMs(vmId: string, ms: number): void;
   forget(vmId: string): void;
-  /** Forgets all but those: what was removed while no daemon ran. */
+  /** Forgets all other VMs, which were removed while no daemon ran. */
   prune(vmIds: ReadonlySet<string>): void;
-  /** Looks at all running VMs once, but for those that a sweep before still looks at. Never rejects. */
+  /** Checks all running VMs once, except those that an earlier sweep is still checking. Never rejects. */
   sweep(): Promise<void>;
 }
 
 export interface IdleParts {
-  /** Asked what runs; that is no activity. */
+  /** Lists running commands without counting as activity. */
   readonly quietEngine: Engine;
-  /** The observed one: a stop is told like any other. */
+  readonly guestWork: GuestWork;
+  /** The observed engine, so that an idle stop is reported like any other. */
   readonly engine: Pick<Services, 'sandboxes'>;
   readonly store: ServerStore;
   readonly activity: ActivityRecord;
@@ -29,52 +34,97 @@ export interface IdleParts {
   readonly defaultMs: number;
 }
 
-/** A guest that does not answer has this long; it is asked again at the next sweep, until it has been idle for twice its limit. */
+/**
+ * How long a guest may take to answer. It is asked again at the next sweep, until it has been idle for twice its limit.
+ */
 const askMs = 5000;
+/**
+ * How often guests are looked at for work that nobody is attached to, ms: the shorter their limit, the more often. The
+ * guest counts its CPU time in steps of some milliseconds, so that shorter windows say little.
+ */
+const leastWindowMs = 2000;
+const mostWindowMs = 60_000;
+/** How long to wait before a VM that could not be put away is tried again, ms. */
+const againAfterMs = 10_000;
 
-export function createIdle({ engine, quietEngine, store, activity, roster, log, defaultMs }: IdleParts): Idle {
+/** The failures of a guest to answer. */
+const silence = ['cancelled', 'guest_unreachable', 'guest_protocol_error'] as const;
+
+export function createIdle(parts: IdleParts): Idle {
+  const { engine, quietEngine, guestWork, store, activity, roster, log, defaultMs } = parts;
   const own = new Map(store.idleTimeouts());
-  const stopping = new Set<string>();
+  /** VMs that were running in the last sweep, those that are being looked at, and when those that failed were tried. */
+  let running = new Set<string>();
+  const underWay = new Set<string>();
+  const triedMs = new Map<string, number>();
   const timeoutMs = (vmId: string): number => own.get(vmId) ?? defaultMs;
+  const noteActivity = (vmId: string): void => activity.busy(vmId)[Symbol.dispose]();
 
-  /** Null where the guest does not answer. */
-  const runsCommands = async (id: string): Promise<boolean | null> => {
+  /** Puts an idle VM away; `force` where its guest does not answer. */
+  const putAway: Readonly<Record<OnTimeout, (id: string, force: boolean) => Promise<unknown>>> = {
+    stop: (id, force) => engine.sandboxes.stop(id, { force }),
+    pause: (id) => engine.sandboxes.pause(id),
+    hibernate: (id) => engine.sandboxes.hibernate(id),
+    'hibernate-disk': (id) => engine.sandboxes.hibernate(id, { memory: false }),
+  };
+
+  /** Returns null when the guest does not answer. */
+  const answerOf = async <T>(asked: Promise<T>): Promise<T | null> => {
     try {
-      const processes = await quietEngine.exec.list(id, { signal: AbortSignal.timeout(askMs) });
-      return processes.some(({ running }) => running);
+      return await asked;
     } catch (error) {
-      if (!isNovaError(error, 'cancelled', 'guest_unreachable', 'guest_protocol_error')) throw error;
+      if (!isNovaError(error, ...silence)) throw error;
       return null;
     }
   };
-  const consider = async (id: string): Promise<void> => {
+  // Commands that nobody is attached to count too.
+  const runsCommands = async (id: string): Promise<boolean> => {
+    const processes = await quietEngine.exec.list(id, { signal: AbortSignal.timeout(askMs) });
+    return processes.some((process) => process.running);
+  };
+  const consider = async (info: SandboxInfo, limit: number): Promise<void> => {
+    const { id, onTimeout } = info;
+    const isOver = activity.idleMs(id) >= limit;
+    const windowMs = isOver ? leastWindowMs : Math.min(mostWindowMs, Math.max(leastWindowMs, limit / 4));
+    const worked = await answerOf(guestWork.hasWorked(info, windowMs));
+    if (worked === true) return noteActivity(id);
+    if (!isOver || worked === undefined) return;
+    const runs = await answerOf(runsCommands(id));
+    if (runs === true) return noteActivity(id);
+    // A guest that never answers must not escape its limit: it is put away at twice the limit.
+    const force = runs === null;
+    const idleMs = activity.idleMs(id);
+    if (idleMs < (force ? 2 * limit : limit)) return;
+    log.info({ operation: 'idle', vm: id, idle_ms: idleMs, action: onTimeout }, 'an idle VM is put away');
+    triedMs.set(id, performance.now());
+    await putAway[onTimeout](id, force);
+    triedMs.delete(id);
+    // If it goes on before the next sweep, it is as one that was not running.
+    running.delete(id);
+  };
+  const look = async (info: SandboxInfo): Promise<void> => {
+    const { id } = info;
     const limit = timeoutMs(id);
-    if (limit === 0 || activity.idleMs(id) < limit || stopping.has(id)) return;
-    stopping.add(id);
+    if (limit === 0 || underWay.has(id)) return;
+    if (activity.idleMs(id) === 0) return guestWork.forget(id);
+    if (performance.now() - (triedMs.get(id) ?? -Infinity) < againAfterMs) return;
+    underWay.add(id);
     try {
-      // Commands that nobody is attached to count too.
-      const runs = await runsCommands(id);
-      if (runs === true) {
-        activity.busy(id)[Symbol.dispose]();
-        return;
-      }
-      // A limit that only a guest's answer could bring about would be no limit for one that gives none.
-      const force = runs === null;
-      if (activity.idleMs(id) < (force ? 2 * limit : limit)) return;
-      log.info({ operation: 'idleStop', vm: id, idle_ms: activity.idleMs(id) }, 'idle VM stopped');
-      await engine.sandboxes.stop(id, { force });
+      await consider(info, limit);
     } catch (error) {
-      if (!isNovaError(error, 'sandbox_not_found', 'sandbox_not_running')) {
-        log.warn({ operation: 'idleStop', vm: id, err: error }, 'idle VM could not be stopped');
-      }
+      // It has ended meanwhile, or somebody else has put it away.
+      if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'invalid_state')) return;
+      log.warn({ operation: 'idle', vm: id, err: error }, 'an idle VM could not be put away');
     } finally {
-      stopping.delete(id);
+      underWay.delete(id);
     }
   };
 
   const forget = (vmId: string): void => {
+    guestWork.forget(vmId);
+    triedMs.delete(vmId);
     if (!own.delete(vmId)) return;
-    // One that stays behind is forgotten at the next start.
+    // A row that cannot be removed now is removed at the next start.
     inBackground(`forgetting the idle limit of ${vmId}`, () => store.setIdleTimeout(vmId, null));
   };
   return {
@@ -88,8 +138,11 @@ export function createIdle({ engine, quietEngine, store, activity, roster, log, 
       for (const vmId of own.keys()) if (!vmIds.has(vmId)) forget(vmId);
     },
     async sweep() {
-      const running = roster.list().filter(({ state }) => state === 'running');
-      await Promise.all(running.map(({ id }) => consider(id)));
+      const infos = roster.list().filter(({ state }) => state === 'running');
+      // One that begins to run or goes on has all its time before it, whoever has let it.
+      for (const { id } of infos) if (!running.has(id)) noteActivity(id);
+      running = new Set(infos.map(({ id }) => id));
+      await Promise.all(infos.map(look));
     },
   };
 }

@@ -1,15 +1,15 @@
 import type { Engine } from '@novasandbox/engine';
-import { NovaError, type SandboxConfigInput } from '@novasandbox/protocol';
+import { hasMachine, NovaError, type SandboxConfigInput } from '@novasandbox/protocol';
 import type { ServerConfig } from '../config/schema.ts';
 import type { Roster } from './roster.ts';
 
-/** What the configuration allows a VM to be; throws with the field and the limit. */
+/** Enforces the configured limits of a VM; the error names the field and the limit. */
 export interface Limits {
   check(config: SandboxConfigInput): Promise<void>;
-  /** Whether ports of the host are given out at all. */
+  /** Throws when the configuration does not allow ports on the host. */
   checkHostPort(): void;
-  /** A place among the VMs that may run at once, given back when disposed. */
-  reserve(): Disposable;
+  /** Reserves places among the VMs that may run at once, all or none; disposing frees them. Default: one. */
+  reserve(places?: number): Disposable;
 }
 
 export function createLimits(engine: Engine, config: ServerConfig, roster: Roster): Limits {
@@ -22,14 +22,14 @@ export function createLimits(engine: Engine, config: ServerConfig, roster: Roste
   };
   const { allow_internet, allow_host_ports } = config.networking;
   const checkHostPort = (): void => {
-    if (!allow_host_ports) refuse('host_port', 'ports of the host are not given out here');
+    if (!allow_host_ports) refuse('host_port', 'the configuration of this server allows no ports on the host');
   };
   return {
     checkHostPort,
     async check(wanted) {
       if (wanted.hostPort !== undefined) checkHostPort();
       if (!allow_internet && wanted.enableNetwork !== false)
-        refuse('network', 'VMs have no network here; ask for network: false');
+        refuse('network', 'the configuration of this server allows VMs no network; ask for network: false');
       if (max_memory_mb === 0 && max_vcpus === 0) return;
       const needsTemplate = wanted.memoryMb === undefined || wanted.vcpus === undefined;
       const template = needsTemplate ? await engine.templates.inspect(wanted.templateId ?? 'base') : null;
@@ -40,16 +40,20 @@ export function createLimits(engine: Engine, config: ServerConfig, roster: Roste
       if (max_vcpus > 0 && vcpus > max_vcpus)
         refuse('vcpus', `${vcpus} is more than the ${max_vcpus} that one VM may have here`);
     },
-    reserve() {
-      const running = roster.list().filter(({ state }) => state === 'running' || state === 'paused').length;
-      if (max_vms > 0 && running + coming >= max_vms) {
-        throw new NovaError('vm_limit_reached', `${max_vms} VMs run here already, and no more may.`);
+    reserve(places = 1) {
+      const running = roster.list().filter(({ state }) => hasMachine(state)).length;
+      if (max_vms > 0 && running + coming + places > max_vms) {
+        const message =
+          places === 1
+            ? `${max_vms} VMs are running, which is the limit of this server.`
+            : `${running + coming} VMs are running; ${places} more would exceed the limit of this server, ${max_vms}.`;
+        throw new NovaError('vm_limit_reached', message);
       }
-      coming += 1;
+      coming += places;
       let over = false;
       return {
         [Symbol.dispose]() {
-          if (!over) coming -= 1;
+          if (!over) coming -= places;
           over = true;
         },
       };

@@ -4,9 +4,9 @@ import type { ActivityRecord } from './activity.ts';
 import type { Limits } from './limits.ts';
 import type { Roster } from './roster.ts';
 
-/** Told of each operation when it has ended. */
+/** Called when an operation has ended. */
 export type Measured = (
-  kind: 'vm' | 'guest' | 'snapshot',
+  kind: 'vm' | 'guest' | 'snapshot' | 'template' | 'volume',
   operation: string,
   result: 'ok' | 'error',
   seconds: number,
@@ -19,6 +19,8 @@ export interface Observation {
   readonly roster: Roster;
   readonly limits: Limits;
   readonly measured: Measured;
+  /** Has the daemon give back volumes, by name or id, that it has opened itself. */
+  readonly letGoOfVolumes: (names: readonly string[]) => Promise<void>;
 }
 
 /** Runs and measures an operation. */

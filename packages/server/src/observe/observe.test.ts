@@ -12,7 +12,7 @@ import { createRoster } from './roster.ts';
 import { observedSandboxes } from './sandboxes.ts';
 
 const info = (id: string, state: SandboxInfo['state'], startedAt: string | null = 'then'): SandboxInfo =>
-  ({ id, state, startedAt, name: null, templateId: 'base', reason: null }) as SandboxInfo;
+  ({ id, state, startedAt, name: null, templateId: 'base', reason: null, fullDisks: [] as string[] }) as SandboxInfo;
 
 const about = (id: string) => ({ id, owner: null, team: null });
 
@@ -41,6 +41,18 @@ test('changes are told once, whoever made them; what was there at the start is n
   list = [];
   await roster.refresh();
   assert.deepEqual(types(), ['vm.removed a', 'vm.stopped b', 'vm.removed b']);
+});
+
+test('the end of a sandbox is told once it has stopped or gone, not while it is stopping', async () => {
+  let list = [info('a', 'running'), info('b', 'running')];
+  const { roster, types } = rosterOf(() => list);
+  await roster.refresh();
+  list = [info('a', 'stopping'), info('b', 'stopping')];
+  await roster.refresh();
+  assert.deepEqual(types(), []);
+  list = [info('a', 'stopped')];
+  await roster.refresh();
+  assert.deepEqual(types(), ['vm.stopped a', 'vm.stopped b', 'vm.removed b']);
 });
 
 test('a list that was begun before an operation ended does not undo what that told', async () => {
@@ -108,7 +120,7 @@ test('a create whose client leaves as it ends is undone', async () => {
   const gone = new AbortController();
   const sandboxes = {
     async create(_config: unknown, { ready, signal }: CreateContext) {
-      // What has come over the client's connection is heard of a turn later.
+      // The end of the client's connection is noticed one turn later.
       setImmediate(() => gone.abort());
       await ready?.();
       if (signal?.aborted === true) throw new NovaError('cancelled', 'as the engine does');

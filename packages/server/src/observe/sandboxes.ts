@@ -1,16 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
-import type { SandboxService } from '@novasandbox/engine';
-import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { hasMachine, toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { byId, type FoundServices } from './found.ts';
 import { timed, type Observation } from './observation.ts';
+import { turns } from './turns.ts';
 
-/** Lets what has come over sockets meanwhile be heard: whoever asked may just have gone. What waits in the kernel is read in the turn after this one. */
-async function turns(): Promise<void> {
-  await setImmediate();
-  await setImmediate();
-}
-
-export function observedSandboxes(observation: Observation): SandboxService {
-  const { engine, events, roster, limits } = observation;
+export function observedSandboxes(observation: Observation): FoundServices['sandboxes'] {
+  const { engine, events, roster, limits, letGoOfVolumes } = observation;
   const { sandboxes } = engine;
   const changing = async (operation: string, work: () => Promise<SandboxInfo>): Promise<SandboxInfo> => {
     const info = await timed(observation, 'vm', operation, work);
@@ -18,12 +12,16 @@ export function observedSandboxes(observation: Observation): SandboxService {
     return info;
   };
   return {
-    ...sandboxes,
+    ...byId(sandboxes),
+    list: (filter, scope) => sandboxes.list(filter, scope),
     async create(config, context) {
       await limits.check(config);
       using _place = limits.reserve();
+      const { volumes = [] } = config;
+      if (volumes.length > 0) await letGoOfVolumes(volumes.map(({ name }) => name));
       try {
-        // A client that has gone meanwhile would not learn of it. From then on until the answer is written nothing else happens.
+        // A client that has disconnected would not learn of its new sandbox, so its disconnection has to be noticed
+        // first. Nothing else happens between `ready` and the writing of the answer.
         return await changing('create', () => sandboxes.create(config, { ...context, ready: turns }));
       } catch (error) {
         const { code, message } = toNovaError(error);
@@ -32,35 +30,37 @@ export function observedSandboxes(observation: Observation): SandboxService {
         throw error;
       }
     },
-    async start(ref, context) {
-      const before = await sandboxes.get(ref);
-      using _place = before.state === 'running' || before.state === 'paused' ? undefined : limits.reserve();
-      return await changing('start', () => sandboxes.start(ref, context));
+    async start({ id }, context) {
+      const before = await sandboxes.get(id);
+      using _place = hasMachine(before.state) ? undefined : limits.reserve();
+      if (before.volumes.length > 0) await letGoOfVolumes(before.volumes.map(({ name }) => name));
+      return await changing('start', () => sandboxes.start(id, context));
     },
-    async stop(ref, options) {
-      const info = await timed(observation, 'vm', 'stop', () => sandboxes.stop(ref, options));
+    async stop({ id }, options) {
+      const info = await timed(observation, 'vm', 'stop', () => sandboxes.stop(id, options));
       roster.saw(info);
-      // An ephemeral one goes as it stops.
+      // An ephemeral sandbox is removed when it stops.
       if (info.ephemeral) roster.gone(info.id);
       return info;
     },
-    pause: (ref) => changing('pause', () => sandboxes.pause(ref)),
-    resume: (ref) => changing('resume', () => sandboxes.resume(ref)),
-    async resize(ref, to, context) {
-      const { id, vcpus, memoryMb } = await sandboxes.get(ref);
+    pause: ({ id }) => changing('pause', () => sandboxes.pause(id)),
+    // A waking is admitted wherever it comes from.
+    resume: ({ id }, context) => changing('resume', () => sandboxes.resume(id, context)),
+    hibernate: ({ id }, how, context) => changing('hibernate', () => sandboxes.hibernate(id, how, context)),
+    async resize({ id }, to, context) {
+      const { vcpus, memoryMb } = await sandboxes.get(id);
       const wanted = { vcpus: to.vcpus ?? vcpus, memoryMb: to.memoryMb ?? memoryMb };
       await limits.check({ ...wanted, enableNetwork: false });
       return changing('resize', () => sandboxes.resize(id, to, context));
     },
-    async remove(ref, options) {
-      const id = await roster.idOf(ref);
-      await timed(observation, 'vm', 'delete', () => sandboxes.remove(ref, options));
+    rename: ({ id }, name) => changing('rename', () => sandboxes.rename(id, name)),
+    async remove({ id }, options) {
+      await timed(observation, 'vm', 'delete', () => sandboxes.remove(id, options));
       roster.gone(id);
     },
-    async setTimeout(ref, timeoutMs) {
-      const info = await sandboxes.setTimeout(ref, timeoutMs);
+    async setTimeout({ id }, timeoutMs) {
+      const info = await sandboxes.setTimeout(id, timeoutMs);
       roster.saw(info);
-      events.emit('vm.timeout_changed', info, { expires_at: info.expiresAt });
       return info;
     },
   };

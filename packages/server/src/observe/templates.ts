@@ -8,11 +8,10 @@ export function observedTemplates(observation: Observation): TemplateService {
     ...templates,
     async build(id, options, context) {
       events.emit('template.building', null, { template: id });
-      // A build ends with the snapshot that clones start from.
-      const built = await timed(observation, 'snapshot', 'build', () => templates.build(id, options, context));
+      const built = await timed(observation, 'template', 'build', () => templates.build(id, options, context));
       events.emit('template.built', null, { template: id });
       return built;
     },
-    remove: (id) => timed(observation, 'snapshot', 'delete', () => templates.remove(id)),
+    remove: (id) => timed(observation, 'template', 'delete', () => templates.remove(id)),
   };
 }

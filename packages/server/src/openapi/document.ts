@@ -7,7 +7,10 @@ import { version } from '../version.ts';
 
 type Json = Record<string, unknown>;
 
-/** OpenAPI 3.1 of the whole table. The same schemas check what comes in and shape what goes out, so that it cannot say anything else. */
+/**
+ * The OpenAPI 3.1 document of all routes. It is made from the schemas that validate requests and answers, so that it
+ * cannot deviate from them.
+ */
 export function openApiDocument(): Json {
   const paths: Record<string, Json> = {};
   for (const [operation, route] of Object.entries<Route>(routes)) {
@@ -20,7 +23,7 @@ export function openApiDocument(): Json {
       title: 'NovaSandbox',
       version,
       description:
-        'MicroVM sandboxes. Errors have one form everywhere. Routes with `x-status: not_implemented` answer 501 until their part is there.',
+        'MicroVM sandboxes. Errors have one form everywhere. What is to come is listed in docs/not-yet.md; its addresses answer 501.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: '/' }],
@@ -44,17 +47,15 @@ export function openApiDocument(): Json {
 }
 
 function operationOf(operationId: string, route: Route): Json {
-  const { missing } = route;
   const body = bodyOf(route);
   return {
     operationId,
     summary: route.summary,
     tags: [route.tag],
-    ...(missing === undefined ? {} : { 'x-status': 'not_implemented', description: missing }),
     ...(route.permission === 'public' ? { security: [] } : { 'x-permission': route.permission }),
     parameters: [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)],
     ...(body === null ? {} : { requestBody: body }),
-    responses: { ...(missing === undefined ? success(route) : {}), ...failures(route) },
+    responses: { ...success(route), ...failures },
   };
 }
 
@@ -74,8 +75,8 @@ const ticketParameter: Json = {
   schema: { type: 'string' },
 };
 
-function queryParameters({ query, responseType, missing }: Route): Json[] {
-  const ticket = responseType === 'websocket' && missing === undefined ? [ticketParameter] : [];
+function queryParameters({ query, responseType }: Route): Json[] {
+  const ticket = responseType === 'websocket' ? [ticketParameter] : [];
   return [...ownQueryParameters(query), ...ticket];
 }
 
@@ -103,9 +104,9 @@ const headerParameters = ({ idempotent }: Route): Json[] =>
       ]
     : [];
 
-function bodyOf({ body, bodyType, missing }: Route): Json | null {
+function bodyOf({ body, bodyType }: Route): Json | null {
   if (bodyType === 'raw') {
-    // No bytes are an empty file, and an archive of nothing.
+    // The body may be empty: an empty file, or an empty archive.
     return {
       required: false,
       content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
@@ -124,7 +125,7 @@ function bodyOf({ body, bodyType, missing }: Route): Json | null {
     };
     return { required: true, content: { 'multipart/form-data': { schema } } };
   }
-  if (body === undefined || missing !== undefined) return null;
+  if (body === undefined) return null;
   return { required: !body.safeParse({}).success, content: jsonOf(schemaOf(body, 'input')) };
 }
 
@@ -150,19 +151,16 @@ function success(route: Route): Json {
   return { [status]: { description: 'Done', content: jsonOf(schemaOf(route.response, 'output')) } };
 }
 
-/** Every status an error of the table can have is one that any route may answer with. */
-function failures({ missing }: Route): Json {
-  const reference = { $ref: '#/components/responses/Error' };
-  const wanted =
-    missing === undefined
-      ? Object.values(errorTable).map(({ status }) => status)
-      : [401, 403, 404, 413, 415, 422, 429, 501];
-  const statuses = [...new Set(wanted)].filter((status) => status < 500 || status === 501 || missing === undefined);
-  return {
-    ...Object.fromEntries(statuses.toSorted((a, b) => a - b).map((status) => [String(status), reference])),
-    default: reference,
-  };
-}
+const failure: Json = { $ref: '#/components/responses/Error' };
+/** Any route may answer with any status that an error of the table has. */
+const failures: Json = {
+  ...Object.fromEntries(
+    [...new Set(Object.values(errorTable).map(({ status }) => status))]
+      .toSorted((a, b) => a - b)
+      .map((status) => [String(status), failure]),
+  ),
+  default: failure,
+};
 
 const jsonOf = (schema: Json): Json => ({ 'application/json': { schema } });
 

@@ -3,7 +3,10 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
-/** The documents that describe the API. They are read when somebody wants them: the daemon's start does not wait for them. */
+/**
+ * Serves the documents that describe the API. They are loaded on the first request, so that they do not delay the
+ * start.
+ */
 export function addDescription(app: FastifyInstance): void {
   const config = (operation: string) => ({ config: { permission: 'public' as const, operation } });
   let document: string | undefined;
@@ -12,6 +15,10 @@ export function addDescription(app: FastifyInstance): void {
     document ??= JSON.stringify(openApiDocument());
     return reply.type('application/json; charset=utf-8').send(document);
   });
+  // The bare address of the daemon leads to the documentation. The router takes "*" (RFC 9110, 9.3.7) for it as well.
+  app.get('/', config('root'), (request, reply) =>
+    request.url === '*' ? reply.callNotFound() : reply.redirect('/docs', 302),
+  );
   app.get('/docs', config('docs'), (_request, reply) => page(reply, swaggerPage));
   app.get('/redoc', config('redoc'), (_request, reply) => page(reply, redocPage));
   for (const [url, asset] of Object.entries(assets)) {
@@ -38,7 +45,10 @@ const assets: Readonly<Record<string, Asset>> = {
 };
 
 const require = createRequire(import.meta.url);
-/** The published package carries these files in place of depending on the packages they are of. */
+/**
+ * Returns the folder of the files: the published package contains copies of them instead of depending on their
+ * packages.
+ */
 function folderOf(name: string): string {
   const carried = join(import.meta.dirname, 'carried', name);
   return existsSync(carried) ? carried : dirname(require.resolve(`${name}/package.json`));

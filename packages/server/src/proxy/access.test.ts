@@ -11,6 +11,7 @@ import { createLockout } from '../auth/lockout.ts';
 import { newSecret } from '../auth/secrets.ts';
 import { createUsers } from '../auth/users.ts';
 import type { ServerContext } from '../context.ts';
+import { createConnectionLimit } from '../http/connection-limit.ts';
 import { openServerStore } from '../store/server-store.ts';
 import { mayUsePort } from './access.ts';
 
@@ -31,7 +32,10 @@ test('a port that is not open to all asks for a key or a login of somebody whose
   const { token } = await users.logIn('ann', 'a long password', 'here');
   const info = { id: 'abcd1234', labels: {}, owner: 'key:of-a-mate', team } as unknown as SandboxInfo;
   const may = (headers: IncomingHttpHeaders): Promise<boolean> =>
-    mayUsePort({ auth } as ServerContext, info, { headers, socket: {} } as IncomingMessage);
+    mayUsePort({ auth, connections: createConnectionLimit(0) } as ServerContext, info, {
+      headers,
+      socket: {},
+    } as IncomingMessage);
 
   for (const headers of [
     { 'x-api-key': key },

@@ -3,18 +3,18 @@ import { isNovaError, within, type SandboxInfo } from '@novasandbox/protocol';
 import { system } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
 import { isLoginToken } from '../auth/users.ts';
-import { vouchFor } from '../http/connection-limit.ts';
+import { isPaused } from '../e2b/life.ts';
 import { traitsOf } from '../e2b/labels.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
-/** A sandbox that runs, or would be resumed by a request, by its whole id, whosever it is; null when there is none. */
+/** Finds a sandbox of any owner by its whole id, if it runs or a request may resume it; null otherwise. */
 export async function reachableSandbox(context: ServerContext, id: string): Promise<SandboxInfo | null> {
   try {
     const info = await context.viewOf(system).engine.sandboxes.get(id);
-    // Names and prefixes are for people: a host name always says the whole id.
+    // Host names contain the whole id; names and prefixes are not accepted.
     if (info.id !== id) return null;
-    return info.state === 'running' || (info.state === 'paused' && traitsOf(info.labels).autoResume) ? info : null;
+    return info.state === 'running' || (isPaused(info) && info.autoResume) ? info : null;
   } catch (error) {
     if (isNovaError(error, 'sandbox_not_found')) return null;
     throw error;
@@ -22,33 +22,39 @@ export async function reachableSandbox(context: ServerContext, id: string): Prom
 }
 
 /**
- * May the request speak with a port: one that the sandbox's maker opened to all, by the traffic token, or with a key of
- * somebody whose sandbox it is and who may connect.
+ * Tells whether the request may use a port: the sandbox is open to everybody, or the request has the traffic token or a
+ * key of a caller who may connect to the sandbox.
  */
 export async function mayUsePort(
   context: ServerContext,
   info: SandboxInfo,
   request: IncomingMessage,
 ): Promise<boolean> {
-  const { auth } = context;
+  const { auth, connections } = context;
   if (traitsOf(info.labels).publicTraffic) return true;
   const may =
     auth.matches(one(request.headers['e2b-traffic-access-token']), auth.trafficToken(info.id)) ||
     (await mayConnect(context, info, request.headers));
-  if (may) vouchFor(request.socket);
+  if (may) connections.vouchFor(request.socket);
   return may;
 }
 
-/** May the request use the agent API: the sandbox's own token, or a sandbox made without. */
-export function mayUseAgent({ auth }: ServerContext, info: SandboxInfo, request: IncomingMessage): boolean {
+/**
+ * Tells whether the request may use the agent API: it has the sandbox's token, or the sandbox was created without one.
+ */
+export function mayUseAgent(
+  { auth, connections }: ServerContext,
+  info: SandboxInfo,
+  request: IncomingMessage,
+): boolean {
   if (!traitsOf(info.labels).secure) return true;
   const may = auth.matches(one(request.headers['x-access-token']), auth.sandboxToken(info.id));
-  if (may) vouchFor(request.socket);
+  if (may) connections.vouchFor(request.socket);
   return may;
 }
 
 async function mayConnect({ auth }: ServerContext, info: SandboxInfo, headers: IncomingHttpHeaders): Promise<boolean> {
-  // The other header may be for the application in the guest.
+  // Only one of the headers may carry our key: the other may be for the application in the guest.
   const ours = [one(headers['x-api-key']), bearer(headers.authorization)].find(looksLikeOurs);
   if (ours === undefined) return false;
   try {
@@ -62,8 +68,9 @@ async function mayConnect({ auth }: ServerContext, info: SandboxInfo, headers: I
 }
 
 /**
- * Credentials of this server in a request for a guest, which no guest may see: told by their form, so that expired and revoked ones stay here
- * too. All others are the guest's own, an `Authorization` of its application as well.
+ * Tells whether a header of a request for a guest carries a credential of this server, which no guest may see. API keys
+ * and login tokens are recognised by their form, so that expired and revoked ones are not passed on either. All other
+ * credentials belong to the guest, including an `Authorization` of its application.
  */
 export function isOurCredential({ auth }: ServerContext, sandboxId: string): (name: string, value: string) => boolean {
   return (name, value) => {
@@ -74,7 +81,7 @@ export function isOurCredential({ auth }: ServerContext, sandboxId: string): (na
 
 const bearer = (value: string | undefined): string | undefined => /^Bearer +(\S+)\s*$/i.exec(value ?? '')?.[1];
 
-/** A key, or a token of a login. */
+/** Tells whether a value has the form of an API key or a login token. */
 function looksLikeOurs(value: string | undefined): boolean {
   return value !== undefined && (/^(?:nova|e2b)_/.test(value) || isLoginToken(value));
 }

@@ -13,7 +13,10 @@ export const sandboxGone = (sandboxId: string): Answer => ({
   body: { sandboxId, message: 'The sandbox was not found', code: 502 },
 });
 
-/** Where E2B's clients look for the code interpreter. Its absence is told as such: they take 502 for a sandbox that has timed out. */
+/**
+ * Port on which E2B's clients look for the code interpreter. Its absence gets an answer of its own, because they take
+ * 502 for a sandbox that has timed out.
+ */
 const interpreterPort = 49_999;
 
 export const portClosed = (sandboxId: string, port: number): Answer =>
@@ -34,7 +37,10 @@ export const portClosed = (sandboxId: string, port: number): Answer =>
 
 export const failure = (status: number, message: string): Answer => ({ status, body: { code: status, message } });
 
-/** Answers a request that has not been answered; one that has is cut off, so that nobody takes a part for the whole. */
+/**
+ * Answers a request. When an answer has begun already, the connection is closed instead, so that no client takes a part
+ * for the whole.
+ */
 export function answer(response: ServerResponse, { status, body }: Answer): void {
   if (response.headersSent) {
     response.destroy();
@@ -47,7 +53,14 @@ export function answer(response: ServerResponse, { status, body }: Answer): void
     .end(text);
 }
 
-/** The same on the bare connection of an upgrade. */
+/** Sends a visitor to an address of the same host, with a cookie. Nobody may keep the answer. */
+export function redirect(response: ServerResponse, to: { readonly location: string; readonly cookie: string }): void {
+  linger(response);
+  const headers = { 'set-cookie': to.cookie, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' };
+  response.writeHead(303, { ...headers, location: to.location, 'content-length': 0 }).end();
+}
+
+/** Writes the answer to the bare socket of an upgrade. */
 export function answerSocket(socket: Duplex, { status, body }: Answer): void {
   const text = JSON.stringify(body);
   hangUp(

@@ -3,27 +3,33 @@ import type { Duplex } from 'node:stream';
 import { visitorOf } from '../authority/callers.ts';
 import type { ServerContext } from '../context.ts';
 
-/** Client connections by sandbox: when a sandbox ends they are cut off, so that nobody waits for it or takes a part for the whole. */
+/**
+ * Tracks client connections by sandbox and resets them when the sandbox ends, so that no client waits or takes a part
+ * for the whole.
+ */
 export interface Connections {
   /** Counts a connection as a use of the sandbox until disposed. */
   hold(sandboxId: string, socket: Duplex): Disposable;
 }
 
-/** Requests come in rows: the watch for a sandbox's end outlasts the last of them by so much. */
+/** How long the watch for a sandbox's end outlasts its last request: another request often follows soon. */
 const lingerMs = 5000;
 
-/** A reset, not an end: clients take an end in the middle of a body for a broken body, and a reset for a machine that is no more. */
+/**
+ * Resets a connection instead of ending it: clients take an end in the middle of a body for a broken body, and a reset
+ * for a machine that is gone.
+ */
 export function reset(connection: Duplex | null): void {
   try {
     if (connection instanceof Socket) connection.resetAndDestroy();
   } catch {
-    // Only TCP itself has resets, TLS above it and Unix sockets have none.
+    // Only plain TCP sockets can be reset. TLS sockets and Unix sockets cannot.
   }
   connection?.destroy();
 }
 
 interface Watched {
-  /** How many requests are under way on each connection. */
+  /** The number of requests in progress on each connection. */
   readonly sockets: Map<Duplex, number>;
   readonly stop: AbortController;
   linger: NodeJS.Timeout | undefined;

@@ -1,18 +1,21 @@
 import type { IncomingMessage } from 'node:http';
 import { withTrace } from '@novasandbox/engine';
 import type { ServerContext } from '../context.ts';
-import { requestIdOf } from '../http/request-id.ts';
 import { agentPort, type Target } from './target.ts';
 
-/** A request of the data plane, as log and trace follow it. */
+/** Log and trace of a request of the data plane. */
 export interface Followed {
   readonly requestId: string;
-  /** Runs what serves it. */
+  /** Runs the handler within the trace. */
   run(work: () => Promise<void>): Promise<void>;
   ended(status: number): void;
 }
 
-export function follow({ tracing, log }: ServerContext, target: Target, request: IncomingMessage): Followed {
+export function follow(
+  { tracing, log, requestIdOf }: ServerContext,
+  target: Target,
+  request: IncomingMessage,
+): Followed {
   const startedAt = performance.now();
   const requestId = requestIdOf(request);
   const { method = 'GET' } = request;
@@ -30,7 +33,10 @@ export function follow({ tracing, log }: ServerContext, target: Target, request:
   };
 }
 
-/** Pattern and operation. What a guest serves itself is not ours to name: its addresses are without number. */
+/**
+ * Returns the pattern and the operation of a request. Paths that a guest serves itself are left out, because their
+ * number is unbounded.
+ */
 function namesOf(target: Target, url: string): readonly [route: string, operation: string] {
   if (target.kind === 'refused') return ['/', 'proxy.refused'];
   if (target.kind === 'port' && target.port !== agentPort) return ['/', 'proxy.port'];

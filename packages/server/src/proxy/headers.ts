@@ -1,6 +1,6 @@
 import { valuesOf } from './target.ts';
 
-/** Headers of one connection alone: never passed on (RFC 9110, 7.6.1). */
+/** Headers that apply to one connection only and are never passed on (RFC 9110, 7.6.1). */
 const hopByHop = new Set([
   'connection',
   'keep-alive',
@@ -14,20 +14,23 @@ const hopByHop = new Set([
   'http2-settings',
   'expect',
 ]);
-/** A Connection header cannot declare these its own: without them the message would be another. */
+/** A Connection header cannot declare these hop-by-hop: without them the message would mean something else. */
 const notToBeNamed = new Set(['host', 'content-length', 'transfer-encoding', 'cookie', 'authorization']);
 /**
- * Headers that reach beyond the host that sends them: one clears the cookies of the whole site, one names other servers
- * for this address.
+ * Headers that affect more than the host that sends them: one clears the cookies of the whole site, one names other
+ * servers for this address.
  */
 const siteWide = new Set(['clear-site-data', 'alt-svc']);
-/** What tells us where a request goes and who it comes from. */
+/** Headers that tell this server where a request goes and who sent it. */
 const routing = new Set(['e2b-sandbox-id', 'e2b-sandbox-port', 'e2b-traffic-access-token']);
 const credentials = new Set(['x-api-key', 'x-access-token', 'authorization']);
 
 export type RawHeaders = readonly string[];
 
-/** Why a request's framing cannot be passed on without a doubt; null: it can. Node's parser has refused the coarse cases before. */
+/**
+ * Returns why the framing of a request is ambiguous, or null when the request can be passed on. Node's parser has
+ * refused the obvious cases before.
+ */
 export function framingProblem(raw: RawHeaders): string | null {
   const lengths = valuesOf(raw, 'content-length');
   const codings = valuesOf(raw, 'transfer-encoding');
@@ -39,7 +42,10 @@ export function framingProblem(raw: RawHeaders): string | null {
   return null;
 }
 
-/** What the guest is told of a request. `isOurs`: whether a credential is one of this server's, which no guest may see. */
+/**
+ * Returns the headers that the guest gets of a request. `isOurs` tells whether a credential belongs to this server; no
+ * guest may see those.
+ */
 export function requestHeaders(raw: RawHeaders, isOurs: (name: string, value: string) => boolean): string[] {
   const own = connectionNames(raw);
   return filtered(raw, (name, value) => {
@@ -49,14 +55,15 @@ export function requestHeaders(raw: RawHeaders, isOurs: (name: string, value: st
 }
 
 /**
- * The headers of a guest's response for its client; null where that cannot be told. Its framing is ours again, except
- * for a length the parser has enforced, and it says nothing about other sandboxes, which to a browser are of one site.
+ * Returns the headers of a guest's response for its client, or null when its length is ambiguous. The framing is set
+ * anew by this server, except for a length that the parser has enforced. Headers that affect other sandboxes are
+ * removed, because to a browser all sandboxes are of one site.
  */
 export function responseHeaders(raw: RawHeaders, status: number): string[] | null {
   const lengths = valuesOf(raw, 'content-length');
   if (lengths.length > 1 || (lengths.length === 1 && !/^\d{1,15}$/.test(lengths[0] ?? ''))) return null;
-  // A response of these kinds has no body, whatever it says (RFC 9110, 8.6): with a length, the next one would be taken
-  // for it.
+  // A response with one of these statuses has no body, whatever its headers say (RFC 9110, 8.6). With a length, the
+  // next response would be taken for the body.
   const bodiless = status < 200 || status === 204;
   const unmeasured = bodiless || valuesOf(raw, 'transfer-encoding').length > 0;
   const own = connectionNames(raw);
@@ -70,7 +77,7 @@ export function responseHeaders(raw: RawHeaders, status: number): string[] | nul
   );
 }
 
-/** A cookie without its `Domain`: a browser sends it to the host that set it, and to no sibling. */
+/** Removes the `Domain` of a cookie, so that a browser sends the cookie to the host that set it and to no sibling. */
 function hostOnly(cookie: string): string {
   const [pair = '', ...attributes] = cookie.split(';');
   const kept = attributes.filter((attribute) => !/^\s*domain\s*(?:=|$)/i.test(attribute));

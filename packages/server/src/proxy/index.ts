@@ -1,28 +1,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { visitorOf } from '../authority/callers.ts';
-import { seenBy, type ServerContext } from '../context.ts';
+import { seenBy, type CallerContext, type ServerContext } from '../context.ts';
 import { maxHeaders } from '../http/listeners.ts';
-import { awake } from '../e2b/life.ts';
+import { errorBodyOf } from '../e2b/errors.ts';
+import { awake, isPaused } from '../e2b/life.ts';
 import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
-import { answer, answerSocket, failure, sandboxGone, type Answer } from './answer.ts';
+import { answer, answerSocket, failure, redirect, sandboxGone, type Answer } from './answer.ts';
 import { createConnections } from './connections.ts';
 import { follow } from './follow.ts';
 import { framingProblem } from './headers.ts';
 import { defaultLimits, type ProxyLimits } from './limits.ts';
 import { agentPort, targetOf, type Target } from './target.ts';
-import { proxyRequest, proxyUpgrade } from './to-port.ts';
+import { admissionOf, type Admission } from './preview.ts';
+import { proxyRequest, proxyUpgrade, type PortTarget } from './to-port.ts';
 import { createVisitors } from './visitors.ts';
 
 export interface DataPlane {
-  /** Whether a request is meant for a sandbox. Those are not Fastify's. */
+  /** Tells whether a request is meant for a sandbox. Fastify does not get those requests. */
   handles(request: IncomingMessage): boolean;
   request(request: IncomingMessage, response: ServerResponse): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-/** Requests for a port of a sandbox, or for the agent API that stands in for its port 49983. */
+/** Serves requests for a port of a sandbox, or for the agent API that stands in for its port 49983. */
 export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = {}): DataPlane {
   const { server, networking } = context.config;
   const { domain } = server;
@@ -36,6 +39,12 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
   const connections = createConnections(context);
   const agent = createAgentApi(context);
 
+  const admit = (target: PortTarget, request: IncomingMessage): Admission | null => {
+    const admission = admissionOf(context, target, request);
+    if (admission !== null) context.connections.vouchFor(request.socket);
+    return admission;
+  };
+
   const serve = async (target: Target, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     using _work = context.drain.hold();
     if (target.kind === 'refused') return answer(response, failure(400, `Bad request: ${target.reason}`));
@@ -47,22 +56,24 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     const info = await reachableSandbox(context, sandboxId);
     if (info === null) return answer(response, sandboxGone(sandboxId));
     const forAgent = !isGuestPort(target);
+    const admission = isGuestPort(target) ? admit(target, request) : null;
     const refused = forAgent
       ? agent.refuses(info, request)
-      : (await mayUsePort(context, info, request))
+      : admission !== null || (await mayUsePort(context, info, request))
         ? null
         : forbidden;
     if (refused !== null) return answer(response, refused);
-    // Asking whether it runs must not make it run.
-    if (info.state === 'paused' && forAgent && request.url === '/health')
-      return answer(response, sandboxGone(sandboxId));
+    if (admission?.redirect) return redirect(response, admission.redirect);
+    // A health check must not resume a paused sandbox.
+    if (isPaused(info) && forAgent && request.url === '/health') return answer(response, sandboxGone(sandboxId));
     using visitor = isGuestPort(target) ? visitors.enter(sandboxId, request.socket.remoteAddress) : null;
     if (visitor === null && isGuestPort(target)) return answer(response, crowded);
     // From here on the request reaches this sandbox alone.
     const visit = seenBy(context, visitorOf(info.id, forAgent ? 'agent' : 'ports'));
-    const running = await awake(visit, info);
+    const running = await awoken(visit, info);
+    if ('body' in running) return answer(response, running);
     using _held = connections.hold(sandboxId, request.socket);
-    if (isGuestPort(target)) return await proxyRequest(visit, target, limits, request, response);
+    if (isGuestPort(target)) return await proxyRequest(visit, seenAs(target, admission), limits, request, response);
     return await agent.request(visit, running, request, response);
   };
 
@@ -78,14 +89,17 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if (tooMany(request)) return answerSocket(socket, crowdedHead);
     const info = await reachableSandbox(context, target.sandboxId);
     if (info === null) return answerSocket(socket, sandboxGone(target.sandboxId));
-    if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API knows no upgrades'));
-    if (!(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
+    if (target.port === agentPort) return answerSocket(socket, failure(400, 'The agent API does not support upgrades'));
+    const admission = admit(target, request);
+    if (admission === null && !(await mayUsePort(context, info, request))) return answerSocket(socket, forbidden);
     using visitor = visitors.enter(info.id, request.socket.remoteAddress);
     if (visitor === null) return answerSocket(socket, crowded);
     const visit = seenBy(context, visitorOf(info.id, 'ports'));
-    await awake(visit, info);
+    const running = await awoken(visit, info);
+    if ('body' in running) return answerSocket(socket, running);
     using _held = connections.hold(info.id, socket);
-    return await proxyUpgrade(visit, target, limits, request, socket, head);
+    using _preview = admission === null ? undefined : context.previews.hold(admission.preview, socket);
+    return await proxyUpgrade(visit, seenAs(target, admission), limits, request, socket, head);
   };
 
   return {
@@ -94,7 +108,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
       const target = targetOf(request, domain) ?? nowhere;
       response.on('error', () => undefined);
       const followed = follow(context, target, request);
-      // What the guest says of request ids is its own; the agent API is ours.
+      // A guest sets the request ids of its own answers. Answers of the agent API carry the id of this server.
       if (!isGuestPort(target)) response.setHeader('x-request-id', followed.requestId);
       response.once('close', () => followed.ended(response.headersSent ? response.statusCode : 499));
       followed
@@ -119,12 +133,30 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
   };
 }
 
-/** Any port but the one that the agent API stands in for. */
+const seenAs = ({ sandboxId, port }: PortTarget, admission: Admission | null): PortTarget => ({
+  sandboxId,
+  port,
+  asLocalhost: admission?.preview.rewriteHost ?? false,
+});
+
+/** The sandbox once it runs, or the answer to a request that could not wake it. */
+async function awoken(visit: CallerContext, info: SandboxInfo): Promise<SandboxInfo | Answer> {
+  try {
+    return await awake(visit, info);
+  } catch (error) {
+    const { code, message } = errorBodyOf(toNovaError(error));
+    return failure(code, message);
+  }
+}
+
+/** Tells whether the target is any port but the one that the agent API stands in for. */
 const isGuestPort = (target: Target): target is Extract<Target, { kind: 'port' }> =>
   target.kind === 'port' && target.port !== agentPort;
-/** Node leaves out headers beyond the most that it takes, and one of them may be what says how long the request is. */
+/**
+ * Node drops headers beyond its maximum number, and one of them may be the header that gives the length of the request.
+ */
 const tooMany = ({ rawHeaders }: IncomingMessage): boolean => rawHeaders.length / 2 >= maxHeaders;
-const crowdedHead: Answer = failure(431, 'The headers are too many');
+const crowdedHead: Answer = failure(431, 'The request has too many headers');
 const nowhere: Target = { kind: 'refused', reason: 'no sandbox named' };
 const crowded: Answer = failure(429, 'Too many connections to this sandbox');
 const forbidden: Answer = failure(403, 'The traffic access token of this sandbox is missing or wrong');

@@ -1,16 +1,19 @@
 /** Bounds on the cost of a guest to the daemon, and of visitors to both. */
 export interface ProxyLimits {
-  /** From the last that has come of a request to the first byte of an answer, ms. */
+  /** Time from the last received byte of a request to the first byte of its answer, ms. */
   readonly firstByteMs: number;
   /** Bytes of all headers of an answer. */
   readonly headerBytes: number;
-  /** To open a connection to the port, ms. */
+  /** Time to open a connection to the port, ms. */
   readonly connectMs: number;
-  /** Without a byte either way once there is an answer, ms: then the connection is closed. */
+  /** Time without a byte in either direction after which an answered connection is closed, ms. */
   readonly idleMs: number;
-  /** Connections to all ports of one sandbox: fewer than the engine has tunnels, so that its owner has some besides. */
+  /**
+   * Connections to all ports of one sandbox. Lower than the number of tunnels that the engine allows, so that some
+   * remain for its owner.
+   */
   readonly perSandbox: number;
-  /** Of them from one address; 0 for no limit. */
+  /** Connections to one sandbox from one address; 0 for no limit. */
   readonly perVisitor: number;
 }
 

@@ -1,20 +1,22 @@
-/** Why what a guest has said cannot be passed on as an answer. */
+/** A guest's answer cannot be passed on; the message says why. */
 export class BadHead extends Error {
   override readonly name = 'BadHead';
 }
 
 export interface Head {
   readonly status: number;
-  /** As it is to be parsed: status line, headers, an empty line; latin1. */
+  /** The text for the parser: status line, headers, an empty line; latin1. */
   readonly text: string;
 }
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
- * The head of a guest's answer, latin1 and without its empty line, as it would stand if the server kept to RFC 9112. What servers send loosely is taken as browsers take it where that
- * leaves no doubt of what the answer is: lines that end in a line feed alone, folded lines, spaces before a colon, lines that are no header, lengths and codings said twice. What could be
- * read as two different answers is none. The order of the headers, their spelling and every byte of their values stay.
+ * Rewrites the head of a guest's answer, given as latin1 without its empty line, so that it conforms to RFC 9112.
+ * Deviations that leave no doubt about the answer are read as browsers read them: lines that end in a line feed alone,
+ * folded lines, spaces before a colon, lines that are not headers, repeated lengths and codings. A head that could be
+ * read as two different answers is refused. The order, the spelling and the values of the headers stay, except for
+ * control characters and surrounding white space.
  * @throws BadHead
  */
 export function tidyHead(said: string): Head {
@@ -26,7 +28,7 @@ export function tidyHead(said: string): Head {
   return { status: Number(digits), text: `${lines.join('\r\n')}\r\n\r\n` };
 }
 
-/** The parts of a status line. Throws BadHead: what does not begin with one never becomes an answer. */
+/** Returns the parts of a status line. Throws BadHead for any other line: an answer has to begin with a status line. */
 export function requireStatusLine(line: string): {
   readonly minor: string;
   readonly digits: string;
@@ -49,20 +51,23 @@ function headersOf(lines: readonly string[]): Header[] {
     }
     const colon = line.indexOf(':');
     const name = line.slice(0, Math.max(0, colon)).trimEnd();
-    // Browsers pass over what is no header.
+    // Browsers ignore lines that are not headers.
     if (token.test(name)) headers.push([name, plain(line.slice(colon + 1))]);
   }
   return headers;
 }
 
-/** No part of a line; Node does not send them. */
-// oxlint-disable-next-line no-control-regex -- it is about them
+/** Control characters cannot be part of a line, and Node does not send them. */
+// oxlint-disable-next-line no-control-regex -- the pattern is meant to match them
 const controls = /[\x01-\x08\x0b-\x1f\x7f]/g;
 
-/** Without the white space around it, and with spaces for what is not to be sent, such as a carriage return that ends no line. */
+/**
+ * Removes surrounding white space, and replaces characters that must not be sent by spaces, such as a carriage return
+ * that ends no line.
+ */
 const plain = (value: string): string => value.replaceAll(controls, ' ').replaceAll(/^[ \t]+|[ \t]+$/g, '');
 
-/** The headers as lines, with one length or one coding at most. */
+/** Returns the headers as lines, with at most one length or one coding. */
 function framed(headers: readonly Header[]): string[] {
   const length = onlyOne(headers, 'content-length', (values) => {
     if (!values.every((value) => /^\d{1,15}$/.test(value))) throw new BadHead('its Content-Length is no number');
@@ -70,7 +75,7 @@ function framed(headers: readonly Header[]): string[] {
     return values[0] ?? null;
   });
   const coding = onlyOne(headers, 'transfer-encoding', (values) => {
-    // No coding at all, in the words of an older HTTP.
+    // `identity` is the name for no coding in older versions of HTTP.
     const codings = values.map((value) => value.toLowerCase()).filter((value) => value !== 'identity');
     if (!codings.every((value) => value === 'chunked')) throw new BadHead('its Transfer-Encoding is not chunked');
     return codings[0] ?? null;
@@ -87,7 +92,7 @@ function framed(headers: readonly Header[]): string[] {
   });
 }
 
-/** What all values of a header, each of which may be a list, come to; null where there are none. */
+/** Reduces all values of a header, each of which may be a list, to one; null when there are none. */
 function onlyOne(
   headers: readonly Header[],
   wanted: string,

@@ -2,20 +2,22 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { sandboxIdSchema } from '@novasandbox/protocol';
 
-/** Port of the agent API: served by the host, never by what listens there in the guest. */
+/** Port of the agent API. The host serves it, never a program that listens there in the guest. */
 export const agentPort = 49_983;
 
 export type Target =
   /** A port of a sandbox. */
   | { readonly kind: 'port'; readonly sandboxId: string; readonly port: number }
-  /** A signed URL that does not say of which sandbox. */
+  /** A signed URL that does not name its sandbox. */
   | { readonly kind: 'signed' }
-  /** Meant for the data plane, but not to be understood, or to be understood in two ways. */
+  /** Meant for the data plane, but invalid or ambiguous. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 type RequestHead = Pick<IncomingMessage, 'url' | 'rawHeaders'>;
 
-/** Where a request wants to go; null: not to the data plane. Sandboxes answer at `<port>-<id>.<domain>`. */
+/**
+ * Returns the target of a request; null when it is not for the data plane. Sandboxes answer at `<port>-<id>.<domain>`.
+ */
 export function targetOf({ url = '/', rawHeaders }: RequestHead, domain: string): Target | null {
   const { hosts, ids, ports } = routingOf(rawHeaders);
   const host = hostName(hosts[0] ?? '');
@@ -23,7 +25,8 @@ export function targetOf({ url = '/', rawHeaders }: RequestHead, domain: string)
   const label = host.endsWith(suffix) ? /^(\d{1,5})-([a-z0-9]+)$/.exec(host.slice(0, -suffix.length)) : null;
   if (hosts.length > 1 && (label !== null || ids.length > 0)) return { kind: 'refused', reason: 'more than one Host' };
   if (label !== null) return portOf(label[2] ?? '', label[1] ?? '');
-  // Elsewhere a browser could be made to send these headers to a name of the attacker's that leads here.
+  // Under any other host name the headers are ignored: a browser could be made to send them to a name of an attacker
+  // that resolves to this server.
   if (!trustsHeaders(host)) return null;
   if (ids.length > 0) {
     if (ids.length > 1 || ports.length > 1) return { kind: 'refused', reason: 'more than one sandbox named' };
@@ -42,7 +45,7 @@ function portOf(id: string, portText: string): Target {
   return { kind: 'port', sandboxId: id, port };
 }
 
-/** Lower case, without port and brackets. */
+/** Returns a host in lower case, without port and brackets. */
 function hostName(host: string): string {
   const bracketed = /^\[([0-9a-fA-F:.]+)\](?::\d{1,5})?$/.exec(host);
   if (bracketed !== null) return (bracketed[1] ?? '').toLowerCase();
@@ -54,14 +57,14 @@ function trustsHeaders(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || isIP(host) !== 0 || host.startsWith('sandbox.');
 }
 
-/** What says where a request goes. Every request is looked at: once through its headers. */
+/** Collects the headers that name the target. Every request passes here, so the headers are read only once. */
 function routingOf(rawHeaders: readonly string[]) {
   const hosts: string[] = [];
   const ids: string[] = [];
   const ports: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';
-    // Told by the length first: names come in any case.
+    // The length is compared first, because names come in any case and a comparison without case is slow.
     const values =
       name.length === 4 && /^host$/i.test(name)
         ? hosts
@@ -75,7 +78,7 @@ function routingOf(rawHeaders: readonly string[]) {
   return { hosts, ids, ports };
 }
 
-/** Every value of a header, as it came: Node keeps only the first of some and joins others. */
+/** Returns every value of a header as it was sent: Node keeps only the first of some headers and joins others. */
 export function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {

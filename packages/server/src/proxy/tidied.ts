@@ -2,20 +2,21 @@ import { Duplex } from 'node:stream';
 import { BadHead, requireStatusLine, tidyHead } from './response-head.ts';
 
 const firstRoom = Buffer.alloc(0);
-/** Answers that come before the answer: more of them than any server has reason to send. */
+/** Maximum of interim answers before the final one. No server has reason to send that many. */
 const maxInterim = 32;
 
 /**
- * A connection to a guest's web server, whose next answer has a head that Node's strict parser takes (response-head.ts); answers before that, such as 103, are left out. All after
- * the head passes as it is. Destroyed with BadHead.
+ * A connection to a guest's web server. It rewrites the head of the next answer so that Node's strict parser accepts it
+ * (response-head.ts), and drops interim answers before it, such as 103. Everything after the head passes unchanged. A
+ * head that is refused destroys the connection with BadHead.
  */
 export class Tidied extends Duplex {
   readonly #tunnel: Duplex;
   readonly #headerBytes: number;
-  /** Room for the head, and how much of it has come; null once it has gone on. */
+  /** Buffer for the head; null once the head has been passed on. `#length` is the number of bytes received. */
   #held: Buffer | null = firstRoom;
   #length = 0;
-  /** Where the line begins that is not whole yet, and how far it was looked at. */
+  /** Start of the line that is not complete yet, and the position up to which its end was searched. */
   #line = 0;
   #seen = 0;
   #interim = 0;
@@ -28,7 +29,7 @@ export class Tidied extends Duplex {
     tunnel.on('end', () => this.push(null));
     tunnel.on('error', (error) => this.destroy(error));
     tunnel.on('close', () => {
-      // What has come before a proper end may still have to be read.
+      // Data that arrived before a proper end may still have to be read.
       if (!tunnel.readableEnded) this.destroy();
     });
   }
@@ -66,7 +67,7 @@ export class Tidied extends Duplex {
     }
   }
 
-  /** However small the pieces are that a head comes in, each byte of it is copied but a few times. */
+  /** Appends to the buffer, whose size doubles: each byte is copied only a few times, however small the chunks are. */
   #hold(chunk: Buffer): void {
     const needed = this.#length + chunk.length;
     let held = this.#held ?? firstRoom;
@@ -97,19 +98,21 @@ export class Tidied extends Duplex {
         continue;
       }
       const rest = held.subarray(end + 1);
-      // Empty lines before a head are passed over, as every parser does.
+      // Empty lines before a head are ignored, as every parser does.
       if (begins || !this.#passOn(held.toString('latin1', 0, end).trimEnd(), rest)) this.#startAgain(rest);
     }
   }
 
   #startAgain(rest: Buffer): void {
-    if (++this.#interim > maxInterim) throw new BadHead('it says for ever that its answer is to come');
+    if (++this.#interim > maxInterim) throw new BadHead('it sends too many interim answers');
     this.#held = firstRoom;
     this.#length = this.#line = this.#seen = 0;
     this.#hold(rest);
   }
 
-  /** Passes on the head and what has come after it; false where it only says that the answer is to come. */
+  /**
+   * Passes on the head and the bytes that came after it. Returns false for an interim answer, which is not passed on.
+   */
   #passOn(said: string, rest: Buffer): boolean {
     const { status, text } = tidyHead(said);
     if (status >= 100 && status < 200 && status !== 101) return false;

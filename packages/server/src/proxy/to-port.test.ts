@@ -9,7 +9,7 @@ const request = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
 const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0);
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-/** Whether the proxy still serves. */
+/** Checks that the proxy still serves requests. */
 async function serves(proxy: ProxyUnderTest): Promise<void> {
   proxy.guest = (connection) => {
     connection.once('data', () => connection.end(ok));
@@ -173,7 +173,7 @@ test('a guest cannot put bytes of its own between the answers on one connection'
     // A line feed ends a line: what comes after it is a header of this answer, and of no other.
     if (name !== 'a reason with a line feed') assert.doesNotMatch(answer, /^X-Evil/im, name);
     assert.ok(!answer.includes('evil'), `${name}: ${answer}`);
-    // The second answer is the one of its own request, or the connection was broken off before it.
+    // The second answer belongs to the second request, or the connection was broken off before it.
     const second = /^HTTP\/1\.1 \d{3} [\s\S]*?(HTTP\/1\.1 [\s\S]*)$/.exec(answer)?.[1];
     if (second !== undefined)
       assert.match(second, /^HTTP\/1\.1 200 OK\r\n(?:[\w-]+: .*\r\n)*\r\nok$/, `${name}: ${answer}`);
@@ -229,7 +229,7 @@ test('a request that two parsers could read differently does not reach the guest
     `${head}A: b\rC: d\r\n\r\n`,
     `${head} folded: yes\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nHost: other\r\n\r\n`,
-    // Beyond the headers that are taken, where the coding must not be overlooked.
+    // The coding comes after the maximum number of headers, where it must not be overlooked.
     `GET / HTTP/1.1\r\nHost: ${host}\r\n${'A: b\r\n'.repeat(maxHeaders + 200)}Transfer-Encoding: chunked\r\n\r\n${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`,
     `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\nE2b-Sandbox-Id: a\0b\r\n\r\n`,
   ]) {
@@ -306,7 +306,7 @@ test('visitors of a sandbox are counted, by address and together; idle ones are 
   proxy.guest = (connection) => void connection.resume();
   const upgrade = request.replace('Connection: close', 'Connection: Upgrade\r\nUpgrade: websocket');
   const visits = [proxy.exchange(request), proxy.exchange(upgrade)];
-  // Both have come as far as the guest, which says nothing.
+  // Both have reached the guest, which does not answer.
   while (proxy.opened < 2) await new Promise((resolve) => setImmediate(resolve));
   for (const third of [request, upgrade]) assert.equal(statusOf(await proxy.exchange(third)), 429);
   const other = proxy.exchange(request, { from: '127.0.0.2' });

@@ -7,15 +7,21 @@ import { hangUp } from '../http/linger.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { ProxyLimits } from './limits.ts';
+import { asFromLocalhost, withoutTokens } from './preview.ts';
 import { BadHead } from './response-head.ts';
 import { Tidied } from './tidied.ts';
 
 export interface PortTarget {
   readonly sandboxId: string;
   readonly port: number;
+  /** The guest gets `localhost:<port>` as Host in place of the client's. */
+  readonly asLocalhost?: boolean;
 }
 
-/** HTTP/1.1 to a port of the guest, one connection a request: nothing a guest answers can reach another request. */
+/**
+ * Forwards a request over HTTP/1.1 to a port of the guest. Each request has its own connection, so that nothing that a
+ * guest answers can reach another request.
+ */
 export async function proxyRequest(
   context: CallerContext,
   target: PortTarget,
@@ -30,14 +36,14 @@ export async function proxyRequest(
   };
   const tunnel = await connect(context, target, limits);
   if (!('pipe' in tunnel)) return answer(response, tunnel);
-  // The client may have left meanwhile.
+  // The client may have disconnected meanwhile.
   if (response.destroyed || response.closed) return void tunnel.destroy();
   const upstream = forward(context, target, limits, request, tunnel, []);
   const timer = setTimeout(() => {
     upstream.destroy();
     fail(late);
   }, limits.firstByteMs);
-  // While it is being asked, a guest need not answer.
+  // A guest need not answer while the request is still arriving.
   request.on('data', () => timer.refresh());
   response.once('close', () => {
     clearTimeout(timer);
@@ -55,15 +61,17 @@ export async function proxyRequest(
       return fail(noWebServer());
     }
     response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? '', headers);
-    // Sends the head now, and byte for byte: flushHeaders() would take its characters, each of which is a byte, for text.
+    // Sends the head now, and byte for byte: flushHeaders() would encode its characters, each of which stands for a
+    // byte, as text.
     response.write(Buffer.alloc(0));
-    // A guest that breaks off has its client's connection broken off too: an end would say that this is all.
+    // When the guest breaks off, the connection of the client is broken off too: a proper end would mark the answer as
+    // complete.
     pipeline(incoming, response, (error) => {
       if (error !== undefined && error !== null) response.destroy();
       done.resolve();
     });
   });
-  // Such as a switch of protocols that nobody asked for.
+  // The connection closed without an answer, for example after a switch of protocols that nobody asked for.
   upstream.on('close', () => {
     if (!response.headersSent) fail(noWebServer());
   });
@@ -72,7 +80,7 @@ export async function proxyRequest(
   return done.promise;
 }
 
-/** WebSockets and other protocols that begin as HTTP. */
+/** Forwards WebSockets and other protocols that begin as HTTP. */
 export async function proxyUpgrade(
   context: CallerContext,
   target: PortTarget,
@@ -156,27 +164,29 @@ async function connect(
 
 function forward(
   context: CallerContext,
-  { sandboxId }: PortTarget,
+  { sandboxId, port, asLocalhost = false }: PortTarget,
   { headerBytes }: ProxyLimits,
   request: IncomingMessage,
   tunnel: Duplex,
   extra: readonly string[],
 ): ClientRequest {
-  const headers = [...requestHeaders(request.rawHeaders, isOurCredential(context, sandboxId)), ...extra];
-  // A body of unknown length keeps its chunks; its coding was taken off with the other headers of the connection.
+  const asked = withoutTokens(request.url ?? '/', request.rawHeaders);
+  const passed = requestHeaders(asked.headers, isOurCredential(context, sandboxId));
+  const headers = [...(asLocalhost ? asFromLocalhost(passed, port) : passed), ...extra];
+  // A body of unknown length stays chunked. Its Transfer-Encoding was removed with the other hop-by-hop headers.
   if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
   if (extra.length === 0) headers.push('Connection', 'close');
   const upstream = httpRequest({
     createConnection: () => new Tidied(tunnel, headerBytes),
     method: request.method ?? 'GET',
-    path: request.url ?? '/',
+    path: asked.url,
     headers,
     setHost: false,
-    // Measured before the parser sees it.
+    // Tidied enforces the limit before the parser sees the head.
     maxHeaderSize: 2 * headerBytes,
     insecureHTTPParser: false,
   });
-  // Their bytes are bounded; Node would leave out those beyond a number.
+  // The bytes of the headers are limited already. Node would drop headers beyond a number.
   upstream.maxHeadersCount = 0;
   return upstream;
 }
@@ -188,7 +198,10 @@ const noWebServer = (error?: Error): Answer =>
     `The sandbox has not answered as a web server does${error instanceof BadHead ? `: ${error.message}` : ''}`,
   );
 
-/** Node answers with any three digits; what is none of HTTP's is no answer. */
+/**
+ * Returns the headers for the client. Node accepts any three digits as a status; a status that HTTP does not have gives
+ * null.
+ */
 function answerHeaders({ statusCode = 0, rawHeaders }: IncomingMessage): string[] | null {
   return statusCode >= 200 && statusCode <= 599 ? responseHeaders(rawHeaders, statusCode) : null;
 }

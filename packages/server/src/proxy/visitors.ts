@@ -1,9 +1,9 @@
 import { sourceOf } from '../http/source.ts';
 import type { ProxyLimits } from './limits.ts';
 
-/** Connections to the ports of sandboxes: those to one have a bound, and those of one visitor. */
+/** Limits connections to the ports of sandboxes, per sandbox and per visitor. */
 export interface Visitors {
-  /** Counts one until disposed; null when there are too many. */
+  /** Counts a connection until disposed; returns null when there are too many. */
   enter(sandboxId: string, address: string | undefined): Disposable | null;
 }
 

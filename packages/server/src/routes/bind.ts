@@ -1,4 +1,4 @@
-import { NovaError, parse } from '@novasandbox/protocol';
+import { parse } from '@novasandbox/protocol';
 import { defaultBodyKb, routes, type Operation, type Route } from '@novasandbox/protocol/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type * as z from 'zod';
@@ -7,16 +7,11 @@ import { nobody } from '../authority/callers.ts';
 import { apiPrefix } from '../http/addresses.ts';
 import { goneSignal } from '../http/gone.ts';
 import { principalOf } from '../http/hooks.ts';
-import { acceptSocket } from '../sockets/accept.ts';
-import {
-  paramSchemas,
-  type Call,
-  type JsonHandlers,
-  type SocketHandlers,
-  type StreamAnswer,
-  type StreamHandlers,
-} from './call.ts';
+import type { Sockets } from '../sockets/accept.ts';
+import type { StreamAnswer } from '../streams/answer.ts';
+import { paramSchemas, type Call, type JsonHandlers, type SocketHandlers, type StreamHandlers } from './call.ts';
 import type { Answer } from '../idempotency/idempotency.ts';
+import { childrenOfInterrupted } from '../vms/fork.ts';
 import { vmOfId } from '../vms/operations.ts';
 
 export interface Handlers {
@@ -28,15 +23,19 @@ export interface Handlers {
 type AnyCall = Call<Operation>;
 type Handle = (call: AnyCall) => Promise<unknown>;
 
-/** `/vms/{id}` as Fastify writes it. */
+/** Converts `/vms/{id}` into Fastify's form, `/vms/:id`. */
 export const fastifyPath = (path: string): string => `${apiPrefix}${path.replaceAll(/\{(\w+)\}/g, ':$1')}`;
 
-/** Registers every route of the table. Which handler answers it follows from its kind; the types see to it that there is one. */
-export function bindRoutes(app: FastifyInstance, context: RouteContext, handlers: Handlers): void {
+/**
+ * Registers every route of the table. The type of a route's answer selects the kind of its handler; a missing handler
+ * does not compile.
+ */
+export function bindRoutes(app: FastifyInstance, context: RouteContext, accepted: Sockets, handlers: Handlers): void {
   const json = handlers.json as unknown as Readonly<Record<string, Handle>>;
   const streams = handlers.streams as unknown as Readonly<Record<string, (call: AnyCall) => Promise<StreamAnswer>>>;
   const sockets = handlers.sockets as unknown as Readonly<Record<string, SocketHandlers['shell']>>;
-  // Bodies that are not JSON are handed on as streams; one scope for them, so that JSON routes refuse such bodies.
+  // Bodies that are not JSON are passed on as streams. These routes have a scope of their own, so that JSON routes
+  // refuse such bodies.
   const raw: [string, Route][] = [];
   for (const [operation, route] of Object.entries<Route>(routes)) {
     if (route.bodyType === undefined) register(app, operation, route);
@@ -62,19 +61,13 @@ export function bindRoutes(app: FastifyInstance, context: RouteContext, handlers
     operation: string,
     route: Route,
   ): (request: FastifyRequest, reply: FastifyReply) => Promise<unknown> {
-    const { missing } = route;
-    if (missing !== undefined) {
-      return async () => {
-        throw new NovaError('not_implemented', missing);
-      };
-    }
     const handle = json[operation];
     if (handle !== undefined) return (request, reply) => answerJson(context, operation, route, handle, request, reply);
     const stream = streams[operation];
     if (stream !== undefined) return (request, reply) => answerStream(context, route, stream, request, reply);
     const socket = sockets[operation];
     if (socket !== undefined) {
-      return async (request, reply) => acceptSocket(callOf(context, route, request, reply), request, reply, socket);
+      return async (request, reply) => accepted.accept(callOf(context, route, request, reply), request, reply, socket);
     }
     throw new Error(`${operation} has no handler`);
   }
@@ -101,16 +94,18 @@ async function answerJson(
     const content = { params: request.params, body: request.body ?? null };
     const principal = principalOf(request).name;
     const asked = { principal, operation, key, content };
-    const { replayed, ...kept } = makesVm(operation)
-      ? await context.idempotency.answerWith(
-          asked,
-          async (id) => answerOf(await handle(Object.assign(call, { newId: id }))),
-          async (id) => {
-            const info = await vmOfId(call.engine, id);
-            return info === null ? null : answerOf(info);
-          },
-        )
-      : await context.idempotency.answer(asked, work);
+    const findMade = finders[operation];
+    const { replayed, ...kept } =
+      findMade !== undefined
+        ? await context.idempotency.answerWith(
+            asked,
+            async (newId, onOtherId) => answerOf(await handle(Object.assign(call, { newId, onOtherId }))),
+            async (id) => {
+              const made = await findMade(context, call, id);
+              return made === null ? null : answerOf(made);
+            },
+          )
+        : await context.idempotency.answer(asked, work);
     if (replayed) void reply.header('idempotency-replayed', 'true');
     answer = kept;
   } else {
@@ -120,7 +115,20 @@ async function answerJson(
   return answer.status === 204 ? reply.send() : reply.type('application/json; charset=utf-8').send(answer.body);
 }
 
-const makesVm = (operation: string): boolean => operation === 'createVm' || operation === 'createLinuxVm';
+type FindMade = (context: RouteContext, call: AnyCall, id: string) => Promise<unknown>;
+const findVm: FindMade = (_context, { engine }, id) => vmOfId(engine, id);
+const findChildren: FindMade = (context, { engine, body }, id) =>
+  childrenOfInterrupted(context, engine, id, body as Call<'forkVm'>['body']);
+
+/** How that which an interrupted request has made is found by the id that was stored for it; null: it is not there. */
+const finders: Readonly<Record<string, FindMade>> & Partial<Record<Operation, FindMade>> = {
+  createVm: findVm,
+  createLinuxVm: findVm,
+  cloneSnapshot: findVm,
+  cloneVmSnapshot: findVm,
+  forkVm: findChildren,
+  cloneVm: findChildren,
+};
 
 async function answerStream(
   context: RouteContext,
@@ -144,21 +152,22 @@ function callOf(context: RouteContext, route: Route, request: FastifyRequest, re
     ]),
   );
   const query = parsed(route.query, request.query, 'query');
-  // A body whose fields all have defaults may be left out; `null` is a body, and a wrong one.
+  // A missing body counts as an empty object, for bodies whose fields all have defaults; `null` is an invalid body.
   const given = request.body === undefined ? {} : request.body;
   const body = route.bodyType === undefined ? parsed(route.body, given, 'body') : undefined;
   let signal: AbortSignal | undefined;
   return {
-    // Routes that anybody may call are about no sandbox.
+    // Public routes have no caller, and their view contains no sandbox.
     ...context.viewOf(request.principal ?? nobody),
     params,
     query,
     body,
     principal: request.principal,
     newId: undefined,
+    onOtherId: undefined,
     request,
     leaving: context.drain.leaving,
-    // Made for those who look at it, as they begin.
+    // The signal is created on first use.
     get signal() {
       return (signal ??= goneSignal(request, reply));
     },

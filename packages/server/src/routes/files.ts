@@ -1,14 +1,15 @@
 import { entryWireOf } from '@novasandbox/protocol/api';
 import type { RouteContext } from '../daemon-context.ts';
-import { patiently } from '../http/body-time.ts';
+import { patiently } from '../bodies/body-time.ts';
 import { archiveAnswer, fileAnswer } from '../streams/download.ts';
+import { manifestAnswer } from '../streams/manifest.ts';
 import { receiveUpload } from '../streams/upload.ts';
 import type { Call, JsonHandlers, StreamHandlers } from './call.ts';
 
 const modeOf = (permissions: string | undefined): number | undefined =>
   permissions === undefined ? undefined : Number.parseInt(permissions, 8);
 
-/** Files travel in requests and answers; nothing here is ever a path on the host. */
+/** Files are sent in the bodies of requests and answers. All paths are paths in the guest. */
 export function fileHandlers({
   config,
 }: RouteContext): Pick<
@@ -31,8 +32,8 @@ export function fileHandlers({
         entryWireOf(await files.write(params.id, path, bytes, { mode: modeOf(permissions), user }, { signal })),
       ),
     async writeFile({ engine: { files }, params, query, signal, request }) {
-      const { path, user, append, exclusive } = query;
-      const how = { mode: modeOf(query.permissions), user, append, exclusive };
+      const { path, user, append, exclusive, offset } = query;
+      const how = { mode: modeOf(query.permissions), user, append, exclusive, offset };
       return entryWireOf(await files.write(params.id, path, bodyOf({ request }), how, { signal }));
     },
     async listFiles({ engine: { files }, params, query, signal }) {
@@ -69,10 +70,11 @@ export function fileHandlers({
   };
 }
 
-export function fileStreams(): Pick<StreamHandlers, 'downloadFile' | 'downloadArchive'> {
+export function fileStreams(): Pick<StreamHandlers, 'downloadFile' | 'downloadArchive' | 'listManifest'> {
   return {
     downloadFile: ({ engine, params, query, signal, request }) =>
       fileAnswer(engine, params.id, query, request.headers.range, signal),
     downloadArchive: ({ engine, params, query, signal }) => archiveAnswer(engine, params.id, query, signal),
+    listManifest: ({ engine, params, body, signal }) => manifestAnswer(engine, params.id, body, signal),
   };
 }

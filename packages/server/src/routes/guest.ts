@@ -1,11 +1,11 @@
 import { agentStatus, executeToEnd, guestFacts, health, ping, processesOf, requestOf } from '../vms/guest.ts';
 import { whileStarting } from '../vms/while-starting.ts';
-import { signalNumber } from '../vms/signals.ts';
+import { signalNumber } from '@novasandbox/protocol';
 import { vmOf } from '@novasandbox/protocol/api';
-import { executionAnswer } from '../streams/execution.ts';
+import { executionAnswer, readingAnswer } from '../streams/execution.ts';
 import type { Call, JsonHandlers, StreamHandlers } from './call.ts';
 
-/** Commands, and the guest as such. */
+/** Runs commands and reports on the guest itself. */
 export function guestHandlers(): Pick<
   JsonHandlers,
   | 'execute'
@@ -42,7 +42,10 @@ export function guestHandlers(): Pick<
   };
 }
 
-/** Whoever may ask again with the same key is not waited for less because this time they have gone. */
+/**
+ * A request with an idempotency key runs to its end even when its client disconnects, because the client may repeat it
+ * to get the answer.
+ */
 function executeForCall({ engine, params, body, signal, leaving, request }: Call<'execute'>) {
   const keyed = request.headers['idempotency-key'] !== undefined;
   return executeToEnd(engine, params.id, body, { signal: keyed ? undefined : signal, leaving });
@@ -50,25 +53,29 @@ function executeForCall({ engine, params, body, signal, leaving, request }: Call
 
 export function guestStreams(): Pick<StreamHandlers, 'executeStream' | 'processOutput'> {
   return {
-    executeStream: async ({ engine, params, body, signal, leaving, request }) =>
-      executionAnswer(
-        await whileStarting(signal, (starting) => engine.exec.start(params.id, requestOf(body), { signal: starting })),
-        request.headers.accept,
-        { signal, leaving },
-        body.stdin,
-      ),
-    processOutput: async ({ engine, params, query, signal, leaving, request }) =>
-      executionAnswer(
-        await whileStarting(signal, (starting) =>
-          engine.exec.attach(
-            params.id,
-            params.process_id,
-            { stdout: query.stdout_offset ?? 0, stderr: query.stderr_offset ?? 0, stdin: false },
-            { signal: starting },
-          ),
-        ),
-        request.headers.accept,
-        { signal, leaving },
-      ),
+    executeStream: async (call) => {
+      const { engine, params, body, signal } = call;
+      const process = await whileStarting(signal, (starting) =>
+        engine.exec.start(params.id, requestOf(body), { signal: starting }),
+      );
+      return executionAnswer(process, clientOf(call), body.stdin);
+    },
+    processOutput: async (call) => {
+      const { engine, params, query, signal } = call;
+      const from = { stdout: query.stdout_offset ?? 0, stderr: query.stderr_offset ?? 0 };
+      if (!query.follow) {
+        return readingAnswer(await engine.exec.output(params.id, params.process_id, from, { signal }), clientOf(call));
+      }
+      const process = await whileStarting(signal, (starting) =>
+        engine.exec.attach(params.id, params.process_id, { ...from, stdin: false }, { signal: starting }),
+      );
+      return executionAnswer(process, clientOf(call));
+    },
   };
 }
+
+const clientOf = ({ request, signal, leaving }: Pick<Call<'execute'>, 'request' | 'signal' | 'leaving'>) => ({
+  accept: request.headers.accept,
+  signal,
+  leaving,
+});

@@ -1,28 +1,56 @@
 import { networkInterfaces } from 'node:os';
-import { NovaError } from '@novasandbox/protocol';
-import type { Forward } from '@novasandbox/protocol/api';
+import { isNovaError, NovaError } from '@novasandbox/protocol';
+import type { Forward, Preview } from '@novasandbox/protocol/api';
 import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { forwardAddress, type ForwardState } from '../forwards/forwards.ts';
+import type { PreviewRow } from '../previews/previews.ts';
+import { previewUrl } from '../previews/token-places.ts';
+import { agentPort } from '../proxy/target.ts';
 import type { JsonHandlers } from './call.ts';
 
-/** Id of the forward that a VM was made with; it cannot be ended alone. */
+/** The id of the forward from the config of a VM, which lasts as long as the VM runs. */
 const ofConfig = 'config';
 
 /** Networks of the host and of VMs. */
 export function networkHandlers({
+  config,
   forwards,
   limits,
+  listening,
   measurements,
+  previews,
 }: RouteContext): Pick<
   JsonHandlers,
-  'listInterfaces' | 'getVmNetwork' | 'listPortForwards' | 'createPortForward' | 'deletePortForward'
+  | 'listInterfaces'
+  | 'getVmNetwork'
+  | 'getVmPolicy'
+  | 'setVmPolicy'
+  | 'listVmDecisions'
+  | 'listPortForwards'
+  | 'createPortForward'
+  | 'deletePortForward'
+  | 'listPreviews'
+  | 'createPreview'
+  | 'deletePreview'
 > {
   const forwardsOf = async (engine: Services, ref: string): Promise<Forward[]> => {
     const { id, state, hostPort, guestPort } = await engine.sandboxes.get(ref);
     const runs = state === 'running' || state === 'paused';
     const own = hostPort === null ? [] : [{ id: ofConfig, hostPort, guestPort, listening: runs }];
     return [...own.map((each) => wire(each, true)), ...forwards.list(id).map((each) => wire(each, false))];
+  };
+  /** Names the VM that has the port, if the caller may know of it. */
+  const namingHolder = async (engine: Services, port: number, error: NovaError): Promise<NovaError> => {
+    const holder = forwards.holderOf(port);
+    if (holder === null) return error;
+    const found = await engine.sandboxes.get(holder).catch(() => null);
+    if (found === null) return error;
+    const name = found.name ?? found.id;
+    return new NovaError('port_in_use', `host_port: ${port} leads to the VM ${name} already.`, {
+      cause: error,
+      details: { host_port: port, holder: found.id },
+    });
   };
   return {
     listInterfaces: async () => ({ interfaces: interfaces() }),
@@ -36,12 +64,29 @@ export function networkHandlers({
         forwards: await forwardsOf(engine, id),
       };
     },
+    async getVmPolicy({ engine, params }) {
+      const { policy = 'all' } = await engine.sandboxes.config(params.id);
+      return { policy };
+    },
+    async setVmPolicy({ engine, params, body, signal }) {
+      await engine.sandboxes.setPolicy(params.id, body.policy, { signal });
+      return { policy: body.policy };
+    },
+    async listVmDecisions({ engine, params, query, signal }) {
+      const decisions = await Array.fromAsync(await engine.sandboxes.decisions(params.id, { ...query, signal }));
+      return { decisions };
+    },
     listPortForwards: async ({ engine, params }) => ({ forwards: await forwardsOf(engine, params.id) }),
     async createPortForward({ engine, params, body }) {
       if (body.protocol === 'udp') throw new NovaError('not_implemented', 'Forwards of UDP ports are not there yet.');
       const { id } = await engine.sandboxes.get(params.id);
       limits.checkHostPort();
-      return wire(await forwards.add(id, { guestPort: body.guest_port, hostPort: body.host_port }), false);
+      try {
+        return wire(await forwards.add(id, { guestPort: body.guest_port, hostPort: body.host_port }), false);
+      } catch (error) {
+        if (!isNovaError(error, 'port_in_use') || body.host_port === undefined) throw error;
+        throw await namingHolder(engine, body.host_port, error);
+      }
     },
     async deletePortForward({ engine, params }) {
       const { id } = await engine.sandboxes.get(params.id);
@@ -51,6 +96,26 @@ export function networkHandlers({
         });
       }
       await forwards.remove(id, params.forward);
+    },
+    async listPreviews({ engine, params }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      return { previews: previews.list(id).map(previewWire) };
+    },
+    async createPreview({ engine, params, body }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      const { port, expires_in_seconds, rewrite_host } = body;
+      if (port === agentPort) {
+        throw new NovaError('invalid_argument', `port: ${port} is that of the agent API, which has tokens of its own.`);
+      }
+      const wanted = { port, expiresInMs: expires_in_seconds * 1000, rewriteHost: rewrite_host };
+      const { preview, token } = previews.add(id, wanted);
+      const { tls, domain } = config.server;
+      const origin = `${tls === undefined ? 'http' : 'https'}://${port}-${id}.${domain}:${listening.port}`;
+      return { ...previewWire(preview), url: previewUrl(origin, token), token };
+    },
+    async deletePreview({ engine, params }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      previews.remove(id, params.preview);
     },
   };
 }
@@ -63,6 +128,13 @@ const wire = ({ id, hostPort, guestPort, listening }: Omit<ForwardState, 'vmId'>
   guest_port: guestPort,
   made_with_vm,
   listening,
+});
+
+const previewWire = ({ id, port, rewriteHost, expiresAtMs }: PreviewRow): Preview => ({
+  id,
+  port,
+  rewrite_host: rewriteHost,
+  expires_at: new Date(expiresAtMs).toISOString(),
 });
 
 function interfaces() {

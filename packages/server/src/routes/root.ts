@@ -2,12 +2,12 @@ import { healthSchema, readySchema, statusSchema } from '@novasandbox/protocol/a
 import type { FastifyInstance } from 'fastify';
 import { nobody } from '../authority/callers.ts';
 import type { RouteContext } from '../daemon-context.ts';
-import type { Gauges } from '../metrics/gauges.ts';
+import type { Gauges } from '../system/gauges.ts';
 import { principalOf } from '../http/hooks.ts';
 import { checks } from '../system/checks.ts';
 import { statusOf } from '../system/status.ts';
 
-/** What lies beside the API: whether the daemon lives, what it counts, and its description. */
+/** Routes outside of /api/v1: liveness, readiness, status and metrics. */
 export function addRootRoutes(app: FastifyInstance, context: RouteContext, gauges: Gauges): void {
   const { config, metrics } = context;
   // Liveness depends on nothing: a daemon that can answer is alive.
@@ -15,7 +15,7 @@ export function addRootRoutes(app: FastifyInstance, context: RouteContext, gauge
     healthSchema.parse({ status: 'ok' }),
   );
   app.get('/ready', { config: { permission: 'public', operation: 'ready' } }, async (_request, reply) => {
-    // Whoever sends work here finds another daemon, or waits.
+    // A daemon that shuts down is not ready, so that load balancers choose another one.
     context.drain.refuse();
     const found = await checks(context);
     const ready = Object.values(found).every(({ ok }) => ok);

@@ -8,7 +8,7 @@ import type { RouteContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
 import { sourceOf } from '../http/source.ts';
 import type { KeyRow, UserRow } from '../store/rows.ts';
-import { closeSocketsOf } from '../sockets/accept.ts';
+import type { Sockets } from '../sockets/accept.ts';
 import type * as z from 'zod';
 import type { JsonHandlers } from './call.ts';
 
@@ -45,14 +45,11 @@ const userOf = ({ username, role, team, createdAtMs }: UserRow, lockedUntilMs: n
   locked_until: iso(lockedUntilMs),
 });
 
-/** Who may come in. */
-export function securityHandlers({
-  users,
-  keys,
-  store,
-  tickets,
-  auth,
-}: RouteContext): Pick<
+/** Logins, users and API keys. */
+export function securityHandlers(
+  { users, keys, store, tickets, auth }: RouteContext,
+  sockets: Sockets,
+): Pick<
   JsonHandlers,
   | 'login'
   | 'logout'
@@ -72,7 +69,7 @@ export function securityHandlers({
       return { access_token: token, token_type: 'bearer', expires_in: seconds };
     },
     async logout({ principal, request }) {
-      // A key is revoked by those who may; it has nothing to log out of.
+      // An API key has no session; it is revoked with another route.
       if (principal?.kind === 'user') await users.logOut(credentialOf(request.headers) ?? '');
       return { ok: true };
     },
@@ -83,7 +80,7 @@ export function securityHandlers({
     async createSocketTicket({ request }) {
       const asking = principalOf(request);
       const credential = credentialOf(request.headers);
-      // The owner on the daemon's own socket brings none.
+      // Requests over the local socket carry no credentials.
       const { ticket, seconds } = tickets.make(async () =>
         credential === null ? asking : auth.authenticate({ 'x-api-key': credential }),
       );
@@ -98,7 +95,7 @@ export function securityHandlers({
       const name = userPrincipalName(params.username);
       users.remove(params.username);
       const revoked = keys.revokeOf(params.username).map(keyPrincipalName);
-      for (const principal of [name, ...revoked]) closeSocketsOf(principal);
+      for (const principal of [name, ...revoked]) sockets.closeOf(principal);
       store.forgetAnswers(name);
     },
     listRoles: async () => ({
@@ -117,7 +114,7 @@ export function securityHandlers({
     },
     async revokeKey({ params }) {
       keys.revoke(params.key_id);
-      closeSocketsOf(keyPrincipalName(params.key_id));
+      sockets.closeOf(keyPrincipalName(params.key_id));
     },
   };
 }
@@ -126,12 +123,12 @@ export function securityHandlers({
 async function requireUnused({ sandboxes }: Services, username: string): Promise<void> {
   const left = await sandboxes.list({ all: true, owner: userPrincipalName(username) });
   if (left.length === 0) return;
-  throw new NovaError('conflict', `There are VMs of a user "${username}".`, {
+  throw new NovaError('conflict', `There are still VMs of an earlier user "${username}".`, {
     hint: `Remove them (\`nova ls --all --owner ${userPrincipalName(username)}\`), or choose another name.`,
   });
 }
 
-/** The owner of a new key: a user, whose team it has, or itself. */
+/** Returns the owner of a new key: a user, whose team the key gets, or the key itself. */
 function belonging(
   users: Users,
   { username, team }: z.output<typeof createKeySchema>,
@@ -139,6 +136,10 @@ function belonging(
   if (username === undefined) return { team };
   if (team !== undefined) throw new NovaError('invalid_argument', "team: a user's key has the user's team.");
   const user = users.list().find((each) => each.username === username);
-  if (user === undefined) throw new NovaError('not_found', `There is no user "${username}".`);
+  if (user === undefined) {
+    throw new NovaError('not_found', `There is no user "${username}".`, {
+      hint: 'List the users with `nova user ls`.',
+    });
+  }
   return { username, team: user.team };
 }

@@ -8,7 +8,7 @@ export function templateHandlers(): Pick<
   return {
     listTemplates: async ({ engine }) => ({ templates: (await engine.templates.list()).map(templateWireOf) }),
     getTemplate: async ({ engine, params }) => templateWireOf(await engine.templates.inspect(params.template_id)),
-    // A build goes on when its client leaves: what it makes is for everyone.
+    // A build continues when its client disconnects, because all callers use its result.
     buildTemplate: async ({ engine, params, body }) =>
       templateWireOf(await engine.templates.build(params.template_id, body)),
     deleteTemplate: ({ engine, params }) => engine.templates.remove(params.template_id),

@@ -1,11 +1,11 @@
 import { metricsOf, vmConfigOf, vmOf } from '@novasandbox/protocol/api';
 import type { RouteContext } from '../daemon-context.ts';
 import { principalOf } from '../http/hooks.ts';
-import { createVm, debugVm, limitsOf, resourcesOf, restartVm, validateVm } from '../vms/operations.ts';
+import { createVm, debugVm, limitsOf, named, resourcesOf, restartVm, validateVm } from '../vms/operations.ts';
 import { pageOfVms } from '../vms/page.ts';
 import type { JsonHandlers } from './call.ts';
 
-/** The life of VMs, and what is known of them. */
+/** Creates, changes and describes VMs. */
 export function vmHandlers(
   context: RouteContext,
 ): Pick<
@@ -15,6 +15,7 @@ export function vmHandlers(
   | 'validateVm'
   | 'listVms'
   | 'getVm'
+  | 'updateVm'
   | 'getVmConfig'
   | 'deleteVm'
   | 'startVm'
@@ -22,6 +23,7 @@ export function vmHandlers(
   | 'restartVm'
   | 'pauseVm'
   | 'resumeVm'
+  | 'hibernateVm'
   | 'setVmTimeout'
   | 'getVmStatus'
   | 'getVmMetrics'
@@ -36,20 +38,24 @@ export function vmHandlers(
 > {
   const graceMs = (seconds: number): number => Math.round(seconds * 1000);
   return {
-    createVm: ({ engine, body, signal, newId }) => createVm(context, engine, body, { signal, newId }),
-    createLinuxVm: ({ engine, body, signal, newId }) => createVm(context, engine, body, { signal, newId }),
+    createVm: ({ engine, body, ...call }) => createVm(context, engine, body, call),
+    createLinuxVm: ({ engine, body, ...call }) => createVm(context, engine, body, call),
     validateVm: ({ request, body }) => validateVm(context, principalOf(request), body),
     listVms: async ({ engine, query }) => pageOfVms(await engine.sandboxes.list({ all: true }), query),
     getVm: async ({ engine, params }) => vmOf(await engine.sandboxes.get(params.id)),
+    updateVm: async ({ engine, params, body }) => vmOf(await engine.sandboxes.rename(params.id, body.name)),
     getVmConfig: async ({ engine, params }) => vmConfigOf(await engine.sandboxes.config(params.id)),
     deleteVm: ({ engine, params, query }) => engine.sandboxes.remove(params.id, { force: query.force }),
     startVm: async ({ engine, params, body, signal }) =>
-      vmOf(await engine.sandboxes.start(params.id, { ...body, signal })),
+      vmOf(await named(() => engine.sandboxes.start(params.id, { ...body, signal }))),
     stopVm: async ({ engine, params, body }) =>
       vmOf(await engine.sandboxes.stop(params.id, { force: body.force, graceMs: graceMs(body.timeout_seconds) })),
     restartVm: ({ engine, params, body, signal }) => restartVm(engine, params.id, body, signal),
     pauseVm: async ({ engine, params }) => vmOf(await engine.sandboxes.pause(params.id)),
-    resumeVm: async ({ engine, params }) => vmOf(await engine.sandboxes.resume(params.id)),
+    resumeVm: async ({ engine, params, body, signal }) =>
+      vmOf(await engine.sandboxes.resume(params.id, { memory: body.memory, signal })),
+    hibernateVm: async ({ engine, params, body, signal }) =>
+      vmOf(await engine.sandboxes.hibernate(params.id, { memory: body.memory }, { signal })),
     setVmTimeout: async ({ engine, params, body }) =>
       vmOf(await engine.sandboxes.setTimeout(params.id, graceMs(body.timeout_seconds))),
     async getVmStatus({ engine, params }) {
@@ -65,8 +71,8 @@ export function vmHandlers(
     },
     getVmResources: async ({ engine, params }) => resourcesOf(await engine.sandboxes.get(params.id)),
     async setVmResources({ engine, params, body, signal }) {
-      const to = { vcpus: body.vcpus, memoryMb: body.memory_mb };
-      return resourcesOf(await engine.sandboxes.resize(params.id, to, { signal }));
+      const to = { vcpus: body.vcpus, memoryMb: body.memory_mb, diskSizeMb: body.disk_mb };
+      return resourcesOf(await named(() => engine.sandboxes.resize(params.id, to, { signal })));
     },
     addVmNetwork: ({ engine, params, signal }) => engine.sandboxes.addNetwork(params.id, { signal }),
     removeVmNetwork: ({ engine, params, signal }) => engine.sandboxes.removeNetwork(params.id, { signal }),

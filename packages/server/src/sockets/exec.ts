@@ -1,21 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AttachedProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
-import { isNovaError, NovaError, parse, toNovaError } from '@novasandbox/protocol';
-import { execClientMessageSchema, outputChannelBytes } from '@novasandbox/protocol/api';
+import { exitWireOf, isNovaError, NovaError, parse, toNovaError } from '@novasandbox/protocol';
+import { execClientMessageSchema, outputChannelBytes, restartMs } from '@novasandbox/protocol/api';
 import type * as z from 'zod';
 import { parseJson } from '../bodies/json-meter.ts';
-import { restartMs } from '../vms/restarting.ts';
 import { requestOf } from '../vms/guest.ts';
 import { whileStarting } from '../vms/while-starting.ts';
 import type { Message, MessageSocket } from './message-socket.ts';
 
-/** How long a process that does not read may keep the last words of a client that has gone. */
+/** How long the last messages of a disconnected client may wait for a process that does not read. */
 const lastWordsMs = 5000;
 
 type ClientMessage = z.output<typeof execClientMessageSchema>;
 
-/** A command with input and output both ways. It ends a little after a client that goes without having said that it shall go on. */
+/**
+ * Runs a command with input and output. The command ends shortly after its client disconnects without detaching.
+ */
 export async function execSocket(
   engine: Services,
   ref: string,
@@ -45,7 +46,7 @@ async function open(
     const from = { stdout: message.stdout_offset, stderr: message.stderr_offset, stdin: message.stdin };
     return engine.exec.attach(ref, message.process_id, from, { signal });
   }
-  throw new NovaError('invalid_argument', 'type: the first message is start or attach.');
+  throw new NovaError('invalid_argument', 'type: the first message must be start or attach.');
 }
 
 async function converse(
@@ -54,7 +55,7 @@ async function converse(
   socket: MessageSocket,
   leaving: AbortSignal,
 ): Promise<void> {
-  // What a client said last still counts: a signal, the end of an input, that the process shall go on.
+  // The last messages of a client still count: a signal, the end of its input, or a detach.
   const saidAll = Promise.withResolvers<void>();
   const left = (): Promise<void> =>
     Promise.race([saidAll.promise, delay(lastWordsMs, undefined, { ref: false })])
@@ -83,7 +84,7 @@ async function converse(
   }
 }
 
-/** Takes nothing that its client does not get: what is not taken waits in the guest for the client to come back. */
+/** Reads only output that the client can receive: unread output stays in the guest until the client comes back. */
 async function giveOutput(process: AttachedProcess, socket: MessageSocket, leaving: AbortSignal): Promise<void> {
   const output = process.output[Symbol.asyncIterator]();
   for (;;) {
@@ -94,24 +95,12 @@ async function giveOutput(process: AttachedProcess, socket: MessageSocket, leavi
   }
   if (socket.signal.aborted || leaving.aborted) return;
   const exit = await process.exit.catch((error: unknown) => {
-    // Its client has let go of it, and is leaving.
+    // The client has detached and is disconnecting.
     if (isNovaError(error, 'cancelled')) return null;
     throw error;
   });
   if (exit === null) return;
-  await socket.sendText({
-    type: 'exit',
-    exit_code: exit.exitCode,
-    signal: exit.signal,
-    timed_out: exit.timedOut,
-    oom_killed: exit.oomKilled,
-    stdout_bytes: exit.stdoutBytes,
-    stderr_bytes: exit.stderrBytes,
-    user_us: exit.userUs,
-    system_us: exit.systemUs,
-    max_rss_kb: exit.maxRssKb,
-    wall_us: exit.wallUs,
-  });
+  await socket.sendText({ type: 'exit', ...exitWireOf(exit) });
 }
 
 async function takeInput(process: AttachedProcess, messages: AsyncIterator<Message>): Promise<void> {
@@ -122,7 +111,7 @@ async function takeInput(process: AttachedProcess, messages: AsyncIterator<Messa
       if ('bytes' in step.value) await process.writeStdin(step.value.bytes);
       else await control(process, clientMessage(step.value));
     } catch (error) {
-      // A process that has ended, or closed its input, takes no more; how it ended is told by its exit.
+      // A process that has ended or closed its input takes no more input. Its end is reported by its exit.
       if (error instanceof NovaError && error.code === 'invalid_argument') throw error;
     }
   }
@@ -140,12 +129,12 @@ async function control(process: AttachedProcess, message: ClientMessage): Promis
       return process.detach();
     case 'start':
     case 'attach':
-      throw new NovaError('invalid_argument', `type: ${message.type} is the first message only.`);
+      throw new NovaError('invalid_argument', `type: ${message.type} is allowed only as the first message.`);
   }
 }
 
 export function clientMessage(message: Message): ClientMessage {
-  if ('bytes' in message) throw new NovaError('invalid_argument', 'The first message is text.');
+  if ('bytes' in message) throw new NovaError('invalid_argument', 'The first message must be text.');
   let value: unknown;
   try {
     value = parseJson(message.text);

@@ -7,7 +7,7 @@ import { messageSocket, type MessageSocket } from './message-socket.ts';
 
 const beatMs = 20;
 
-/** A connection with nobody who reads what the client says. */
+/** Opens a connection on which nobody reads the messages of the client. */
 async function connected(): Promise<
   AsyncDisposable & { readonly accepted: WebSocket; readonly messages: MessageSocket; readonly client: WebSocket }
 > {
@@ -38,7 +38,7 @@ const ended = async ({ signal }: MessageSocket): Promise<void> => {
 test('a client that goes while its input is not taken is noticed', { timeout: 20_000 }, async () => {
   await using connection = await connected();
   const { accepted, messages, client } = connection;
-  // More than is held: the socket rests, and would not read its end.
+  // More than the inbox holds: the socket pauses, and would not read the end of its connection.
   for (let piece = 0; piece < 64; piece++) client.send(Buffer.alloc(64 * 1024));
   while (!accepted.isPaused) await new Promise((resolve) => setImmediate(resolve));
   client.terminate();

@@ -2,10 +2,13 @@ import type { WebSocket } from 'ws';
 
 export type Message = { readonly text: string } | { readonly bytes: Uint8Array };
 
-/** A WebSocket with an end to what it holds: it stops reading when messages pile up, and `send` waits when the client does not read. */
+/**
+ * A WebSocket with bounded buffers: it stops reading when messages pile up, and `send` waits when the client does not
+ * read.
+ */
 export interface MessageSocket {
   readonly messages: AsyncIterable<Message>;
-  /** Aborted when the connection has ended. */
+  /** Aborts when the connection has ended. */
   readonly signal: AbortSignal;
   sendText(value: unknown): Promise<void>;
   sendBytes(bytes: Uint8Array, channel?: number): Promise<void>;
@@ -13,11 +16,11 @@ export interface MessageSocket {
 }
 
 const inboxBytes = 256 * 1024;
-/** Memory that a message takes up beside its bytes. */
+/** Estimated memory of a message beside its bytes. */
 const messageBytes = 128;
 const outboxBytes = 1024 * 1024;
 const pingMs = 5000;
-/** So many pings in a row without a word, and nobody is there. */
+/** After this many unanswered pings in a row the client counts as gone. */
 const maxSilentPings = 6;
 
 export function messageSocket(socket: WebSocket, beatMs: number = pingMs): MessageSocket {
@@ -40,8 +43,8 @@ export function messageSocket(socket: WebSocket, beatMs: number = pingMs): Messa
     ended.abort();
     wake?.();
   };
-  // A client that has vanished without a word is noticed by its silence. While the socket rests its end is not read either: then the pings
-  // themselves are refused by the client's host, within two of them.
+  // Unanswered pings reveal a client that vanished without closing. A paused socket reads neither pongs nor the end of
+  // the connection; then the client's host refuses the pings themselves, within two of them.
   let silentPings = 0;
   const heartbeat = setInterval(() => {
     if (socket.isPaused) silentPings = 0;
@@ -57,7 +60,7 @@ export function messageSocket(socket: WebSocket, beatMs: number = pingMs): Messa
   const send = async (data: string | Uint8Array): Promise<void> => {
     if (socket.readyState !== socket.OPEN) return;
     if (socket.bufferedAmount < outboxBytes) return socket.send(data);
-    // Resolved when it has been handed to the system; a connection that ends calls back too.
+    // Resolves when the data has been handed to the system. The callback also runs when the connection ends.
     await new Promise<void>((resolve) => socket.send(data, () => resolve()));
   };
   return {
@@ -81,7 +84,7 @@ export function messageSocket(socket: WebSocket, beatMs: number = pingMs): Messa
     sendBytes: (bytes, channel) => send(channel === undefined ? bytes : Buffer.concat([Uint8Array.of(channel), bytes])),
     close: (code, reason) => {
       socket.close(code, reason);
-      // A paused socket would never see the client's answer.
+      // A paused socket would not read the client's close frame.
       if (socket.isPaused) socket.resume();
     },
   };

@@ -1,12 +1,11 @@
+import { loginShell } from '@novasandbox/protocol';
 import type { Services } from '../context.ts';
 import { clientMessage } from './exec.ts';
 import type { MessageSocket } from './message-socket.ts';
 
-/** Bash where the guest has it, else its sh; as a login shell, so that profiles are read. */
-const loginShell = ['/bin/sh', '-c', 'if command -v bash >/dev/null 2>&1; then exec bash -l; else exec sh -l; fi'];
 const hangUp = 1;
 
-/** A terminal. It ends with its client, as a terminal does that is hung up. */
+/** Runs a terminal. When the client disconnects, its processes get SIGHUP. */
 export async function shellSocket(
   engine: Services,
   ref: string,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Services } from '../context.ts';
 import type { MessageSocket } from './message-socket.ts';
 
-/** Bytes both ways. A text message `{"type":"end"}` from the client ends its direction alone. */
+/** Passes bytes in both directions. A text message `{"type":"end"}` from the client ends only its own direction. */
 export async function tunnelSocket(engine: Services, ref: string, port: number, socket: MessageSocket): Promise<void> {
   const stream: Duplex = await engine.files.tunnel(ref, port, { signal: socket.signal });
   stream.on('error', () => undefined);

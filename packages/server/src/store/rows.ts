@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { permissionSchema, roleSchema } from '@novasandbox/protocol/api';
 
 /*
- * Rows as they are stored. What an older version did not store is given by a step of the layout, never by a default: a key without an end or a user
- * without a role would be worth more than it was.
+ * Rows as they are stored. A field that an older version did not store is filled in by a step of the layout, never by a
+ * default: a default could make a key without an expiry, or a user without a role, worth more than before.
  */
 
 export const keyRowSchema = z.object({
@@ -12,7 +12,7 @@ export const keyRowSchema = z.object({
   /** SHA-256 of the key's hexadecimal part. */
   hash: z.string(),
   role: roleSchema,
-  /** The user whose key it is; null: nobody's. */
+  /** The user who owns the key; null when no user does. */
   username: z.string().nullable(),
   team: z.string().nullable(),
   scopes: z.array(permissionSchema).readonly(),

@@ -14,7 +14,7 @@ import type { z } from 'zod';
 import { keyRowSchema, userRowSchema, type KeyRow, type UserRow } from './rows.ts';
 
 export interface StoredAnswer {
-  /** The principal that it was given to. */
+  /** The principal that received the answer. */
   readonly principal: string;
   readonly bodyHash: string;
   readonly status: number;
@@ -29,19 +29,33 @@ export interface ForwardRow {
   readonly guestPort: number;
 }
 
+/** An address that opens a port of a VM to whoever has its token. */
+export interface PreviewRow {
+  readonly id: string;
+  readonly vmId: string;
+  readonly port: number;
+  /** SHA-256 of the token. */
+  readonly hash: string;
+  readonly expiresAtMs: number;
+  readonly rewriteHost: boolean;
+}
+
 /** Wrong passwords given for a name. */
 export interface LoginFailures {
   readonly count: number;
   readonly lastMs: number;
 }
 
-/** What the daemon itself remembers: who may come in, answers to repeat, idle limits, forwarded ports. Sandboxes are the engine's. */
+/**
+ * The data of the daemon itself: keys, users, answers to repeat, idle limits, forwarded ports and preview addresses.
+ * Sandboxes are in the store of the engine.
+ */
 export interface ServerStore extends Disposable {
   keys(): KeyRow[];
   putKey(key: KeyRow): void;
   users(): UserRow[];
   findUser(username: string): UserRow | null;
-  /** False when the name is taken. */
+  /** Returns false when the name is taken. */
   addUser(user: UserRow): boolean;
   removeUser(username: string): boolean;
   revokeToken(tokenId: string, expiresAtMs: number): void;
@@ -52,7 +66,7 @@ export interface ServerStore extends Disposable {
   findAnswer(scope: string, sinceMs: number): StoredAnswer | null;
   putAnswer(scope: string, answer: StoredAnswer, nowMs: number): void;
   forgetAnswer(scope: string): void;
-  /** Forgets the answers of a principal that has gone: they are not for another one of the same name. */
+  /** Forgets the answers of a removed principal, so that a later one of the same name does not get them. */
   forgetAnswers(principal: string): void;
   /** Idle limits of VMs that have one of their own. */
   idleTimeouts(): ReadonlyMap<string, number>;
@@ -60,9 +74,12 @@ export interface ServerStore extends Disposable {
   forwards(): ForwardRow[];
   putForward(forward: ForwardRow): void;
   removeForward(id: string): void;
-  /** Drops what has had its time, and the oldest answers and failures beyond the bound. */
+  previews(): PreviewRow[];
+  putPreview(preview: PreviewRow): void;
+  removePreview(id: string): void;
+  /** Removes expired rows, and the oldest answers and failures beyond the limit. */
   trim(nowMs: number): void;
-  /** A query that proves the store works. */
+  /** Checks with a query that the store works. Throws when it does not. */
   check(): void;
 }
 
@@ -70,7 +87,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 export const answerLifeMs = 24 * 3_600_000;
 const maxAnswers = 10_000;
-/** Longer than any name is locked. */
+/** The longest lock of a name: the maximum of security.lockout_seconds. */
 const failureLifeMs = 24 * 3_600_000;
 const maxFailures = 10_000;
 /** Layouts of the daemon's database (see migrate). */
@@ -99,11 +116,18 @@ const steps = [
     WHERE json_valid(row);
   ALTER TABLE answers ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 `,
+  `
+  CREATE TABLE previews (
+    id TEXT PRIMARY KEY, vm_id TEXT NOT NULL, port INTEGER NOT NULL, hash TEXT NOT NULL, expires_at INTEGER NOT NULL,
+    rewrite_host INTEGER NOT NULL
+  ) STRICT;
+`,
 ];
 
 /**
- * Opens or makes the daemon's own database, which one daemon at a time has: its lock goes with the process, however it ends. Others may read the
- * database meanwhile, to make a copy. Where its disk is full it takes `reserve`, except for what is only more to remember.
+ * Opens or creates the database of the daemon, for one daemon at a time. The lock ends with the process, however the
+ * process ends. Other processes may read the database meanwhile, to copy it. On a full disk all calls may use
+ * `reserve`, except those that only store more.
  */
 export function openServerStore(file: string, reserve: string): ServerStore {
   const store = withReserve(reserve, () => {
@@ -115,10 +139,12 @@ export function openServerStore(file: string, reserve: string): ServerStore {
       throw error;
     }
   });
-  return reserved(reserve, store, ['addUser', 'putForward']);
+  return reserved(reserve, store, ['addUser', 'putForward', 'putPreview']);
 }
 
-/** Keeps daemons from a database until the result is closed: a lock of a file beside it, which stays empty. */
+/**
+ * Locks a database against other daemons until the result is closed. The lock is on an empty file beside the database.
+ */
 export function lockForOneDaemon(file: string): DatabaseSync {
   const lock = openDatabase(`${file}.lock`, { timeout: 300 });
   try {
@@ -147,7 +173,7 @@ function openLocked(file: string, lock: DatabaseSync): ServerStore {
   }
 }
 
-/** The same error, or what it means where another process holds the lock. */
+/** Returns the error for a lock that another process holds; any other error is returned as it is. */
 function inUse(error: unknown): unknown {
   if (!(error instanceof Error && /locked|busy/.test(error.message))) return error;
   return new NovaError('set_up_failed', 'Another daemon uses this state folder.', {
@@ -156,12 +182,15 @@ function inUse(error: unknown): unknown {
   });
 }
 
-/** A row as it was stored; null, and told, where it is damaged: nobody comes in with it, and the others are as they were. */
+/**
+ * Parses a stored row. A damaged row is reported and gives null: its key or user is not accepted, and all other rows
+ * work as before.
+ */
 function readRow<S extends z.ZodType>(schema: S, what: string, text: unknown): z.output<S> | null {
   try {
     return parse(schema, parseJson(String(text)), what);
   } catch (error) {
-    tellInBackground(`reading the ${what}, which is damaged and counts for nothing`, error);
+    tellInBackground(`reading the ${what}, which is damaged and ignored`, error);
     return null;
   }
 }
@@ -254,6 +283,23 @@ function storeIn(db: DatabaseSync, lock: DatabaseSync): ServerStore {
     putForward: ({ id, vmId, hostPort, guestPort }) =>
       void db.prepare('INSERT INTO forwards VALUES (?, ?, ?, ?)').run(id, vmId, hostPort, guestPort),
     removeForward: (id) => void db.prepare('DELETE FROM forwards WHERE id = ?').run(id),
+    previews: () =>
+      db
+        .prepare('SELECT id, vm_id, port, hash, expires_at, rewrite_host FROM previews ORDER BY rowid')
+        .all()
+        .map((row) => ({
+          id: String(row['id']),
+          vmId: String(row['vm_id']),
+          port: Number(row['port']),
+          hash: String(row['hash']),
+          expiresAtMs: Number(row['expires_at']),
+          rewriteHost: row['rewrite_host'] === 1,
+        })),
+    putPreview: ({ id, vmId, port, hash, expiresAtMs, rewriteHost }) =>
+      void db
+        .prepare('INSERT INTO previews VALUES (?, ?, ?, ?, ?, ?)')
+        .run(id, vmId, port, hash, Math.ceil(expiresAtMs), rewriteHost ? 1 : 0),
+    removePreview: (id) => void db.prepare('DELETE FROM previews WHERE id = ?').run(id),
     trim(nowMs) {
       db.prepare('DELETE FROM revoked_tokens WHERE expires_at < ?').run(nowMs);
       db.prepare('DELETE FROM answers WHERE made_at < ?').run(nowMs - answerLifeMs);

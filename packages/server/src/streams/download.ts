@@ -1,15 +1,16 @@
 import { Readable } from 'node:stream';
 import type { Services } from '../context.ts';
-import type { StreamAnswer } from '../routes/call.ts';
+import type { StreamAnswer } from './answer.ts';
+import { attachment } from '../bodies/attachment.ts';
 import { sizeOfFile } from './file-size.ts';
-import { parseRange } from './range.ts';
+import { contentRange, parseRange } from '../bodies/range.ts';
 
 interface Wanted {
   readonly path: string;
   readonly user?: string | undefined;
 }
 
-/** A file, or the range of it that is asked for. The client's reading is the guest's pace. */
+/** Answers with a file or the requested range. The guest sends only as fast as the client reads. */
 export async function fileAnswer(
   engine: Services,
   ref: string,
@@ -25,7 +26,7 @@ export async function fileAnswer(
     { signal },
   );
   const { entry } = reader;
-  // Files of /proc say 0 and hold something; the size of a link is its own.
+  // Files in /proc report size 0 but have content, and the size of a link is not that of its target.
   const length = part?.length ?? (entry.size > 0 && entry.symlinkTarget === null ? entry.size : null);
   return {
     status: part === null ? 200 : 206,
@@ -33,9 +34,9 @@ export async function fileAnswer(
       'content-type': 'application/octet-stream',
       'accept-ranges': 'bytes',
       'last-modified': new Date(entry.modifiedAt).toUTCString(),
-      'content-disposition': `attachment; filename*=UTF-8''${encodeFileName(entry.name)}`,
+      'content-disposition': attachment(entry.name),
       ...(length === null ? {} : { 'content-length': String(length) }),
-      ...(part === null ? {} : { 'content-range': `bytes ${part.start}-${part.start + part.length - 1}/${part.size}` }),
+      ...(part === null ? {} : { 'content-range': contentRange(part) }),
     },
     body: Readable.from(until(reader, reader.bytes, length), { objectMode: false }),
   };
@@ -54,7 +55,7 @@ export async function archiveAnswer(
   };
 }
 
-/** No more than was announced, whatever the guest sends; what was opened is closed whoever ends it. */
+/** Yields at most the announced number of bytes, whatever the guest sends, and closes the file in every case. */
 async function* until(
   opened: AsyncDisposable,
   bytes: AsyncIterable<Uint8Array>,
@@ -69,8 +70,4 @@ async function* until(
     if (left === 0) return;
   }
   if (length !== null && left > 0) throw new Error('the file became shorter while it was read');
-}
-
-function encodeFileName(name: string): string {
-  return encodeURIComponent(name.toWellFormed()).replaceAll(/['()*]/g, (char) => `%${char.charCodeAt(0).toString(16)}`);
 }

@@ -1,29 +1,55 @@
 import { Readable } from 'node:stream';
-import type { AttachedProcess } from '@novasandbox/engine';
-import { toNovaError } from '@novasandbox/protocol';
-import type { ExecuteEvent } from '@novasandbox/protocol/api';
-import { restarting, restartMs } from '../vms/restarting.ts';
-import type { StreamAnswer } from '../routes/call.ts';
+import type { AttachedProcess, OutputReading, OutputReadingEnd } from '@novasandbox/engine';
+import { endWireOf, toNovaError, type Exit } from '@novasandbox/protocol';
+import { restartMs, type ExecuteEvent } from '@novasandbox/protocol/api';
+import { keepaliveMs, within } from './within.ts';
+import { restarting } from '../vms/restarting.ts';
+import type { StreamAnswer } from './answer.ts';
 
-const keepaliveMs = 15_000;
+interface Client {
+  readonly accept: string | undefined;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Aborts when the daemon is about to end. */
+  readonly leaving: AbortSignal;
+}
 
-/** A process as lines of JSON, or as Server-Sent Events where the client asks for them. The client's reading is the process's pace. */
-export function executionAnswer(
-  process: AttachedProcess,
-  accept: string | undefined,
-  { signal, leaving }: { readonly signal: AbortSignal; readonly leaving: AbortSignal },
-  stdin?: string,
-): StreamAnswer {
-  const asEvents = accept?.includes('text/event-stream') === true;
-  const write = asEvents
-    ? (event: ExecuteEvent) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
-    : (event: ExecuteEvent) => `${JSON.stringify(event)}\n`;
+/** The output of a process for a client, and the end of the process. */
+interface Streamed extends Pick<
+  AttachedProcess,
+  'execId' | 'pid' | 'stdoutOffset' | 'stderrOffset' | 'output' | 'leave'
+> {
+  readonly ended: Promise<OutputReadingEnd>;
+}
+
+/**
+ * Streams a process to its end, as lines of JSON, or as Server-Sent Events where the client asks for them. The process
+ * writes only as fast as the client reads.
+ */
+export function executionAnswer(process: AttachedProcess, client: Client, stdin?: string): StreamAnswer {
   if (stdin !== undefined) {
     void process
       .writeStdin(Buffer.from(stdin))
       .then(() => process.closeStdin())
       .catch(() => undefined);
   }
+  const { execId, pid, stdoutOffset, stderrOffset, output } = process;
+  const ended = process.exit.then((exit) => ({ exit, stdoutOffset: exit.stdoutBytes, stderrOffset: exit.stderrBytes }));
+  // Avoid an unhandled rejection when nobody awaits it.
+  ended.catch(() => undefined);
+  const leave = (waitMs?: number): Promise<void> => process.leave(waitMs);
+  return answerOf({ execId, pid, stdoutOffset, stderrOffset, output, ended, leave }, client);
+}
+
+/** Streams the output that a process has written so far, in the same form. */
+export const readingAnswer = (reading: OutputReading, client: Client): StreamAnswer =>
+  answerOf({ ...reading, leave: async () => reading[Symbol.asyncDispose]() }, client);
+
+function answerOf(process: Streamed, { accept, signal, leaving }: Client): StreamAnswer {
+  const asEvents = accept?.includes('text/event-stream') === true;
+  const write = asEvents
+    ? (event: ExecuteEvent) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+    : (event: ExecuteEvent) => `${JSON.stringify(event)}\n`;
   return {
     headers: {
       'content-type': asEvents ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
@@ -34,7 +60,7 @@ export function executionAnswer(
 }
 
 async function* lines(
-  process: AttachedProcess,
+  process: Streamed,
   write: (event: ExecuteEvent) => string,
   signal: AbortSignal,
   leaving: AbortSignal,
@@ -65,15 +91,12 @@ async function* lines(
       yield write({ type: step.value.channel, data: Buffer.from(step.value.bytes).toString('base64') });
       next = output.next();
     }
-    const exit = await process.exit;
-    yield write({
-      type: 'exit',
-      exit_code: exit.exitCode,
-      signal: exit.signal,
-      timed_out: exit.timedOut,
-      oom_killed: exit.oomKilled,
-      duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
-    });
+    const { exit, stdoutOffset, stderrOffset } = await process.ended;
+    yield write(
+      exit === null
+        ? { type: 'running', stdout_offset: stdoutOffset, stderr_offset: stderrOffset }
+        : exitEvent(exit, performance.now() - startedAt),
+    );
   } catch (error) {
     const { code, message, hint } = leaving.aborted ? restarting() : toNovaError(error);
     if (!signal.aborted) yield write({ type: 'error', error: { code, message, hint } });
@@ -84,10 +107,8 @@ async function* lines(
   }
 }
 
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), ms);
-  });
-  return Promise.race([promise, over]).finally(() => clearTimeout(timer));
-}
+const exitEvent = (exit: Exit, durationMs: number): ExecuteEvent => ({
+  type: 'exit',
+  ...endWireOf(exit),
+  duration_ms: Math.round(durationMs * 100) / 100,
+});

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { Busboy, type BusboyHeaders } from '@fastify/busboy';
 import { NovaError, parse } from '@novasandbox/protocol';
 import { uploadFieldsSchema } from '@novasandbox/protocol/api';
-import { patiently } from '../http/body-time.ts';
+import { patiently } from '../bodies/body-time.ts';
 
 export interface Upload {
   readonly path: string;
@@ -15,14 +15,17 @@ export interface Upload {
 
 const limits = { fields: 8, fieldSize: 8192, fieldNameSize: 64, files: 1, headerPairs: 32 };
 
-/** A multipart upload as it streams: the fields `path`, `permissions` and `user`, then the part `file`, which `write` takes at its own pace. */
+/**
+ * Receives a multipart upload as a stream: the fields `path`, `permissions` and `user`, then the part `file`, which
+ * `write` reads at its own pace.
+ */
 export async function receiveUpload<T>(
   request: IncomingMessage,
   silenceMs: number,
   write: (upload: Upload) => Promise<T>,
 ): Promise<T> {
   if (!/^multipart\/form-data\s*;/i.test(request.headers['content-type'] ?? '')) {
-    throw new NovaError('unsupported_media_type', 'An upload is multipart/form-data.');
+    throw new NovaError('unsupported_media_type', 'An upload must be multipart/form-data.');
   }
   const parser = parserOf(request);
   const fields: Record<string, string> = {};
@@ -33,12 +36,12 @@ export async function receiveUpload<T>(
     if (written === undefined) fields[name] = value;
     else
       failed.reject(
-        new NovaError('invalid_argument', `${name}: must come before the file, which is written as it comes.`),
+        new NovaError('invalid_argument', `${name}: must come before the file, which is written as it arrives.`),
       );
   });
   parser.on('file', (name, stream) => {
     try {
-      if (name !== 'file') throw new NovaError('invalid_argument', `file: the part is named "${name}".`);
+      if (name !== 'file') throw new NovaError('invalid_argument', `file: the part of the file is named "${name}".`);
       const { path, permissions, user } = parse(uploadFieldsSchema, fields, 'upload');
       written = write({ path, permissions, user, bytes: stream });
       written.catch(failed.reject);
@@ -47,7 +50,7 @@ export async function receiveUpload<T>(
       failed.reject(error);
     }
   });
-  parser.on('filesLimit', () => failed.reject(new NovaError('invalid_argument', 'file: one upload is one file.')));
+  parser.on('filesLimit', () => failed.reject(new NovaError('invalid_argument', 'file: an upload has only one file.')));
   parser.on('error', (error) => failed.reject(malformed(error)));
   const body = Readable.from(patiently(request, silenceMs), { objectMode: false });
   body.on('error', (error) => {

@@ -10,7 +10,7 @@ export interface Check {
 const leastFreeMb = 512;
 const probeMs = 2000;
 
-/** What has to be well for VMs to be made. */
+/** Checks the parts that the creation of VMs depends on. */
 export async function checks(
   context: Pick<RouteContext, 'store' | 'quietEngine' | 'layout'>,
 ): Promise<Record<'store' | 'disk' | 'hypervisor', Check>> {
@@ -34,7 +34,8 @@ async function disk({ layout }: Pick<RouteContext, 'layout'>): Promise<Check> {
 
 async function hypervisor({ quietEngine }: Pick<RouteContext, 'quietEngine'>): Promise<Check> {
   try {
-    // The first probe boots a guest and takes longer; whoever asks is not kept waiting for it, and does not end it for the others by leaving.
+    // The first probe boots a guest and takes long. A request does not wait for it, and does not cancel it for other
+    // requests.
     const over = new AbortController();
     const late = delay(probeMs, null, { signal: over.signal }).catch(() => null);
     const reports = await Promise.race([quietEngine.hypervisors(), late]).finally(() => over.abort());

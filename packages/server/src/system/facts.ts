@@ -1,5 +1,5 @@
 import { arch, availableParallelism, platform, release, totalmem } from 'node:os';
-import { toNovaError, type SandboxInfo } from '@novasandbox/protocol';
+import { hasMachine, toNovaError, type SandboxInfo } from '@novasandbox/protocol';
 import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { version } from '../version.ts';
@@ -68,21 +68,23 @@ export async function diagnostics(context: RouteContext) {
   return { checks: [...found, ...templates] };
 }
 
-/** Every VM of the caller's at once, without asking the guests. One that resists does not keep the others. */
+/** Stops all VMs of the caller concurrently and by force. A VM that cannot be stopped does not delay the others. */
 export async function emergencyStop({ metrics, log }: RouteContext, engine: Services) {
   log.warn({ operation: 'emergencyStop' }, 'emergency stop');
   metrics.security('emergency_stop');
   const stopped: string[] = [];
   const failed: { id: string; message: string }[] = [];
   await Promise.all(
-    (await engine.sandboxes.list()).map(async ({ id }) => {
-      try {
-        await engine.sandboxes.stop(id, { force: true });
-        stopped.push(id);
-      } catch (error) {
-        failed.push({ id, message: toNovaError(error).message });
-      }
-    }),
+    (await engine.sandboxes.list())
+      .filter(({ state }) => hasMachine(state))
+      .map(async ({ id }) => {
+        try {
+          await engine.sandboxes.stop(id, { force: true });
+          stopped.push(id);
+        } catch (error) {
+          failed.push({ id, message: toNovaError(error).message });
+        }
+      }),
   );
   return { stopped, failed };
 }

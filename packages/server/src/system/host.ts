@@ -4,7 +4,7 @@ import { availableParallelism, freemem, loadavg, totalmem } from 'node:os';
 const mebibyte = 1024 * 1024;
 
 export interface HostUsage {
-  /** Since the look before, of all CPUs. */
+  /** CPU use of all CPUs since the previous call. */
   readonly cpuPercent: number;
   readonly load1: number;
   readonly memoryTotalMb: number;
@@ -15,7 +15,7 @@ export interface HostUsage {
   readonly networkTxBytes: number;
 }
 
-/** Looks at the host; each look tells the CPU time since the last one, so that nobody has to wait for a sample. */
+/** Measures the host. CPU use covers the time since the previous call, so that no call has to wait for a sample. */
 export function createHostLook(directory: string): () => Promise<HostUsage> {
   let before: { readonly busy: number; readonly total: number } | null = null;
   return async () => {
@@ -42,7 +42,7 @@ export function createHostLook(directory: string): () => Promise<HostUsage> {
   };
 }
 
-// Other systems than Linux have no /proc: what it alone tells is 0 there.
+// Systems without /proc report 0 for what only /proc provides.
 const proc = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 const round = (value: number): number => Math.round(value * 100) / 100;
 

@@ -1,13 +1,12 @@
 import { availableParallelism } from 'node:os';
-import type { SandboxInfo } from '@novasandbox/protocol';
+import { hasMachine, type SandboxInfo } from '@novasandbox/protocol';
 import type { RouteContext } from '../daemon-context.ts';
 import type { HostUsage } from './host.ts';
 
 type Parts = Pick<RouteContext, 'measurements' | 'config'>;
 
-/** VMs that hold what they were given: a paused one has its memory too. */
-const holding = (vms: readonly SandboxInfo[]): SandboxInfo[] =>
-  vms.filter(({ state }) => state === 'running' || state === 'paused');
+/** VMs that use their resources: paused and stopping VMs still hold their memory. */
+const holding = (vms: readonly SandboxInfo[]): SandboxInfo[] => vms.filter(({ state }) => hasMachine(state));
 
 export function allocations(vms: readonly SandboxInfo[]) {
   return {

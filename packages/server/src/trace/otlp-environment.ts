@@ -8,9 +8,15 @@ import {
   type Sampler,
 } from '@opentelemetry/sdk-trace';
 
-/** The variables of OpenTelemetry's specification that its libraries leave to the program; the exporter and the resource read theirs themselves. */
+/**
+ * Reads the variables of OpenTelemetry's specification that its libraries leave to the program. The exporter and the
+ * resource read theirs themselves.
+ */
 
-/** Which requests are traced: OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Throws `invalid_argument` for a sampler that there is not. */
+/**
+ * Returns the sampler that selects the requests to trace, by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG. Throws
+ * `invalid_argument` for an unknown sampler, and for an argument outside of 0 to 1.
+ */
 export function samplerOf(env: NodeJS.ProcessEnv): Sampler {
   const ratio = Number(env['OTEL_TRACES_SAMPLER_ARG'] ?? 1);
   const samplers: Readonly<Record<string, () => Sampler>> = {
@@ -32,7 +38,7 @@ export function samplerOf(env: NodeJS.ProcessEnv): Sampler {
   return make();
 }
 
-/** How spans are gathered: OTEL_BSP_*. What is no number is left to the defaults. */
+/** Returns how spans are batched, by OTEL_BSP_*. Values that are not positive numbers are left to the defaults. */
 export function batchOptions(env: NodeJS.ProcessEnv): Omit<BatchSpanProcessorOptions, 'exporter'> {
   const number = <K extends string>(option: K, name: string): { readonly [key in K]?: number } => {
     const value = Number(env[name] ?? '');

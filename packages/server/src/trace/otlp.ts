@@ -18,7 +18,10 @@ import { version } from '../version.ts';
 import { batchOptions, samplerOf } from './otlp-environment.ts';
 import type { Tracing } from './tracing.ts';
 
-/** Traces over OTLP/HTTP to a collector at `endpoint` (`/v1/traces` is added), or where OpenTelemetry's variables say. */
+/**
+ * Sends traces over OTLP/HTTP to a collector at `endpoint` (`/v1/traces` is added), or to the one in OpenTelemetry's
+ * variables.
+ */
 export function otlpTracing(endpoint: string | undefined, env: NodeJS.ProcessEnv): Tracing {
   const exporter = new OTLPTraceExporter(
     endpoint === undefined ? {} : { url: `${endpoint.replace(/\/+$/, '')}/v1/traces` },
@@ -57,7 +60,7 @@ export function otlpTracing(endpoint: string | undefined, env: NodeJS.ProcessEnv
   };
 }
 
-/** Parts of the work in `context`; parts of those parts are in theirs. */
+/** Makes a trace whose spans are children of `context`. Spans within a span are children of that span. */
 function traceIn(tracer: Tracer, requestId: string, context: Context): Trace {
   return {
     requestId,
@@ -75,7 +78,7 @@ function traceIn(tracer: Tracer, requestId: string, context: Context): Trace {
   };
 }
 
-/** The code alone: messages may quote paths, commands and names. */
+/** Records only the code of the error, because messages may quote paths, commands and names. */
 function failed(span: Span, code: string): void {
   span.setAttribute('error.type', code);
   span.setStatus({ code: SpanStatusCode.ERROR });

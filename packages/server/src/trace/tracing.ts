@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Trace } from '@novasandbox/engine';
 import type { ServerConfig } from '../config/schema.ts';
 
-/** What is told of a request once it has been answered: names and ids, never what it said. */
+/** The attributes of an answered request: names and ids, never its content. */
 export interface RequestEnd {
   /** Pattern of the address, never the address. */
   readonly route: string;
@@ -15,30 +15,36 @@ export interface RequestEnd {
 
 /** One request, from its headers to the end of its answer. */
 export interface RequestTrace {
-  /** What the engine's calls for it run in. */
+  /** The trace that the calls of the engine for this request belong to. */
   readonly trace: Trace;
   end(end: RequestEnd): void;
 }
 
 /** Follows requests through the daemon. Disposing sends what has not been sent. */
 export interface Tracing extends AsyncDisposable {
-  /** `traceparent` and `tracestate` (W3C Trace Context) among the headers make it part of the caller's trace. */
+  /**
+   * Begins a request. `traceparent` and `tracestate` (W3C Trace Context) among the headers make it part of the caller's
+   * trace.
+   */
   begin(requestId: string, method: string, headers: IncomingHttpHeaders): RequestTrace;
 }
 
-/** Requests have an id, and nobody measures them. */
+/** Gives requests an id, and traces nothing. */
 export const untraced: Tracing = {
   begin: (requestId) => ({ trace: { requestId }, end: () => undefined }),
   [Symbol.asyncDispose]: async () => undefined,
 };
 
-/** Traces go out where the configuration or OpenTelemetry's own variables name a collector; its libraries are loaded only then. */
+/**
+ * Sends traces when the configuration or OpenTelemetry's own variables name a collector. Its libraries are loaded only
+ * then.
+ */
 export async function openTracing({ monitoring }: ServerConfig, env: NodeJS.ProcessEnv): Promise<Tracing> {
   const named = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '';
   const off = env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true' || env['OTEL_TRACES_EXPORTER'] === 'none';
   const endpoint = monitoring.traces?.endpoint;
   if (off || (endpoint === undefined && named === '')) return untraced;
   const { otlpTracing } = await import('./otlp.ts');
-  // As everywhere, a variable counts for more than the file.
+  // As everywhere, a variable overrides the file.
   return otlpTracing(named === '' ? endpoint : undefined, env);
 }

@@ -1,16 +1,16 @@
 import type { ExecRequest, GuestProcess } from '@novasandbox/engine';
 import type { Services } from '../context.ts';
-import { restarting, restartMs } from './restarting.ts';
+import { restarting } from './restarting.ts';
 import { whileStarting } from './while-starting.ts';
-import { NovaError, toNovaError } from '@novasandbox/protocol';
-import { maxCollectedOutputBytes, type Execute } from '@novasandbox/protocol/api';
+import { argvOf, endWireOf, NovaError, toNovaError } from '@novasandbox/protocol';
+import { maxCollectedOutputBytes, restartMs, type Execute } from '@novasandbox/protocol/api';
 
-/** A command as the engine takes it. A string is a shell's; an array is executed as it is. */
+/** Converts a command into the engine's request. A string is run by a shell; an array is executed as it is. */
 export function requestOf(
   body: Omit<Execute, 'stdin'> & { readonly stdin?: string | boolean | undefined },
 ): ExecRequest {
   return {
-    argv: typeof body.command === 'string' ? ['/bin/sh', '-c', body.command] : body.command,
+    argv: argvOf(body.command),
     cwd: body.working_directory,
     env: body.environment,
     user: body.user,
@@ -21,7 +21,7 @@ export function requestOf(
   };
 }
 
-/** Runs a command to its end. Output beyond the bound is read and dropped, so that the command does not wait for us. */
+/** Runs a command to its end. Output beyond the limit is read and dropped, so that the command is not blocked. */
 export async function executeToEnd(
   engine: Services,
   ref: string,
@@ -29,13 +29,16 @@ export async function executeToEnd(
   { signal, leaving }: { readonly signal: AbortSignal | undefined; readonly leaving: AbortSignal },
 ) {
   const startedAt = performance.now();
-  const process = await startFor(engine, ref, body, signal);
+  // The client's signal cancels only the start. Without a signal the command runs on when the client disconnects.
+  const process = await whileStarting(signal, (starting) =>
+    engine.exec.start(ref, requestOf(body), { signal: starting }),
+  );
   const leave = (): void => void process.leave(leaving.aborted ? restartMs : undefined).catch(() => undefined);
   if (signal?.aborted === true || leaving.aborted) leave();
   signal?.addEventListener('abort', leave, { once: true });
   leaving.addEventListener('abort', leave, { once: true });
   try {
-    // Not awaited: a command may write before it reads, or end without reading.
+    // The input is not awaited: a command may write before it reads, or end without reading.
     if (body.stdin !== undefined) {
       void process
         .writeStdin(Buffer.from(body.stdin))
@@ -52,16 +55,13 @@ export async function executeToEnd(
       room[to] -= taken.length;
       if (taken.length > 0) collected[to].push(taken);
     }
-    if (signal?.aborted === true) throw new NovaError('cancelled', 'The client has gone.');
+    if (signal?.aborted === true) throw new NovaError('cancelled', 'The client has disconnected.');
     const exit = await process.exit;
     return {
-      exit_code: exit.exitCode,
+      ...endWireOf(exit),
       stdout: Buffer.concat(collected.stdout).toString(),
       stderr: Buffer.concat(collected.stderr).toString(),
       duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
-      timed_out: exit.timedOut,
-      oom_killed: exit.oomKilled,
-      signal: exit.signal,
       truncated,
       process_id: process.execId,
     };
@@ -72,13 +72,6 @@ export async function executeToEnd(
     leaving.removeEventListener('abort', leave);
     leave();
   }
-}
-
-/** The client's signal counts until the command runs. Without a signal nobody's going matters. */
-function startFor(engine: Services, ref: string, body: Execute, signal: AbortSignal | undefined) {
-  const request = requestOf(body);
-  if (signal === undefined) return engine.exec.start(ref, request);
-  return whileStarting(signal, (starting) => engine.exec.start(ref, request, { signal: starting }));
 }
 
 export async function processesOf(engine: Services, ref: string, signal: AbortSignal) {
@@ -100,7 +93,7 @@ function processOf(process: GuestProcess) {
   };
 }
 
-/** A guest may claim any time; what is no date is told as the beginning of time. */
+/** The guest may report any time; a value that is no valid date becomes 1970-01-01. */
 function dateOf(ns: bigint): string {
   const ms = Number(ns / 1_000_000n);
   return new Date(Math.abs(ms) <= 8.64e15 && ms >= 0 && ms < 253_402_300_800_000 ? ms : 0).toISOString();
@@ -130,7 +123,7 @@ export async function guestFacts(engine: Services, ref: string, signal: AbortSig
 
 const healthMs = 5000;
 
-/** Whether the guest answers in time; a VM that is not there is an error all the same. */
+/** Tells whether the guest answers in time. Throws `sandbox_not_found` for an unknown VM. */
 export async function health(engine: Services, ref: string, signal: AbortSignal) {
   const { id, state } = await engine.sandboxes.get(ref);
   if (state !== 'running') return { healthy: false, detail: `it is ${state}` };

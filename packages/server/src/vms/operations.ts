@@ -1,18 +1,24 @@
-import { isNovaError, NovaError, type SandboxInfo } from '@novasandbox/protocol';
-import { configOfCreateVm, vmOf, type CreateVm, type Vm } from '@novasandbox/protocol/api';
+import { inWordsOfRest, isNovaError, NovaError, unknownHypervisor, type SandboxInfo } from '@novasandbox/protocol';
+import { configOfCreateVm, vmBoundsSchema, vmConfigOf, vmOf, type CreateVm, type Vm } from '@novasandbox/protocol/api';
 import { neededFor } from '../authority/permissions.ts';
 import type { Principal, Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 
-/** Makes a VM with the server's defaults. A client that has gone meanwhile gets none: it could not know of it. */
+/** The id that idempotency has chosen for a VM. */
+interface NewId {
+  readonly newId?: string | undefined;
+  readonly onOtherId?: ((id: string) => void) | undefined;
+}
+
+/** Creates a VM with the server's defaults. The VM is removed again when the client disconnects before the answer. */
 export async function createVm(
   context: RouteContext,
   engine: Services,
   body: CreateVm,
-  { signal, newId }: { readonly signal: AbortSignal; readonly newId?: string | undefined },
+  { signal, newId: id, onOtherId }: { readonly signal: AbortSignal } & NewId,
 ): Promise<Vm> {
   const config = checkedConfig(context, body);
-  const info = await engine.sandboxes.create(config, { signal, id: newId });
+  const info = await named(() => engine.sandboxes.create(config, { signal, id, onOtherId }));
   if (body.idle_timeout_seconds !== undefined) {
     context.idle.setTimeoutMs(info.id, Math.round(body.idle_timeout_seconds * 1000));
   }
@@ -20,7 +26,7 @@ export async function createVm(
   return vmOf(info);
 }
 
-/** The VM of that id as its create is answered; null where there is none. */
+/** Returns the VM with that id in the form of the answer to its create; null when it does not exist. */
 export async function vmOfId(engine: Services, id: string): Promise<Vm | null> {
   const info = await sandboxOfId(engine, id);
   return info === null ? null : vmOf(info);
@@ -41,10 +47,22 @@ export async function validateVm(
   body: CreateVm,
 ): Promise<{ valid: true }> {
   const config = checkedConfig(context, body);
-  for (const permission of neededFor(config)) context.auth.authorise(principal, permission);
-  await context.limits.check(config);
+  const { drivers } = context.quietEngine;
+  const { hypervisor = 'auto' } = config;
+  if (hypervisor !== 'auto' && !drivers.has(hypervisor)) throw unknownHypervisor(hypervisor, drivers.keys());
+  for (const permission of neededFor(config, drivers)) context.auth.authorise(principal, permission);
+  await named(() => context.limits.check(config));
   await context.quietEngine.templates.inspect(config.templateId ?? 'base');
   return { valid: true };
+}
+
+/** Does something with the config of a VM. Errors name its fields as REST does. */
+export async function named<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw inWordsOfRest(error);
+  }
 }
 
 function checkedConfig(context: RouteContext, body: CreateVm) {
@@ -66,7 +84,7 @@ export async function restartVm(
     );
   }
   await engine.sandboxes.stop(before.id, { force: how.force, graceMs: Math.round(how.timeout_seconds * 1000) });
-  return vmOf(await engine.sandboxes.start(before.id, { signal }));
+  return vmOf(await named(() => engine.sandboxes.start(before.id, { signal })));
 }
 
 export const resourcesOf = ({ vcpus, memoryMb, diskSizeMb }: SandboxInfo) => ({
@@ -79,16 +97,13 @@ export async function limitsOf({ idle }: RouteContext, engine: Services, ref: st
   const info = await engine.sandboxes.get(ref);
   const config = await engine.sandboxes.config(info.id);
   return {
-    vcpus: info.vcpus,
-    memory_mb: info.memoryMb,
-    disk_mb: info.diskSizeMb,
-    max_processes: config.maxProcesses,
-    timeout_seconds: config.timeoutMs / 1000,
+    ...resourcesOf(info),
+    ...vmBoundsSchema.parse(vmConfigOf(config)),
     idle_timeout_seconds: idle.timeoutMs(info.id) / 1000,
   };
 }
 
-/** All that is known; environments of commands may hold secrets and are told by name only. */
+/** Returns everything known about a VM. Environment variables are listed by name only, since they may hold secrets. */
 export async function debugVm(
   { measurements, idle }: RouteContext,
   engine: Services,

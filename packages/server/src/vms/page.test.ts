@@ -5,7 +5,15 @@ import { listVmsQuerySchema } from '@novasandbox/protocol/api';
 import { pageOfVms } from './page.ts';
 
 const info = (id: string, state: SandboxInfo['state'] = 'running', labels = {}): SandboxInfo =>
-  ({ id, name: id, state, labels, createdAt: `2026-01-0${id.length}T00:00:00Z`, metadata: {} }) as SandboxInfo;
+  ({
+    id,
+    name: id,
+    state,
+    labels,
+    createdAt: `2026-01-0${id.length}T00:00:00Z`,
+    metadata: {},
+    volumes: [],
+  }) as unknown as SandboxInfo;
 const page = (infos: SandboxInfo[], query: Record<string, unknown>) =>
   pageOfVms(infos, listVmsQuerySchema.parse(query));
 
@@ -30,6 +38,8 @@ test('filters, and cursors that are not ours', () => {
   const all = [info('a', 'running', { x: '1' }), info('b', 'stopped'), info('c', 'paused')];
   assert.equal(page(all, {}).total, 2);
   assert.equal(page(all, { status: 'all' }).total, 3);
+  assert.equal(page([...all, info('d', 'stopping')], {}).total, 3);
+  assert.equal(page([...all, info('d', 'stopping')], { status: 'stopping' }).total, 1);
   assert.equal(page(all, { label: 'x=1' }).total, 1);
   assert.equal(page(all, { os_type: 'windows' }).total, 0);
   for (const query of [

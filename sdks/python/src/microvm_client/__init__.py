@@ -1,6 +1,6 @@
-"""Compatibility: `import microvm_client`, as programs written for the MicroVM Sandbox say it.
+"""Compatibility: `import microvm_client`, for programs written for the MicroVM Sandbox.
 
-It is `novasandbox.microvm_client` under the name of that library, and comes with `novasandbox`. New programs use
+This is `novasandbox.microvm_client` under that library's name, installed with `novasandbox`. New programs use
 `novasandbox`.
 """
 

@@ -8,10 +8,17 @@
         print(sandbox.commands.run("echo hello").stdout)
 """
 
+from ._racing import RaceBranch, RaceError, RaceResult
+from .access import Access
+from .aio.access import AsyncAccess
 from .aio.command_handle import AsyncCommandHandle
 from .aio.commands import AsyncCommands
 from .aio.files import AsyncFiles
 from .aio.sandbox import AsyncSandbox
+from .aio.snapshot import AsyncSnapshot
+from .aio.storage import AsyncStorage
+from .aio.volume import AsyncOpenVolume, AsyncVolume
+from .aio.workspace import AsyncWorkspace
 from .command_handle import CommandHandle
 from .commands import Commands
 from .errors import (
@@ -31,23 +38,71 @@ from .errors import (
     ResourceError,
     SandboxNotFoundError,
     SandboxNotRunningError,
+    SnapshotNotFoundError,
     TemplateNotFoundError,
     TimedOutError,
     UnavailableError,
 )
 from .files import Files
-from .models import Entry, EntryType, ProcessInfo, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
-from .results import CommandExitException, CommandResult, CommandTimeoutException
+from .models import (
+    ApiKey,
+    ApplyResult,
+    Collected,
+    CreatedApiKey,
+    Entry,
+    EntryType,
+    Identity,
+    LeftOut,
+    ManifestEntry,
+    PathReason,
+    ProcessInfo,
+    PushResult,
+    RoleInfo,
+    SandboxEvent,
+    SandboxInfo,
+    SandboxLogs,
+    SandboxState,
+    SandboxStats,
+    StorageOfKind,
+    StorageUsage,
+    StoredThing,
+    TemplateInfo,
+    User,
+    VolumeInfo,
+    VolumeMount,
+    VolumeUse,
+    WorkspaceChange,
+    WorkspaceDiff,
+    WorkspaceHunk,
+    WorkspaceInfo,
+    WorkspaceState,
+)
+from .results import CommandExitException, CommandResult, CommandTimeoutException, OutputSoFar
 from .sandbox import Sandbox
+from .snapshot import Snapshot
+from .snapshot_models import SnapshotCheck, SnapshotInfo, SnapshotKind, SnapshotStatistics
+from .storage import Storage
+from .volume import OpenVolume, Volume
+from .workspace import Workspace
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Access",
+    "ApiKey",
+    "ApplyResult",
+    "AsyncAccess",
     "AsyncCommandHandle",
     "AsyncCommands",
     "AsyncFiles",
+    "AsyncOpenVolume",
     "AsyncSandbox",
+    "AsyncSnapshot",
+    "AsyncStorage",
+    "AsyncVolume",
+    "AsyncWorkspace",
     "AuthenticationError",
+    "Collected",
     "CommandError",
     "CommandExitException",
     "CommandHandle",
@@ -55,30 +110,64 @@ __all__ = [
     "CommandTimeoutException",
     "Commands",
     "ConflictError",
+    "CreatedApiKey",
     "Entry",
     "EntryType",
     "Files",
     "GuestError",
+    "Identity",
     "InvalidArgumentError",
+    "LeftOut",
+    "ManifestEntry",
     "NetworkError",
     "NotFoundError",
     "NotSupportedError",
     "NovaError",
+    "OpenVolume",
+    "OutputSoFar",
     "PathNotFoundError",
+    "PathReason",
     "PermissionDeniedError",
     "ProcessInfo",
     "ProcessNotFoundError",
+    "PushResult",
+    "RaceBranch",
+    "RaceError",
+    "RaceResult",
     "RateLimitedError",
     "ResourceError",
+    "RoleInfo",
     "Sandbox",
+    "SandboxEvent",
     "SandboxInfo",
     "SandboxLogs",
     "SandboxNotFoundError",
     "SandboxNotRunningError",
     "SandboxState",
     "SandboxStats",
+    "Snapshot",
+    "SnapshotCheck",
+    "SnapshotInfo",
+    "SnapshotKind",
+    "SnapshotNotFoundError",
+    "SnapshotStatistics",
+    "Storage",
+    "StorageOfKind",
+    "StorageUsage",
+    "StoredThing",
     "TemplateInfo",
     "TemplateNotFoundError",
     "TimedOutError",
     "UnavailableError",
+    "User",
+    "Volume",
+    "VolumeInfo",
+    "VolumeMount",
+    "VolumeUse",
+    "Workspace",
+    "WorkspaceChange",
+    "WorkspaceDiff",
+    "WorkspaceHunk",
+    "WorkspaceInfo",
+    "WorkspaceState",
 ]

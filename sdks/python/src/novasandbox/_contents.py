@@ -7,16 +7,16 @@ from typing import IO, Generator, Iterable, Iterator, Union, cast
 from .errors import InvalidArgumentError
 
 chunk_bytes = 256 * 1024
-#: Most that `read` and `read_bytes` hold in memory.
+#: Limit of the bytes that `read` and `read_bytes` hold in memory.
 max_read_bytes = 256 * 1024 * 1024
 
 Content = Union[str, bytes, bytearray, memoryview, IO[bytes], Iterable[bytes]]
-#: What yields a file of the guest.
+#: The chunks of a file of the guest.
 Chunks = Generator[bytes, None, None]
 
 
 def whole(content: Content) -> bytes | None:
-    """Content that is in memory already; None where it has to be read."""
+    """Returns content that is already in memory; None if it has to be read."""
     if isinstance(content, str):
         return content.encode()
     if isinstance(content, (bytes, bytearray, memoryview)):
@@ -25,7 +25,7 @@ def whole(content: Content) -> bytes | None:
 
 
 def pieces(content: Content) -> Iterator[bytes]:
-    """Content a piece at a time."""
+    """Yields content piece by piece."""
     memory = whole(content)
     read = getattr(content, "read", None)
     if memory is not None or read is None:
@@ -39,5 +39,5 @@ def too_large(path: str, max_bytes: int) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"{path}: has more than {max_bytes} bytes.",
         code="payload_too_large",
-        hint="Use download or read_stream, which hold none of it in memory, or raise max_bytes.",
+        hint="Use download or read_stream, which do not hold it in memory, or raise max_bytes.",
     )

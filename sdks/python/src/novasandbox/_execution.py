@@ -1,4 +1,4 @@
-"""One command as its stream tells it. Without any I/O: sync and async feed it the same bytes."""
+"""Parses the stream of one command. Does no I/O: the sync and async halves feed it the same bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import codecs
 import json
 import time
 from collections import deque
-from typing import Any, Callable, Deque, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, List, NamedTuple, Optional, Tuple
 
 from ._api import guest
 from ._connection import check_options
@@ -15,29 +15,29 @@ from ._options import RunOptions
 from ._request import Request
 from .errors import GuestError, NetworkError, NovaError, TimedOutError, error_of
 from .models import Executed
-from .results import CommandResult, check_result
+from .results import CommandResult, OutputSoFar, check_result
 
-#: A line is a piece of output in base64; nothing near this is ever sent.
+#: A line is a piece of output in base64; lines are always far shorter than this.
 max_line_bytes = 64 * 1024 * 1024
 foreground_bytes = 64 * 1024 * 1024
 background_bytes = 1024 * 1024
-#: Attempts to find a stream again that broke, with nothing new in between.
+#: Attempts to resume a broken stream without any new output in between.
 max_resumptions = 5
-#: Seconds that the guest keeps a command for a daemon that restarts.
+#: Seconds for which the guest keeps a command while the daemon restarts.
 restart_patience = 60.0
 
 Callback = Optional[Callable[[str], object]]
 
 
 class Piece(NamedTuple):
-    """Text for a callback."""
+    """Text to pass to a callback."""
 
     tell: Callable[[str], object]
     text: str
 
 
 class Channel:
-    """One of stdout and stderr: the newest bytes, and how far it has come."""
+    """Either stdout or stderr: its newest bytes and its offset."""
 
     def __init__(self, tell: Callback, max_bytes: int) -> None:
         self.offset = 0
@@ -49,7 +49,7 @@ class Channel:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(self, data: bytes, final: bool = False) -> Optional[Piece]:
-        """Keeps bytes; what there is to tell of them. A character cut in two is put together."""
+        """Keeps bytes and returns their text for the callback. A character cut in two is put together."""
         self.offset += len(data)
         self._size += len(data)
         self._kept.append(data)
@@ -64,7 +64,7 @@ class Channel:
         return None if self._tell is None or text == "" else Piece(self._tell, text)
 
     def resume_at(self, offset: int) -> None:
-        """The stream goes on at `offset`; what lies before it and was not seen is lost."""
+        """Called when the stream continues at `offset`; bytes before it that were not received are lost."""
         self.truncated = self.truncated or offset > self.offset
         self.offset = offset
 
@@ -73,7 +73,7 @@ class Channel:
 
 
 class Execution:
-    """A command from its start to its end, over as many connections as that takes."""
+    """A command from its start to its end, over as many connections as needed."""
 
     def __init__(
         self,
@@ -84,6 +84,8 @@ class Execution:
         process_id: Optional[int] = None,
         default_max_bytes: int = foreground_bytes,
         keep_running: bool = False,
+        offsets: Tuple[int, int] = (0, 0),
+        follow: bool = True,
     ) -> None:
         check_options(options, RunOptions)
         limit = options.get("max_output_bytes")
@@ -95,12 +97,16 @@ class Execution:
         self.stderr = Channel(options.get("on_stderr"), kept)
         self.name = f"The process {process_id}" if command is None else describe(command)
         self.check = options.get("check", True)
+        self.stdout.offset, self.stderr.offset = offsets
+        self._follow = follow
         self.request: Request[None] = (
-            guest.attach(sandbox_id, process_id or 0, 0, 0)
+            self._attach(process_id or 0)
             if command is None
             else guest.execute_stream(sandbox_id, command, options, keep_running)
         )
         self._exit: Optional[dict[str, Any]] = None
+        #: The command is not followed and is still running.
+        self._runs = False
         self._began = time.monotonic()
         self._line = bytearray()
         self._fruitless = 0
@@ -112,10 +118,11 @@ class Execution:
 
     @property
     def ended(self) -> bool:
-        return self._exit is not None
+        """Whether the stream is complete."""
+        return self._exit is not None or self._runs
 
     def feed(self, data: bytes) -> List[Piece]:
-        """Takes what came from the daemon; what there is to tell the caller's callbacks, in order."""
+        """Takes data from the daemon; returns the texts for the caller's callbacks, in order."""
         pieces: List[Piece] = []
         *lines, rest = data.split(b"\n")
         for line in lines:
@@ -127,7 +134,7 @@ class Execution:
         return pieces
 
     def resume(self, error: NovaError) -> float:
-        """A connection broke: the seconds after which `request` finds the command again. Raises where it cannot be."""
+        """Called when a connection broke: returns the seconds to wait before sending `request`, or raises `error`."""
         now = time.monotonic()
         ending = error.code == "shutting_down"
         if ending and self._fruitless == 0:
@@ -139,15 +146,15 @@ class Execution:
             raise error
         self._line.clear()
         self._fruitless += 1
-        self.request = guest.attach(self.sandbox_id, self.process_id, self.stdout.offset, self.stderr.offset)
+        self.request = self._attach(self.process_id)
         return float(min(2.0, 0.1 * 2 ** min(self._fruitless, 5)))
 
     def cut_off(self) -> NovaError:
-        """The stream ended, and the command had not."""
+        """The error for a stream that ended before the command did."""
         return NetworkError("The stream ended before the command did.", code="connection_lost")
 
     def result(self) -> CommandResult:
-        """Whatever its end was. Only after it ended."""
+        """The result, successful or not. Call it only after the end."""
         end = self._exit or {}
         return CommandResult(
             exit_code=int(end["exit_code"]),
@@ -163,9 +170,24 @@ class Execution:
         )
 
     def outcome(self) -> CommandResult:
-        """The result; a bad one is raised unless the caller said not to."""
+        """The result; a failure is raised unless `check` is False."""
         result = self.result()
         return check_result(self.name, result) if self.check else result
+
+    def so_far(self) -> OutputSoFar:
+        """The output so far. Call it only when the stream is complete."""
+        return OutputSoFar(
+            process_id=self.process_id or 0,
+            stdout_bytes=self.stdout.content(),
+            stderr_bytes=self.stderr.content(),
+            stdout_end=self.stdout.offset,
+            stderr_end=self.stderr.offset,
+            exit_code=None if self._exit is None else int(self._exit["exit_code"]),
+        )
+
+    def _attach(self, process_id: int) -> Request[None]:
+        at = (self.stdout.offset, self.stderr.offset)
+        return guest.attach(self.sandbox_id, process_id, *at, follow=self._follow)
 
     def _take(self, line: bytes) -> List[Piece]:
         if not line.strip():
@@ -188,6 +210,9 @@ class Execution:
                 self._exit = event
                 ends = (self.stdout.take(b"", final=True), self.stderr.take(b"", final=True))
                 return [piece for piece in ends if piece is not None]
+            if kind == "running":
+                self._runs = True
+                return []
             error = event["error"] if kind == "error" else None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _not_understood() from None
@@ -197,7 +222,7 @@ class Execution:
 
 
 def result_of_executed(executed: Executed) -> CommandResult:
-    """The answer to a command that ran in one request."""
+    """Converts the response to a command that ran in one request."""
     return CommandResult(
         exit_code=executed.exit_code,
         stdout_bytes=executed.stdout.encode(errors="replace"),
@@ -213,10 +238,10 @@ def result_of_executed(executed: Executed) -> CommandResult:
 
 
 def describe(command: guest.Command) -> str:
-    """A command as a message names it."""
+    """Formats a command for a message."""
     line = " ".join((command if isinstance(command, str) else " ".join(command)).split())
     return f'"{line[:77]}..."' if len(line) > 80 else f'"{line}"'
 
 
 def _not_understood() -> NovaError:
-    return GuestError("The daemon sent what is no event of a command.", code="guest_protocol_error")
+    return GuestError("The daemon sent an invalid event of a command.", code="guest_protocol_error")

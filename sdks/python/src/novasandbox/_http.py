@@ -1,4 +1,4 @@
-"""What both kinds of httpx client are made of."""
+"""Arguments of both kinds of httpx client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def client_arguments(connection: Connection) -> dict[str, Any]:
-    # Answers are not compressed: what streams must not wait in a decoder.
+    # Ask for uncompressed responses: streamed data must not wait in a decoder.
     headers = {**connection.headers, "accept-encoding": "identity"}
     return {
         "base_url": connection.base_url,

@@ -10,17 +10,20 @@ from typing import IO, Iterator, Union
 
 
 @contextmanager
-def replacing(path: Union[str, os.PathLike[str]]) -> Iterator[IO[bytes]]:
-    """A file that takes its place when it is whole; nothing is left when it does not become so."""
+def replacing(path: Union[str, os.PathLike[str]], *, private: bool = False) -> Iterator[IO[bytes]]:
+    """Opens a file that replaces the target when it is complete; on failure nothing is left behind.
+
+    With `private` only its owner may read it.
+    """
     target = Path(path)
     number, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     try:
         with os.fdopen(number, "wb") as file:
             yield file
-        # As `open` would have made it; a temporary file is its owner's alone.
+        # Set the mode that `open` would have used; a temporary file is private to its owner.
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, 0o600 if private else 0o666 & ~umask)
         os.replace(name, target)
     except BaseException:
         os.unlink(name)

@@ -7,76 +7,80 @@ from typing import Callable, Mapping, Optional, Union
 from typing_extensions import TypedDict
 
 from ._connection import ConnectionOptions, check_options
+from ._fields import ConfigOptions
 from .errors import InvalidArgumentError, NovaError
 
 
-class CreateOptions(TypedDict, total=False):
-    """What a sandbox is made of. Everything has a default; sizes default to the template's."""
+class CreateOptions(ConfigOptions, total=False):
+    """Configuration of a sandbox, and options of its creation."""
 
-    #: Unique on the daemon's host; works wherever an id does.
-    name: Optional[str]
-    vcpus: Optional[int]
-    memory_mb: Optional[int]
-    #: Size of the writable layer.
-    disk_mb: Optional[int]
-    #: Most processes and threads in the guest.
-    max_processes: Optional[int]
-    #: Seconds the start may take.
-    boot_timeout: Optional[float]
-    #: Outbound network; without it the guest has no network interface.
-    network: Optional[bool]
-    #: A port of the host's loopback that leads to `guest_port`.
-    host_port: Optional[int]
-    guest_port: Optional[int]
-    read_only_rootfs: Optional[bool]
-    #: Labels for `list`.
-    metadata: Optional[Mapping[str, str]]
-    #: Environment of every command.
-    env: Optional[Mapping[str, str]]
-    #: User of every command; default: the template's.
-    user: Optional[str]
-    #: Seconds it lives; 0: until it is removed. Default: the daemon's (5 minutes unless configured).
-    timeout: Optional[float]
-    #: Seconds without a command or request after which it stops; 0: never.
+    #: Seconds of idleness after which the sandbox stops, or is put away as `on_timeout` says; 0: never.
     idle_timeout: Optional[float]
-    #: Remove it as soon as it stops.
-    ephemeral: Optional[bool]
-    #: ``auto``, ``qemu``, ...
-    hypervisor: Optional[str]
-    #: Processor of the guest, ``amd64`` or ``arm64``; default: that of the daemon's host.
-    architecture: Optional[str]
-    #: A repeated `create` with the same key gives the same sandbox. Default: one of its own for every call.
+    #: A repeated `create` with the same key returns the same sandbox. Default: a new key for every call.
     idempotency_key: Optional[str]
 
 
 class SandboxOptions(CreateOptions, ConnectionOptions, total=False):
-    """What `Sandbox.create` takes."""
+    """Options of `Sandbox.create`."""
+
+
+class ForkOptions(TypedDict, total=False):
+    """What a sandbox that goes on from another has of its own; all else is as in the other."""
+
+    #: With several children, the beginning of their names: `name-1`, `name-2`.
+    name: Optional[str]
+    metadata: Optional[Mapping[str, str]]
+    #: Variables of new commands, besides the other's.
+    env: Optional[Mapping[str, str]]
+    #: Seconds that it lives from now on; 0: no limit. Default: that of the other's config.
+    timeout: Optional[float]
+    #: Seconds of idleness after which it stops, or is put away as `on_timeout` says; 0: never.
+    idle_timeout: Optional[float]
+    #: Whether it is removed when it stops.
+    ephemeral: Optional[bool]
+    #: What happens when its time to live ends: stop, pause, hibernate or hibernate-disk.
+    on_timeout: Optional[str]
+    #: Whether the next command, file or port request wakes it.
+    auto_resume: Optional[bool]
+
+
+class ContinueOptions(ForkOptions, total=False):
+    """The same for a sandbox that goes on from a snapshot."""
+
+    #: False: it boots from the disk, also where the snapshot has memory.
+    memory: Optional[bool]
+    #: Port of 127.0.0.1 on the host that leads to the guest's `guest_port`.
+    host_port: Optional[int]
+
+
+class FromSnapshotOptions(ContinueOptions, ConnectionOptions, total=False):
+    """Options of `Sandbox.from_snapshot`."""
 
 
 class RunOptions(TypedDict, total=False):
-    """How a command runs."""
+    """Options of a command."""
 
-    #: Default: the home of the user.
+    #: Working directory. Default: the user's home.
     cwd: Optional[str]
     env: Optional[Mapping[str, str]]
     user: Optional[str]
-    #: Seconds; then its process group gets SIGTERM, and SIGKILL two seconds later. Default: no limit.
+    #: Seconds after which the process group gets SIGTERM, and SIGKILL two seconds later. Default: no limit.
     timeout: Optional[float]
-    #: Text for its standard input, which is then closed.
+    #: Text written to standard input, which is then closed.
     stdin: Union[str, bytes, None]
-    #: A word of yours, shown by `commands.list`.
+    #: A label of your own, shown by `commands.list`.
     tag: Optional[str]
-    #: Told the text of stdout as it comes. In async calls it may be a coroutine function.
+    #: Called with the text of stdout as it arrives. In async calls it may be a coroutine function.
     on_stdout: Optional[Callable[[str], object]]
     on_stderr: Optional[Callable[[str], object]]
-    #: False: a failure is a result, not an exception.
+    #: False: a failure is returned as a result instead of raised.
     check: bool
-    #: Kept of stdout, and of stderr: the newest. Default: 64 MiB, 1 MiB in the background.
+    #: Limit of the bytes kept of stdout and stderr each, the newest. Default: 64 MiB, in the background 1 MiB.
     max_output_bytes: Optional[int]
 
 
 def refuse_callbacks(options: RunOptions) -> None:
-    """A command that may be answered from memory has nothing to stream."""
+    """Refuses callbacks with an idempotency key: the response may come from memory and has nothing to stream."""
     check_options(options, RunOptions)
     if options.get("on_stdout") is not None or options.get("on_stderr") is not None:
         raise one_or_the_other("callbacks")

@@ -11,9 +11,9 @@ import httpx
 
 
 class SyncReader:
-    """A thread that reads.
+    """A thread that reads the output.
 
-    `read` calls `hold` with each answer it begins to read, and `mark_started` when the command runs.
+    `read` calls `hold` with each response that it begins to read, and `mark_started` when the command runs.
     """
 
     def __init__(self, read: Callable[[SyncReader], None]) -> None:
@@ -22,7 +22,7 @@ class SyncReader:
         self._done = threading.Event()
         self._failure: Optional[BaseException] = None
         self._response: Optional[httpx.Response] = None
-        #: Whether the reading should end.
+        #: Whether reading should end.
         self.released = False
         threading.Thread(target=self._run, name="nova-command", daemon=True).start()
 
@@ -31,7 +31,7 @@ class SyncReader:
         return self._done.is_set()
 
     def hold(self, response: httpx.Response) -> None:
-        """Keeps an answer, so that `release` can end its reading."""
+        """Keeps a response so that `release` can stop reading it."""
         self._response = response
         if self.released:
             _wake(response)
@@ -40,11 +40,11 @@ class SyncReader:
         self._started.set()
 
     def until_started(self) -> None:
-        """Waits until the command runs, or the reading has ended."""
+        """Waits until the command runs or reading has ended."""
         self._started.wait()
 
     def until_done(self, timeout: Optional[float] = None) -> bool:
-        """Waits until the reading has ended, and raises what ended it. False when the time is up before."""
+        """Waits until reading has ended and raises the error that ended it. False if the time limit passes first."""
         if not self._done.wait(timeout):
             return False
         if self._failure is not None:
@@ -52,7 +52,7 @@ class SyncReader:
         return True
 
     def release(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         self.released = True
         if self._response is not None:
             _wake(self._response)
@@ -60,7 +60,7 @@ class SyncReader:
     def _run(self) -> None:
         try:
             self._read(self)
-        except BaseException as error:  # raised to whoever waits
+        except BaseException as error:  # raised in the thread that waits
             self._failure = error
         finally:
             self._done.set()
@@ -68,7 +68,7 @@ class SyncReader:
 
 
 def _wake(response: httpx.Response) -> None:
-    """Ends the reading of an answer that another thread is in."""
+    """Makes another thread stop reading a response."""
     stream = response.extensions.get("network_stream")
     connection = None if stream is None else stream.get_extra_info("socket")
     if isinstance(connection, socket.socket):

@@ -1,4 +1,4 @@
-"""A request as data, what its answer means, and when it may be sent again."""
+"""Requests as data, parsing of their responses, and rules for repeating them."""
 
 from __future__ import annotations
 
@@ -25,30 +25,32 @@ longest_wait = 10.0
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
-    """One call of the REST API. Sync and async clients send the same ones."""
+    """One call of the REST API, which the sync and async clients share."""
 
     method: str
-    #: Below /api/v1.
+    #: Path below /api/v1.
     path: str
-    #: Makes the result of a successful answer.
+    #: Builds the result from a successful response.
     parse: Callable[[httpx.Response], T]
     params: Mapping[str, Any] = field(default_factory=dict)
     json: Any = None
-    #: Bytes or an iterable of them, sent as they are.
+    #: Bytes, or an iterable of bytes, sent unchanged.
     content: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: Seconds of silence it may take; None: as the connection says; 0: for ever.
+    #: Names of the caller's arguments, by the field of the request; used in errors.
+    arguments_of: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds that may pass without data; None: the connection's limit; 0: no limit.
     patience: Optional[float] = None
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does no more than sending it once."""
+        """Whether sending the request twice has the same effect as sending it once."""
         return self.content is None and (self.method == "GET" or "idempotency-key" in self.headers)
 
     def arguments(self, connection: Connection) -> Mapping[str, Any]:
-        """For `build_request` of httpx's clients."""
+        """Arguments for `build_request` of httpx's clients."""
         seconds = connection.request_timeout if self.patience is None else (self.patience or None)
-        # Finding the daemon takes no patience; a pool never has to be waited for.
+        # Connecting never needs the longer limit, and the pool is unlimited, so nothing waits for it.
         timeout = httpx.Timeout(seconds, connect=min(10.0, connection.request_timeout), pool=None)
         given: dict[str, Any] = {
             "method": self.method,
@@ -66,19 +68,19 @@ class Request(Generic[T]):
 
 
 def segment(value: str, what: str = "sandbox") -> str:
-    """A name as one segment of a path: it reaches nothing it could climb out of."""
+    """Encodes a name as a single segment of a path, so that it cannot lead elsewhere."""
     if not isinstance(value, str) or value in ("", ".", ".."):
-        raise InvalidArgumentError(f"{what}: {value!r} is no id or name.", code="invalid_argument")
+        raise InvalidArgumentError(f"{what}: {value!r} is not an id or name.", code="invalid_argument")
     return quote(value, safe="")
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The fields that were given: the others are the daemon's to choose."""
+    """Returns the fields that were given; the daemon chooses the others."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def idempotency_key(key: Optional[str] = None) -> Mapping[str, str]:
-    """The header under which a repeated request is done once."""
+    """The header with which a repeated request is executed only once."""
     if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
         raise InvalidArgumentError(
             "idempotency_key: must be 1 to 200 printable characters without spaces.", code="invalid_argument"
@@ -87,7 +89,7 @@ def idempotency_key(key: Optional[str] = None) -> Mapping[str, str]:
 
 
 def as_model(model: Type[M]) -> Callable[[httpx.Response], M]:
-    """Reads an answer as `model`; anything else did not come from a daemon."""
+    """Parses a response as `model`; any other response did not come from a daemon."""
 
     def parse(response: httpx.Response) -> M:
         try:
@@ -96,7 +98,7 @@ def as_model(model: Type[M]) -> Callable[[httpx.Response], M]:
             raise NetworkError(
                 f"The answer is not one of a NovaSandbox daemon: {error.error_count()} fields do not fit.",
                 code="internal",
-                hint="Check NOVA_API_URL, and that daemon and SDK are of the same age.",
+                hint="Check NOVA_API_URL, and that daemon and SDK have the same version.",
                 status_code=response.status_code,
             ) from error
 
@@ -104,21 +106,23 @@ def as_model(model: Type[M]) -> Callable[[httpx.Response], M]:
 
 
 def nothing(_response: httpx.Response) -> None:
-    """For answers that say nothing."""
+    """Parses a response without content."""
 
 
-def raise_for(response: httpx.Response) -> None:
-    """Raises what an answer says went wrong. The answer has been read."""
+def raise_for(response: httpx.Response, request: Request[Any]) -> None:
+    """Raises the error in a response that has been read, naming fields as the caller knows them."""
     if response.is_success:
         return
     try:
         error = response.json()["error"]
+        said = {part: in_words(str(error[part]), request.arguments_of) for part in ("message", "hint") if part in error}
+        error = {**error, **said}
         raised = error_of(error, response.status_code)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise NetworkError(
             f"Something that is not a NovaSandbox daemon answered with {response.status_code}.",
             code="internal",
-            hint="Check NOVA_API_URL and what lies between.",
+            hint="Check NOVA_API_URL, and any proxy between this host and the daemon.",
             status_code=response.status_code,
         ) from None
     if isinstance(raised, RateLimitedError):
@@ -126,8 +130,14 @@ def raise_for(response: httpx.Response) -> None:
     raise raised
 
 
+def in_words(text: str, names: Mapping[str, str]) -> str:
+    """Replaces names of fields in a text: before a colon, or anywhere if the name cannot be English."""
+    text = re.sub(r"(^|: |; )(\w+)(?=(?:\.[^\s:]+)?: )", lambda found: found[1] + names.get(found[2], found[2]), text)
+    return re.sub(r"\b[a-z]+_\w+", lambda found: names.get(found[0], found[0]), text)
+
+
 def raise_network_error(error: httpx.TransportError, connection: Connection) -> NoReturn:
-    """What the network did, as one of ours."""
+    """Raises an error of the network as one of ours."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         raise TimedOutError(
             f"The daemon at {connection.place} has been silent for too long.",
@@ -149,12 +159,12 @@ def raise_network_error(error: httpx.TransportError, connection: Connection) -> 
 
 
 def wait_before_retry(request: Request[Any], error: NovaError, attempt: int) -> Optional[float]:
-    """Seconds until `request` may be sent again after its attempt number `attempt` failed; None: it must not."""
+    """Returns the seconds to wait before `request` is repeated after attempt `attempt` failed; None: do not repeat."""
     if attempt >= max_attempts:
         return None
     backoff: float = 0.1 * 2**attempt * random.uniform(0.5, 1.0)
     if error.code in ("rate_limited", "channel_busy") and request.content is None:
-        # Nothing was done: whatever it is, it may come again.
+        # The daemon has done nothing, so any request may be repeated.
         wait: float = float(error.details.get("retry_after_seconds") or backoff)
         return wait if wait <= longest_wait else None
     broken = isinstance(error, NetworkError) and error.code == "connection_lost"

@@ -21,6 +21,8 @@ class SyncTransport:
     """Sends requests and waits. Threads may share it."""
 
     def __init__(self, options: ConnectionOptions) -> None:
+        #: The options it was made with, for another one to the same daemon.
+        self.options = options
         self.connection = connection_of(options)
         self._client = httpx.Client(
             **client_arguments(self.connection),
@@ -28,7 +30,7 @@ class SyncTransport:
         )
 
     def send(self, request: Request[T]) -> T:
-        """Sends a request, again where that is harmless, and reads its answer."""
+        """Sends a request and reads its response; repeats the request if that is harmless."""
         attempt = 0
         while True:
             try:
@@ -47,7 +49,7 @@ class SyncTransport:
 
     @contextmanager
     def stream(self, request: Request[Any]) -> Iterator[httpx.Response]:
-        """Sends a request and hands its answer over as it comes."""
+        """Sends a request and yields its response as a stream."""
         built = self._client.build_request(**request.arguments(self.connection))
         try:
             response = self._client.send(built, stream=True)
@@ -59,18 +61,24 @@ class SyncTransport:
                     response.read()
                 except httpx.TransportError as error:
                     raise_network_error(error, self.connection)
-                raise_for(response)
+                raise_for(response, request)
             yield response
         finally:
             response.close()
 
     def chunks(self, response: httpx.Response) -> Iterator[bytes]:
-        """The body of an answer as it comes."""
+        """Yields the body of a response as it arrives."""
         try:
             for chunk in response.iter_bytes():
                 yield chunk
         except httpx.TransportError as error:
             raise_network_error(error, self.connection)
+
+    def __enter__(self) -> SyncTransport:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Closes the connections. Idempotent."""

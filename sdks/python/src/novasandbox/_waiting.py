@@ -1,4 +1,4 @@
-"""The ways to wait, without asyncio."""
+"""Functions that wait, without asyncio."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def sleep(seconds: float) -> None:
 
 
 def without_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a function. There is no loop here that it could block."""
+    """Calls a function directly: there is no event loop that it could block."""
     return function(*args, **kwargs)
 
 
 def uninterrupted(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Calls a function. There is no cancellation here that could stop it."""
+    """Calls a function directly: there is no cancellation that could stop it."""
     function(*args, **kwargs)
 
 
 def tell(piece: Piece) -> None:
-    """Hands text to its callback."""
+    """Passes text to its callback."""
     piece.tell(piece.text)

@@ -16,7 +16,7 @@ from .results import CommandResult
 
 
 def read_to_end(transport: SyncTransport, execution: Execution, reader: Optional[SyncReader] = None) -> None:
-    """Reads a command's stream, and finds it again when a connection breaks."""
+    """Reads a command's stream, and resumes it when a connection breaks."""
     while not execution.ended:
         try:
             with transport.stream(execution.request) as response:
@@ -36,7 +36,7 @@ def read_to_end(transport: SyncTransport, execution: Execution, reader: Optional
 
 
 def send_signal(transport: SyncTransport, execution: Execution, number: Union[int, str]) -> bool:
-    """False when the command had ended."""
+    """Sends a signal. False when the command had already ended."""
     if execution.process_id is None or execution.ended:
         return False
     try:
@@ -49,9 +49,8 @@ def send_signal(transport: SyncTransport, execution: Execution, number: Union[in
 class CommandHandle:
     """A command that runs in the background.
 
-    A thread of its own reads the output as it comes, so that the command never waits because nobody looks; callbacks
-    are called from it. Letting go of the handle leaves the command running, and `commands.connect(process_id)` finds
-    it again.
+    A thread of its own reads the output as it arrives and calls the callbacks, so the command never waits for a reader.
+    Discarding the handle leaves the command running, and `commands.connect(process_id)` attaches to it again.
     """
 
     def __init__(self, transport: SyncTransport, execution: Execution) -> None:
@@ -61,7 +60,7 @@ class CommandHandle:
 
     @classmethod
     def begin(cls, transport: SyncTransport, execution: Execution) -> CommandHandle:
-        """A handle, as soon as the command runs."""
+        """Returns a handle as soon as the command runs."""
         handle = cls(transport, execution)
         handle._reader.until_started()
         if not execution.started:
@@ -70,12 +69,12 @@ class CommandHandle:
 
     @property
     def process_id(self) -> int:
-        """What `commands.connect` and `commands.kill` take."""
+        """The id for `commands.connect` and `commands.kill`."""
         return self._execution.process_id or 0
 
     @property
     def pid(self) -> int:
-        """Its number in the guest."""
+        """The process id in the guest."""
         return self._execution.pid or 0
 
     @property
@@ -92,25 +91,25 @@ class CommandHandle:
         return self._execution.stderr.content().decode(errors="replace")
 
     def wait(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the wait, not the command."""
+        """Waits for the result; raises like `commands.run`. `timeout` limits the wait, not the command."""
         self._await_end(timeout)
         return self._execution.outcome()
 
     def result(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, good or bad."""
+        """Waits for the result, successful or not."""
         self._await_end(timeout)
         return self._execution.result()
 
     def send_signal(self, number: Union[int, str]) -> bool:
-        """To the command and all it started. False when it had ended."""
+        """Sends a signal to the command and all processes it started. False when it had already ended."""
         return send_signal(self._transport, self._execution, number)
 
     def kill(self) -> bool:
-        """Ends the command and all it started. False when it had ended."""
+        """Kills the command and all processes it started. False when it had already ended."""
         return self.send_signal("SIGKILL")
 
     def disconnect(self) -> None:
-        """Lets go of the command, which goes on."""
+        """Stops listening; the command continues."""
         self._reader.release()
 
     def __enter__(self) -> CommandHandle:

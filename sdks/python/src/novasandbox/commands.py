@@ -9,18 +9,18 @@ from typing import List, Literal, Optional, Union, overload
 from typing_extensions import Unpack
 
 from ._api import guest
-from ._execution import Execution, background_bytes, describe, result_of_executed
+from ._execution import Execution, background_bytes, describe, foreground_bytes, result_of_executed
 from ._options import RunOptions, one_or_the_other, refuse_callbacks
 from ._transport import SyncTransport
 from ._waiting import uninterrupted
 from .command_handle import CommandHandle, read_to_end, send_signal
 from .errors import NovaError, ProcessNotFoundError
 from .models import ProcessInfo
-from .results import CommandResult, check_result
+from .results import CommandResult, OutputSoFar, check_result
 
 
 class Commands:
-    """Runs commands in a sandbox. A string goes to ``/bin/sh -c``, a list is executed as it is."""
+    """Runs commands in a sandbox. A string is run by ``/bin/sh -c``, a list without a shell."""
 
     def __init__(self, transport: SyncTransport, sandbox_id: str) -> None:
         self._transport = transport
@@ -49,11 +49,11 @@ class Commands:
     ) -> Union[CommandResult, CommandHandle]:
         """Runs a command to its end.
 
-        It raises CommandExitException when the command fails, CommandTimeoutException when its time is up.
+        Raises CommandExitException when the command fails, and CommandTimeoutException when its time limit ends it.
 
-        `background=True` returns a handle as soon as it runs. With an `idempotency_key` the command runs once, however
-        often the call is repeated: the daemon answers as it did the first time, and the call is repeated by itself when
-        a connection breaks; output is then limited to 16 MiB and not streamed.
+        `background=True` returns a handle as soon as the command runs. With an `idempotency_key` the command runs only
+        once, however often the call is repeated: the daemon returns the first response again. The call is then repeated
+        automatically when a connection breaks, and its output is limited to 16 MiB and not streamed.
         """
         if background:
             if idempotency_key is not None:
@@ -66,24 +66,53 @@ class Commands:
         try:
             read_to_end(self._transport, execution)
         except BaseException:
-            # Whoever interrupts the call, or a callback that raises, does not leave the command behind.
+            # An interrupted call or a callback that raises must not leave the command behind.
             uninterrupted(self._end, execution)
             raise
         return execution.outcome()
 
     def list(self) -> List[ProcessInfo]:
-        """Commands that run or have just ended."""
+        """Lists commands that are running or ended recently."""
         listing = self._transport.send(guest.processes(self._id))
         return listing.processes
 
-    def connect(self, process_id: int, **options: Unpack[RunOptions]) -> CommandHandle:
-        """A handle on a command that runs, with what output the guest has kept."""
-        return CommandHandle.begin(
-            self._transport, Execution(self._id, options, process_id=process_id, default_max_bytes=background_bytes)
+    def connect(
+        self, process_id: int, *, stdout_offset: int = 0, stderr_offset: int = 0, **options: Unpack[RunOptions]
+    ) -> CommandHandle:
+        """Attaches to a running command; its output starts at the given offsets, as far as the guest has kept it."""
+        execution = Execution(
+            self._id,
+            options,
+            process_id=process_id,
+            default_max_bytes=background_bytes,
+            offsets=(stdout_offset, stderr_offset),
         )
+        return CommandHandle.begin(self._transport, execution)
+
+    def output(
+        self,
+        process_id: int,
+        *,
+        stdout_offset: int = 0,
+        stderr_offset: int = 0,
+        max_output_bytes: int = foreground_bytes,
+    ) -> OutputSoFar:
+        """Returns the output of a command so far, as far as the guest keeps it, also if it ended recently.
+
+        To follow the command, `connect` at the end offsets of this output.
+        """
+        execution = Execution(
+            self._id,
+            {"max_output_bytes": max_output_bytes},
+            process_id=process_id,
+            offsets=(stdout_offset, stderr_offset),
+            follow=False,
+        )
+        read_to_end(self._transport, execution)
+        return execution.so_far()
 
     def kill(self, process_id: int, signal: Union[int, str] = "SIGKILL") -> bool:
-        """Ends a command and all it started. False when it had ended."""
+        """Ends a command and all processes it started. False when it had already ended."""
         try:
             self._transport.send(guest.signal(self._id, process_id, signal))
         except ProcessNotFoundError:

@@ -1,4 +1,4 @@
-"""Everything the SDK raises.
+"""All exceptions that the SDK raises.
 
 The daemon answers errors as ``{"error": {"code", "message", "hint", "details"}}``. Each code has one class here; a code
 this version does not know becomes a plain :class:`NovaError`.
@@ -10,7 +10,7 @@ from typing import Any, Mapping, Optional
 
 
 class NovaError(Exception):
-    """What went wrong (`code`, `message`), and what to do about it (`hint`)."""
+    """An error (`code`, `message`) with its remedy (`hint`)."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class NovaError(Exception):
         self.message = message
         self.hint = hint
         self.details: Mapping[str, Any] = dict(details or {})
-        #: HTTP status of the answer; None where there was no answer.
+        #: HTTP status of the response; None if there was none.
         self.status_code = status_code
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class PermissionDeniedError(NovaError):
 
 
 class NotFoundError(NovaError):
-    """What was named is not there."""
+    """The named thing does not exist."""
 
 
 class SandboxNotFoundError(NotFoundError):
@@ -55,6 +55,10 @@ class SandboxNotFoundError(NotFoundError):
 
 class TemplateNotFoundError(NotFoundError):
     """There is no such template."""
+
+
+class SnapshotNotFoundError(NotFoundError):
+    """There is no such snapshot."""
 
 
 class PathNotFoundError(NotFoundError):
@@ -66,7 +70,7 @@ class ProcessNotFoundError(NotFoundError):
 
 
 class ConflictError(NovaError):
-    """It does not fit what is there: a name is taken, the state is another."""
+    """The call conflicts with the current state, for example because a name is taken."""
 
 
 class SandboxNotRunningError(ConflictError):
@@ -78,15 +82,15 @@ class CommandError(NovaError):
 
 
 class RateLimitedError(NovaError):
-    """Too many requests or sandboxes at once."""
+    """There are too many requests or sandboxes at once."""
 
 
 class TimedOutError(NovaError):
-    """It took longer than it may."""
+    """The call exceeded its time limit."""
 
 
 class GuestError(NovaError):
-    """The guest does not answer as it should."""
+    """The guest does not answer, or answers wrongly."""
 
 
 class ResourceError(NovaError):
@@ -98,14 +102,14 @@ class UnavailableError(NovaError):
 
 
 class NotSupportedError(NovaError):
-    """This part is not there yet, or the chosen hypervisor cannot do it."""
+    """This feature does not exist yet, or the chosen hypervisor does not have it."""
 
 
 class NetworkError(NovaError):
-    """The daemon could not be reached, or what answered was not the daemon."""
+    """The daemon could not be reached, or something else answered."""
 
 
-#: Which class stands for which code. A test compares the codes with those of the daemon.
+#: Exception classes by code. A test compares the codes with those of the daemon.
 error_classes: Mapping[str, type[NovaError]] = {
     "invalid_argument": InvalidArgumentError,
     "malformed_request": InvalidArgumentError,
@@ -140,6 +144,7 @@ error_classes: Mapping[str, type[NovaError]] = {
     "vm_limit_reached": RateLimitedError,
     "channel_busy": RateLimitedError,
     "command_outcome_unknown": GuestError,
+    "hook_failed": GuestError,
     "command_timeout": TimedOutError,
     "request_timeout": TimedOutError,
     "boot_timeout": TimedOutError,
@@ -160,6 +165,11 @@ error_classes: Mapping[str, type[NovaError]] = {
     "vmm_failed": NovaError,
     "snapshot_failed": NovaError,
     "snapshot_incompatible": ConflictError,
+    "snapshot_not_found": SnapshotNotFoundError,
+    "snapshot_damaged": ConflictError,
+    "volume_not_found": NotFoundError,
+    "volume_exists": ConflictError,
+    "volume_in_use": ConflictError,
     "set_up_failed": NovaError,
     "download_failed": NovaError,
     "port_in_use": ConflictError,
@@ -171,7 +181,7 @@ error_classes: Mapping[str, type[NovaError]] = {
 
 
 def error_of(error: Mapping[str, Any], status_code: Optional[int] = None) -> NovaError:
-    """The `error` of an envelope as what is raised."""
+    """Builds the exception for the `error` of a response."""
     code = str(error.get("code", "internal"))
     details = error.get("details")
     return error_classes.get(code, NovaError)(

@@ -4,28 +4,29 @@
 from __future__ import annotations
 
 import os
-from typing import List, Optional, Union
+from typing import Dict, List, Optional, Union
 
 from ._api import files as api
 from ._contents import Chunks, Content, max_read_bytes, pieces, too_large, whole
 from ._local import replacing
+from ._manifest_lines import ManifestLines
 from ._transport import SyncTransport
 from ._waiting import without_blocking
 from .errors import PathNotFoundError
-from .models import Entry
+from .models import Entry, ManifestEntry, Unpacked
 
 LocalPath = Union[str, "os.PathLike[str]"]
 
 
 class Files:
-    """Files in a sandbox. Relative paths start at the home of the user; what is created belongs to the user."""
+    """Files in a sandbox. Relative paths start at the user's home; new files belong to the user."""
 
     def __init__(self, transport: SyncTransport, sandbox_id: str) -> None:
         self._transport = transport
         self._id = sandbox_id
 
     def read(self, path: str, *, user: Optional[str] = None, max_bytes: int = max_read_bytes) -> str:
-        """A file as text: UTF-8, with U+FFFD for what is not."""
+        """Reads a file as text: UTF-8, with U+FFFD for invalid bytes."""
         content = self.read_bytes(path, user=user, max_bytes=max_bytes)
         return content.decode(errors="replace")
 
@@ -38,7 +39,7 @@ class Files:
         length: Optional[int] = None,
         max_bytes: int = max_read_bytes,
     ) -> bytes:
-        """A file, or `length` bytes of it from `offset` on."""
+        """Reads a file, or `length` bytes of it from `offset` on."""
         content = bytearray()
         stream = self.read_stream(path, user=user, offset=offset, length=length)
         try:
@@ -53,7 +54,7 @@ class Files:
     def read_stream(
         self, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
     ) -> Chunks:
-        """A file of any size, at the pace it is read."""
+        """Reads a file of any size at the caller's pace."""
         request = api.read(self._id, path, user=user, offset=offset, length=length)
         with self._transport.stream(request) as response:
             for chunk in self._transport.chunks(response):
@@ -69,7 +70,7 @@ class Files:
         append: bool = False,
         exclusive: bool = False,
     ) -> Entry:
-        """Writes text, bytes, an open file, or an iterable of bytes. Makes directories on the way."""
+        """Writes text, bytes, an open file, or an iterable of bytes. Creates missing directories."""
         memory = whole(content)
         body = pieces(content) if memory is None else memory
         return self._transport.send(
@@ -79,13 +80,13 @@ class Files:
     def upload(
         self, local_path: LocalPath, path: str, *, user: Optional[str] = None, mode: Optional[int] = None
     ) -> Entry:
-        """Copies a file of this machine into the sandbox, with its mode. Any size."""
+        """Copies a file of any size, with its mode, from this machine into the sandbox."""
         with open(local_path, "rb") as file:
             bits = os.fstat(file.fileno()).st_mode & 0o777 if mode is None else mode
             return self.write(path, file, user=user, mode=bits)
 
     def download(self, path: str, local_path: LocalPath, *, user: Optional[str] = None) -> int:
-        """Copies a file of the sandbox to this machine; the number of bytes. The file appears when it is whole."""
+        """Copies a file to this machine and returns its number of bytes. The file appears when it is complete."""
         size = 0
         with replacing(local_path) as file:
             stream = self.read_stream(path, user=user)
@@ -97,24 +98,52 @@ class Files:
         return size
 
     def list(self, path: str = "~", *, depth: int = 1, user: Optional[str] = None) -> List[Entry]:
-        """What a directory holds, `depth` levels deep."""
+        """Lists a directory, `depth` levels deep."""
         listing = self._transport.send(api.listing(self._id, path, user=user, depth=depth))
         return listing.entries
 
     def stat(self, path: str, *, user: Optional[str] = None) -> Entry:
-        """One file or directory."""
+        """Describes a file or directory."""
         return self._transport.send(api.stat(self._id, path, user=user))
 
     def exists(self, path: str, *, user: Optional[str] = None) -> bool:
-        """Whether there is anything at a path."""
+        """Whether a path exists."""
         try:
             self.stat(path, user=user)
         except PathNotFoundError:
             return False
         return True
 
+    def manifest(
+        self,
+        path: str,
+        *,
+        skip: Optional[List[str]] = None,
+        only: Optional[List[str]] = None,
+        hash_bytes: Optional[int] = None,
+        limit: Optional[int] = None,
+        user: Optional[str] = None,
+    ) -> Dict[str, ManifestEntry]:
+        """Lists the whole tree below a directory, for a comparison: the entries by their paths, relative to it.
+
+        `skip` leaves out names at every level or, with a slash in them, paths. `only` lists these paths alone. Files of
+        at most `hash_bytes` bytes come with their digest. What the guest says must not be trusted.
+        """
+        request = api.manifest(self._id, path, user=user, skip=skip, only=only, hash_bytes=hash_bytes, limit=limit)
+        lines = ManifestLines()
+        with self._transport.stream(request) as response:
+            for data in self._transport.chunks(response):
+                lines.feed(data)
+        return lines.finish()
+
+    def unpack(self, path: str, archive: Content, *, user: Optional[str] = None) -> Unpacked:
+        """Unpacks a tar archive into a directory, which is made if it is missing. All files belong to the user."""
+        memory = whole(archive)
+        body = pieces(archive) if memory is None else memory
+        return self._transport.send(api.unpack(self._id, path, body, user=user))
+
     def make_dir(self, path: str, *, user: Optional[str] = None, mode: Optional[int] = None) -> bool:
-        """Makes a directory and its parents. False when it was there."""
+        """Creates a directory and its missing parents. False when it already existed."""
         return self._transport.send(api.make_dir(self._id, path, user=user, mode=mode))
 
     def rename(self, source: str, destination: str, *, user: Optional[str] = None) -> Entry:
@@ -122,7 +151,7 @@ class Files:
         return self._transport.send(api.rename(self._id, source, destination, user=user))
 
     def remove(self, path: str, *, user: Optional[str] = None) -> bool:
-        """Removes a file or directory with all in it. False when there was none."""
+        """Removes a file, or a directory with everything in it. False when it did not exist."""
         return self._transport.send(api.remove(self._id, path, user=user))
 
     def set_attributes(

@@ -1,34 +1,48 @@
-"""What the daemon answers, typed. Fields a newer daemon adds are ignored."""
+"""Typed responses of the daemon. Fields that a newer daemon adds are ignored."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from pydantic import BaseModel, ConfigDict
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What all responses have in common."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class SandboxState(str, Enum):
-    """Where a sandbox is in its life."""
+    """State of a sandbox."""
 
     CREATING = "creating"
     RUNNING = "running"
     PAUSED = "paused"
+    #: The machine is being stopped, or has ended and is being cleaned up.
+    STOPPING = "stopping"
+    #: It has no machine, and goes on where it was when it is resumed.
+    HIBERNATED = "hibernated"
     STOPPED = "stopped"
     FAILED = "failed"
 
 
-class SandboxInfo(_Answer):
+class VolumeMount(Answer):
+    """A volume of a sandbox, and where it is mounted."""
+
+    name: str
+    path: str
+    read_only: bool
+
+
+class SandboxInfo(Answer):
     """A sandbox as the daemon knows it."""
 
     id: str
     name: Optional[str]
-    #: To whom it belongs, such as `user:ann` or `key:1f2e`; None: to the host.
+    #: Owner, such as `user:ann` or `key:1f2e`; None: the host itself.
     owner: Optional[str]
     team: Optional[str]
     status: SandboxState
@@ -45,19 +59,31 @@ class SandboxInfo(_Answer):
     guest_port: int
     metadata: Dict[str, str]
     ephemeral: bool
+    #: What happens at the end of its time to live: `stop`, `pause`, `hibernate` or `hibernate-disk`.
+    on_timeout: str = "stop"
+    #: Whether commands, files and port requests wake it.
+    auto_resume: bool = False
     created_at: datetime
     started_at: Optional[datetime]
     stopped_at: Optional[datetime]
-    #: When its time to live ends.
+    #: End of its time to live.
     expires_at: Optional[datetime]
-    #: From the call to the first answer of the guest.
+    #: Time from the call to the first answer of the guest.
     boot_time_ms: Optional[float]
     boot_kind: Optional[str]
-    #: Why it failed or stopped, where that is known.
+    #: Reason for a failure or stop, if known.
     reason: Optional[str]
+    #: Disks of the running guest that are full: mount points of volumes, and `/` for the writable layer.
+    full_disks: List[str] = []
+    #: Volumes that it has, or needs to start again.
+    volumes: List[VolumeMount] = []
+    #: The sandbox that it is a fork of, which may have been removed since.
+    forked_from: Optional[str] = None
+    #: The snapshot that it was last taken to, made from, or taken back to. A fork begins with its parent's.
+    snapshot_id: Optional[str] = None
 
 
-class SandboxPage(_Answer):
+class SandboxPage(Answer):
     """One page of a list."""
 
     vms: List[SandboxInfo]
@@ -65,8 +91,8 @@ class SandboxPage(_Answer):
     next_cursor: Optional[str]
 
 
-class SandboxStats(_Answer):
-    """What a sandbox uses now."""
+class SandboxStats(Answer):
+    """Resources that a sandbox uses now."""
 
     timestamp: datetime
     uptime_ms: float
@@ -84,15 +110,104 @@ class SandboxStats(_Answer):
     host_cpu_usage_us: float
 
 
-class SandboxLogs(_Answer):
-    """The ends of the guest's console and of the log of its VMM."""
+class SandboxLogs(Answer):
+    """The last part of the guest's console and of its VMM's log."""
 
     console: str
     vmm: str
+    #: Reason why the console is empty, and where to look instead, if known.
+    note: Optional[str] = None
+
+
+class SandboxEvent(Answer):
+    """An event about a sandbox or the daemon."""
+
+    #: Increases with each event, and continues across restarts of the daemon.
+    id: int
+    time: datetime
+    #: Type, such as "vm.started" or "command.ended".
+    type: str
+    #: None if the event is about no sandbox.
+    vm_id: Optional[str]
+    data: Dict[str, Any]
+
+
+class ApiKey(Answer):
+    """A key to the daemon."""
+
+    id: str
+    name: str
+    role: str
+    #: The user who owns the key; None if nobody does.
+    username: Optional[str]
+    team: Optional[str]
+    #: Permissions to which the key is limited; if empty, it has all permissions of its role.
+    scopes: List[str]
+    created_at: datetime
+    expires_at: Optional[datetime]
+    last_used_at: Optional[datetime]
+    revoked: bool
+
+
+class CreatedApiKey(ApiKey):
+    """A new key. Its secret is returned only here."""
+
+    key: str
+    #: The same key in the form that E2B's clients accept.
+    e2b_key: str
+
+
+class ApiKeyList(Answer):
+    """All keys."""
+
+    keys: List[ApiKey]
+
+
+class User(Answer):
+    """A user who may log in to the daemon."""
+
+    username: str
+    role: str
+    team: str
+    created_at: datetime
+    #: The account is locked until then because of wrong passwords.
+    locked_until: Optional[datetime]
+
+
+class UserList(Answer):
+    """All users."""
+
+    users: List[User]
+
+
+class RoleInfo(Answer):
+    """A role and its permissions."""
+
+    name: str
+    #: Sandboxes that it may act on: "own", "team" or "all".
+    reach: str
+    permissions: List[str]
+
+
+class RoleList(Answer):
+    """All roles."""
+
+    roles: List[RoleInfo]
+
+
+class Identity(Answer):
+    """The identity under which the daemon handles the caller."""
+
+    kind: str
+    name: str
+    role: str
+    owner: Optional[str]
+    team: Optional[str]
+    permissions: List[str]
 
 
 class EntryType(str, Enum):
-    """What an entry of a directory is."""
+    """Type of an entry of a directory."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -100,7 +215,7 @@ class EntryType(str, Enum):
     OTHER = "other"
 
 
-class Entry(_Answer):
+class Entry(Answer):
     """A file or directory in the guest."""
 
     name: str
@@ -117,14 +232,170 @@ class Entry(_Answer):
     symlink_target: Optional[str]
 
 
-class EntryList(_Answer):
+class EntryList(Answer):
     """A directory."""
 
     entries: List[Entry]
 
 
-class ProcessInfo(_Answer):
-    """A command that runs, or has just ended. `id` is what `commands.connect` and `commands.kill` take."""
+class ManifestEntry(Answer):
+    """An entry of a tree that is compared with another one. What the guest says must not be trusted."""
+
+    #: Relative to the directory that was listed.
+    path: str
+    #: A link is a symlink, wherever it leads.
+    type: EntryType
+    mode: int
+    size: int
+    #: When the content changed last.
+    mtime: datetime
+    #: When content or attributes changed last.
+    ctime: datetime
+    #: Changes whenever the file, its content or its attributes change; it means nothing else.
+    version: str
+    #: What a link stores.
+    link: Optional[str]
+    #: Hexadecimal; None where no digest was asked for, or the file cannot be read.
+    sha256: Optional[str]
+
+
+class ManifestError(Answer):
+    """The error that broke a listing off."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class ManifestLine(Answer):
+    """One line of a listing."""
+
+    entries: List[ManifestEntry]
+    end: bool
+    error: Optional[ManifestError] = None
+
+
+class Unpacked(Answer):
+    """How much of an archive was unpacked."""
+
+    entries: int
+    bytes: int
+
+
+class WorkspaceState(Answer):
+    """What is at a path of a workspace, as far as workspaces compare it."""
+
+    type: EntryType
+    #: Permission bits.
+    mode: int
+    size: int
+    #: Digest of a file's content, in hexadecimal.
+    sha256: Optional[str]
+    #: What a link stores.
+    link: Optional[str]
+
+
+class LeftOut(Answer):
+    """Something that a push left out: a "secret", something "unreadable", or something "special"."""
+
+    path: str
+    kind: str
+    reason: str
+
+
+class PathReason(Answer):
+    """A path that was left alone, and why."""
+
+    path: str
+    reason: str
+
+
+class PushResult(Answer):
+    """What a push did."""
+
+    #: The folder of the host, without links.
+    folder: str
+    guest_path: str
+    sent_files: int
+    sent_bytes: int
+    #: Files and folders that were removed in the guest because they are gone here.
+    removed: int
+    unchanged: int
+    #: Paths that ignore files leave out; a folder counts once.
+    ignored: int
+    left_out: List[LeftOut]
+    #: Changed on both sides, and left as they are in the guest.
+    conflicts: List[PathReason]
+    notes: List[str]
+
+
+class WorkspaceHunk(Answer):
+    """Lines of a text file that changed together, as in a unified diff."""
+
+    old_start: int
+    old_lines: int
+    new_start: int
+    new_lines: int
+    #: Each begins with a space, "-", "+" or a backslash.
+    lines: List[str]
+
+
+class WorkspaceChange(Answer):
+    """What the guest changed at a path."""
+
+    path: str
+    #: "added", "modified", "deleted", "mode" or "type".
+    kind: str
+    #: What was pushed; None when it was not there.
+    before: Optional[WorkspaceState]
+    #: What is in the guest now; None when it is gone.
+    after: Optional[WorkspaceState]
+    #: The same lines, or the whole file, were changed on the host too: it is not applied.
+    conflict: Optional[str]
+    #: Whether the host changed other lines of it: both changes go together.
+    merges: bool
+    #: Why it is never applied.
+    refused: Optional[str]
+    #: Why it is applied only on explicit consent.
+    flags: List[str]
+    hunks: List[WorkspaceHunk]
+    #: A unified diff, or a line that names a change that is not of text.
+    patch: str
+
+
+class WorkspaceDiff(Answer):
+    """What the guest changed since a folder was pushed."""
+
+    folder: str
+    guest_path: str
+    changes: List[WorkspaceChange]
+
+
+class ApplyResult(Answer):
+    """What an apply did."""
+
+    folder: str
+    guest_path: str
+    applied: List[str]
+    conflicts: List[PathReason]
+    #: Never applied.
+    refused: List[PathReason]
+    #: Left alone because nobody consented.
+    flagged: List[PathReason]
+    #: Changed since they were looked at.
+    outdated: List[PathReason]
+
+
+class WorkspaceInfo(Answer):
+    """A folder that was pushed into a sandbox."""
+
+    folder: str
+    guest_path: str
+    pushed_at: datetime
+
+
+class ProcessInfo(Answer):
+    """A command that is running or ended recently. `commands.connect` and `commands.kill` take its `id`."""
 
     id: int
     pid: int
@@ -138,42 +409,42 @@ class ProcessInfo(_Answer):
     exit_code: Optional[int]
 
 
-class ProcessList(_Answer):
+class ProcessList(Answer):
     """The commands of a sandbox."""
 
     processes: List[ProcessInfo]
 
 
-class TemplateInfo(_Answer):
-    """What sandboxes are cloned from."""
+class TemplateInfo(Answer):
+    """A template, from which sandboxes are cloned."""
 
     id: str
     name: str
     description: str
     source: str
     memory_mb: int
-    #: The least that a sandbox of it may be given.
+    #: Minimum memory of its sandboxes.
     min_memory_mb: int
     vcpus: int
     disk_mb: int
     user: str
     packages: List[str]
     built: bool
-    #: The processors its root image is there for.
+    #: The processors for which its root image exists.
     architectures: List[str]
     size_bytes: Optional[float]
     snapshots: int
     digest: Optional[str]
 
 
-class TemplateList(_Answer):
+class TemplateList(Answer):
     """All templates."""
 
     templates: List[TemplateInfo]
 
 
-class Executed(_Answer):
-    """Answer to a command that was run to its end in one request."""
+class Executed(Answer):
+    """Response to a command that was run to its end in one request."""
 
     exit_code: int
     stdout: str
@@ -186,13 +457,97 @@ class Executed(_Answer):
     process_id: int
 
 
-class Existed(_Answer):
-    """Whether there was something to remove."""
+class Existed(Answer):
+    """Whether something was removed."""
 
     existed: bool
 
 
-class Created(_Answer):
-    """Whether there was something to make."""
+class Created(Answer):
+    """Whether something was created."""
 
     created: bool
+
+
+class StoredThing(Answer):
+    """A file or folder in the daemon's state folder."""
+
+    kind: str
+    #: Its path below the state folder.
+    name: str
+    #: Space on the disk.
+    bytes: int
+    #: Why nobody needs it; None: it is needed.
+    reason: Optional[str]
+
+
+class StorageOfKind(Answer):
+    """What the daemon keeps of one kind."""
+
+    kind: str
+    count: int
+    bytes: int
+    reclaimable: int
+
+
+class StorageUsage(Answer):
+    """The space that the daemon takes, in bytes on the disk."""
+
+    #: The state folder.
+    folder: str
+    #: Size and free space of the file system that the state folder lies on.
+    total: int
+    free: int
+    used: int
+    reclaimable: int
+    kinds: List[StorageOfKind]
+    largest: List[StoredThing]
+    #: What is amiss: things that are missing or damaged.
+    problems: List[str]
+    #: False: there are more files than are looked at, so that the sizes are too small.
+    complete: bool
+
+
+class Collected(Answer):
+    """What housekeeping has removed, or would remove."""
+
+    removed: List[StoredThing]
+    freed: int
+    #: What nobody needs and is there still.
+    kept: List[StoredThing]
+    #: Ids of snapshots that were missing in the store and are known again.
+    adopted: List[str]
+    problems: List[str]
+
+
+class VolumeUse(Answer):
+    """A sandbox that has a volume, or needs it to start again."""
+
+    vm_id: str
+    vm_name: Optional[str]
+    status: SandboxState
+    path: str
+    read_only: bool
+    #: False: the sandbox is stopped, and others may have the volume until it starts again.
+    attached: bool
+
+
+class VolumeInfo(Answer):
+    """A volume."""
+
+    id: str
+    name: str
+    #: Owner, such as `user:ann` or `key:1f2e`; None: the host itself.
+    owner: Optional[str]
+    team: Optional[str]
+    size_mb: int
+    #: Space that it takes on the disk of the host.
+    used_mb: float
+    created_at: datetime
+    used_by: List[VolumeUse]
+
+
+class VolumeList(Answer):
+    """All volumes that the caller may see."""
+
+    volumes: List[VolumeInfo]

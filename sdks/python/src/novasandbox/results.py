@@ -1,4 +1,4 @@
-"""What commands leave behind."""
+"""Results of commands."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _quoted = 2000
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A command that has ended. Text is UTF-8, with U+FFFD for what is not; the bytes are there too."""
+    """A command that has ended. Text is UTF-8, with U+FFFD for invalid bytes; the bytes are available too."""
 
-    #: As the program gave it; 128 + signal when a signal ended it.
+    #: The program's exit code; 128 + signal when a signal ended it.
     exit_code: int
     stdout_bytes: bytes
     stderr_bytes: bytes
     duration_ms: float
-    #: Number of the signal that ended it.
+    #: Number of the signal that ended it, or None.
     signal: Optional[int] = None
-    #: Its own time limit ended it.
+    #: Whether its own time limit ended it.
     timed_out: bool = False
-    #: The guest ran out of memory and ended it.
+    #: Whether the guest ran out of memory and killed it.
     oom_killed: bool = False
-    #: Some of the output is missing.
+    #: Whether some of the output is missing.
     stdout_truncated: bool = False
     stderr_truncated: bool = False
     process_id: int = 0
@@ -44,8 +44,43 @@ class CommandResult:
         return self.exit_code == 0 and not self.timed_out
 
 
+@dataclass(frozen=True)
+class OutputSoFar:
+    """Output that a command has written so far, as far as the guest keeps it."""
+
+    process_id: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+    #: Offset in all bytes ever written at which the next call continues.
+    stdout_end: int
+    stderr_end: int
+    #: None while the command runs.
+    exit_code: Optional[int]
+
+    @property
+    def stdout_offset(self) -> int:
+        """Offset at which the output begins. Bytes between the requested offset and this one are lost."""
+        return self.stdout_end - len(self.stdout_bytes)
+
+    @property
+    def stderr_offset(self) -> int:
+        return self.stderr_end - len(self.stderr_bytes)
+
+    @cached_property
+    def stdout(self) -> str:
+        return self.stdout_bytes.decode(errors="replace")
+
+    @cached_property
+    def stderr(self) -> str:
+        return self.stderr_bytes.decode(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self.exit_code is None
+
+
 class CommandEndedBadly(NovaError):
-    """Both kinds of bad end. Carries the whole result."""
+    """Base class of failed commands. Carries the whole result."""
 
     def __init__(self, command: str, result: CommandResult, *, code: str, hint: str) -> None:
         said = result.stderr_bytes[-_quoted:].decode(errors="replace").strip()
@@ -71,7 +106,7 @@ class CommandEndedBadly(NovaError):
 
 
 class CommandExitException(CommandEndedBadly, CommandError):
-    """The command ended with another code than 0."""
+    """The command exited with a code other than 0."""
 
 
 class CommandTimeoutException(CommandEndedBadly, TimedOutError):
@@ -79,7 +114,7 @@ class CommandTimeoutException(CommandEndedBadly, TimedOutError):
 
 
 def check_result(command: str, result: CommandResult) -> CommandResult:
-    """The result, unless it is a bad one."""
+    """Returns the result if the command succeeded, and raises otherwise."""
     if result.timed_out:
         hint = "Raise the time limit of the command (0 for none)."
         raise CommandTimeoutException(command, result, code="command_timeout", hint=hint)

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Optional, Union
+from datetime import datetime
+from typing import Any, Iterable, Iterator, List, Mapping, Optional, Union
 
 from typing_extensions import Unpack
 
-from ._api import vms
+from ._api import snapshots, vms
+from ._branches import Branches
 from ._connection import ConnectionOptions, connection_part
-from ._options import SandboxOptions
+from ._event_lines import EventLines
+from ._options import FromSnapshotOptions, SandboxOptions
 from ._transport import SyncTransport
+from ._waiting import sleep
 from .commands import Commands
-from .errors import SandboxNotFoundError
+from .errors import NovaError, SandboxNotFoundError
 from .files import Files
-from .models import SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from .models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from .workspace import Workspace
 
 
-class Sandbox:
+class Sandbox(Branches):
     """A microVM that runs commands.
 
     ::
@@ -25,23 +30,23 @@ class Sandbox:
         with Sandbox.create() as sandbox:
             print(sandbox.commands.run("uname -s").stdout)
 
-    A sandbox from `create` is removed when its `with` block ends; one from `connect` is left as it is.
+    A sandbox from `create` is removed when its `with` block ends; one from `connect` is not.
     """
 
     def __init__(self, transport: SyncTransport, info: SandboxInfo, *, owned: bool) -> None:
-        self._transport = transport
-        self._info = info
-        self._owned = owned
+        super().__init__(transport, info, owned=owned)
         #: Runs commands.
         self.commands = Commands(transport, info.id)
         #: Reads and writes files.
         self.files = Files(transport, info.id)
+        #: Pushes a folder of this machine, compares it, and applies what was changed.
+        self.workspace = Workspace(transport, info.id, self.files)
 
     @classmethod
-    def create(cls, template: str = "base", **options: Unpack[SandboxOptions]) -> Sandbox:
-        """Makes a sandbox and returns when it answers.
+    def create(cls, template: Optional[str] = None, **options: Unpack[SandboxOptions]) -> Sandbox:
+        """Creates a sandbox and returns when it answers.
 
-        It lives for the daemon's default time unless `timeout` says more.
+        Without `timeout` it lives for the daemon's default time.
         """
         transport = SyncTransport(connection_part(options))
         try:
@@ -52,10 +57,21 @@ class Sandbox:
 
     @classmethod
     def connect(cls, ref: str, **options: Unpack[ConnectionOptions]) -> Sandbox:
-        """A handle on a sandbox that is there, by id, unique beginning of an id, or name."""
+        """Opens a handle on an existing sandbox, by id, unique beginning of an id, or name."""
         transport = SyncTransport(options)
         try:
             return cls(transport, transport.send(vms.get(ref)), owned=False)
+        except BaseException:
+            transport.close()
+            raise
+
+    @classmethod
+    def from_snapshot(cls, ref: str, **options: Unpack[FromSnapshotOptions]) -> Sandbox:
+        """Makes a sandbox that goes on from a snapshot, by its id, unique beginning of an id, or name."""
+        transport = SyncTransport(connection_part(options))
+        own: Any = {name: value for name, value in options.items() if name not in ConnectionOptions.__annotations__}
+        try:
+            return cls(transport, transport.send(snapshots.create(ref, **own)), owned=True)
         except BaseException:
             transport.close()
             raise
@@ -69,9 +85,11 @@ class Sandbox:
         team: Optional[str] = None,
         **options: Unpack[ConnectionOptions],
     ) -> List[SandboxInfo]:
-        """Sandboxes that run or are paused, or those in `states` ("all" for any), with all of these labels.
+        """Lists running, paused, stopping and hibernated sandboxes, or those in `states` ("all" for any).
 
-        They are those that the key may see, or of these the ones of an `owner` such as "user:ann", or of a `team`.
+        With `metadata`, only those with all of these labels are listed.
+
+        Only those that the key may see are listed; `owner`, such as "user:ann", and `team` select among them.
         """
         transport = SyncTransport(options)
         try:
@@ -88,8 +106,42 @@ class Sandbox:
             transport.close()
 
     @staticmethod
+    def events(
+        *,
+        sandbox: Optional[str] = None,
+        types: Optional[Iterable[str]] = None,
+        since: Union[int, datetime, None] = None,
+        follow: bool = True,
+        **options: Unpack[ConnectionOptions],
+    ) -> Iterator[SandboxEvent]:
+        """Yields events of sandboxes, or of one `sandbox` until it is removed.
+
+        `types` are names such as "vm.stopped", or "vm" for all of that kind. `since` is the id of an event or a time,
+        as far back as the daemon keeps events; default: from now on. With `follow=False` only kept events are yielded.
+        """
+        transport = SyncTransport(options)
+        told = EventLines(sandbox=sandbox, types=types, since=since, follow=follow)
+        try:
+            while not told.over:
+                try:
+                    with transport.stream(told.request) as response:
+                        told.connected()
+                        for data in transport.chunks(response):
+                            for event in told.feed(data):
+                                told.passed(event)
+                                yield event
+                    if not follow:
+                        return
+                    if not told.over:
+                        raise told.cut_off()
+                except NovaError as error:
+                    sleep(told.resume(error))
+        finally:
+            transport.close()
+
+    @staticmethod
     def templates(**options: Unpack[ConnectionOptions]) -> List[TemplateInfo]:
-        """What sandboxes can be made from."""
+        """Lists the templates of which sandboxes can be created."""
         transport = SyncTransport(options)
         try:
             listing = transport.send(vms.templates())
@@ -100,7 +152,7 @@ class Sandbox:
     def kill(self: Union[Sandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
         """Removes the sandbox, whatever its state: `sandbox.kill()`, or `Sandbox.kill("name")`.
 
-        False when there is none.
+        False when it does not exist.
         """
         transport = self._transport if isinstance(self, Sandbox) else SyncTransport(options)
         try:
@@ -113,10 +165,6 @@ class Sandbox:
         return True
 
     @property
-    def id(self) -> str:
-        return self._info.id
-
-    @property
     def sandbox_id(self) -> str:
         return self._info.id
 
@@ -126,15 +174,15 @@ class Sandbox:
 
     @property
     def last_info(self) -> SandboxInfo:
-        """What this handle knows: the answer to its own last call."""
+        """The information from this handle's own last call."""
         return self._info
 
     def info(self) -> SandboxInfo:
-        """What the daemon knows, asked anew."""
+        """Asks the daemon for current information."""
         return self._know(self._transport.send(vms.get(self.id)))
 
     def is_running(self) -> bool:
-        """Whether it runs now."""
+        """Asks whether the sandbox is running now."""
         try:
             info = self.info()
             return info.status == SandboxState.RUNNING
@@ -142,15 +190,26 @@ class Sandbox:
             return False
 
     def pause(self) -> SandboxInfo:
-        """Memory and processes stay; no CPU is used."""
+        """Freezes the sandbox: it keeps its memory and processes but uses no CPU."""
         return self._know(self._transport.send(vms.pause(self.id)))
 
-    def resume(self) -> SandboxInfo:
-        """Goes on where `pause` stopped it."""
-        return self._know(self._transport.send(vms.resume(self.id)))
+    def hibernate(self, *, memory: bool = True) -> SandboxInfo:
+        """Writes memory and disk to the disk of the host and ends the machine, until `resume` lets it go on.
+
+        With `memory=False` only the disk is kept, from which it boots then. An ephemeral sandbox stays too.
+        """
+        return self._know(self._transport.send(vms.hibernate(self.id, memory=memory)))
+
+    def resume(self, *, memory: bool = True) -> SandboxInfo:
+        """Continues where `pause` or `hibernate` left the sandbox.
+
+        Where the memory of a hibernated one cannot be used any more, or with `memory=False`, it boots from its disk;
+        `reason` says why.
+        """
+        return self._know(self._transport.send(vms.resume(self.id, memory=memory)))
 
     def stop(self, *, force: bool = False, grace: Optional[float] = None) -> SandboxInfo:
-        """Stops the guest; the disk stays. `force` does not ask it first; `grace` seconds it has to end."""
+        """Stops the guest; the disk remains. The guest has `grace` seconds to end; with `force` it is not asked."""
         return self._know(self._transport.send(vms.stop(self.id, force=force, grace=grace)))
 
     def start(self) -> SandboxInfo:
@@ -158,19 +217,30 @@ class Sandbox:
         return self._know(self._transport.send(vms.start(self.id)))
 
     def set_timeout(self, seconds: float) -> SandboxInfo:
-        """It lives that long from now on; 0: until it is removed."""
+        """Sets the time to live from now; 0: until it is removed."""
         return self._know(self._transport.send(vms.set_timeout(self.id, seconds)))
 
+    def rename(self, name: str) -> SandboxInfo:
+        """Renames the sandbox; raises ConflictError when its owner has another sandbox of that name."""
+        return self._know(self._transport.send(vms.rename(self.id, name)))
+
+    def resize(
+        self, *, vcpus: Optional[int] = None, memory_mb: Optional[int] = None, disk_mb: Optional[int] = None
+    ) -> SandboxInfo:
+        """Changes the sizes that are given. A disk can only become larger; its file system grows with it."""
+        self._transport.send(vms.resize(self.id, vcpus=vcpus, memory_mb=memory_mb, disk_mb=disk_mb))
+        return self.info()
+
     def stats(self) -> SandboxStats:
-        """What it uses now."""
+        """Returns its current use of resources."""
         return self._transport.send(vms.stats(self.id))
 
     def logs(self, max_bytes: Optional[int] = None) -> SandboxLogs:
-        """The ends of the guest's console and of the hypervisor's log."""
+        """Returns the last part of the guest's console and of the hypervisor's log."""
         return self._transport.send(vms.logs(self.id, max_bytes))
 
     def close(self) -> None:
-        """Gives up the handle; the sandbox lives on."""
+        """Closes the handle; the sandbox continues to run."""
         self._transport.close()
 
     def __enter__(self) -> Sandbox:
@@ -185,7 +255,3 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id!r}, status={self._info.status.value!r})"
-
-    def _know(self, info: SandboxInfo) -> SandboxInfo:
-        self._info = info
-        return info

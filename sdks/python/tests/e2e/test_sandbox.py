@@ -62,6 +62,8 @@ def test_what_is_wrong_is_said() -> None:
         Sandbox.create("no-such-template")
     with pytest.raises(InvalidArgumentError) as wrong:
         Sandbox.create(memory_mb=1)
+    with pytest.raises(InvalidArgumentError, match=r"16777216 MiB is more than the disk .* holds"):
+        Sandbox.create(disk_mb=16_777_216)
     assert "memory" in wrong.value.message and wrong.value.status_code == 422
     with pytest.raises(UnavailableError, match="macOS"):
         Sandbox.create(hypervisor="apple-vz")

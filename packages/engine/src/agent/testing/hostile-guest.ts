@@ -1,9 +1,10 @@
 import { duplexPair, type Duplex } from 'node:stream';
 import type { GuestAgent } from '../../ports/guest-agent.ts';
 import { openSession } from '../connect.ts';
-import { FrameDecoder, PartJoiner, encodeFrame, encodeJoined, frameKinds } from '../frame.ts';
+import { FrameDecoder, PartJoiner, encodeFrame, encodeJoined } from '../frame.ts';
 import { MAGIC, NONCE_LENGTH } from '../handshake.ts';
 import { RecordWriter } from '../record.ts';
+import { frameKinds } from '../numbers.ts';
 
 /** A frame the host sent, PARTs joined. `lead` is the method, channel or type of the kinds that have one. */
 export interface HostFrame {
@@ -16,8 +17,8 @@ export interface HostFrame {
 const leads: ReadonlySet<number> = new Set([frameKinds.open, frameKinds.data, frameKinds.message]);
 
 /**
- * The guest's end of a channel, at the level of frames, for what no real agent does: garbage, floods, silence, credit without end. It answers
- * the handshake and nothing else; the test says what is sent.
+ * The guest's end of a channel, at the level of frames, for behaviour that no real agent shows: garbage, floods,
+ * silence, endless credit. It answers only the handshake; the test decides what else is sent.
  */
 export class HostileGuest {
   /** Every frame of the host since the handshake. */
@@ -54,7 +55,7 @@ export class HostileGuest {
     for (const event of ['end', 'close']) duplex.on(event, () => this.#onEnd());
   }
 
-  /** The next frame of the host that nobody has been given; fails when the host ends first. */
+  /** Returns the host's next frame that was not returned before; fails when the host ends first. */
   async next(): Promise<HostFrame> {
     for (;;) {
       const frame = this.frames[this.#taken];
@@ -69,7 +70,7 @@ export class HostileGuest {
     }
   }
 
-  /** The next frame of one kind; those before it are passed over. */
+  /** Returns the next frame of one kind, and skips those before it. */
   async nextOf(kind: number): Promise<HostFrame> {
     for (;;) {
       const frame = await this.next();

@@ -1,8 +1,12 @@
-import { encodeFrame, frameKinds } from '../frame.ts';
+import { encodeFrame } from '../frame.ts';
 import { RecordWriter } from '../record.ts';
 import type { Random } from './random.ts';
+import { frameKinds } from '../numbers.ts';
 
-/** Bytes such as a guest gone bad sends: made from a seed, near enough to the protocol to get past its first checks. */
+/**
+ * Bytes as a malicious guest may send them: made from a seed, and close enough to the protocol to pass its first
+ * checks.
+ */
 
 const guestKinds = [frameKinds.data, frameKinds.message, frameKinds.credit, frameKinds.result] as const;
 const rareKinds = [frameKinds.finish, frameKinds.error, frameKinds.part, frameKinds.open, 0, 10, 255] as const;
@@ -41,7 +45,7 @@ function randomLead(random: Random, kind: number): number | null {
   return kind === frameKinds.message ? 1 + random.below(8) : null;
 }
 
-/** Mostly a frame as the protocol has it, sometimes with a byte changed, cut short or followed by noise. */
+/** Returns a frame: mostly a valid one, sometimes with a byte changed, cut short or followed by noise. */
 export function randomFrame(random: Random, streams: number): Buffer {
   const kind = random.below(12) === 0 ? random.pick(rareKinds) : random.pick(guestKinds);
   const stream = random.below(20) === 0 ? random.below(2 ** 31) : 1 + 2 * random.below(streams);
@@ -53,7 +57,7 @@ export function randomFrame(random: Random, streams: number): Buffer {
   return frame;
 }
 
-/** The bytes with one changed, cut short, doubled or with noise behind them. */
+/** Returns the bytes with one byte changed, or cut short, doubled or followed by noise. */
 export function mutate(random: Random, bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes);
   switch (random.below(4)) {

@@ -18,7 +18,10 @@ export interface RealAgent extends AsyncDisposable {
   open(): Promise<GuestAgent>;
 }
 
-/** NOVA_AGENT, or what `cargo build --release` made. Fails when there is none: these tests are not to be passed by leaving them out. */
+/**
+ * The path in NOVA_AGENT, or the output of `cargo build --release`. Fails when there is none, because these tests must
+ * not pass by being skipped.
+ */
 function agentBinary(): string {
   const given = process.env['NOVA_AGENT'];
   const target = process.env['CARGO_TARGET_DIR'] ?? join(import.meta.dirname, '../../../../../guest/agent/target');
@@ -41,7 +44,7 @@ export async function startAgent(): Promise<RealAgent> {
   const path = join(directory, 'agent.sock');
   const child = spawn(agentBinary(), ['--listen', path], { stdio: ['ignore', 'ignore', 'pipe'] });
   const exited = once(child, 'exit');
-  // It says so once it listens; what it says later is not of interest but must be read.
+  // The agent prints a line once it listens. Its later output does not matter, but has to be read.
   const lines = createInterface(child.stderr);
   await Promise.race([once(lines, 'line'), exited.then(() => assert.fail('The agent ended as it started.'))]);
   const open: Socket[] = [];
@@ -65,7 +68,7 @@ export async function startAgent(): Promise<RealAgent> {
   };
 }
 
-/** What a process wrote, by channel, read to its end. */
+/** Reads the output of a process to its end, by channel. */
 export async function outputOf(child: AttachedProcess): Promise<{ stdout: string; stderr: string; pty: string }> {
   const chunks: Record<'stdout' | 'stderr' | 'pty', Uint8Array[]> = { stdout: [], stderr: [], pty: [] };
   for await (const { channel, bytes } of child.output) chunks[channel].push(bytes);

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { isNovaError, type ErrorCode } from '@novasandbox/protocol';
 
 /**
- * Fails unless the promise rejects with a NovaError of the code. Called when the call is made, so that its rejection finds a handler however
- * early it comes; awaited where the rejection is expected.
+ * Fails unless the promise rejects with a NovaError of the code. Call it when the promise is made, so that even an
+ * early rejection has a handler; await its result where the rejection is expected.
  */
 export function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
   return assert.rejects(promise, (error: unknown) => {

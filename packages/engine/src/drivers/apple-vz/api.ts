@@ -9,7 +9,7 @@ const refusal = z.object({ error: z.string() });
 
 export type State = 'Running' | 'Paused';
 
-/** A change of state takes some ms, a start some more; longer than this and it hangs, ms. */
+/** Time after which a change of state counts as hanging, ms. It normally takes a few ms, a start somewhat more. */
 const changesWithinMs = 30_000;
 const lookEveryMs = 2;
 
@@ -33,12 +33,12 @@ export async function reach(http: UnixHttpClient, wanted: State, signal?: AbortS
   }
 }
 
-/** Pauses or resumes; nothing is asked of a machine that is so already, which vfkit would refuse. */
+/** Pauses or resumes. A machine that is already in the state gets no request, because vfkit would refuse it. */
 export async function change(http: UnixHttpClient, wanted: State, signal?: AbortSignal): Promise<void> {
   if ((await stateOf(http, signal)) === wanted) return;
   const asked = wanted === 'Paused' ? 'Pause' : 'Resume';
   const { status, body } = await http.call('POST', '/vm/state', { state: asked }, signal);
-  // 200 in its documentation, 202 in its source.
+  // vfkit's documentation says 200, its source 202.
   if (status !== 200 && status !== 202) {
     const said = refusal.safeParse(body);
     throw new NovaError('vmm_failed', `vfkit refused to ${asked.toLowerCase()}: ${said.data?.error ?? status}`);

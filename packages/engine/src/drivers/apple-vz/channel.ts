@@ -7,17 +7,18 @@ import { isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { inBackground } from '../../ports/background.ts';
 
-/** A guest that is booting refuses; asked again after this long, ms. */
+/** A guest that is booting refuses connections; this is the time until the next attempt, ms. */
 const againMs = 5;
 /** How long a guest may refuse altogether, ms: a cold boot on a slow host. Callers with less patience abort. */
 const patienceMs = 60_000;
-/** What a host says before it hears anything is a handshake; more than this is not kept. */
+/** Before the guest's first byte the host sends only a handshake; more than this many bytes are not kept. */
 const maxUnheardBytes = 64 << 10;
 
 /**
- * A stream to the agent through vfkit's socket. vfkit takes a connection before it asks the guest, and closes it without a word when the guest, still
- * booting, refuses: so until the guest has said something, a connection that closes is made anew, and what the host has said is said
- * again. Rejects with `guest_unreachable` when the VMM has ended, `cancelled` on abort.
+ * Opens a stream to the agent through vfkit's socket. vfkit accepts a connection before it connects to the guest, and
+ * closes it silently when the guest, still booting, refuses. So until the guest has sent something, a connection that
+ * closes is made anew, and the host's bytes are sent again. Rejects with `guest_unreachable` when the VMM has ended,
+ * `cancelled` on abort.
  */
 export async function connectChannel(path: string, vmm: ProcessIdentity, signal?: AbortSignal): Promise<Duplex> {
   return new PatientChannel(path, vmm, await reachSocket(path, vmm, performance.now() + patienceMs, signal));
@@ -42,7 +43,7 @@ class PatientChannel extends Duplex {
   readonly #end = performance.now() + patienceMs;
   readonly #closed = new AbortController();
   #socket: Socket;
-  /** What was said and not answered yet; null once the guest has said something. */
+  /** Bytes that may have to be sent again; null once the guest has sent something. */
   #unheard: Buffer[] | null = [];
 
   constructor(path: string, vmm: ProcessIdentity, socket: Socket) {
@@ -85,7 +86,7 @@ class PatientChannel extends Duplex {
       this.#unheard = null;
       if (!this.push(chunk)) socket.pause();
     });
-    // What went wrong shows in its being closed.
+    // Every error also closes the socket, which is handled below.
     socket.on('error', () => undefined);
     socket.once('close', () => {
       if (this.destroyed) return;

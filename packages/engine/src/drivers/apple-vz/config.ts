@@ -7,20 +7,18 @@ import { agentPort } from '../../vmm/vsock-channel.ts';
 
 /** vfkit's REST service. */
 export const restSocket = 'api';
-/** Connections to it are led to the agent's vsock port in the guest. */
+/** Connections to it are forwarded to the agent's vsock port in the guest. */
 export const agentSocket = 'agent';
 
 /** Locally administered; each guest has the NAT's network to itself, as far as it can see. */
 const macPrefix = '02:6e:6f:76';
 
-/** vfkit's arguments for one machine (its doc/usage.md). Refuses what cannot be said in them. */
+/** vfkit's arguments for one machine (its doc/usage.md). Refuses a spec that they cannot express. */
 export function vfkitArguments(spec: MachineSpec): string[] {
   if (spec.network.mode === 'user' || spec.network.mode === 'tap')
-    throw new NovaError('feature_unsupported', "vfkit has no other network than macOS's own NAT: qemu has.");
-  if (spec.firmware !== undefined)
-    throw new NovaError('feature_unsupported', 'vfkit boots no firmware of ours: cloud-hypervisor does.');
-  if (spec.hyperv === true)
-    throw new NovaError('feature_unsupported', "vfkit does not offer Hyper-V's interfaces: cloud-hypervisor does.");
+    throw new NovaError('feature_unsupported', "vfkit has no other network than macOS's own NAT.");
+  if (spec.firmware !== undefined) throw new NovaError('feature_unsupported', 'vfkit boots no firmware of ours.');
+  if (spec.hyperv === true) throw new NovaError('feature_unsupported', "vfkit does not offer Hyper-V's interfaces.");
   const devices = [
     'virtio-rng',
     `virtio-serial,logFilePath=${value(join(spec.directory, consoleLog))}`,
@@ -42,8 +40,7 @@ export function vfkitArguments(spec: MachineSpec): string[] {
 }
 
 function driveDevice({ path, readOnly, rateLimit }: Drive): string {
-  if (rateLimit !== undefined)
-    throw new NovaError('feature_unsupported', 'vfkit cannot limit the rate of a drive: firecracker can.');
+  if (rateLimit !== undefined) throw new NovaError('feature_unsupported', 'vfkit cannot limit the rate of a drive.');
   return `virtio-blk,path=${value(path)}${readOnly ? ',readonly' : ''}`;
 }
 
@@ -65,7 +62,7 @@ function macAddress(sequence: number): string {
   return `${macPrefix}:${low.slice(0, 2)}:${low.slice(2)}`;
 }
 
-/** vfkit splits options at commas and knows no way to write one. */
+/** vfkit splits options at commas and has no way to escape one. */
 function value(path: string): string {
   if (/[,"]/.test(path))
     throw new NovaError('invalid_argument', `vfkit takes no path with a comma or quotation mark in it: ${path}`);

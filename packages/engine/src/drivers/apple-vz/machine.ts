@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { socketPath } from '../../layout.ts';
-import type { Machine } from '../../ports/vmm-driver.ts';
+import type { Cancellable, Machine } from '../../ports/vmm-driver.ts';
 import { boundLogs } from '../../vmm/logs.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { unixHttpClient } from '../../vmm/unix-http.ts';
@@ -9,12 +9,8 @@ import { change, type State } from './api.ts';
 import { connectChannel } from './channel.ts';
 import { agentSocket, restSocket } from './config.ts';
 
-/** Between two looks at how large the logs have become. */
+/** Interval between two checks of the size of the logs, ms. */
 const lookEveryMs = 1000;
-
-interface Cancellable {
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** One vfkit process; the machine ends with it. */
 export class AppleVzMachine extends MachineProcess implements Machine {
@@ -26,8 +22,9 @@ export class AppleVzMachine extends MachineProcess implements Machine {
   }
 
   /**
-   * vfkit begins its log of the console at its first byte, and the framework may write it outside of vfkit's own limits: it is kept short for as long as somebody
-   * talks to the guest, and whenever somebody looks at it.
+   * Keeps the logs short while the channel is open. vfkit writes its console log from the first byte of the file on,
+   * and the framework may write it outside of vfkit's own limits, so the limit of the process on file sizes does not
+   * keep it short. The log is also cut short whenever it is read.
    */
   #boundLogs(meanwhile: Duplex): void {
     const timer = setInterval(() => void boundLogs(this.record.directory).catch(() => undefined), lookEveryMs).unref();

@@ -28,7 +28,8 @@ export const netConfigSchema = z.looseObject({
 export type NetConfig = z.infer<typeof netConfigSchema>;
 
 /**
- * The part of the VMM's `VmConfig` that a machine is made of; what else a snapshot's config.json holds is passed on as it is
+ * The part of the VMM's `VmConfig` that a machine is made of; other fields of a snapshot's config.json are passed on
+ * unchanged
  * (https://github.com/cloud-hypervisor/cloud-hypervisor/blob/v53.0/vmm/src/api/openapi/cloud-hypervisor.yaml).
  */
 export const vmConfigSchema = z.looseObject({
@@ -74,7 +75,10 @@ export interface Resize {
   readonly desired_balloon?: number;
 }
 
-/** The VMM's REST API on its socket. Every call rejects with `vmm_failed` and the VMM's own words when it refuses, `cancelled` on abort. */
+/**
+ * The VMM's REST API on its socket. Every call rejects with `vmm_failed` and the VMM's own words when it refuses,
+ * `cancelled` on abort.
+ */
 export interface CloudHypervisorApi extends Disposable {
   create(config: VmConfig, signal?: AbortSignal): Promise<void>;
   boot(signal?: AbortSignal): Promise<void>;
@@ -84,6 +88,8 @@ export interface CloudHypervisorApi extends Disposable {
   snapshot(directory: string, signal?: AbortSignal): Promise<void>;
   restore(config: RestoreConfig, signal?: AbortSignal): Promise<void>;
   resize(to: Resize, signal?: AbortSignal): Promise<void>;
+  /** `bytes`: the new size of the disk. */
+  resizeDisk(id: string, bytes: number, signal?: AbortSignal): Promise<void>;
   addDisk(disk: DiskConfig, signal?: AbortSignal): Promise<void>;
   addNet(net: NetConfig, signal?: AbortSignal): Promise<void>;
   removeDevice(id: string, signal?: AbortSignal): Promise<void>;
@@ -91,7 +97,7 @@ export interface CloudHypervisorApi extends Disposable {
 
 const pathOf = (name: string): string => `/api/v1/${name}`;
 
-/** Over a connection to its socket. */
+/** Opens the API over a connection to its socket. */
 export function openApi(connection: Socket): CloudHypervisorApi {
   const client = unixHttpClient(connection);
   const call = async (
@@ -121,7 +127,7 @@ export function openApi(connection: Socket): CloudHypervisorApi {
       try {
         await put('vm.pause', undefined, signal);
       } catch (error) {
-        // It may do it yet, when nobody thinks of it as paused.
+        // The VMM may still pause later, although the record says that the machine runs; so it is told to resume.
         if (isUnanswered(error)) client.leave('PUT', pathOf('vm.resume'));
         throw error;
       }
@@ -131,6 +137,7 @@ export function openApi(connection: Socket): CloudHypervisorApi {
       put('vm.snapshot', { destination_url: `file://${directory}` }, signal, patience.memoryMs),
     restore: (config, signal) => put('vm.restore', config, signal, patience.memoryMs),
     resize: (to, signal) => put('vm.resize', to, signal),
+    resizeDisk: (id, bytes, signal) => put('vm.resize-disk', { id, desired_size: bytes }, signal),
     addDisk: (disk, signal) => put('vm.add-disk', disk, signal),
     addNet: (net, signal) => put('vm.add-net', net, signal),
     removeDevice: (id, signal) => put('vm.remove-device', { id }, signal),
@@ -138,7 +145,7 @@ export function openApi(connection: Socket): CloudHypervisorApi {
   };
 }
 
-/** Errors are a JSON list: what failed, and below it each cause. */
+/** Errors are a JSON list: the failure first, then each cause. */
 function reasonOf(body: unknown, status: number): string {
   const list = z.array(z.string()).safeParse(body);
   if (list.success && list.data.length > 0) return list.data.join(': ');

@@ -11,22 +11,24 @@ import { agentPort } from '../../vmm/vsock-channel.ts';
 import type { DiskConfig, NetConfig, VmConfig } from './api.ts';
 
 export const vsockSocket = 'vsock';
-/** Of every guest; a VMM's vsock is its own. 0 to 2 are taken (vsock(7)). */
+/** CID of every guest: each VMM has a vsock of its own. 0 to 2 are reserved (vsock(7)). */
 const guestCid = 3;
 
 const mebibyte = 1024 * 1024;
 /** ACPI adds memory in pieces of this size, and begins a piece at a multiple of it. */
 export const memoryStepMb = 128;
-/** More vCPUs than it starts with, for `resize`: each that is possible costs the guest some 200 kB. */
+/** Maximum number of vCPUs, which leaves room for `resize`. Each possible vCPU costs the guest some 200 kB. */
 const vcpuRoom = (vcpus: number): number => Math.max(vcpus * 4, 8);
 
 /**
- * The kernel's name in the machine's folder, a link that is there for the boot alone. Cloud Hypervisor boots a guest that resets itself again, in
- * place; without a kernel it ends instead, and a sandbox whose guest is over is told to be.
+ * Path of the kernel in the machine's folder: a link that exists only during the boot. Cloud Hypervisor reboots a guest
+ * that resets itself, in place. Without a kernel it ends instead, and the sandbox is seen to have ended.
  */
 export const kernelLink = (spec: Pick<MachineSpec, 'directory'>): string => join(spec.directory, 'kernel');
 
-/** The machine of a spec, to be booted. `landlock`: the VMM shuts itself in to its own files. */
+export const driveId = (index: number): string => `drive${index}`;
+
+/** The config for booting a spec. `landlock`: the VMM confines itself to its own files. */
 export function vmConfig(spec: MachineSpec, landlock: boolean): VmConfig {
   const hotplugMb = memoryRoomMb(spec.memoryMb);
   return {
@@ -45,12 +47,13 @@ export function vmConfig(spec: MachineSpec, landlock: boolean): VmConfig {
       shared: false,
       ...(hotplugMb === 0 ? {} : { hotplug_size: hotplugMb * mebibyte }),
     },
-    disks: spec.drives.map((drive, index) => diskConfig(`drive${index}`, drive)),
+    disks: spec.drives.map((drive, index) => diskConfig(driveId(index), drive)),
     ...netConfig(spec),
     vsock: { id: 'vsock0', cid: guestCid, socket: socketPath(spec.socketDirectory, vsockSocket) },
     rng: { src: '/dev/urandom' },
     balloon: { id: 'balloon0', size: 0, deflate_on_oom: true, free_page_reporting: true },
-    // To the standard output it was started with, which is the log opened for appending: it can be cut short while it is written.
+    // The console goes to the VMM's standard output, which is the log opened for appending, so that it can be cut short
+    // while it is written.
     serial: { mode: 'Tty' },
     console: { mode: 'Off' },
     landlock_enable: landlock,
@@ -58,7 +61,10 @@ export function vmConfig(spec: MachineSpec, landlock: boolean): VmConfig {
   };
 }
 
-/** A snapshot's config for a clone: its own files, sockets, tap and limits; everything the device state depends on stays. */
+/**
+ * Adapts a snapshot's config for a clone, which gets its own files, sockets, tap and limits. Everything that the device
+ * state depends on stays.
+ */
 export function cloneConfig(made: VmConfig, spec: MachineSpec, landlock: boolean): VmConfig {
   const disks = made.disks ?? [];
   const net = made.net ?? [];
@@ -102,7 +108,7 @@ export function tapConfig(id: string, { tap, mac, rateLimit }: TapNetwork): NetC
   return { id, tap, mac, ...rateLimiter(rateLimit) };
 }
 
-/** A second's worth in a bucket that is refilled every second. */
+/** A bucket holds the amount of one second and is refilled every second. */
 function rateLimiter(limit: RateLimit | undefined): Pick<DiskConfig, 'rate_limiter_config'> {
   const { bytesPerSecond, operationsPerSecond } = limit ?? {};
   if (bytesPerSecond === undefined && operationsPerSecond === undefined) return {};
@@ -116,8 +122,8 @@ function rateLimiter(limit: RateLimit | undefined): Pick<DiskConfig, 'rate_limit
 }
 
 /**
- * Kernel, drives and sockets are in the VMM's own rules. Snapshots and drives added later are put into the machine's folder; a network may be added too, and
- * memory fetched as it is touched.
+ * Files beyond the VMM's own rules, which include kernel, drives and sockets. Snapshots and drives added later are put
+ * into the machine's folder; the devices serve to add a network and to fetch memory on demand.
  */
 function landlockRules(spec: MachineSpec) {
   return [spec.directory, ...[tunDevice, userfaultfdDevice].filter((path) => existsSync(path))].map((path) => ({
@@ -126,7 +132,10 @@ function landlockRules(spec: MachineSpec) {
   }));
 }
 
-/** Memory that can be added while the guest runs, MiB: up to what the host has, with a step to begin at a multiple of one. */
+/**
+ * Memory that can be added while the guest runs, MiB: up to the host's memory, plus a step, because added memory begins
+ * at a multiple of a step.
+ */
 export function memoryRoomMb(memoryMb: number): number {
   const hostMb = Math.floor(totalmem() / mebibyte);
   return memoryMb >= hostMb ? 0 : (Math.ceil((hostMb - memoryMb) / memoryStepMb) + 1) * memoryStepMb;
@@ -140,7 +149,7 @@ function commandLine(spec: MachineSpec): string {
     'loglevel=5',
     'random.trust_cpu=on',
     'mitigations=off',
-    // Memory that is added later is in use at once.
+    // The guest uses memory that is added later at once.
     'memhp_default_state=online',
     `nova.channel=vsock:${agentPort}`,
     ...spec.kernelArguments,

@@ -1,39 +1,33 @@
 import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
+import { driverFeatures } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type {
-  Machine,
-  MachineRecord,
-  MachineSpec,
-  ProbeOptions,
-  SnapshotFiles,
-  VmmDriver,
-} from '../../ports/vmm-driver.ts';
+import type { Machine, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
 import { confine, confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
-import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
-import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
+import { kvmGroups } from '../../vmm/kvm.ts';
+import { withLastWords } from '../../vmm/last-words.ts';
+import { consoleLog, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import { machineRecord } from '../../vmm/machine-record.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
-import type { DriverOptions } from '../../vmm/probe-boot.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
+import { createProver, probeOf } from '../../vmm/prove.ts';
 import { reach } from '../../vmm/reach.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { userfaultfdAccess, userfaultfdDevice } from '../../vmm/userfaultfd.ts';
 import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import { usersOfVmms } from '../../vmm/vmm-users.ts';
-import { createSharedProbe } from '../../vmm/shared-probe.ts';
-import { believedMs } from '../../vmm/verdict.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi } from './api.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
 import { kernelLink, memoryRoomMb, vmConfig } from './config.ts';
 import { CloudHypervisorMachine } from './machine.ts';
-import { probeCloudHypervisor, type CloudHypervisorHost, type CloudHypervisorProbe } from './probe.ts';
+import { probeCloudHypervisor, type CloudHypervisorHost } from './probe.ts';
 import { prepareRestore } from './snapshot.ts';
 
 const features = driverFeatures({
@@ -47,68 +41,48 @@ const features = driverFeatures({
   rateLimits: true,
   balloon: true,
   resize: true,
+  growDrives: true,
   hotplug: true,
   firmwareBoot: true,
   hyperv: true,
 });
 
-export interface CloudHypervisorOptions extends DriverOptions {
-  /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
-  readonly whyNoKvm?: () => string | null;
-}
-
 /** Cloud Hypervisor 52 and later over its REST API. */
-export function createCloudHypervisorDriver(options: CloudHypervisorOptions): VmmDriver {
-  const shared = createSharedProbe(
-    (how) =>
-      probeCloudHypervisor({
-        whyNoKvm,
-        ...options,
-        ...how,
-        boot: (spec, host, signal) => start(options, spec, host, null, signal),
-      }),
-    ({ host, doubtful }) => believedMs(host !== null, doubtful),
+export function createCloudHypervisorDriver(options: DriverOptions): VmmDriver {
+  const prover = createProver((asked) =>
+    probeCloudHypervisor({ ...options, ...asked }, (spec, host, signal) => start(options, spec, host, null, signal)),
   );
-  const probe = (asked: ProbeOptions = {}): Promise<CloudHypervisorProbe> => shared.ask(asked);
-  const host = async (signal?: AbortSignal): Promise<CloudHypervisorHost> => {
-    throwIfAborted(signal, 'before the VMM was started');
-    const found = await probe({ signal });
-    if (found.host === null) throw new NovaError('hypervisor_unavailable', found.reason);
-    return found.host;
-  };
 
   return {
     name: 'cloud-hypervisor',
     features,
     async probe(asked = {}) {
-      const { host: found, binary, version, reason } = await probe(asked);
-      const copied = found === null ? null : whyCopied();
-      return {
-        available: found !== null,
-        accelerator: found === null ? 'none' : 'kvm',
-        version,
-        binary,
-        reason: copied === null ? reason : `${reason}; clones copy their memory when they start: ${copied}`,
-      };
+      const probe = probeOf(await prover.ask(asked), 'kvm');
+      const copied = probe.available ? whyCopied() : null;
+      if (copied === null) return probe;
+      return { ...probe, reason: `${probe.reason}; clones copy their memory when they start: ${copied}` };
     },
     async snapshotKey() {
-      const { host: found, version } = await probe();
-      return `cloud-hypervisor ${version} kvm ${found?.binary ?? ''} layout 1`;
+      const { how, version } = await prover.ask({});
+      return `cloud-hypervisor ${version} kvm ${how?.binary ?? ''} layout 1`;
     },
-    launch: async (spec, { signal }) => start(options, spec, await host(signal), null, signal),
-    restore: async (spec, snapshot, { signal }) => start(options, spec, await host(signal), snapshot, signal),
+    launch: async (spec, { signal }) => start(options, spec, await prover.require({ signal }), null, signal),
+    restore: async (spec, snapshot, { signal }) =>
+      start(options, spec, await prover.require({ signal }), snapshot, signal),
     attach: (record) => Promise.resolve(isAlive(record) ? new CloudHypervisorMachine(record) : null),
-    endProbes: () => shared.end(),
+    endProbes: () => prover.end(),
   };
 }
 
-/** Why clones cannot fetch their memory as it is touched; null where they can. */
+/** Returns why clones cannot fetch their memory on demand; null where they can. */
 function whyCopied(): string | null {
   const access = userfaultfdAccess(usersOfVmms()?.lowest ?? null);
   return 'reason' in access ? access.reason : null;
 }
 
-/** Starts the VMM and boots its guest, or continues a snapshot. Whatever goes wrong, nothing of it is left but the spec's directory. */
+/**
+ * Starts the VMM and boots its guest, or continues a snapshot. After an error nothing is left but the spec's directory.
+ */
 async function start(
   means: DriverOptions,
   spec: MachineSpec,
@@ -129,7 +103,7 @@ async function start(
   await makeSocketDirectory(undo, spec);
 
   const restoring = join(spec.directory, 'restore');
-  // Only for the start.
+  // These files are needed only for the start.
   await using briefly = new AsyncDisposableStack();
   if (uid !== null) giveTo(uid, spec);
   const hotplugBytes = (spec.memoryMb + memoryRoomMb(spec.memoryMb)) * 1024 * 1024;
@@ -179,31 +153,18 @@ async function start(
     signal,
   });
   using api = client;
-  try {
+  await withLastWords(spec, signal, async () => {
     if (snapshot !== null) {
       const mode = 'reason' in access ? 'Copy' : 'OnDemand';
       await api.restore({ source_url: `file://${restoring}`, memory_restore_mode: mode, resume: true }, signal);
     } else {
-      // Sent together: they are served in order, and what was not created is not booted.
+      // Both are sent at once, because the VMM serves them in order, and boots nothing that it has not created.
       await Promise.all([api.create(vmConfig(spec, host.landlock), signal), api.boot(signal)]);
     }
-  } catch (error) {
-    throwIfAborted(signal, 'while the VMM was starting');
-    if (!isNovaError(error, 'vmm_failed')) throw error;
-    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-    throw new NovaError('vmm_failed', said === '' ? error.message : `${error.message}\n${said}`, { cause: error });
-  }
+  });
 
   await briefly.disposeAsync();
   undo.move();
-  const record: MachineRecord = {
-    driver: 'cloud-hypervisor',
-    id: spec.id,
-    ...identity,
-    directory: spec.directory,
-    socketDirectory: spec.socketDirectory,
-    channels: vsockChannels,
-    cgroup,
-  };
+  const record = machineRecord('cloud-hypervisor', spec, identity, { channels: vsockChannels, cgroup });
   return new CloudHypervisorMachine(record);
 }

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { join } from 'node:path';
 import { isNovaError, NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Drive, Machine, SnapshotFiles, TapNetwork } from '../../ports/vmm-driver.ts';
+import type { Cancellable, Drive, Machine, SnapshotFiles, TapNetwork } from '../../ports/vmm-driver.ts';
 import { limitCgroup } from '../../vmm/cgroup.ts';
 import { seesItsFilesAlone } from '../../vmm/confine.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
@@ -14,17 +14,16 @@ import { removeFolder } from '../../vmm/remove-folder.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { apiSocket, openApi, type CloudHypervisorApi, type VmInfo } from './api.ts';
-import { diskConfig, memoryStepMb, tapConfig, vsockSocket } from './config.ts';
+import { diskConfig, driveId, memoryStepMb, tapConfig, vsockSocket } from './config.ts';
 import { cgroupLimits } from './cgroup-limits.ts';
 import { snapshotFiles } from './snapshot.ts';
 
-interface Cancellable {
-  readonly signal?: AbortSignal | undefined;
-}
-
 const mebibyte = 1024 * 1024;
 
-/** One Cloud Hypervisor process. SIGTERM makes it write its disks and leave, as `vmm.shutdown` does: that is how it is stopped politely. */
+/**
+ * One Cloud Hypervisor process. SIGTERM makes it write its disks and exit, as `vmm.shutdown` does, so it serves as the
+ * polite stop.
+ */
 export class CloudHypervisorMachine extends MachineProcess implements Machine {
   connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
     return connectAgent(socketPath(this.record.socketDirectory, vsockSocket), this.record, signal);
@@ -38,7 +37,9 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, async (api) => this.#into('Running', api, () => api.resume(signal), signal));
   }
 
-  /** Into a folder in the machine's own first, where the VMM may write, and from there to its place. */
+  /**
+   * The VMM writes the snapshot into the machine's folder, where it may write; the files are then moved to their place.
+   */
   async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
     await using undo = new AsyncDisposableStack();
     const work = await mkdtemp(join(this.record.directory, 'snapshot-'));
@@ -51,7 +52,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
       try {
         await api.snapshot(work, signal);
       } finally {
-        // As it was, also after an abort.
+        // The machine goes on as before, also after an abort.
         if (running) await api.resume();
       }
     });
@@ -84,6 +85,10 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, (api) => api.resize({ desired_balloon: reclaimMb * mebibyte }, signal));
   }
 
+  growDrive(index: number, bytes: number, { signal }: Cancellable): Promise<void> {
+    return this.#control(signal, (api) => api.resizeDisk(driveId(index), bytes, signal));
+  }
+
   addDrive(drive: Drive, { signal }: Cancellable): Promise<string> {
     const name = `hot${randomBytes(4).toString('hex')}`;
     return this.#control(signal, async (api) => {
@@ -105,7 +110,7 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, async (api) => {
       const { config } = await api.info(signal);
       if ((config.net ?? []).length > 0) return;
-      // Not the name of one that the guest may still be letting go of.
+      // Each network gets a new name, because the guest may still be releasing the previous device.
       await api.addNet(tapConfig(`net${randomBytes(4).toString('hex')}`, network), signal);
     });
   }
@@ -121,7 +126,10 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
     return this.#control(signal, (api) => api.removeDevice(name, signal));
   }
 
-  /** A name for a file in the machine's folder, which is all that a VMM in a root of its own, or behind Landlock, can open. */
+  /**
+   * Makes a name for a file in the machine's folder. A VMM with its own root, or behind Landlock, can open files only
+   * there.
+   */
   async #within(undo: AsyncDisposableStack, name: string, path: string): Promise<string> {
     if (path.startsWith(`${this.record.directory}/`)) return path;
     const linked = join(this.record.directory, name);
@@ -137,12 +145,12 @@ export class CloudHypervisorMachine extends MachineProcess implements Machine {
         },
       );
     }
-    // It is open then.
+    // The VMM has opened the file by then, and no longer needs the name.
     undo.defer(() => rm(linked, { force: true }));
     return linked;
   }
 
-  /** A refusal because it is in that state already is none. */
+  /** A machine that is in the wanted state already refuses the change; that is no error. */
   async #into(
     state: VmInfo['state'],
     api: CloudHypervisorApi,

@@ -5,12 +5,12 @@ import type { MachineSpec, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { vmConfigSchema, type VmConfig } from './api.ts';
 import { cloneConfig } from './config.ts';
 
-/** What Cloud Hypervisor writes into a snapshot's folder and looks for in one. */
+/** The files that Cloud Hypervisor writes into a snapshot's folder and reads from it. */
 export const snapshotFiles = { config: 'config.json', state: 'state.json', memory: 'memory-ranges' } as const;
 
 /**
- * A folder for the VMM to restore a clone from: a config of its own, and links to the state and memory of the snapshot, which stays as it is.
- * Rejects with `snapshot_failed` when the snapshot is not one.
+ * Prepares a folder from which the VMM restores a clone: a config of its own, and links to the state and memory of the
+ * snapshot, which stays unchanged. Rejects with `snapshot_failed` when the snapshot is not valid.
  */
 export async function prepareRestore(
   directory: string,

@@ -8,14 +8,17 @@ import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 
 export const apiSocket = 'api';
 
-/** A request that changes something, as Firecracker's OpenAPI document (src/firecracker/swagger/firecracker.yaml of its sources) has it. */
+/**
+ * A request that changes something, as described in Firecracker's OpenAPI document
+ * (src/firecracker/swagger/firecracker.yaml of its sources).
+ */
 export interface ApiRequest {
   readonly method: 'PUT' | 'PATCH';
   readonly path: string;
   readonly body: unknown;
 }
 
-/** What `GET /` tells. */
+/** The answer to `GET /`. */
 const instanceSchema = z.object({ state: z.enum(['Not started', 'Running', 'Paused']), vmm_version: z.string() });
 export type Instance = z.infer<typeof instanceSchema>;
 
@@ -24,11 +27,11 @@ const faultSchema = z.object({ fault_message: z.string() });
 /** A connection to one Firecracker's API. */
 export interface FirecrackerApi extends Disposable {
   /**
-   * Sends the requests at once, in order, and waits for all answers. Rejects with `vmm_failed` and Firecracker's own words for the first that is refused,
-   * `cancelled` on abort.
+   * Sends the requests at once, in order, and waits for all answers. Rejects with `vmm_failed` and Firecracker's own
+   * words for the first that is refused, `cancelled` on abort.
    */
   send(requests: readonly ApiRequest[], signal?: AbortSignal): Promise<void>;
-  /** Sends a request whose answer nobody waits for (UnixHttpClient). */
+  /** Sends a request without waiting for its answer (UnixHttpClient). */
   leave(request: ApiRequest): void;
   instance(signal?: AbortSignal): Promise<Instance>;
 }
@@ -58,10 +61,10 @@ export function firecrackerApi(socket: Socket): FirecrackerApi {
   };
 }
 
-/** Snapshots are written, and may be read, as one request. */
+/** A single request writes a whole snapshot, and may read one, so it gets more time. */
 const limitOf = (path: string): number => (path.startsWith('/snapshot/') ? patience.memoryMs : patience.answerMs);
 
-/** For one operation: Firecracker serves ten connections, and no process is to hold one. */
+/** Opens a connection for one operation. Firecracker serves ten connections, so no process may keep one. */
 export async function openApi(socketDirectory: string, signal?: AbortSignal): Promise<FirecrackerApi> {
   try {
     return firecrackerApi(await connectUnixSocket(socketPath(socketDirectory, apiSocket), signal));

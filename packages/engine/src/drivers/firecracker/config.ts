@@ -13,21 +13,24 @@ export const memoryFile = 'ram';
 export const stateFile = 'state';
 export const driveFile = (index: number): string => `drive${index}`;
 
-/** The first that a guest may have (0 to 2 are taken by the hypervisor, loopback and the host); each machine has a socket of its own. */
+/**
+ * The first CID that a guest may have (0 to 2 are taken by the hypervisor, loopback and the host). All guests can have
+ * the same, because each machine has a socket of its own.
+ */
 const guestCid = 3;
 const networkId = 'net0';
 
 /**
- * A guest may write this much to its console, and after that so much each day; the rest is dropped. Unlike other VMMs, Firecracker ends when a log is full,
- * so that must not come about for years (vmm/logs.ts).
+ * A guest may write `consoleBytes` to its console, and then `consoleBytesPerDay` each day; the rest is dropped. Unlike
+ * other VMMs, Firecracker ends when a log is full, so this must not happen for years (vmm/logs.ts).
  */
 const consoleBytes = 2 << 20;
 const consoleBytesPerDay = 1 << 10;
 const dayMs = 86_400_000;
 
 /**
- * `reboot=k` and `panic=-1`: a guest that ends pulls the reset line of the keyboard controller, which ends Firecracker. The words for i8042 and
- * 8250 spare it looking for devices that are not there.
+ * `reboot=k` and `panic=-1`: a guest that ends pulls the reset line of the keyboard controller, which ends Firecracker.
+ * The words for i8042 and 8250 keep it from probing devices that do not exist.
  */
 const ownWords = [
   'console=ttyS0',
@@ -47,17 +50,15 @@ const ownWords = [
 
 export const commandLine = (words: readonly string[]): string => [...ownWords, ...words].join(' ');
 
-/** Refuses what Firecracker cannot be asked for. */
+/** Refuses a spec that Firecracker does not support. */
 export function checkSpec(spec: MachineSpec): void {
-  const unsupported = (what: string): NovaError =>
-    new NovaError('feature_unsupported', `Firecracker ${what}: cloud-hypervisor and qemu can.`);
-  if (spec.network.mode === 'user' || spec.network.mode === 'nat')
-    throw new NovaError('feature_unsupported', 'Firecracker has no user-mode network: qemu has.');
+  const unsupported = (what: string): NovaError => new NovaError('feature_unsupported', `Firecracker ${what}.`);
+  if (spec.network.mode === 'user' || spec.network.mode === 'nat') throw unsupported('has no user-mode network');
   if (spec.firmware !== undefined) throw unsupported('boots no firmware');
   if (spec.hyperv === true) throw unsupported("does not offer Hyper-V's interfaces");
 }
 
-/** Everything to be told before the guest may start, in any order among themselves. */
+/** The requests that are needed before the guest may start. Their order does not matter. */
 export function bootRequests(spec: MachineSpec): ApiRequest[] {
   return [
     ...hostRequests(),
@@ -73,7 +74,7 @@ export function bootRequests(spec: MachineSpec): ApiRequest[] {
         path_on_host: driveFile(index),
         is_root_device: false,
         is_read_only: drive.readOnly,
-        // What the guest flushes has to be on the disk of the host.
+        // Data that the guest flushes has to reach the disk of the host.
         cache_type: drive.readOnly ? 'Unsafe' : 'Writeback',
         ...(drive.rateLimit === undefined ? {} : { rate_limiter: rateLimiter(drive.rateLimit) }),
       }),
@@ -99,8 +100,9 @@ export const pauseRequest = patch('/vm', { state: 'Paused' });
 export const resumeRequest = patch('/vm', { state: 'Resumed' });
 
 /**
- * Everything it takes to continue a snapshot. The clock is left to the agent, which is told the time anyway: moving kvm-clock ahead would make every timer
- * of the guest run out at once. Rate limits are the clone's own, so it may only run once they are set.
+ * The requests that continue a snapshot. They leave the clock to the agent, which gets the time anyway: moving
+ * kvm-clock ahead would make every timer of the guest expire at once. Rate limits are the clone's own, so it may run
+ * only once they are set.
  */
 export function restoreRequests(spec: MachineSpec): ApiRequest[] {
   const limits = limitRequests(spec);
@@ -119,7 +121,7 @@ export function restoreRequests(spec: MachineSpec): ApiRequest[] {
   ];
 }
 
-/** Is no part of a snapshot: it is about this process. */
+/** Requests about this process, which are not part of a snapshot. */
 function hostRequests(): ApiRequest[] {
   return [
     put('/serial', {
@@ -146,7 +148,7 @@ function limitRequests(spec: MachineSpec): ApiRequest[] {
   return [...drives, ...network];
 }
 
-/** Into a folder that the VMM sees. */
+/** Asks for a snapshot into a folder that the VMM sees. */
 export const snapshotRequest = (folder: string, kind: 'full' | 'diff'): ApiRequest =>
   put('/snapshot/create', {
     snapshot_type: kind === 'full' ? 'Full' : 'Diff',
@@ -154,9 +156,13 @@ export const snapshotRequest = (folder: string, kind: 'full' | 'diff'): ApiReque
     mem_file_path: `${folder}/${memoryFile}`,
   });
 
+/** Has Firecracker look at the file of a drive again. It tells the guest the size that the file has now. */
+export const driveRequest = (index: number): ApiRequest =>
+  patch(`/drives/${driveFile(index)}`, { drive_id: driveFile(index), path_on_host: driveFile(index) });
+
 export const balloonRequest = (reclaimMb: number): ApiRequest => patch('/balloon', { amount_mib: reclaimMb });
 
-/** A bucket holds what a second may take, so that no burst is longer than that. */
+/** A bucket holds the amount of one second, so that no burst is longer than that. */
 function rateLimiter({ bytesPerSecond, operationsPerSecond }: RateLimit): unknown {
   const bucket = (size: number): unknown => ({ size, refill_time: 1000 });
   return {
@@ -165,7 +171,7 @@ function rateLimiter({ bytesPerSecond, operationsPerSecond }: RateLimit): unknow
   };
 }
 
-/** Each direction on its own. */
+/** The limit holds for each direction on its own. */
 function networkLimits(limit: RateLimit | undefined): Record<string, unknown> {
   return limit === undefined ? {} : { rx_rate_limiter: rateLimiter(limit), tx_rate_limiter: rateLimiter(limit) };
 }

@@ -1,23 +1,24 @@
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { driverFeatures, isNovaError, NovaError } from '@novasandbox/protocol';
+import { driverFeatures, NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineRecord, MachineSpec, ProbeOptions, VmmDriver } from '../../ports/vmm-driver.ts';
+import type { Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
 import { processesNaming } from '../../vmm/find-processes.ts';
-import { kvmGroups, whyNoKvm } from '../../vmm/kvm.ts';
-import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import { kvmGroups } from '../../vmm/kvm.ts';
+import { lastWords, withLastWords } from '../../vmm/last-words.ts';
+import { consoleLog, fileTail, logBytes, makeLog } from '../../vmm/logs.ts';
+import { machineRecord } from '../../vmm/machine-record.ts';
 import { giveTo, largestFile, memoryGroup } from '../../vmm/ownership.ts';
-import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { createProver, probeOf } from '../../vmm/prove.ts';
 import { identify, isAlive, type ProcessIdentity } from '../../vmm/process-identity.ts';
 import { reach } from '../../vmm/reach.ts';
 import { makeSocketDirectory, spawnProcess, spawnVmm } from '../../vmm/spawn.ts';
 import { terminate, waitForEnd } from '../../vmm/terminate.ts';
-import { createSharedProbe } from '../../vmm/shared-probe.ts';
-import { believedMs } from '../../vmm/verdict.ts';
 import { vsockChannels } from '../../vmm/vsock-channel.ts';
 import { apiSocket, firecrackerApi, type ApiRequest } from './api.ts';
 import {
@@ -34,7 +35,7 @@ import {
 } from './config.ts';
 import { makeJail, type JailedFile } from './jail.ts';
 import { FirecrackerMachine } from './machine.ts';
-import { probeFirecracker, type FirecrackerHost, type FirecrackerProbe } from './probe.ts';
+import { probeFirecracker, type FirecrackerHost } from './probe.ts';
 
 /** MAX_SUPPORTED_VCPUS of Firecracker's machine configuration. */
 const maxVcpus = 32;
@@ -49,71 +50,48 @@ const features = driverFeatures({
   liveSnapshot: true,
   diffSnapshot: true,
   onDemandRestore: true,
+  growDrives: true,
   rateLimits: true,
   balloon: true,
 });
 
 const own = {
-  /** What Firecracker itself needs besides the guest's memory: its heap, and page tables, MiB. */
+  /** Memory that Firecracker itself needs besides the guest's: its heap and page tables, MiB. */
   memoryMb: 64,
-  /** Threads besides the vCPUs: the API, the devices, and those that shut it in before. */
+  /** Threads besides the vCPUs: the API, the devices, and the programs that confine it at the start. */
   threads: 64,
 };
 /** The jailer ends once Firecracker runs, within milliseconds where nothing is wrong. */
 const jailerMs = 30_000;
 
 let knownModel: string | undefined;
-/** Asked once: it takes the host a millisecond to tell. */
+/** The model is read once, because reading takes a millisecond. */
 const cpuModel = (): string => (knownModel ??= cpus()[0]?.model ?? '');
 
-export interface FirecrackerOptions extends DriverOptions {
-  /** Why there is no KVM, or null; default: what this host says. The tests' stand-in needs none. */
-  readonly whyNoKvm?: () => string | null;
-  /** Runs it in its jailer where there is one and this process may; default true. The tests' stand-in is a script, which finds nothing in a jail. */
-  readonly jailed?: boolean;
-}
-
 /** Firecracker 1.16.1 and later over its API. */
-export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver {
-  const shared = createSharedProbe(
-    (how) =>
-      probeFirecracker({
-        whyNoKvm,
-        jailed: true,
-        ...options,
-        ...how,
-        boot: (spec, host, signal) => launch(options, host, spec, signal),
-      }),
-    ({ host, doubtful }) => believedMs(host !== null, doubtful),
+export function createFirecrackerDriver(options: DriverOptions): VmmDriver {
+  const prover = createProver((asked) =>
+    probeFirecracker({ ...options, ...asked }, (spec, host, signal) => launch(options, host, spec, signal)),
   );
-  const probe = (asked: ProbeOptions = {}): Promise<FirecrackerProbe> => shared.ask(asked);
-  const proven = async (signal?: AbortSignal): Promise<FirecrackerHost> => {
-    const { host, reason } = await probe({ signal });
-    if (host === null) throw new NovaError('hypervisor_unavailable', reason);
-    return host;
-  };
 
   return {
     name: 'firecracker',
     features,
     maxVcpus,
-    async probe(asked = {}) {
-      const { host, binary, version, reason } = await probe(asked);
-      return { available: host !== null, accelerator: host === null ? 'none' : 'kvm', version, binary, reason };
-    },
+    probe: async (asked = {}) => probeOf(await prover.ask(asked), 'kvm'),
     async snapshotKey() {
-      const { version } = await probe({});
-      // A guest that has seen one CPU must not wake up on another; the format of the state is the version's own.
+      const { version } = await prover.ask({});
+      // A guest must not continue on another CPU model, and the format of the state depends on the version.
       return ['firecracker', version, cpuModel(), release(), commandLine([]), 'layout 1'].join('\n');
     },
     launch: async (spec, { signal }) => {
       checkSpec(spec);
-      return launch(options, await proven(signal), spec, signal);
+      return launch(options, await prover.require({ signal }), spec, signal);
     },
     restore: async (spec, { directory }, { signal }) => {
       checkSpec(spec);
       const files = [memoryFile, stateFile].map((name) => ({ name, path: join(directory, name), readOnly: true }));
-      return start(options, await proven(signal), spec, {
+      return start(options, await prover.require({ signal }), spec, {
         files,
         groups: [memoryGroup],
         requests: restoreRequests(spec),
@@ -121,7 +99,7 @@ export function createFirecrackerDriver(options: FirecrackerOptions): VmmDriver 
       });
     },
     attach: (record) => Promise.resolve(isAlive(record) ? new FirecrackerMachine(record) : null),
-    endProbes: () => shared.end(),
+    endProbes: () => prover.end(),
   };
 }
 
@@ -139,15 +117,15 @@ function launch(
 }
 
 interface StartOptions {
-  /** Besides the drives. */
+  /** The files that it sees besides the drives. */
   readonly files: readonly JailedFile[];
   readonly groups: readonly number[];
-  /** Sent together: Firecracker serves them in order, and one that is refused ends it, whatever became of the next. */
+  /** They are sent at once: Firecracker serves them in order, and ends when it refuses one. */
   readonly requests: readonly ApiRequest[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Starts Firecracker and has it run the guest. Whatever goes wrong, nothing of it is left but the spec's directory. */
+/** Starts Firecracker and has it run the guest. After an error nothing is left but the spec's directory. */
 async function start(
   means: DriverOptions,
   host: FirecrackerHost,
@@ -159,7 +137,7 @@ async function start(
   await using undo = new AsyncDisposableStack();
   const { launcher, users } = means;
   const confiner = await confinerFor(means, signal);
-  // In its jail it has a /dev/kvm of its own, whoever the host's belongs to.
+  // In its jail it has a /dev/kvm of its own, so the owner of the host's does not matter.
   const groups = host.jailer === null ? kvmGroups() : [];
   const user = groups === null ? null : users.take(undo);
   const uid = user?.uid ?? null;
@@ -201,24 +179,9 @@ async function start(
     signal,
   });
   using api = client;
-  try {
-    await api.send(options.requests, signal);
-  } catch (error) {
-    if (!isNovaError(error, 'vmm_failed')) throw error;
-    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-    throw new NovaError('vmm_failed', said === '' ? error.message : `${error.message}\n${said}`, { cause: error });
-  }
+  await withLastWords(spec, signal, () => api.send(options.requests, signal));
   undo.move();
-  const record: MachineRecord = {
-    driver: 'firecracker',
-    id: spec.id,
-    ...identity,
-    directory: spec.directory,
-    socketDirectory: spec.socketDirectory,
-    channels: vsockChannels,
-    cgroup,
-  };
-  return new FirecrackerMachine(record);
+  return new FirecrackerMachine(machineRecord('firecracker', spec, identity, { channels: vsockChannels, cgroup }));
 }
 
 /** The process that the jailer has put into its own namespace; the jailer itself ends, or has ended already (null). */
@@ -233,11 +196,10 @@ async function jailed(
   const pid = Number(await fileTail(pidFile, 32));
   const identity = pid > 0 ? identify(pid) : null;
   if (identity !== null) return identity;
-  const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-  throw new NovaError('vmm_failed', `Firecracker did not start in its jail: ${said}`);
+  throw new NovaError('vmm_failed', `Firecracker did not start in its jail: ${await lastWords(spec)}`);
 }
 
-/** Ends whatever was started for a machine, at whichever step it was. */
+/** Ends all processes that were started for a machine, whichever step the start had reached. */
 async function endAll(spec: MachineSpec): Promise<void> {
   for (const each of processesNaming(spec.socketDirectory)) await terminate(each, 0);
 }

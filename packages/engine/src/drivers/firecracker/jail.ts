@@ -18,7 +18,7 @@ import { makeFolderAnew } from '../../vmm/spawn.ts';
 import { devices, kvmDevice, machineFiles, tunDevice } from '../../vmm/visible-files.ts';
 import { apiSocket } from './api.ts';
 
-/** A file of the host that Firecracker shall find under `name`. */
+/** A file of the host that Firecracker finds under `name`. */
 export interface JailedFile {
   readonly name: string;
   readonly path: string;
@@ -29,15 +29,18 @@ export interface JailOptions {
   readonly spec: MachineSpec;
   /** Its real path: the jailer names folders and files by it. */
   readonly binary: string;
-  /** Null: Firecracker runs without it, shut in by our own means as far as this process may. */
+  /** Null: Firecracker runs without it, confined by our own means as far as this process is allowed to. */
   readonly jailer: string | null;
   readonly uid: number | null;
-  /** Groups it keeps: that of /dev/kvm, that of snapshots. A jailed one has its own /dev/kvm, and takes the last as its own. */
+  /**
+   * Groups that it keeps: those of /dev/kvm and of snapshots. A jailed Firecracker has its own /dev/kvm, and takes the
+   * last group as its own.
+   */
   readonly groups: readonly number[];
   readonly files: readonly JailedFile[];
   /** Largest file it may write, bytes. */
   readonly maxFileBytes: number;
-  /** As in vmm/confine.ts; of no use to the jailer. */
+  /** As in vmm/confine.ts; not used with the jailer. */
   readonly confiner: Confiner | null;
   readonly alsoVisible: readonly VisibleFile[];
 }
@@ -49,15 +52,19 @@ export interface Jail {
   readonly pidFile: string | null;
 }
 
-/** Folder in a machine's own that holds its jail. */
+/** Folder in the machine's folder that holds its jail. */
 export const jailFolder = 'jail';
-/** Folder in a machine's own that Firecracker writes snapshots to, under the same name in what it has as its root or working directory. */
+/**
+ * Folder in the machine's folder to which Firecracker writes snapshots. It has the same name in Firecracker's root or
+ * working directory.
+ */
 export const outFolder = 'out';
 
 /**
- * Makes the folder in which Firecracker finds its files under the same names wherever it runs: its root in the jailer's chroot, or its working directory
- * without. In the jail they are mounted where only that process sees it, so that they need not be on one file system, and nothing stays mounted
- * when it ends, however it ends. The root is Firecracker's own in a jail, which the jailer sees to: nothing of ours goes by a name in it afterwards.
+ * Makes the folder in which Firecracker finds its files under the same names wherever it runs: its root in the jailer's
+ * chroot, or its working directory without a jailer. In the jail the files are mounted where only that process sees
+ * them, so they need not be on one file system, and nothing stays mounted when it ends, however it ends. In a jail the
+ * jailer makes Firecracker the owner of the root, so nothing of ours goes by a name in it once the guest runs.
  */
 export async function makeJail(undo: AsyncDisposableStack, options: JailOptions): Promise<Jail> {
   const { spec, jailer } = options;
@@ -109,7 +116,7 @@ function plainCommand(options: JailOptions, root: string): ConfinedScript {
   );
 }
 
-/** The jailer needs these. Firecracker itself has none of them in the end. */
+/** The capabilities that the jailer needs. Firecracker itself has none of them in the end. */
 const jailersCapabilities = [
   'chown',
   'dac_override',
@@ -122,7 +129,10 @@ const jailersCapabilities = [
   'sys_resource',
 ];
 
-/** The jailer comes after our own limits and mounts, which it passes on; it makes the devices, the process namespace and the user. */
+/**
+ * The jailer runs inside our own limits and mounts, which it passes on. It makes the devices and the process namespace,
+ * and changes the user.
+ */
 async function jailedCommand(
   options: JailOptions & { readonly jailer: string },
   folder: string,
@@ -168,7 +178,10 @@ async function jailedCommand(
   ]);
 }
 
-/** The API's socket has the same path inside and outside: that is also how the process is known for this machine's (vmm/find-processes.ts). */
+/**
+ * The API's socket has the same path inside and outside: it also identifies the process as this machine's
+ * (vmm/find-processes.ts).
+ */
 const ownArguments = (spec: MachineSpec): string[] => [
   '--api-sock',
   socketPath(spec.socketDirectory, apiSocket),
@@ -178,7 +191,7 @@ const ownArguments = (spec: MachineSpec): string[] => [
   'Warning',
 ];
 
-/** Makes `path` below `base`, to be passed through by the VMM's user whatever the umask. */
+/** Makes `path` below `base` so that the VMM's user can pass through it, whatever the umask. */
 async function makeFolder(base: string, path: string): Promise<void> {
   await mkdir(path, { recursive: true });
   for (let each = path; each.length > base.length; each = dirname(each)) await chmod(each, 0o711);

@@ -2,20 +2,16 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { NovaError } from '@novasandbox/protocol';
 import { socketPath } from '../../layout.ts';
-import type { Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import type { Cancellable, Machine, SnapshotFiles } from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { isUnanswered } from '../../vmm/patience.ts';
 import { connectAgent } from '../../vmm/vsock-channel.ts';
 import { removeFolder } from '../../vmm/remove-folder.ts';
 import { isAtLeast } from '../../vmm/verdict.ts';
 import { openApi, type ApiRequest, type FirecrackerApi } from './api.ts';
-import { balloonRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
+import { balloonRequest, driveRequest, pauseRequest, resumeRequest, snapshotRequest, vsockSocket } from './config.ts';
 import { jailFolder, outFolder } from './jail.ts';
 import { takeSnapshot } from './snapshot.ts';
-
-interface Cancellable {
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** The first version whose vsock survives a pause without a snapshot (#6100 of its repository). */
 const pauseKeepsVsockFrom = '1.17.0';
@@ -31,7 +27,7 @@ export class FirecrackerMachine extends MachineProcess implements Machine {
     try {
       await api.send([pauseRequest], signal);
     } catch (error) {
-      // It may do it yet, when nobody thinks of it as paused.
+      // Firecracker may still pause later, although the record says that the machine runs; so it is told to resume.
       if (isUnanswered(error)) api.leave(resumeRequest);
       throw error;
     }
@@ -61,7 +57,14 @@ export class FirecrackerMachine extends MachineProcess implements Machine {
     return this.#send(balloonRequest(reclaimMb), signal);
   }
 
-  /** At once: Firecracker has nothing to write when it ends, and as the first process of its namespace it takes no SIGTERM. */
+  growDrive(index: number, _bytes: number, { signal }: Cancellable): Promise<void> {
+    return this.#send(driveRequest(index), signal);
+  }
+
+  /**
+   * Stops without grace: Firecracker has nothing to write when it ends, and as the first process of its namespace it
+   * ignores SIGTERM.
+   */
   override async stop(): Promise<void> {
     await super.stop();
     for (const folder of [jailFolder, outFolder]) await removeFolder(join(this.record.directory, folder));
@@ -74,8 +77,9 @@ export class FirecrackerMachine extends MachineProcess implements Machine {
 }
 
 /**
- * Before 1.17 Firecracker delivers nothing to the guest after a pause until the guest has acknowledged a reset of its vsock device, which
- * only a snapshot announces. One that cannot be written announces it as well, and is over at once.
+ * Before 1.17 Firecracker delivers nothing to the guest after a pause until the guest has acknowledged a reset of its
+ * vsock device, which only a snapshot announces. A snapshot that cannot be written announces it as well, and fails at
+ * once.
  */
 async function resume(api: FirecrackerApi, signal?: AbortSignal): Promise<void> {
   const { state, vmm_version: version } = await api.instance(signal);

@@ -1,83 +1,49 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
+import { z } from 'zod';
+import type { Machine, MachineSpec, ProbeOptions } from '../../ports/vmm-driver.ts';
 import { findBinary } from '../../vmm/binary.ts';
-import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { failureSchema, keptVerdict } from '../../vmm/verdict.ts';
-import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
+import { whyNoKvm } from '../../vmm/kvm.ts';
+import { probeBoot, whyNot } from '../../vmm/probe-boot.ts';
+import { proveVmm, type Proof } from '../../vmm/prove.ts';
+import { firecrackerProgram, firecrackerVmm, jailerProgram } from './vmm.ts';
 
-/** What machines are started with. */
-export interface FirecrackerHost {
-  readonly binary: string;
-  /** Null: none is there, or we may not use it. */
-  readonly jailer: string | null;
-}
+const hostSchema = z.object({ binary: z.string(), jailer: z.string().nullable() });
 
-export interface FirecrackerProbe {
-  /** Null: it does not work here. */
-  readonly host: FirecrackerHost | null;
-  readonly binary: string;
-  readonly version: string;
-  /** One line for people. */
-  readonly reason: string;
-  /** A probe VM did not boot, though this host says that it would. */
-  readonly doubtful?: boolean;
-}
+/** The programs that machines are started with. The jailer is null where there is none, or where we may not use it. */
+export type FirecrackerHost = Readonly<z.infer<typeof hostSchema>>;
 
-interface FirecrackerProbeOptions extends ProbeBootOptions {
-  readonly whyNoKvm: () => string | null;
-  readonly jailed: boolean;
-  boot(spec: MachineSpec, host: FirecrackerHost, signal: AbortSignal): Promise<Machine>;
-}
+type Boot = (spec: MachineSpec, host: FirecrackerHost, signal: AbortSignal) => Promise<Machine>;
 
-/** Whether Firecracker runs a guest here. */
-export async function probeFirecracker(options: FirecrackerProbeOptions): Promise<FirecrackerProbe> {
-  const found = findBinary('firecracker', options.vmmDirectory);
-  const without = (reason: string, version = ''): FirecrackerProbe => ({
-    host: null,
-    binary: found.path ?? '',
-    version,
-    reason: `Firecracker${version === '' ? '' : ` ${version}`}: ${reason}`,
-  });
-  if (found.path === null) return without(found.reason);
-  const binary = found.path;
-  const said = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000 });
-  const version = versionIn(said.stdout ?? '');
-  if (version === null) return without(`${binary} does not run: ${(said.stderr ?? '').trim()}`);
-  const bad = whyNotVersion('firecracker', version);
-  if (bad !== null) return without(bad, version);
-  const missing = options.whyNoKvm();
-  if (missing !== null) return without(missing, version);
-
-  const host = { binary: realpathSync(binary), jailer: options.jailed ? jailerOf(binary, options.vmmDirectory) : null };
-  const decide = async (): Promise<{ failure: string | null }> => ({
-    failure: whyNot(await probeBoot(options, (spec, signal) => options.boot(spec, host, signal))),
-  });
-  const { failure } = await keptVerdict(
-    {
-      directory: options.probeDirectory,
-      name: host.jailer === null ? 'firecracker' : 'firecracker-jailed',
-      binary,
-      schema: failureSchema,
-      fresh: options.fresh === true,
-      works: (verdict) => verdict.failure === null,
+/** Tests whether Firecracker runs a guest here. */
+export function probeFirecracker(options: DriverOptions & ProbeOptions, boot: Boot): Promise<Proof<FirecrackerHost>> {
+  const { vmmDirectory, jailed = true, whyNotHere = whyNoKvm } = options;
+  const found = findBinary(firecrackerProgram, vmmDirectory);
+  const jailer = found.path !== null && jailed ? findJailer(found.path, vmmDirectory) : null;
+  return proveVmm(
+    { ...options, vmm: firecrackerVmm, found, noKvm: whyNotHere(), how: hostSchema, basis: [jailer ?? ''] },
+    async (binary, version) => {
+      const host = { binary: realpathSync(binary), jailer };
+      const failure = whyNot(await probeBoot(options, (spec, signal) => boot(spec, host, signal)));
+      const proof = { binary, version };
+      if (failure !== null) {
+        const reason = `Firecracker ${version}: /dev/kvm opens, but a probe VM did not boot on it (${failure})`;
+        return { ...proof, how: null, reason, doubtful: true };
+      }
+      const where = jailer === null ? 'without jailer' : 'in its jailer';
+      return { ...proof, how: host, reason: `Firecracker ${version} on KVM, ${where}: a probe VM booted on it` };
     },
-    decide,
   );
-  if (failure !== null)
-    return { ...without(`/dev/kvm opens, but a probe VM did not boot on it (${failure})`, version), doubtful: true };
-  const how = host.jailer === null ? 'without jailer' : 'in its jailer';
-  return { host, binary, version, reason: `Firecracker ${version} on KVM, ${how}: a probe VM booted on it` };
 }
 
 /**
- * The jailer that belongs to a Firecracker: what NOVA_JAILER names, else the one beside it, which is of the same release, else what is installed. It needs
- * root: it changes root, user and namespaces.
+ * The jailer that belongs to a Firecracker: the one that NOVA_JAILER names, else the one beside it, which is of the
+ * same release, else one that is installed. It needs root, because it changes root, user and namespaces.
  */
-function jailerOf(binary: string, vmmDirectory: string): string | null {
+function findJailer(binary: string, vmmDirectory: string): string | null {
   if (process.getuid?.() !== 0) return null;
-  const found = findBinary('jailer', vmmDirectory);
+  const found = findBinary(jailerProgram, vmmDirectory);
   if (found.path !== null && found.source === 'environment') return found.path;
   const beside = join(dirname(realpathSync(binary)), 'jailer');
   return existsSync(beside) ? beside : found.path;

@@ -9,8 +9,9 @@ import { memoryFile, snapshotRequest, stateFile } from './config.ts';
 import { outFolder } from './jail.ts';
 
 /**
- * Snapshots a paused machine into `directory`. Firecracker sees nothing but its own folder, so it writes there, and the files are moved. A diff is written
- * over the snapshot before it: Firecracker leaves what has not changed as it is in a file that has the right size.
+ * Snapshots a paused machine into `directory`. Firecracker sees nothing but its own folder, so it writes there, and the
+ * files are moved. A diff is written over the previous snapshot: in a file of the right size, Firecracker leaves
+ * unchanged pages as they are.
  */
 export async function takeSnapshot(
   api: FirecrackerApi,
@@ -38,15 +39,16 @@ export async function takeSnapshot(
 }
 
 /**
- * Whether this host may have memory of guests in its swap. Firecracker then takes changed pages for unchanged ones, because it goes by what is in memory
- * (mincore(2)): everything is written instead, which comes to the same files.
+ * Whether this host may have memory of guests in its swap. Firecracker then takes changed pages for unchanged ones,
+ * because it goes by which pages are in memory (mincore(2)), so everything is written instead, which gives the same
+ * files.
  */
 async function swaps(): Promise<boolean> {
   const lines = (await readFile('/proc/swaps', 'utf8')).trim().split('\n');
   return lines.length > 1;
 }
 
-/** Firecracker gets the memory of the snapshot before to write over. */
+/** Gives Firecracker the memory of the previous snapshot to write over. */
 async function lend(
   base: string,
   memory: string,
@@ -57,7 +59,10 @@ async function lend(
   giveFile(memory, uid, gid, 0o600);
 }
 
-/** Between a folder of ours and Firecracker's, in which anything may be by that name: no link is followed. */
+/**
+ * Moves a file between a folder of ours and Firecracker's. Firecracker may have put anything under that name, so no
+ * link is followed.
+ */
 async function move(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);

@@ -3,9 +3,11 @@ import type { Duplex } from 'node:stream';
 import { driverFeatures } from '@novasandbox/protocol';
 import { throwIfAborted } from '../../abort.ts';
 import { socketPath } from '../../layout.ts';
-import type { Machine, MachineRecord, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
+import type { Cancellable, Machine, MachineSpec, VmmDriver } from '../../ports/vmm-driver.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
 import { quoted, type Launcher } from '../../vmm/launcher.ts';
 import { makeLog, vmmLog } from '../../vmm/logs.ts';
+import { machineRecord } from '../../vmm/machine-record.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { connectWhenOpen } from '../../vmm/server-socket.ts';
@@ -15,19 +17,17 @@ import { connectUnixSocket } from '../../vmm/unix-socket.ts';
 const features = driverFeatures({});
 
 const agentSocket = 'agent';
-/** How long the agent may take to end what it has started, ms. */
+/** How long the agent may take to end its processes, ms. */
 const graceMs = 2000;
 
-export interface ProcessDriverOptions {
-  readonly launcher: Launcher;
-  readonly agentBinary: (signal?: AbortSignal) => Promise<string>;
-}
-
 /**
- * Runs the agent as a plain process of this host. It isolates nothing: it is the quick way to exercise everything above the driver, and
- * has to be asked for by name.
+ * Runs the agent as a plain process of this host. It isolates nothing. It is the quick way to exercise everything above
+ * the driver, and has to be requested by name.
  */
-export function createProcessDriver({ launcher, agentBinary }: ProcessDriverOptions): VmmDriver {
+export function createProcessDriver({
+  launcher,
+  agentBinary,
+}: Pick<DriverOptions, 'launcher' | 'agentBinary'>): VmmDriver {
   return {
     name: 'process',
     features,
@@ -59,24 +59,15 @@ async function start(launcher: Launcher, spec: MachineSpec, binary: string, sign
   });
   (await connectWhenOpen(socket, spec, identity, signal)).destroy();
   undo.move();
-  const record: MachineRecord = {
-    driver: 'process',
-    id: spec.id,
-    ...identity,
-    directory: spec.directory,
-    socketDirectory: spec.socketDirectory,
-    channels: spec.channels,
-    cgroup: null,
-  };
-  return new AgentProcess(record);
+  return new AgentProcess(machineRecord('process', spec, identity, { channels: spec.channels, cgroup: null }));
 }
 
 class AgentProcess extends MachineProcess implements Machine {
-  connect(_channel: number, { signal }: { readonly signal?: AbortSignal | undefined }): Promise<Duplex> {
+  connect(_channel: number, { signal }: Cancellable): Promise<Duplex> {
     return connectUnixSocket(socketPath(this.record.socketDirectory, agentSocket), signal);
   }
 
-  /** The agent ends what it has started when it is asked to go. */
+  /** The agent ends its processes when it is asked to exit. */
   override stop({ graceMs: wanted = graceMs }: { readonly graceMs?: number } = {}): Promise<void> {
     return super.stop({ graceMs: wanted });
   }

@@ -4,37 +4,48 @@ import { architectures, type Architecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
 import type { MachineSpec } from '../../ports/vmm-driver.ts';
 import { dialectOf } from './dialect.ts';
+import { mainMemory } from './live/migration-stream.ts';
 
 /** How QEMU runs guest code on this host. */
 export interface Accelerator {
   readonly name: 'kvm' | 'hvf' | 'tcg';
   readonly binary: string;
-  /** Of QEMU: decides how it is spoken to (dialect.ts). */
+  /** The version of QEMU, which decides how it is spoken to (dialect.ts). */
   readonly version: string;
 }
 
-/** Where the guest's memory comes from. */
+/** The source of the guest's memory. */
 export type MemorySource =
-  /** Anonymous: cannot be snapshotted. */
+  /** The memory is anonymous: the machine cannot be snapshotted. */
   | { readonly kind: 'plain' }
-  /** A file that is the snapshot's memory in the end. */
+  /** The memory is a file, which becomes the snapshot's. */
   | { readonly kind: 'template'; readonly file: string }
-  /** A snapshot's file mapped privately: pages are shared until written. The device state comes in on file descriptor 3. */
-  | { readonly kind: 'clone'; readonly file: string };
+  /**
+   * A snapshot's file mapped privately: pages are shared until written. `pages`, where there is one, is mapped over it:
+   * the pages in which the snapshot's memory differs from that file. The device state comes in on file descriptor 3. A
+   * guest with `pages` stays paused until it is told to go on.
+   */
+  | { readonly kind: 'clone'; readonly file: string; readonly pages?: string | undefined };
 
 export const qmpSocket = 'qmp';
+export const driveId = (index: number): string => `drive${index}`;
 export const channelSocket = (channel: number): string => `ch${channel}`;
 export const stateDescriptor = 3;
-/** Descriptors of foreign drives follow, in the order of the drives. */
+/** The first descriptor of foreign drives, which follow in the order of the drives. */
 export const firstDriveDescriptor = 4;
 
-/** Translated code a TCG guest may keep, MiB. 32 thrashes, 64 is enough for every guest measured; more costs memory in each clone. */
+/**
+ * Translated code a TCG guest may keep, MiB. 32 thrashes, 64 is enough for every guest measured; more costs memory in
+ * each clone.
+ */
 const tcgCacheMb = 64;
 
 /** Locally administered; the same in every guest, so that clones of a snapshot keep a working network. */
 const macAddress = '02:6e:6f:76:61:01';
 
-/** Clones do not announce themselves: their neighbours are set, and it would be the first thing each of them does. */
+/**
+ * Clones do not announce themselves: their neighbours are set, and announcing would be the first work of each clone.
+ */
 const networkDevice = 'virtio-net-device,netdev=net0,guest_announce=off';
 
 /** QEMU's arguments for one machine. */
@@ -44,11 +55,11 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   const { qemu } = architecture;
   const dialect = dialectOf(accelerator.version);
   const args: string[] = [
-    // Options and their values in pairs.
+    // Options and their values come in pairs.
     '-name',
     `nova-${spec.id}`,
     '-machine',
-    memory.kind === 'plain' ? qemu.machine : `${qemu.machine},memory-backend=ram0`,
+    `${qemu.machine},memory-backend=${mainMemory}`,
     ...qemu.properties.flatMap((property) => ['-global', property]),
     '-accel',
     accelerator.name === 'tcg' ? `tcg,tb-size=${tcgCacheMb}` : accelerator.name,
@@ -69,24 +80,27 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
     `socket,id=qmp,path=${at(qmpSocket)},server=on,wait=off`,
     ...dialect.monitor,
     '-chardev',
-    // The standard output it was started with, which is the log.
+    // QEMU's standard output, which is the log.
     'stdio,id=console,signal=off',
     '-serial',
     'chardev:console',
   ];
-  if (memory.kind !== 'plain') {
+  if (memory.kind === 'plain') {
+    args.push('-object', `memory-backend-ram,id=${mainMemory},size=${spec.memoryMb}M`);
+  } else {
     const share = memory.kind === 'template' ? 'on' : 'off';
     const more = memory.kind === 'clone' ? dialect.clonedMemory : '';
     args.push(
       '-object',
-      `memory-backend-file,id=ram0,size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${more}`,
+      `memory-backend-file,id=${mainMemory},size=${spec.memoryMb}M,mem-path=${escape(memory.file)},share=${share}${more}`,
     );
   }
-  // Clones too: a snapshot's state has to find the memory that it was taken from.
+  // Clones need it too: the device state expects the same memory layout.
   if (qemu.firmware !== null) args.push('-bios', qemu.firmware);
   if (memory.kind === 'clone') {
     // The kernel is in the memory that is mapped.
     args.push('-incoming', 'defer', ...dialect.state(stateDescriptor).options);
+    if (memory.pages !== undefined) args.push('-S');
   } else {
     args.push(
       '-kernel',
@@ -101,7 +115,7 @@ export function qemuArguments(spec: MachineSpec, accelerator: Accelerator, memor
   return args;
 }
 
-/** A transport for each device: guests then find them in the same place whatever else there is. */
+/** Each device has its own transport, so that guests find it in the same place whatever other devices there are. */
 function devices(
   spec: MachineSpec,
   transports: Architecture['qemu']['transports'],
@@ -120,14 +134,15 @@ function devices(
     const readOnly = drive.readOnly ? 'on' : 'off';
     if (drive.foreign) args.push('-add-fd', `fd=${descriptor++},set=${index + 1}`);
     const file = drive.foreign ? `/dev/fdset/${index + 1}` : escape(drive.path);
-    // Opened once, as it will be used: of a foreign drive there is no other descriptor.
-    // A full disk of the host has the guest wait until there is space (sandbox/waits-for-space.ts): it would take an error for a broken disk, and use it for reading
-    // alone from then on. A guest that is booted to be snapshotted fails at once.
+    // QEMU opens the file once, in the mode that it will use, because a foreign drive has only one descriptor. When the
+    // host's disk is full, the guest waits until there is space (sandbox/waits-for-space.ts): it would take an error
+    // for a broken disk, and use it read-only from then on. A guest that is booted to be snapshotted fails at once
+    // instead.
     args.push(
       '-drive',
-      `id=drive${index},file=${file},format=raw,if=none,read-only=${readOnly},auto-read-only=off,discard=unmap,werror=${onFullDisk},rerror=report`,
+      `id=${driveId(index)},file=${file},format=raw,if=none,read-only=${readOnly},auto-read-only=off,discard=unmap,werror=${onFullDisk},rerror=report`,
     );
-    args.push('-device', `virtio-blk-device,drive=drive${index},${bus()}`);
+    args.push('-device', `virtio-blk-device,drive=${driveId(index)},${bus()}`);
   });
   if (spec.network.mode === 'tap') {
     const { tap, mac } = spec.network;
@@ -142,7 +157,7 @@ function devices(
   return args;
 }
 
-/** The guest's processor. What was snapshotted on one wakes up on no other. */
+/** The guest's processor. A snapshot can be continued only on the processor that it was made on. */
 export const processor = ({ qemu }: Architecture, accelerator: Accelerator): string =>
   accelerator.name === 'tcg' ? qemu.emulatedProcessor : 'host';
 
@@ -158,8 +173,9 @@ export function kernelWords(architecture: Architecture, accelerator: Accelerator
     'nova.channel=serial',
   ];
   const khz = accelerator.name === 'tcg' && architecture.name === 'amd64' ? timestampCounterKhz() : null;
-  // Under TCG the guest's counter is the host's, and a microvm without it hangs calibrating it. On a busy host the watchdog would take it for
-  // unstable and leave a clock of 4 ms and a tick that never stops.
+  // Under TCG the guest's counter is the host's, and a microvm that is not told its frequency hangs calibrating it. On
+  // a busy host the watchdog would take the counter for unstable, and leave a clock of 4 ms and a tick that never
+  // stops.
   if (khz !== null) words.push(`tsc_early_khz=${khz}`, 'tsc=nowatchdog');
   return words;
 }

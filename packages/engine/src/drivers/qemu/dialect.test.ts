@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isAtLeast } from '../../vmm/verdict.ts';
-import { versionFacts } from '../../vmm/versions.ts';
 import { changes, dialectOf } from './dialect.ts';
+import { qemuVmm } from './vmm.ts';
 
 test('a version is spoken to in the options that it understands', () => {
   assert.deepEqual(dialectOf('7.2.22').monitor, ['-mon', 'chardev=qmp,mode=control']);
@@ -17,8 +17,8 @@ test('a version is spoken to in the options that it understands', () => {
 
 test('changes are in the order of their versions, none at or below the oldest version that is supported, and say why', () => {
   changes.forEach(({ from, reason }, index) => {
-    assert.ok(isAtLeast(from, changes[index - 1]?.from ?? versionFacts.qemu.floor), from);
-    assert.notEqual(from, versionFacts.qemu.floor);
+    assert.ok(isAtLeast(from, changes[index - 1]?.from ?? qemuVmm.versions.floor), from);
+    assert.notEqual(from, qemuVmm.versions.floor);
     assert.match(reason, /^[A-Z].*\.$/);
   });
 });

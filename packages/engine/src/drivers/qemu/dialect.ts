@@ -8,11 +8,11 @@ export interface QemuDialect {
   state(fd: number): { readonly options: readonly string[]; readonly uri: string };
   /** More properties of memory that clones map from a snapshot's file. */
   readonly clonedMemory: string;
-  /** QEMU opens the memory of a snapshot for reading alone. */
+  /** Whether QEMU opens the memory of a snapshot read-only. */
   readonly readOnlyMemory: boolean;
 }
 
-/** What the oldest supported version understands. */
+/** The dialect that the oldest supported version understands. */
 const oldest: QemuDialect = {
   monitor: ['-mon', 'chardev=qmp,mode=control'],
   state: (fd) => ({ options: [], uri: `fd:${fd}` }),
@@ -48,7 +48,7 @@ export const changes: readonly {
   },
 ];
 
-/** How a version of QEMU, such as 7.2.22, is spoken to. */
+/** Returns the dialect of a version of QEMU, such as 7.2.22. */
 export function dialectOf(version: string): QemuDialect {
   return changes
     .filter(({ from }) => isAtLeast(version, from))

@@ -4,28 +4,24 @@ import { dirname, join } from 'node:path';
 import { driverFeatures, NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { architectures, guestArchitecture } from '../../architecture.ts';
 import { socketPath } from '../../layout.ts';
-import type {
-  LaunchOptions,
-  Machine,
-  MachineRecord,
-  MachineSpec,
-  ProbeOptions,
-  VmmDriver,
-} from '../../ports/vmm-driver.ts';
+import type { LaunchOptions, Machine, MachineSpec, RestoreOptions, VmmDriver } from '../../ports/vmm-driver.ts';
 import { removeCgroup, vmmLimits } from '../../vmm/cgroup.ts';
 import { throwIfAborted } from '../../abort.ts';
 import { confine, confinedTo, confinerFor, type VisibleFile } from '../../vmm/confine.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
 import { kvmGroups } from '../../vmm/kvm.ts';
-import { consoleLog, fileTail, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import { withLastWords } from '../../vmm/last-words.ts';
+import { consoleLog, logBytes, makeLog, vmmLog } from '../../vmm/logs.ts';
+import { machineRecord } from '../../vmm/machine-record.ts';
 import { isAlive } from '../../vmm/process-identity.ts';
 import { giveTo, largestFile, letThrough, memoryGroup } from '../../vmm/ownership.ts';
 import { patience } from '../../vmm/patience.ts';
-import type { DriverOptions } from '../../vmm/probe-boot.ts';
+import { createProver, probeOf, type Prover } from '../../vmm/prove.ts';
 import { reach } from '../../vmm/reach.ts';
-import { createSharedProbe, type SharedProbe } from '../../vmm/shared-probe.ts';
 import { makeSocketDirectory, spawnVmm } from '../../vmm/spawn.ts';
 import { bootFiles, devices, kvmDevice, machineFiles, readable, tunDevice } from '../../vmm/visible-files.ts';
 import {
+  firstDriveDescriptor,
   kernelWords,
   processor,
   qemuArguments,
@@ -36,8 +32,11 @@ import {
 } from './config.ts';
 import { QemuMachine } from './machine.ts';
 import { dialectOf, type QemuDialect } from './dialect.ts';
-import { keptForMs, probeQemu, type QemuProbe } from './probe.ts';
+import { probeQemu } from './probe.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
+import { freeChannels } from './live/channels.ts';
+import { mappedPages, requireMappedPages } from './live/mapped-pages.ts';
+import { pagesFile } from './live/pages-file.ts';
 import { ignoreSharedMemory, memoryFile, migrationEnd, stateFile } from './snapshot.ts';
 
 const features = driverFeatures({
@@ -46,6 +45,9 @@ const features = driverFeatures({
   snapshot: true,
   restore: true,
   sharedMemoryClones: true,
+  exchangeableDrives: true,
+  growDrives: true,
+  liveSnapshot: true,
   onDemandRestore: true,
   userNetwork: true,
   tapNetwork: process.platform === 'linux',
@@ -53,58 +55,39 @@ const features = driverFeatures({
 });
 
 const own = {
-  /** What QEMU itself needs besides the guest's memory: translated code, its heap, device buffers, MiB. */
+  /** Memory that QEMU itself needs besides the guest's: translated code, its heap, device buffers, MiB. */
   memoryMb: 256,
   /** Threads of QEMU besides its vCPUs: main loop, RCU, workers of the disks. */
   threads: 128,
 };
 
 export function createQemuDriver(options: DriverOptions): VmmDriver {
-  const probes = new Map<ArchitectureName, SharedProbe<QemuProbe>>();
-  const probe = (asked: ProbeOptions): Promise<QemuProbe> => {
-    const architecture = guestArchitecture(asked.architecture).name;
-    const shared =
-      probes.get(architecture) ??
-      createSharedProbe(
-        (how) =>
-          probeQemu({
-            ...options,
-            ...how,
-            architecture,
-            boot: (spec, accelerator, signal) => start(options, spec, accelerator, { kind: 'plain' }, { signal }),
-          }),
-        keptForMs,
-      );
-    probes.set(architecture, shared);
-    return shared.ask(asked);
+  const provers = new Map<ArchitectureName, Prover<Accelerator>>();
+  const proverFor = (wanted: ArchitectureName | undefined): Prover<Accelerator> => {
+    const architecture = guestArchitecture(wanted).name;
+    const boot = (spec: MachineSpec, accelerator: Accelerator, signal: AbortSignal): Promise<Machine> =>
+      start(options, spec, accelerator, { kind: 'plain' }, { signal });
+    const prover =
+      provers.get(architecture) ?? createProver((asked) => probeQemu({ ...options, ...asked, architecture, boot }));
+    provers.set(architecture, prover);
+    return prover;
   };
-  const accelerator = async (
+  const accelerator = (
     { architecture }: Pick<MachineSpec, 'architecture'>,
     signal?: AbortSignal,
-  ): Promise<Accelerator> => {
-    const found = await probe({ signal, architecture });
-    if (found.accelerator === null) throw new NovaError('hypervisor_unavailable', found.reason);
-    return found.accelerator;
-  };
+  ): Promise<Accelerator> => proverFor(architecture).require({ signal });
 
   return {
     name: 'qemu',
     features,
     async probe(asked = {}) {
-      const { accelerator: found, version, reason } = await probe(asked);
-      return {
-        available: found !== null,
-        accelerator: found?.name ?? 'none',
-        version,
-        binary: found?.binary ?? '',
-        reason,
-      };
+      const proof = await proverFor(asked.architecture).ask(asked);
+      return probeOf(proof, proof.how?.name ?? 'none');
     },
     async snapshotKey(architecture) {
       const found = await accelerator({ architecture });
-      const { version } = await probe({ architecture });
       const guest = architectures[architecture];
-      const made = [version, found.name, found.binary, processor(guest, found), ...kernelWords(guest, found)];
+      const made = [found.version, found.name, found.binary, processor(guest, found), ...kernelWords(guest, found)];
       return `qemu layout 3 ${made.join(' ')}`;
     },
     async launch(spec, launch) {
@@ -114,29 +97,33 @@ export function createQemuDriver(options: DriverOptions): VmmDriver {
           : { kind: 'template', file: join(launch.snapshotTo, memoryFile) };
       return start(options, spec, await accelerator(spec, launch.signal), memory, launch);
     },
-    async restore(spec, snapshot, { signal }) {
+    async restore(spec, snapshot, { signal, whole }) {
       return start(
         options,
         spec,
         await accelerator(spec, signal),
-        { kind: 'clone', file: join(snapshot.directory, memoryFile) },
-        { signal, stateFrom: snapshot.directory },
+        {
+          kind: 'clone',
+          file: join(snapshot.memoryFrom ?? snapshot.directory, memoryFile),
+          pages: snapshot.memoryFrom === undefined ? undefined : join(snapshot.directory, pagesFile),
+        },
+        { signal, stateFrom: snapshot.directory, whole },
       );
     },
     attach(record) {
-      return Promise.resolve(isAlive(record) ? new QemuMachine(record, null) : null);
+      return Promise.resolve(isAlive(record) ? new QemuMachine(record, {}) : null);
     },
     async endProbes() {
-      await Promise.all([...probes.values()].map((shared) => shared.end()));
+      await Promise.all([...provers.values()].map((prover) => prover.end()));
     },
   };
 }
 
-interface StartOptions extends LaunchOptions {
+interface StartOptions extends LaunchOptions, Pick<RestoreOptions, 'whole'> {
   readonly stateFrom?: string;
 }
 
-/** Starts QEMU and waits until it runs. Whatever goes wrong, nothing of it is left but the spec's directory. */
+/** Starts QEMU and waits until it runs. After an error nothing is left but the spec's directory. */
 async function start(
   means: DriverOptions,
   spec: MachineSpec,
@@ -144,7 +131,7 @@ async function start(
   memory: MemorySource,
   options: StartOptions,
 ): Promise<Machine> {
-  const { signal, snapshotTo, stateFrom } = options;
+  const { signal, snapshotTo, stateFrom, whole } = options;
   const { launcher, users } = means;
   throwIfAborted(signal, 'before the VMM was started');
   const dialect = dialectOf(accelerator.version);
@@ -161,6 +148,10 @@ async function start(
     giveTo(uid, spec, memory.kind === 'template' ? [memory.file] : []);
     if (snapshotTo !== undefined) letThrough(snapshotTo, uid);
   }
+  const foreignDrives = spec.drives.filter(({ foreign }) => foreign);
+  const pagesPath = memory.kind === 'clone' ? memory.pages : undefined;
+  const pages =
+    pagesPath === undefined ? null : mappedPages(confiner, pagesPath, firstDriveDescriptor + foreignDrives.length);
   const maxFileBytes = largestFile(spec) + logBytes;
   for (const log of [consoleLog, vmmLog]) await makeLog(join(spec.directory, log), maxFileBytes);
 
@@ -173,11 +164,13 @@ async function start(
       maxFileBytes,
       folder: spec.directory,
       visible: [...visibleFiles(spec, accelerator, memory), ...(means.alsoVisible ?? [])],
-      preload: memory.kind === 'clone' && !dialect.readOnlyMemory ? confiner?.readOnlyMemory : undefined,
-      // In the order of their descriptors, of which the first is that of the state.
+      preload: memory.kind === 'clone' && !dialect.readOnlyMemory ? confiner?.guestMemory : pages?.preload,
+      environment: pages?.environment,
+      // The files get descriptors in this order; the first is that of the device state.
       descriptors: [
         { path: stateFrom === undefined ? '/dev/null' : join(stateFrom, stateFile), readOnly: true },
-        ...spec.drives.filter(({ foreign }) => foreign),
+        ...foreignDrives,
+        ...(pages?.descriptors ?? []),
       ],
     },
     [accelerator.binary, ...qemuArguments(spec, accelerator, memory)],
@@ -197,33 +190,36 @@ async function start(
   const onAbort = (): void => qmp[Symbol.dispose]();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    await (memory.kind === 'clone' ? load(qmp, dialect) : qmp.execute('query-status'));
-  } catch (error) {
-    throwIfAborted(signal, 'while the VMM was starting');
-    const said = (await fileTail(join(spec.directory, vmmLog), 2000)).trim();
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new NovaError(
-      'vmm_failed',
-      `QEMU ${accelerator.version} did not start: ${reason}${said === '' ? '' : ` Its log: ${said}`}`,
-      { cause: error },
-    );
+    if (whole !== undefined) {
+      // QEMU answers once it has opened its files; its socket exists earlier.
+      await withLastWords(spec, signal, () => qmp.execute('query-status'));
+      await whole();
+    }
+    await withLastWords(spec, signal, async () => {
+      try {
+        await (memory.kind === 'clone' ? load(qmp, dialect) : qmp.execute('query-status'));
+        if (pagesPath !== undefined) {
+          await requireMappedPages(identity.pid, pagesPath);
+          await qmp.execute('cont');
+        }
+        if (stateFrom !== undefined) await freeChannels(spec, stateFrom, signal);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new NovaError('vmm_failed', `QEMU ${accelerator.version} did not start: ${reason}`, { cause: error });
+      }
+    });
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
 
   undo.move();
-  const record: MachineRecord = {
-    driver: 'qemu',
-    id: spec.id,
-    ...identity,
-    directory: spec.directory,
-    socketDirectory: spec.socketDirectory,
-    channels: spec.channels,
-    cgroup,
+  const record = machineRecord('qemu', spec, identity, { channels: spec.channels, cgroup });
+  const withMemory = {
+    ...record,
+    memoryFrom: memory.kind === 'clone' ? dirname(memory.file) : null,
+    memoryBytes: spec.memoryMb * 1024 * 1024,
   };
-  const { readOnlyMemory } = dialect;
-  const snapshot = snapshotTo === undefined ? null : { directory: snapshotTo, readOnlyMemory };
-  return new QemuMachine(record, snapshot);
+  return new QemuMachine(withMemory, { templateIn: snapshotTo, readOnlyMemory: dialect.readOnlyMemory });
 }
 
 /** The files that QEMU opens by their names. */
@@ -237,17 +233,17 @@ function visibleFiles(spec: MachineSpec, { name }: Accelerator, memory: MemorySo
     ...(memory.kind === 'template' ? [{ path: dirname(memory.file), how: 'write' } as const] : []),
     ...(name === 'kvm' ? devices(kvmDevice) : []),
     ...(spec.network.mode === 'tap' ? devices(tunDevice) : []),
-    // Its own resolver asks the host's.
+    // QEMU's own resolver forwards to that of the host.
     ...(spec.network.mode === 'user' ? readable('/etc/resolv.conf').filter(({ path }) => existsSync(path)) : []),
   ];
 }
 
-/** Loads the device state; the clone runs from then on. */
+/** Loads the device state; a clone without changed pages runs from then on. */
 async function load(qmp: QmpClient, dialect: QemuDialect): Promise<void> {
   const ready = qmp.execute('migrate-set-capabilities', {
     capabilities: [...ignoreSharedMemory.capabilities, { capability: 'events', state: true }],
   });
-  // Sent together: QEMU runs commands in order, and waiting for each answer would cost a wake-up apiece.
+  // Both are sent at once: QEMU runs commands in order, and waiting for each answer would cost a wake-up.
   const incoming = qmp.execute('migrate-incoming', { uri: dialect.state(stateDescriptor).uri });
   await Promise.all([ready, incoming]);
   await migrationEnd(qmp);

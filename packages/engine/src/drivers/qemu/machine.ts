@@ -1,31 +1,40 @@
 import type { Duplex } from 'node:stream';
-import { join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import { bindable, socketPath } from '../../layout.ts';
-import type { Machine, MachineRecord, SnapshotFiles } from '../../ports/vmm-driver.ts';
+import { socketPath } from '../../layout.ts';
+import type {
+  Cancellable,
+  Machine,
+  MachineRecord,
+  PreparedSnapshot,
+  SnapshotFiles,
+  SnapshotOptions,
+} from '../../ports/vmm-driver.ts';
 import { MachineProcess } from '../../vmm/machine-process.ts';
 import { connectUnixSocket } from '../../vmm/unix-socket.ts';
-import { channelSocket, qmpSocket } from './config.ts';
+import { channelSocket, driveId, qmpSocket } from './config.ts';
+import { letRun } from './let-run.ts';
 import { openQmp, type QmpClient } from './qmp.ts';
-import { sealSnapshot, stateFile, writeSnapshot } from './snapshot.ts';
+import { captureMachine, prepareCapture } from './live/capture.ts';
+import { sealSnapshot } from './snapshot.ts';
 
-interface Cancellable {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Where a machine will be snapshotted to. */
-export interface SnapshotPlan {
-  readonly directory: string;
-  readonly readOnlyMemory: boolean;
+export interface QemuMachineOptions {
+  readonly templateIn?: string | null | undefined;
+  /** Whether its version opens the memory of clones read-only. */
+  readonly readOnlyMemory?: boolean;
 }
 
 /** One QEMU process. The control connection is opened for each operation and given back: QEMU serves one at a time. */
 export class QemuMachine extends MachineProcess implements Machine {
-  readonly #snapshot: SnapshotPlan | null;
+  /**
+   * Folder in which the guest's memory is a file already, because it was launched to become a template; null otherwise.
+   */
+  readonly #templateIn: string | null;
+  readonly #readOnlyMemory: boolean;
 
-  constructor(record: MachineRecord, snapshot: SnapshotPlan | null) {
+  constructor(record: MachineRecord, { templateIn = null, readOnlyMemory = false }: QemuMachineOptions) {
     super(record);
-    this.#snapshot = snapshot;
+    this.#templateIn = templateIn;
+    this.#readOnlyMemory = readOnlyMemory;
   }
 
   connect(channel: number, { signal }: Cancellable): Promise<Duplex> {
@@ -37,7 +46,8 @@ export class QemuMachine extends MachineProcess implements Machine {
       try {
         await qmp.execute('stop');
       } catch (error) {
-        // One that does not answer now may yet do what it was told, when nobody thinks of it as paused.
+        // A VMM that does not answer now may still pause later, although the record says that it runs; so it is told to
+        // go on.
         qmp.leave('cont');
         throw error;
       }
@@ -45,25 +55,47 @@ export class QemuMachine extends MachineProcess implements Machine {
   }
 
   resume({ signal }: Cancellable): Promise<void> {
-    return this.#control(async (qmp) => void (await qmp.execute('cont')), signal);
+    return this.#control(letRun, signal);
   }
 
   standsStill({ signal }: Cancellable): Promise<boolean | 'disk-full'> {
     return this.#control(async (qmp) => {
       const { status } = await qmp.execute<{ readonly status: string }>('query-status');
-      return status === 'io-error' ? 'disk-full' : status === 'paused';
+      return status === 'io-error' ? 'disk-full' : status === 'paused' || status === 'postmigrate';
     }, signal);
   }
 
-  async snapshot(directory: string, { signal }: Cancellable): Promise<SnapshotFiles> {
-    if (this.#snapshot?.directory !== directory)
-      throw new NovaError('snapshot_failed', 'The machine was not launched to be snapshotted into that folder.');
-    // Not where the VMM makes its sockets: this one is ours.
-    const socket = bindable(join(this.record.socketDirectory, 'state'));
-    await this.#control((qmp) => writeSnapshot(qmp, socket, join(directory, stateFile)), signal);
-    await this.stop();
-    sealSnapshot(directory, this.#snapshot.readOnlyMemory);
-    return { directory };
+  growDrive(index: number, bytes: number, { signal }: Cancellable): Promise<void> {
+    return this.#control(
+      async (qmp) => void (await qmp.execute('block_resize', { device: driveId(index), size: bytes })),
+      signal,
+    );
+  }
+
+  async snapshot(directory: string, options: SnapshotOptions): Promise<SnapshotFiles> {
+    await using prepared = await this.#prepare(directory, options);
+    return await prepared.write();
+  }
+
+  prepareSnapshot(directory: string, options: Pick<SnapshotOptions, 'memoryFolders'>): Promise<PreparedSnapshot> {
+    return this.#prepare(directory, options);
+  }
+
+  async #prepare(directory: string, { signal, memoryFolders }: SnapshotOptions): Promise<PreparedSnapshot> {
+    const template = this.#templateIn === directory;
+    const capture = await prepareCapture(this.record, directory, { template, memoryFolders });
+    return {
+      files: capture.memory.memoryFrom === null ? null : { directory, memoryFrom: capture.memory.memoryFrom },
+      write: async () => {
+        // An abort must not end the connection, over which the guest is told to go on.
+        await this.#control((qmp) => captureMachine(qmp, this.record, capture, signal));
+        if (template) await this.stop();
+        const { name, memoryFrom } = capture.memory;
+        sealSnapshot(directory, name, this.#readOnlyMemory);
+        return { directory, ...(memoryFrom === null ? {} : { memoryFrom }) };
+      },
+      [Symbol.asyncDispose]: () => capture[Symbol.asyncDispose](),
+    };
   }
 
   async #control<T>(work: (qmp: QmpClient) => Promise<T>, signal?: AbortSignal): Promise<T> {

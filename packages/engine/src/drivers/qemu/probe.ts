@@ -1,96 +1,59 @@
-import { spawnSync } from 'node:child_process';
 import { z } from 'zod';
 import type { ArchitectureName } from '@novasandbox/protocol';
 import { architectures, hostArchitecture } from '../../architecture.ts';
-import type { Machine, MachineSpec } from '../../ports/vmm-driver.ts';
-import { findProgram } from '../../vmm/confine.ts';
+import type { Machine, MachineSpec, ProbeOptions } from '../../ports/vmm-driver.ts';
+import { findBinary } from '../../vmm/binary.ts';
+import type { DriverOptions } from '../../vmm/driver-options.ts';
 import { whyNoKvm } from '../../vmm/kvm.ts';
-import { probeBoot, whyNot, type ProbeBootOptions } from '../../vmm/probe-boot.ts';
-import { believedMs, failureSchema, keptVerdict } from '../../vmm/verdict.ts';
-import { versionIn, whyNotVersion } from '../../vmm/versions.ts';
+import { probeBoot, whyNot } from '../../vmm/probe-boot.ts';
+import { proveVmm, type Proof } from '../../vmm/prove.ts';
+import { failureSchema, keptVerdict } from '../../vmm/verdict.ts';
 import type { Accelerator } from './config.ts';
+import { qemuProgram, qemuVmm } from './vmm.ts';
 
-export interface QemuProbe {
-  readonly accelerator: Accelerator | null;
-  readonly version: string;
-  /** One line for people. */
-  readonly reason: string;
-  /** It rests on a failure of a probe VM that may pass: found again after a while. */
-  readonly doubtful?: boolean;
-}
+const acceleratorSchema = z.object({ name: z.enum(['kvm', 'hvf', 'tcg']), binary: z.string(), version: z.string() });
 
-const probeSchema = z.object({
-  accelerator: z.object({ name: z.enum(['kvm', 'hvf', 'tcg']), binary: z.string(), version: z.string() }).nullable(),
-  version: z.string(),
-  reason: z.string(),
-  doubtful: z.boolean().exactOptional(),
-});
+type Boot = (spec: MachineSpec, accelerator: Accelerator, signal: AbortSignal) => Promise<Machine>;
 
-/** How long what was found is believed, ms. */
-export const keptForMs = ({ accelerator, doubtful }: QemuProbe): number => believedMs(accelerator !== null, doubtful);
-
-interface QemuProbeOptions extends ProbeBootOptions {
+interface QemuProbeOptions extends DriverOptions, ProbeOptions {
   readonly architecture: ArchitectureName;
-  boot(spec: MachineSpec, accelerator: Accelerator, signal: AbortSignal): Promise<Machine>;
+  readonly boot: Boot;
 }
 
-/** Which accelerator really runs a guest here. */
-export async function probeQemu(options: QemuProbeOptions): Promise<QemuProbe> {
-  const { program, package: packageName } = architectures[options.architecture].qemu;
-  const binary = findProgram(program);
-  if (binary === null)
-    return {
-      accelerator: null,
-      version: '',
-      reason: `${program} is not installed: apt-get install ${packageName}`,
-    };
-  return keptVerdict(
-    {
-      directory: options.probeDirectory,
-      name: `qemu-${options.architecture}`,
-      binary,
-      schema: probeSchema,
-      fresh: options.fresh === true,
-      works: ({ accelerator }) => accelerator !== null,
-      keptForMs,
-      basis: machineOf(options.architecture),
-    },
-    () => decide(binary, options),
+/** Tests which accelerator really runs a guest here. */
+export function probeQemu(options: QemuProbeOptions): Promise<Proof<Accelerator>> {
+  const { architecture, vmmDirectory } = options;
+  const found = findBinary(qemuProgram(architectures[architecture]), vmmDirectory);
+  return proveVmm(
+    { ...options, vmm: qemuVmm, found, noKvm: null, how: acceleratorSchema, basis: machineOf(architecture) },
+    (binary, version) => decide(binary, version, options),
   );
 }
 
-async function decide(binary: string, options: QemuProbeOptions): Promise<QemuProbe> {
-  const said = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 10_000 });
-  const version = versionIn(said.stdout ?? '');
-  if (version === null)
-    return { accelerator: null, version: '', reason: `${binary} does not run: ${(said.stderr ?? '').trim()}` };
-  const refused = whyNotVersion('qemu', version);
-  if (refused !== null) return { accelerator: null, version, reason: `QEMU: ${refused}` };
-
+async function decide(binary: string, version: string, options: QemuProbeOptions): Promise<Proof<Accelerator>> {
+  const on = (name: Accelerator['name'], reason: string): Proof<Accelerator> => ({
+    how: { name, binary, version },
+    binary,
+    version,
+    reason,
+  });
   if (options.architecture !== hostArchitecture().name) {
-    // Its first guest is its probe: to make one here would take a toolchain that nobody may have asked for.
-    const why = `the host's processor is another one than ${options.architecture}`;
-    return { accelerator: { name: 'tcg', binary, version }, version, reason: emulated(version, why) };
+    // Its first guest serves as the probe, because making a guest here would need a toolchain that the user may not
+    // want.
+    return on('tcg', emulated(version, `the host's processor is another one than ${options.architecture}`));
   }
-  if (process.platform === 'darwin') {
-    return {
-      accelerator: { name: 'hvf', binary, version },
-      version,
-      reason: `QEMU ${version} with Apple's Hypervisor framework (HVF)`,
-    };
-  }
+  if (process.platform === 'darwin') return on('hvf', `QEMU ${version} with Apple's Hypervisor framework (HVF)`);
   const missing = whyNoKvm();
   if (missing !== null) return decideEmulation(missing, binary, version, options);
   // Debian's small build for microvms starts faster, but has no seccomp sandbox.
   const hardware: Accelerator = { name: 'kvm', binary, version };
   const failure = await probeBoot(options, (spec, signal) => options.boot(spec, hardware, signal));
-  if (failure === null)
-    return { accelerator: hardware, version, reason: `QEMU ${version} with KVM: a probe VM booted on it` };
+  if (failure === null) return on('kvm', `QEMU ${version} with KVM: a probe VM booted on it`);
   const why = `/dev/kvm opens, but a probe VM did not boot on it (${failure.why})`;
   return { ...(await decideEmulation(why, binary, version, options)), doubtful: failure.mayPass };
 }
 
-/** What a guest sees of its machine: guests of another one have to be probed anew. */
+/** The properties of the machine that guests see. With other properties guests have to be probed anew. */
 const machineOf = (architecture: ArchitectureName): string[] => {
   const { machine, properties, firmware, emulatedProcessor } = architectures[architecture].qemu;
   return [machine, ...properties, firmware ?? '', emulatedProcessor];
@@ -98,13 +61,16 @@ const machineOf = (architecture: ArchitectureName): string[] => {
 
 const emulated = (version: string, why: string): string => `QEMU ${version} with software emulation (TCG): ${why}`;
 
-/** Whether a guest runs emulated, as versions of QEMU differ in what they emulate; `why` there is no hardware support. */
+/**
+ * Tests whether a guest runs emulated, because versions of QEMU differ in what they emulate. `why` says why there is no
+ * hardware support.
+ */
 async function decideEmulation(
   why: string,
   binary: string,
   version: string,
   options: QemuProbeOptions,
-): Promise<QemuProbe> {
+): Promise<Proof<Accelerator>> {
   const accelerator: Accelerator = { name: 'tcg', binary, version };
   const { failure } = await keptVerdict(
     {
@@ -123,9 +89,10 @@ async function decideEmulation(
       ),
     }),
   );
-  if (failure === null) return { accelerator, version, reason: emulated(version, why) };
+  if (failure === null) return { how: accelerator, binary, version, reason: emulated(version, why) };
   return {
-    accelerator: null,
+    how: null,
+    binary,
     version,
     reason: `${emulated(version, why)}; a probe VM did not boot with it either: ${failure}`,
   };

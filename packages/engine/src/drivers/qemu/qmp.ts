@@ -3,18 +3,23 @@ import { NovaError } from '@novasandbox/protocol';
 import { patience, unanswered } from '../../vmm/patience.ts';
 
 /**
- * QEMU's machine protocol: JSON objects, one a line; a greeting, then replies with events in between
- * (https://www.qemu.org/docs/master/interop/qmp-spec.html). Only our own QEMU speaks here, but a compromised one might: lines are bounded.
+ * QEMU's machine protocol: JSON objects, one on each line; a greeting, then replies with events in between
+ * (https://www.qemu.org/docs/master/interop/qmp-spec.html). The peer is our own QEMU, but it may be compromised, so
+ * lines are bounded.
  */
 export interface QmpClient extends Disposable {
   /**
-   * Runs a command; rejects with `vmm_failed` when QEMU refuses it, or the connection ends or the client's patience does first. The connection has ended then too: an
-   * answer that comes later is nobody's.
+   * Runs a command. Rejects with `vmm_failed` when QEMU refuses it, when the connection ends first, or when the
+   * client's time limit passes. After the time limit all further commands are rejected too, and a late answer is
+   * ignored; only `leave` still sends.
    */
   execute<T = unknown>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T>;
-  /** Resolves with the next event of that name. Wait for it before causing it. */
+  /** Resolves with the next event of that name. Call this before causing the event. */
   event(name: string): Promise<Readonly<Record<string, unknown>>>;
-  /** Sends a command whose answer nobody waits for: QEMU runs it after those before it, also when it has long not answered. */
+  /**
+   * Sends a command without waiting for its answer. QEMU runs it after earlier commands, even when it has not answered
+   * for a long time.
+   */
   leave(command: string): void;
 }
 
@@ -25,7 +30,10 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** Speaks QMP over a connection, on which QEMU may take `answerMs` for each answer. The handshake goes ahead of the first command. */
+/**
+ * Speaks QMP over a connection, on which QEMU may take `answerMs` for each answer. The handshake goes ahead of the
+ * first command.
+ */
 export function openQmp(socket: Duplex, answerMs: number = patience.answerMs): QmpClient {
   const replies = new Map<number, Waiting>();
   const events = new Map<string, Waiting[]>();

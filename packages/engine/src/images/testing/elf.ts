@@ -1,6 +1,6 @@
-/** ELF files that hold just what the tests are about. */
+/** ELF files that hold only what the tests need. */
 
-/** A kernel with a PVH entry, or without. */
+/** A kernel with or without a PVH entry. */
 export function elfKernel(
   options: { readonly machine?: number; readonly pvh?: boolean; readonly release?: string } = {},
 ): Buffer {

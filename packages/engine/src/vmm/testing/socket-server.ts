@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A Unix socket that a test answers itself. Gone with its connections when disposed. */
+/** A Unix socket that a test answers itself. It is removed with its connections when disposed. */
 export async function socketServer(
   serve: (socket: Socket) => void,
 ): Promise<{ readonly path: string } & AsyncDisposable> {

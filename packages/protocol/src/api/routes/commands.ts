@@ -1,15 +1,19 @@
 import * as z from 'zod';
 import { executeSchema, executedSchema, processListSchema, signalSchema, startedProcessSchema } from '../guest.ts';
+import { queryBoolean } from '../query.ts';
 import type { Route } from '../route.ts';
 
 const offsets = z.object({
   stdout_offset: z.coerce.number().int().min(0).optional(),
   stderr_offset: z.coerce.number().int().min(0).optional(),
+  follow: queryBoolean
+    .default(true)
+    .describe('false: what there is so far; the last line is then `running`, with the offsets to go on at, or `exit`'),
 });
 
-/** Arguments and environment: Linux takes about 2 MiB of them. */
+/** Covers arguments and environment: Linux accepts about 2 MiB of them. */
 const commandBodyKb = 4096;
-/** And 10 Mi characters of input, each of which JSON may write in six bytes. */
+/** Covers 10 Mi characters of input as well, each of which can take six bytes in JSON. */
 const inputBodyKb = 64 * 1024;
 
 /** Commands in VMs. */
@@ -70,7 +74,7 @@ export const commandsRoutes = {
     method: 'GET',
     path: '/vms/{id}/processes/{process_id}/output',
     tag: 'guest',
-    summary: 'Attach to a command: output from an offset on, then its end',
+    summary: 'Output of a command from an offset on, as far as the guest keeps it, then what follows and its end',
     permission: 'guest:execute',
     query: offsets,
     responseType: 'ndjson',
@@ -101,7 +105,7 @@ export const commandsRoutes = {
     query: z.object({
       cols: z.coerce.number().int().min(1).max(10_000).default(80),
       rows: z.coerce.number().int().min(1).max(10_000).default(24),
-      user: z.string().max(64).optional(),
+      user: z.string().min(1).max(64).optional(),
     }),
     responseType: 'websocket',
   },

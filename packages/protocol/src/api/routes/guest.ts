@@ -2,9 +2,8 @@ import * as z from 'zod';
 import { guestInfoSchema, pingedSchema, processListSchema } from '../guest.ts';
 import { vmSchema } from '../vms.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
-/** The guest as such. */
+/** Routes about the guest itself. */
 export const guestRoutes = {
   pingGuest: {
     method: 'GET',
@@ -45,21 +44,5 @@ export const guestRoutes = {
     summary: 'Shut the guest down',
     permission: 'vm:stop',
     response: vmSchema,
-  },
-  guestServices: {
-    method: 'GET',
-    path: '/vms/{id}/guest/services',
-    tag: 'guest',
-    summary: 'Services of a Windows guest',
-    permission: 'vm:read',
-    missing: later.windows,
-  },
-  guestEventLogs: {
-    method: 'POST',
-    path: '/vms/{id}/guest/event-logs',
-    tag: 'guest',
-    summary: 'Event logs of a Windows guest',
-    permission: 'vm:read',
-    missing: later.windows,
   },
 } as const satisfies Record<string, Route>;

@@ -1,8 +1,7 @@
 import * as resources from '../resources.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
-/** What the host has, and who was given how much of it. */
+/** Resources of the host and their allocation to VMs. */
 export const resourcesRoutes = {
   resourceUsage: {
     method: 'GET',
@@ -19,77 +18,5 @@ export const resourcesRoutes = {
     summary: 'What each VM was given',
     permission: 'resource:read',
     response: resources.allocationListSchema,
-  },
-  resourceQuotas: {
-    method: 'GET',
-    path: '/resources/quotas',
-    tag: 'resources',
-    summary: 'Quotas',
-    permission: 'resource:read',
-    missing: later.quotas,
-  },
-  setResourceQuota: {
-    method: 'PUT',
-    path: '/resources/quotas/{username}',
-    tag: 'resources',
-    summary: 'Set a quota',
-    permission: 'resource:allocate',
-    missing: later.quotas,
-  },
-  resourceRecommendations: {
-    method: 'GET',
-    path: '/resources/recommendations',
-    tag: 'resources',
-    summary: 'Sizes that would fit VMs better',
-    permission: 'resource:read',
-    missing: later.autoscale,
-  },
-  getResourceAutoscale: {
-    method: 'GET',
-    path: '/resources/auto-scale',
-    tag: 'resources',
-    summary: 'Whether VMs are given more or less by their load',
-    permission: 'resource:read',
-    missing: later.autoscale,
-  },
-  setResourceAutoscale: {
-    method: 'PUT',
-    path: '/resources/auto-scale',
-    tag: 'resources',
-    summary: 'Give VMs more or less by their load',
-    permission: 'resource:allocate',
-    missing: later.autoscale,
-  },
-  getResourceOptimization: {
-    method: 'GET',
-    path: '/resources/optimization',
-    tag: 'resources',
-    summary: 'Whether unused memory is taken back',
-    permission: 'resource:read',
-    missing: later.autoscale,
-  },
-  setResourceOptimization: {
-    method: 'PUT',
-    path: '/resources/optimization',
-    tag: 'resources',
-    summary: 'Take unused memory back, or not',
-    permission: 'resource:allocate',
-    missing: later.autoscale,
-  },
-  getVmAutoscale: {
-    method: 'GET',
-    path: '/vms/{id}/autoscale',
-    tag: 'vms',
-    summary: 'Autoscale settings',
-    permission: 'vm:read',
-    missing: later.autoscale,
-  },
-  setVmAutoscale: {
-    method: 'PUT',
-    path: '/vms/{id}/autoscale',
-    tag: 'vms',
-    summary: 'Change autoscale settings',
-    permission: 'vm:update',
-    missing: later.autoscale,
   },
 } as const satisfies Record<string, Route>;

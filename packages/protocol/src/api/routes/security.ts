@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import * as system from '../system.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
 const ok = z.object({ ok: z.literal(true) });
 
-/** Who may come in. */
+/** Authentication, keys, users and roles. */
 export const securityRoutes = {
   login: {
     method: 'POST',
@@ -101,69 +100,5 @@ export const securityRoutes = {
     summary: 'Revoke an API key',
     permission: 'security:admin',
     status: 204,
-  },
-  auditLog: {
-    method: 'GET',
-    path: '/security/audit',
-    tag: 'security',
-    summary: 'Audit log',
-    permission: 'security:read',
-    missing: later.audit,
-  },
-  auditReport: {
-    method: 'GET',
-    path: '/security/audit/report',
-    tag: 'security',
-    summary: 'Audit report',
-    permission: 'security:read',
-    missing: later.audit,
-  },
-  auditStatistics: {
-    method: 'GET',
-    path: '/security/audit/statistics',
-    tag: 'security',
-    summary: 'Audit statistics',
-    permission: 'security:read',
-    missing: later.audit,
-  },
-  vulnerabilityScan: {
-    method: 'POST',
-    path: '/security/scan',
-    tag: 'security',
-    summary: 'Vulnerability scan',
-    permission: 'security:admin',
-    missing: later.audit,
-  },
-  complianceReport: {
-    method: 'GET',
-    path: '/security/compliance',
-    tag: 'security',
-    summary: 'Compliance report',
-    permission: 'security:read',
-    missing: later.audit,
-  },
-  listSecurityPolicies: {
-    method: 'GET',
-    path: '/security/policies',
-    tag: 'security',
-    summary: 'Security policies',
-    permission: 'security:read',
-    missing: later.audit,
-  },
-  createSecurityPolicy: {
-    method: 'POST',
-    path: '/security/policies',
-    tag: 'security',
-    summary: 'Make a security policy',
-    permission: 'security:admin',
-    missing: later.audit,
-  },
-  deleteSecurityPolicy: {
-    method: 'DELETE',
-    path: '/security/policies/{policy}',
-    tag: 'security',
-    summary: 'Remove a security policy',
-    permission: 'security:admin',
-    missing: later.audit,
   },
 } as const satisfies Record<string, Route>;

@@ -1,94 +1,182 @@
+import {
+  cleanupQuerySchema,
+  cloneSnapshotBodySchema,
+  importQuerySchema,
+  listSnapshotsQuerySchema,
+  listVmSnapshotsQuerySchema,
+  takeSnapshotBodySchema,
+} from '../snapshot-requests.ts';
+import {
+  removedSnapshotsSchema,
+  snapshotCheckSchema,
+  snapshotPageSchema,
+  snapshotSchema,
+  statisticsWireSchema,
+} from '../snapshots.ts';
+import { vmSchema } from '../vms.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
-/** Snapshots of VMs, and what is made of running ones. */
+/** Enough for a thousand variables and labels of reasonable size. */
+const bodyKb = 1024;
+
+/**
+ * Snapshots of VMs. The routes below a VM find the snapshots of that VM alone, by their names too, and also when the VM
+ * has been deleted (by its id). The others find all that the caller may see.
+ */
 export const snapshotsRoutes = {
-  cloneVm: {
-    method: 'POST',
-    path: '/vms/{id}/clone',
-    tag: 'vms',
-    summary: 'Clone a running VM',
-    permission: 'vm:create',
-    missing: later.clone,
-  },
-  exportVm: {
-    method: 'GET',
-    path: '/vms/{id}/export',
-    tag: 'vms',
-    summary: 'Export a VM',
-    permission: 'vm:read',
-    missing: later.snapshots,
-  },
-  createSnapshot: {
+  takeSnapshot: {
     method: 'POST',
     path: '/vms/{id}/snapshots',
     tag: 'snapshots',
-    summary: 'Snapshot a VM',
+    summary: 'Snapshot a VM, which goes on as it was',
     permission: 'snapshot:create',
-    missing: later.snapshots,
+    body: takeSnapshotBodySchema,
+    bodyKb,
+    status: 201,
+    response: snapshotSchema,
+    idempotent: true,
   },
-  listSnapshots: {
+  listVmSnapshots: {
     method: 'GET',
     path: '/vms/{id}/snapshots',
     tag: 'snapshots',
-    summary: 'Snapshots of a VM',
+    summary: 'Snapshots of a VM; `parent_id` makes them a tree',
     permission: 'snapshot:read',
-    missing: later.snapshots,
+    query: listVmSnapshotsQuerySchema,
+    response: snapshotPageSchema,
   },
-  getSnapshot: {
+  getVmSnapshot: {
     method: 'GET',
     path: '/vms/{id}/snapshots/{snapshot}',
     tag: 'snapshots',
-    summary: 'One snapshot',
+    summary: 'One snapshot of a VM',
     permission: 'snapshot:read',
-    missing: later.snapshots,
+    response: snapshotSchema,
   },
-  deleteSnapshot: {
+  deleteVmSnapshot: {
     method: 'DELETE',
     path: '/vms/{id}/snapshots/{snapshot}',
     tag: 'snapshots',
-    summary: 'Delete a snapshot',
+    summary: 'Delete a snapshot of a VM; what was made from it lives on',
     permission: 'snapshot:delete',
-    missing: later.snapshots,
+    status: 204,
   },
-  restoreSnapshot: {
+  restoreVmSnapshot: {
     method: 'POST',
     path: '/vms/{id}/snapshots/{snapshot}/restore',
     tag: 'snapshots',
-    summary: 'Go back to a snapshot',
-    permission: 'snapshot:create',
-    missing: later.snapshots,
+    summary: 'Take a VM back to one of its snapshots: what it has done since is lost',
+    permission: 'vm:update',
+    response: vmSchema,
   },
-  cloneSnapshot: {
+  cloneVmSnapshot: {
     method: 'POST',
     path: '/vms/{id}/snapshots/{snapshot}/clone',
     tag: 'snapshots',
-    summary: 'A new VM from a snapshot',
+    summary: 'Make a VM that goes on from a snapshot of a VM',
     permission: 'vm:create',
-    missing: later.snapshots,
+    body: cloneSnapshotBodySchema,
+    bodyKb,
+    status: 201,
+    response: vmSchema,
+    idempotent: true,
   },
-  verifySnapshot: {
+  verifyVmSnapshot: {
     method: 'POST',
     path: '/vms/{id}/snapshots/{snapshot}/verify',
     tag: 'snapshots',
-    summary: 'Check a snapshot',
+    summary: 'Read all files of a snapshot and compare them with their checksums',
     permission: 'snapshot:read',
-    missing: later.snapshots,
+    response: snapshotCheckSchema,
   },
-  cleanupSnapshots: {
-    method: 'POST',
-    path: '/snapshots/cleanup',
+  exportVmSnapshot: {
+    method: 'GET',
+    path: '/vms/{id}/snapshots/{snapshot}/export',
     tag: 'snapshots',
-    summary: 'Remove old snapshots',
-    permission: 'snapshot:delete',
-    missing: later.snapshots,
+    summary: 'A snapshot of a VM as one file',
+    // The file holds all files and memory of the guest.
+    permission: 'guest:file_transfer',
+    responseType: 'bytes',
+  },
+  listSnapshots: {
+    method: 'GET',
+    path: '/snapshots',
+    tag: 'snapshots',
+    summary: 'Snapshots of all VMs, also of those that are gone',
+    permission: 'snapshot:read',
+    query: listSnapshotsQuerySchema,
+    response: snapshotPageSchema,
   },
   snapshotStatistics: {
     method: 'GET',
     path: '/snapshots/statistics',
     tag: 'snapshots',
-    summary: 'Snapshot statistics',
+    summary: 'How many snapshots there are, and the space that they take',
     permission: 'snapshot:read',
-    missing: later.snapshots,
+    response: statisticsWireSchema,
+  },
+  cleanUpSnapshots: {
+    method: 'POST',
+    path: '/snapshots/cleanup',
+    tag: 'snapshots',
+    summary: 'Delete the snapshots that are older than some days',
+    permission: 'snapshot:delete',
+    query: cleanupQuerySchema,
+    response: removedSnapshotsSchema,
+  },
+  importSnapshot: {
+    method: 'POST',
+    path: '/snapshots/import',
+    tag: 'snapshots',
+    summary: 'Keep what an export has written, with an id of its own',
+    permission: 'snapshot:create',
+    query: importQuerySchema,
+    bodyType: 'raw',
+    status: 201,
+    response: snapshotSchema,
+  },
+  getSnapshot: {
+    method: 'GET',
+    path: '/snapshots/{snapshot}',
+    tag: 'snapshots',
+    summary: 'One snapshot',
+    permission: 'snapshot:read',
+    response: snapshotSchema,
+  },
+  deleteSnapshot: {
+    method: 'DELETE',
+    path: '/snapshots/{snapshot}',
+    tag: 'snapshots',
+    summary: 'Delete a snapshot; what was made from it lives on',
+    permission: 'snapshot:delete',
+    status: 204,
+  },
+  cloneSnapshot: {
+    method: 'POST',
+    path: '/snapshots/{snapshot}/clone',
+    tag: 'snapshots',
+    summary: 'Make a VM that goes on from a snapshot',
+    permission: 'vm:create',
+    body: cloneSnapshotBodySchema,
+    bodyKb,
+    status: 201,
+    response: vmSchema,
+    idempotent: true,
+  },
+  verifySnapshot: {
+    method: 'POST',
+    path: '/snapshots/{snapshot}/verify',
+    tag: 'snapshots',
+    summary: 'Read all files of a snapshot and compare them with their checksums',
+    permission: 'snapshot:read',
+    response: snapshotCheckSchema,
+  },
+  exportSnapshot: {
+    method: 'GET',
+    path: '/snapshots/{snapshot}/export',
+    tag: 'snapshots',
+    summary: 'A snapshot as one file',
+    permission: 'guest:file_transfer',
+    responseType: 'bytes',
   },
 } as const satisfies Record<string, Route>;

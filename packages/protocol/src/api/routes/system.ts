@@ -1,7 +1,8 @@
 import * as z from 'zod';
+import * as storage from '../storage.ts';
 import * as system from '../system.ts';
+import { eventsQuerySchema } from '../streams.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
 /** The host and the daemon. */
 export const systemRoutes = {
@@ -38,6 +39,32 @@ export const systemRoutes = {
     query: z.object({ since: z.coerce.number().int().min(0).optional() }),
     responseType: 'websocket',
   },
+  streamEvents: {
+    method: 'GET',
+    path: '/events',
+    tag: 'system',
+    summary: 'Events as they happen, or those that are kept (NDJSON, or Server-Sent Events when asked for)',
+    permission: 'system:read',
+    query: eventsQuerySchema,
+    responseType: 'ndjson',
+  },
+  systemStorage: {
+    method: 'GET',
+    path: '/system/storage',
+    tag: 'system',
+    summary: 'The space that the state folder takes, and what of it nobody needs',
+    permission: 'system:admin',
+    response: storage.storageUsageSchema,
+  },
+  collectGarbage: {
+    method: 'POST',
+    path: '/system/gc',
+    tag: 'system',
+    summary: 'Remove what nobody needs',
+    permission: 'system:admin',
+    body: storage.collectSchema,
+    response: storage.collectedSchema,
+  },
   emergencyStop: {
     method: 'POST',
     path: '/system/emergency-stop',
@@ -45,13 +72,5 @@ export const systemRoutes = {
     summary: 'Stop every VM at once',
     permission: 'system:admin',
     response: system.emergencyStopSchema,
-  },
-  systemAlerts: {
-    method: 'GET',
-    path: '/system/alerts',
-    tag: 'system',
-    summary: 'Alerts',
-    permission: 'system:read',
-    missing: later.alerts,
   },
 } as const satisfies Record<string, Route>;

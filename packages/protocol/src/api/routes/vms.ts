@@ -1,26 +1,24 @@
 import * as z from 'zod';
 import { queryBoolean } from '../query.ts';
+import { resourcesSchema, vmListSchema, vmLogsSchema, vmMetricsSchema, vmSchema } from '../vms.ts';
 import {
   createVmSchema,
+  hibernateVmSchema,
   listVmsQuerySchema,
   resizeVmSchema,
-  resourcesSchema,
+  resumeVmSchema,
   startVmSchema,
   stopVmSchema,
-  vmListSchema,
-  vmLogsSchema,
-  vmMetricsSchema,
-  vmSchema,
+  updateVmSchema,
   vmTimeoutSchema,
-} from '../vms.ts';
-import { vmConfigSchema } from '../vm-config.ts';
+} from '../vm-requests.ts';
+import { vmBoundsSchema, vmConfigSchema } from '../vm-config.ts';
 import type { Route } from '../route.ts';
-import { later } from './not-yet.ts';
 
-/** A thousand variables and labels of a fair size. */
+/** Enough for a thousand variables and labels of reasonable size. */
 const createBodyKb = 1024;
 
-/** The life of VMs, and what is known of them. */
+/** Life cycle of VMs, and information about them. */
 export const vmsRoutes = {
   createVm: {
     method: 'POST',
@@ -46,16 +44,6 @@ export const vmsRoutes = {
     response: vmSchema,
     idempotent: true,
   },
-  createWindowsVm: {
-    method: 'POST',
-    path: '/vms/windows',
-    tag: 'vms',
-    summary: 'Create a Windows VM',
-    permission: 'vm:create',
-    body: createVmSchema,
-    bodyKb: createBodyKb,
-    missing: later.windows,
-  },
   validateVm: {
     method: 'POST',
     path: '/vms/validate',
@@ -76,12 +64,21 @@ export const vmsRoutes = {
     response: vmListSchema,
   },
   getVm: { method: 'GET', path: '/vms/{id}', tag: 'vms', summary: 'One VM', permission: 'vm:read', response: vmSchema },
+  updateVm: {
+    method: 'PATCH',
+    path: '/vms/{id}',
+    tag: 'vms',
+    summary: 'Rename a VM',
+    permission: 'vm:update',
+    body: updateVmSchema,
+    response: vmSchema,
+  },
   getVmConfig: {
     method: 'GET',
     path: '/vms/{id}/config',
     tag: 'vms',
     summary: 'What a VM was made with, its environment too',
-    // Whoever may run commands can read the environment anyway.
+    // Callers who may run commands can read the environment anyway.
     permission: 'guest:execute',
     response: vmConfigSchema,
   },
@@ -129,12 +126,22 @@ export const vmsRoutes = {
     permission: 'vm:stop',
     response: vmSchema,
   },
+  hibernateVm: {
+    method: 'POST',
+    path: '/vms/{id}/hibernate',
+    tag: 'vms',
+    summary: 'Write the memory of a VM to disk and end its machine, until it is resumed',
+    permission: 'vm:stop',
+    body: hibernateVmSchema,
+    response: vmSchema,
+  },
   resumeVm: {
     method: 'POST',
     path: '/vms/{id}/resume',
     tag: 'vms',
-    summary: 'Resume a paused VM',
+    summary: 'Resume a paused VM, or wake a hibernated one',
     permission: 'vm:start',
+    body: resumeVmSchema,
     response: vmSchema,
   },
   setVmTimeout: {
@@ -189,11 +196,8 @@ export const vmsRoutes = {
     summary: 'Limits of a VM',
     permission: 'vm:read',
     response: z.object({
-      vcpus: z.int(),
-      memory_mb: z.int(),
-      disk_mb: z.int(),
-      max_processes: z.int(),
-      timeout_seconds: z.number(),
+      ...resourcesSchema.shape,
+      ...vmBoundsSchema.shape,
       idle_timeout_seconds: z.number(),
     }),
   },
@@ -235,19 +239,11 @@ export const vmsRoutes = {
     query: z.object({ since: z.coerce.number().int().min(0).optional() }),
     responseType: 'websocket',
   },
-  getVmAlerts: {
-    method: 'GET',
-    path: '/vms/{id}/alerts',
-    tag: 'vms',
-    summary: 'Alerts of a VM',
-    permission: 'vm:read',
-    missing: later.alerts,
-  },
   setVmResources: {
     method: 'PUT',
     path: '/vms/{id}/resources',
     tag: 'vms',
-    summary: 'Change the size of a running VM',
+    summary: 'Change the size of a VM',
     permission: 'vm:update',
     body: resizeVmSchema,
     response: resourcesSchema,

@@ -27,7 +27,7 @@ const codes: Partial<Record<ErrorCode, Code>> = {
   channel_busy: Code.ResourceExhausted,
 };
 
-/** Any thrown thing as Connect tells it. What is our own fault is logged, not told. */
+/** Converts any thrown value into a Connect error. Internal errors are logged and not sent. */
 export function connectError(scope: Scope, error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   const { code, message } = toNovaError(error);
@@ -39,7 +39,10 @@ export function connectError(scope: Scope, error: unknown): ConnectError {
   return new ConnectError('internal error', Code.Internal);
 }
 
-/** A sandbox whose connection was lost has ended within so long, or goes on. */
+/**
+ * How long after a lost connection the end of its sandbox may still be recorded. After that the sandbox counts as
+ * running.
+ */
 const endMs = 2000;
 
 const lost: readonly ErrorCode[] = [
@@ -49,13 +52,16 @@ const lost: readonly ErrorCode[] = [
   'sandbox_not_running',
 ];
 
-/** Whether the sandbox has ended under a stream: its client is then cut off without an end, as from a machine that is no more. */
+/**
+ * Tells whether the sandbox has ended during a stream. The connection of its client is then reset, as when a machine is
+ * gone.
+ */
 export async function sandboxLost(scope: Scope, error: unknown): Promise<boolean> {
   if (!lost.includes(toNovaError(error).code)) return false;
   const { sandboxes } = scope.context.engine;
   const info = await sandboxes.get(scope.info.id).catch(() => null);
   if (info === null || info.state !== 'running') return true;
-  // Its connection ends before its end is on record.
+  // The connection to the guest closes before the end is recorded.
   return sandboxes.exited(scope.info.id, { signal: AbortSignal.timeout(endMs) }).then(
     () => true,
     (failed: unknown) => toNovaError(failed).code === 'sandbox_not_found',

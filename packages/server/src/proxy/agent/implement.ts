@@ -3,7 +3,7 @@ import { connectError, sandboxLost } from './connect-error.ts';
 import { reset } from '../connections.ts';
 import type { Scope } from './scope.ts';
 
-/** Where a handler finds whose request it serves. */
+/** Context key of the scope of a request. */
 export const scopeKey = createContextKey<Scope | null>(null, { description: 'sandbox and user' });
 
 function scopeOf(call: HandlerContext): Scope {
@@ -12,7 +12,7 @@ function scopeOf(call: HandlerContext): Scope {
   return scope;
 }
 
-/** A call with one answer, its errors told as Connect tells them. */
+/** Implements a unary call; errors become Connect errors. */
 export function unary<I, O>(
   run: (scope: Scope, request: I, call: HandlerContext) => Promise<O>,
 ): (request: I, call: HandlerContext) => Promise<O> {
@@ -26,7 +26,7 @@ export function unary<I, O>(
   };
 }
 
-/** A stream of answers. It breaks off when the sandbox has ended under it. */
+/** Implements a streaming call, which is cut off when the sandbox ends. */
 export function streaming<I, O>(
   run: (scope: Scope, request: I, call: HandlerContext) => AsyncIterable<O>,
 ): (request: I, call: HandlerContext) => AsyncIterable<O> {
@@ -41,7 +41,7 @@ export function streaming<I, O>(
   };
 }
 
-/** Whether the call's own time limit has passed, not just its client gone. */
+/** Tells whether the call's own time limit has passed; the signal aborts for a client that disconnects too. */
 export function deadlinePassed(call: HandlerContext): boolean {
   const reason: unknown = call.signal.aborted ? call.signal.reason : undefined;
   return reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;

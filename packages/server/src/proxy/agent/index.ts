@@ -17,13 +17,16 @@ import { judgedMessages, maxMessageBytes } from './messages.ts';
 import { processService } from './process/service.ts';
 import { sandboxEnvironment, userOf, type Scope } from './scope.ts';
 
-/** What E2B's clients expect on port 49983 of a sandbox; served by the host over the engine. */
+/** The API that E2B's clients expect on port 49983 of a sandbox, served by the host. */
 export interface AgentApi {
-  /** Why the request may not use the agent API; null: it may. */
+  /** Returns the answer that refuses the request, or null when it may use the agent API. */
   refuses(info: SandboxInfo, request: IncomingMessage): Answer | null;
-  /** Serves a request that is not refused, of a sandbox that runs. */
+  /** Serves a request for a running sandbox that was not refused. */
   request(context: CallerContext, info: SandboxInfo, request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** The sandbox whose token a signed URL was made with, when it does not name one; null: none. */
+  /**
+   * Returns the id of the sandbox whose token signed the URL of a request that names no sandbox; null when there is
+   * none.
+   */
   signedFor(request: IncomingMessage): Promise<string | null>;
 }
 
@@ -55,7 +58,7 @@ export function createAgentApi(context: ServerContext): AgentApi {
     const type = request.headers['content-type'] ?? '';
     const body = judgedMessages(universal.body as AsyncIterable<Uint8Array>, type, held);
     handler({ ...universal, body })
-      // Does not settle where all has gone well: the response's end says that.
+      // The promise settles only on errors; success ends the response.
       .then((answered) => universalResponseToNodeResponse(answered, response))
       .catch((error: unknown) => {
         context.log.debug({ err: error, sandbox: info.id }, 'a call of the agent API was broken off');
@@ -76,7 +79,7 @@ export function createAgentApi(context: ServerContext): AgentApi {
         return files(scope, request, query);
       }
       if (/^\/(?:process\.Process|filesystem\.Filesystem)\//.test(path)) {
-        // Only StreamInput sends as it goes.
+        // Only StreamInput sends its messages over time. All other calls send theirs at once.
         if (!path.endsWith('/StreamInput')) wholeWithin(request, bodyMs);
         return call(scope, path, request);
       }
@@ -87,7 +90,7 @@ export function createAgentApi(context: ServerContext): AgentApi {
     async signedFor(request) {
       const signed = signedRequest(split(request.url ?? '/').query, operationOf(request));
       if (signed === null) return null;
-      // By their tokens, whosever they are: nobody else can have made the signature.
+      // The sandboxes of all owners are searched: only a holder of a sandbox's token can have made the signature.
       const running = await context.viewOf(system).engine.sandboxes.list();
       const made = running.find(({ id }) =>
         context.auth.matches(signed.signature, signatureOf(signed, context.auth.sandboxToken(id))),
@@ -99,7 +102,7 @@ export function createAgentApi(context: ServerContext): AgentApi {
 
 const operationOf = ({ method }: IncomingMessage): Operation => (method === 'GET' ? 'read' : 'write');
 
-/** Only whether it lives can be asked without the token; files also with a signature made with it. */
+/** Refuses requests without the token, except for `/health`, and for `/files` with a signature made with the token. */
 function refusal(context: ServerContext, info: SandboxInfo, request: IncomingMessage): Answer | null {
   const { path, query } = split(request.url ?? '/');
   if (path === '/health' || mayUseAgent(context, info, request)) return null;

@@ -1,12 +1,15 @@
 const defaultSeconds = 90;
 
-/** Seconds a client asks for in `keepalive-ping-interval`, as ms. */
+/** Reads the interval that a client asks for in `keepalive-ping-interval` (seconds), in ms. */
 export function keepaliveMs(headers: Headers): number {
   const asked = Number(headers.get('keepalive-ping-interval') ?? defaultSeconds);
   return (Number.isFinite(asked) && asked >= 1 && asked <= 3600 ? asked : defaultSeconds) * 1000;
 }
 
-/** What a source yields, with a beat whenever it has been silent that long. Leaving it leaves the source. */
+/**
+ * Yields the values of a source, and a beat whenever it has been silent for the interval. Ending the generator ends the
+ * source.
+ */
 export async function* keptAlive<T>(source: AsyncIterable<T>, everyMs: number, beat: () => T): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   let silent = Promise.withResolvers<null>();
@@ -29,7 +32,7 @@ export async function* keptAlive<T>(source: AsyncIterable<T>, everyMs: number, b
     }
   } finally {
     clearInterval(timer);
-    // Not waited for: a source that is silent for ever would not end.
+    // The end of the source is not awaited: a silent source may never settle.
     void iterator.return?.().catch(() => undefined);
   }
 }

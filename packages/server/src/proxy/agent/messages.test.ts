@@ -30,7 +30,7 @@ test('messages of calls are judged as they arrive, wherever their bytes are cut'
   await refused(Code.InvalidArgument, judged(streamed, [envelope('{}'), envelope(bomb)]));
   const many = Buffer.concat(Array.from({ length: 100 }, () => envelope(`{"a":[${'1,'.repeat(400)}1]}`)));
   const bytes = Array.from(many, (byte) => Uint8Array.of(byte));
-  // Each message has its own count, and the bytes of lengths are none of theirs.
+  // Each message is counted on its own, and the bytes of the lengths are not counted.
   assert.equal(await judged(streamed, bytes), many.length);
   assert.equal(await judged(streamed, [many]), many.length);
   await refused(Code.ResourceExhausted, judged('application/proto', [Buffer.alloc(2 ** 20), Buffer.alloc(1)]));

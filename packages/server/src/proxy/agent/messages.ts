@@ -3,17 +3,20 @@ import { isNovaError } from '@novasandbox/protocol';
 import type { HeldBytes } from '../../context.ts';
 import { createJsonMeter, type JsonMeter } from '../../bodies/json-meter.ts';
 
-/** Most of one message in JSON: input of a process, in base64. Files do not go this way. */
+/** Largest message in JSON. It is the input of a process, in base64; files are not sent in messages. */
 export const maxMessageBytes = 16 * 1024 * 1024;
-/** And of one in binary, whose values cannot be counted as they arrive: an empty one takes two bytes. */
+/**
+ * Largest binary message. The values of a binary message cannot be counted as they arrive, and an empty one takes only
+ * two bytes.
+ */
 const maxBinaryBytes = 1024 * 1024;
-/** Before each message of a stream: flags and length. */
+/** Size of the flags and the length before each message of a stream. */
 const envelopeBytes = 5;
 
 /**
- * The body of a Connect call, judged as it arrives like any other JSON, and counted in `held`, which the caller ends
- * with the call; the one message that opens a long stream of answers counts until it has been read. Throws a
- * ConnectError.
+ * Yields the body of a Connect call and checks it as it arrives, like any other JSON. Its bytes are counted in `held`,
+ * which the caller disposes with the call. The one message that opens a stream of answers counts only until it has been
+ * read. Throws a ConnectError.
  */
 export async function* judgedMessages(
   body: AsyncIterable<Uint8Array>,
@@ -60,7 +63,7 @@ const ofStream: Judge = (newMeter, held) => {
         known += 1;
         if (known < envelopeBytes) continue;
         known = 0;
-        // The message before has been handed on.
+        // The previous message has been passed on.
         held.add(-size);
         size = 0;
         left = envelope.readUInt32BE(1);

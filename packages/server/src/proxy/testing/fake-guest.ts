@@ -5,9 +5,12 @@ import { duplexPair, type Duplex } from 'node:stream';
 import { NovaError, type SandboxInfo } from '@novasandbox/protocol';
 import { pino } from 'pino';
 import { serverConfigSchema } from '../../config/schema.ts';
+import { createPreviews } from '../../previews/previews.ts';
 import type { ServerContext, Services } from '../../context.ts';
 import { createByteBudget } from '../../bodies/byte-budget.ts';
 import { createDrain } from '../../drain.ts';
+import { createConnectionLimit } from '../../http/connection-limit.ts';
+import { createRequestIds } from '../../http/request-id.ts';
 import { maxHeaderBytes, maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
 import { labelsOf } from '../../e2b/labels.ts';
@@ -19,9 +22,9 @@ export const host = `3000-${sandboxId}.localhost`;
 
 export interface ProxyUnderTest extends AsyncDisposable {
   readonly port: number;
-  /** What the guest does with its next connections. */
+  /** Handles the next connections to the guest. */
   guest: (connection: Duplex) => void;
-  /** How many connections the guest has had. */
+  /** Number of connections that the guest has had. */
   readonly opened: number;
   /**
    * Sends bytes as they are, `from` an address of this host, and returns all that comes back until the connection ends.
@@ -29,7 +32,7 @@ export interface ProxyUnderTest extends AsyncDisposable {
   exchange(bytes: string, options?: { readonly withinMs?: number; readonly from?: string }): Promise<string>;
 }
 
-/** The data plane before a guest that is a function: its connections are what a tunnel would be. */
+/** Runs the data plane in front of a guest that is a function, which gets its connections as from a tunnel. */
 export async function proxyUnderTest(limits: Partial<ProxyLimits> = {}): Promise<ProxyUnderTest> {
   const state: { guest: (connection: Duplex) => void; opened: number } = {
     guest: (connection) => void connection.destroy(),
@@ -98,14 +101,20 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     enableNetwork: true,
     hostPort: null,
     guestPort: 8080,
-    labels: labelsOf({ secure: true, publicTraffic: true, autoPause: false, autoResume: false }),
+    labels: labelsOf({ secure: true, publicTraffic: true, autoResume: false }),
     createdAt: now,
     startedAt: now,
     stoppedAt: null,
     expiresAt: null,
     ephemeral: true,
+    onTimeout: 'stop',
+    autoResume: false,
     metadata: { bootTimeMs: 1, bootKind: 'snapshot', accelerator: 'tcg' },
     reason: null,
+    fullDisks: [],
+    forkedFrom: null,
+    snapshotId: null,
+    volumes: [],
   };
   const engine = {
     sandboxes: {
@@ -120,7 +129,7 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
         if (port !== 3000) throw new NovaError('connection_refused', 'nobody listens');
         const [ours, theirs] = duplexPair();
         theirs.on('error', () => undefined);
-        // As a tunnel does: the end of one side is the end of the other.
+        // As with a tunnel, the end of one side ends the other.
         ours.on('close', () => theirs.destroy());
         theirs.on('close', () => setImmediate(() => ours.destroy()));
         guest(theirs);
@@ -129,18 +138,20 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     },
   };
   return {
-    // Only what the proxy uses of it.
+    // Only the members that the proxy uses.
     viewOf: () => ({
       engine: engine as unknown as Services,
       vms: () => [info],
       events: () => (async function* () {})(),
     }),
     config: serverConfigSchema.parse({}),
+    previews: createPreviews({ previews: () => [], putPreview: () => undefined, removePreview: () => undefined }),
     auth: {
       authenticate: () => Promise.reject(new NovaError('unauthenticated', 'no')),
       authorise: () => undefined,
       sandboxToken: (id) => `agent-${id}`,
       trafficToken: (id) => `traffic-${id}`,
+      volumeToken: (id) => `volume-${id}`,
       matches: (given, expected) => given === expected,
     },
     bodies: createByteBudget(64 * 1024 * 1024),
@@ -148,5 +159,12 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     log: pino({ level: 'silent' }),
     tracing: untraced,
     drain: createDrain(),
+    connections: createConnectionLimit(0),
+    requestIdOf: createRequestIds(),
+    volumes: {
+      open: () => Promise.reject(new NovaError('volume_not_found', 'none')),
+      letGo: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+    },
   };
 }

@@ -1,12 +1,12 @@
-"""Files in the guest. Contents travel in requests and answers."""
+"""Files in the guest. Requests and responses carry their contents."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 from .._request import Request, as_model, given, nothing, segment
 from ..errors import InvalidArgumentError
-from ..models import Created, Entry, EntryList, Existed
+from ..models import Created, Entry, EntryList, Existed, Unpacked
 
 _entry = as_model(Entry)
 
@@ -21,7 +21,7 @@ def write(
     append: bool = False,
     exclusive: bool = False,
 ) -> Request[Entry]:
-    """A file of any size; directories on the way are made."""
+    """Writes a file of any size and creates missing parent directories."""
     params = given(path=path, user=user, permissions=_octal(mode))
     if append:
         params["append"] = "true"
@@ -33,7 +33,7 @@ def write(
 def read(
     ref: str, path: str, *, user: Optional[str] = None, offset: int = 0, length: Optional[int] = None
 ) -> Request[None]:
-    """A file, or a range of it, as it comes."""
+    """Streams a file or a range of it."""
     if offset < 0 or (length is not None and length <= 0):
         raise InvalidArgumentError(
             "offset: must not be negative, and length must be positive.", code="invalid_argument"
@@ -75,6 +75,27 @@ def set_attributes(
 ) -> Request[Entry]:
     body = given(path=path, permissions=_octal(mode), owner=owner, user=user)
     return Request("PATCH", _files(ref), _entry, json=body)
+
+
+def manifest(
+    ref: str,
+    path: str,
+    *,
+    user: Optional[str] = None,
+    skip: Optional[List[str]] = None,
+    only: Optional[List[str]] = None,
+    hash_bytes: Optional[int] = None,
+    limit: Optional[int] = None,
+) -> Request[None]:
+    """Streams the whole tree below a directory, for a comparison."""
+    body = given(path=path, user=user, skip=skip, only=only, hash_bytes=hash_bytes, limit=limit)
+    return Request("POST", f"{_files(ref)}/manifest", nothing, json=body, patience=120)
+
+
+def unpack(ref: str, path: str, content: Any, *, user: Optional[str] = None) -> Request[Unpacked]:
+    """Unpacks a tar archive into a directory."""
+    params = given(path=path, user=user)
+    return Request("PUT", f"{_files(ref)}/archive", as_model(Unpacked), params=params, content=content, patience=600)
 
 
 def _octal(mode: Optional[int]) -> Optional[str]:

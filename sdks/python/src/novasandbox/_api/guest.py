@@ -11,12 +11,12 @@ from ..models import Executed, ProcessList
 
 Command = Union[str, Sequence[str]]
 
-#: The daemon says something every 15 seconds.
+#: The daemon sends something at least every 15 seconds.
 stream_patience = 60.0
 
 
 def execute(ref: str, command: Command, options: RunOptions, key: Optional[str] = None) -> Request[Executed]:
-    """To its end in one request. Sent again with its key, the command runs once."""
+    """Runs a command to its end in one request. Repeated with the same key, the command still runs only once."""
     limit = options.get("timeout") or 0
     return Request(
         "POST",
@@ -29,16 +29,18 @@ def execute(ref: str, command: Command, options: RunOptions, key: Optional[str] 
 
 
 def execute_stream(ref: str, command: Command, options: RunOptions, keep_running: bool = False) -> Request[None]:
-    """Its output as it comes: lines of JSON. With `keep_running` the command does not depend on who listens."""
+    """Runs a command and streams its output as lines of JSON. With `keep_running` it outlives its listeners."""
     body = command_body(command, options)
     if keep_running:
         body["keep_running"] = True
     return Request("POST", f"{_vm(ref)}/execute/stream", nothing, json=body, patience=stream_patience)
 
 
-def attach(ref: str, process_id: int, stdout_offset: int, stderr_offset: int) -> Request[None]:
-    """Output of a running command from the given offsets on."""
-    params = {"stdout_offset": stdout_offset, "stderr_offset": stderr_offset}
+def attach(ref: str, process_id: int, stdout_offset: int, stderr_offset: int, *, follow: bool = True) -> Request[None]:
+    """Streams a command's output from the given offsets on: to its end or, without `follow`, the output so far."""
+    params: dict[str, Any] = {"stdout_offset": stdout_offset, "stderr_offset": stderr_offset}
+    if not follow:
+        params["follow"] = "false"
     path = f"{_vm(ref)}/processes/{int(process_id)}/output"
     return Request("GET", path, nothing, params=params, patience=stream_patience)
 
@@ -48,7 +50,7 @@ def processes(ref: str) -> Request[ProcessList]:
 
 
 def signal(ref: str, process_id: int, number: Union[int, str]) -> Request[None]:
-    """To the command and all it started."""
+    """Sends a signal to the command and all processes it started."""
     return Request("POST", f"{_vm(ref)}/processes/{int(process_id)}/signal", nothing, json={"signal": number})
 
 

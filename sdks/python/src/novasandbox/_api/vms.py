@@ -1,4 +1,4 @@
-"""Sandboxes: their life, and what is known of them."""
+"""Sandboxes: their life cycle and information about them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Optional
 from typing_extensions import Unpack
 
 from .._connection import check_options
+from .._fields import request_names
 from .._options import CreateOptions, SandboxOptions
 from .._request import Request, as_model, given, idempotency_key, nothing, segment
 from ..errors import InvalidArgumentError
@@ -20,39 +21,29 @@ from ..models import (
     TemplateList,
 )
 
-#: A first start may have to build what it is cloned from.
+#: A first start may have to build the template that it clones.
 create_patience = 1800.0
 start_patience = 660.0
+#: The memory of the guest is written to the disk of its host.
+hibernate_patience = 600.0
+#: The guest has to accept what is plugged in, and a disk grows with its file system.
+resize_patience = 120.0
+
+#: Names of `create`'s arguments, by the field of the request.
+argument_names = {**{named: name for name, named in request_names.items()}, "idle_timeout_seconds": "idle_timeout"}
 
 _info = as_model(SandboxInfo)
 
 
-def create(template: str, **options: Unpack[CreateOptions]) -> Request[SandboxInfo]:
-    """A sandbox that runs when this is answered."""
+def create(template: Optional[str], **options: Unpack[CreateOptions]) -> Request[SandboxInfo]:
+    """Creates a sandbox, which is running when the response arrives."""
     check_options(options, SandboxOptions)
-    body = given(
-        name=options.get("name"),
-        template=template,
-        vcpus=options.get("vcpus"),
-        memory_mb=options.get("memory_mb"),
-        disk_mb=options.get("disk_mb"),
-        max_processes=options.get("max_processes"),
-        boot_timeout_seconds=options.get("boot_timeout"),
-        network=options.get("network"),
-        host_port=options.get("host_port"),
-        guest_port=options.get("guest_port"),
-        read_only_rootfs=options.get("read_only_rootfs"),
-        metadata=options.get("metadata"),
-        environment=options.get("env"),
-        user=options.get("user"),
-        timeout_seconds=options.get("timeout"),
-        idle_timeout_seconds=options.get("idle_timeout"),
-        ephemeral=options.get("ephemeral"),
-        hypervisor=options.get("hypervisor"),
-        architecture=options.get("architecture"),
-    )
+    fields = {named: options.get(name) for name, named in request_names.items()}
+    body = given(template=template, idle_timeout_seconds=options.get("idle_timeout"), **fields)
     headers = idempotency_key(options.get("idempotency_key"))
-    return Request("POST", "/vms", _info, json=body, headers=headers, patience=create_patience)
+    return Request(
+        "POST", "/vms", _info, json=body, headers=headers, patience=create_patience, arguments_of=argument_names
+    )
 
 
 def get(ref: str) -> Request[SandboxInfo]:
@@ -68,7 +59,7 @@ def page(
     limit: int = 100,
     cursor: Optional[str] = None,
 ) -> Request[SandboxPage]:
-    """One page of those that run or are paused, or of those in `states`."""
+    """Lists one page of the running, paused, stopping and hibernated sandboxes, or of those in `states`."""
     params: dict[str, Any] = given(limit=limit, cursor=cursor, owner=owner, team=team)
     if isinstance(states, str):
         params["status"] = states
@@ -96,14 +87,28 @@ def pause(ref: str) -> Request[SandboxInfo]:
     return Request("POST", f"{_vm(ref)}/pause", _info, patience=120)
 
 
-def resume(ref: str) -> Request[SandboxInfo]:
-    return Request("POST", f"{_vm(ref)}/resume", _info, patience=120)
+def hibernate(ref: str, *, memory: bool = True) -> Request[SandboxInfo]:
+    body = {"memory": memory}
+    return Request("POST", f"{_vm(ref)}/hibernate", _info, json=body, patience=hibernate_patience)
+
+
+def resume(ref: str, *, memory: bool = True) -> Request[SandboxInfo]:
+    return Request("POST", f"{_vm(ref)}/resume", _info, json={"memory": memory}, patience=start_patience)
 
 
 def set_timeout(ref: str, seconds: float) -> Request[SandboxInfo]:
     if seconds < 0:
         raise InvalidArgumentError("timeout: must not be negative.", code="invalid_argument")
     return Request("PUT", f"{_vm(ref)}/timeout", _info, json={"timeout_seconds": seconds})
+
+
+def rename(ref: str, name: str) -> Request[SandboxInfo]:
+    return Request("PATCH", _vm(ref), _info, json={"name": name})
+
+
+def resize(ref: str, **sizes: Optional[int]) -> Request[None]:
+    """The response has only the new sizes."""
+    return Request("PUT", f"{_vm(ref)}/resources", nothing, json=given(**sizes), patience=resize_patience)
 
 
 def stats(ref: str) -> Request[SandboxStats]:

@@ -1,1 +1,1 @@
-"""The same for asyncio."""
+"""The asyncio half of the library."""

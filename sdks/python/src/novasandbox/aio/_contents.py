@@ -8,17 +8,17 @@ from .. import _contents
 from ._waiting import without_blocking
 
 Content = Union[_contents.Content, AsyncIterable[bytes]]
-#: What yields a file of the guest.
+#: The chunks of a file of the guest.
 Chunks = AsyncGenerator[bytes, None]
 
 
 def whole(content: Content) -> Optional[bytes]:
-    """Content that is in memory already; None where it has to be read."""
+    """Returns content that is already in memory; None if it has to be read."""
     return None if isinstance(content, AsyncIterable) else _contents.whole(content)
 
 
 async def pieces(content: Content) -> AsyncIterator[bytes]:
-    """Content that is read, a piece at a time, without holding up the loop."""
+    """Reads content piece by piece without blocking the loop."""
     if isinstance(content, AsyncIterable):
         async for chunk in content:
             yield chunk

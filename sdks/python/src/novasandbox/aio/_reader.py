@@ -9,15 +9,15 @@ import httpx
 
 
 class AsyncReader:
-    """A task that reads.
+    """A task that reads the output.
 
-    `read` calls `hold` with each answer it begins to read, and `mark_started` when the command runs.
+    `read` calls `hold` with each response that it begins to read, and `mark_started` when the command runs.
     """
 
     def __init__(self, read: Callable[[AsyncReader], Awaitable[None]]) -> None:
         self._started = asyncio.Event()
         self._task = asyncio.ensure_future(read(self))
-        # Avoid a warning about a failure that nobody waits for.
+        # Avoid a warning about a failure when nobody awaits the task.
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     @property
@@ -26,17 +26,17 @@ class AsyncReader:
 
     @property
     def released(self) -> bool:
-        """Whether the reading should end. A task is cancelled where it waits, so it never has to ask."""
+        """Whether reading should end. A task is cancelled at the point where it waits, so it never needs to check."""
         return False
 
     def hold(self, _response: httpx.Response) -> None:
-        """Cancelling the task ends the reading of an answer, so the answer is not needed."""
+        """Does nothing: cancelling the task stops reading, so the response is not needed."""
 
     def mark_started(self) -> None:
         self._started.set()
 
     async def until_started(self) -> None:
-        """Waits until the command runs, or the reading has ended."""
+        """Waits until the command runs or reading has ended."""
         started = asyncio.create_task(self._started.wait())
         try:
             await asyncio.wait({started, self._task}, return_when=asyncio.FIRST_COMPLETED)
@@ -47,7 +47,7 @@ class AsyncReader:
             started.cancel()
 
     async def until_done(self, timeout: Optional[float] = None) -> bool:
-        """Waits until the reading has ended, and raises what ended it. False when the time is up before."""
+        """Waits until reading has ended and raises the error that ended it. False if the time limit passes first."""
         await asyncio.wait({self._task}, timeout=timeout)
         if not self._task.done():
             return False
@@ -56,6 +56,6 @@ class AsyncReader:
         return True
 
     async def release(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         self._task.cancel()
         await asyncio.wait({self._task})

@@ -20,6 +20,8 @@ class AsyncTransport:
     """Sends requests from one event loop."""
 
     def __init__(self, options: ConnectionOptions) -> None:
+        #: The options it was made with, for another one to the same daemon.
+        self.options = options
         self.connection = connection_of(options)
         self._client = httpx.AsyncClient(
             **client_arguments(self.connection),
@@ -27,7 +29,7 @@ class AsyncTransport:
         )
 
     async def send(self, request: Request[T]) -> T:
-        """Sends a request, again where that is harmless, and reads its answer."""
+        """Sends a request and reads its response; repeats the request if that is harmless."""
         attempt = 0
         while True:
             try:
@@ -46,7 +48,7 @@ class AsyncTransport:
 
     @asynccontextmanager
     async def stream(self, request: Request[Any]) -> AsyncIterator[httpx.Response]:
-        """Sends a request and hands its answer over as it comes."""
+        """Sends a request and yields its response as a stream."""
         built = self._client.build_request(**request.arguments(self.connection))
         try:
             response = await self._client.send(built, stream=True)
@@ -58,18 +60,24 @@ class AsyncTransport:
                     await response.aread()
                 except httpx.TransportError as error:
                     raise_network_error(error, self.connection)
-                raise_for(response)
+                raise_for(response, request)
             yield response
         finally:
             await response.aclose()
 
     async def chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """The body of an answer as it comes."""
+        """Yields the body of a response as it arrives."""
         try:
             async for chunk in response.aiter_bytes():
                 yield chunk
         except httpx.TransportError as error:
             raise_network_error(error, self.connection)
+
+    async def __aenter__(self) -> AsyncTransport:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Closes the connections. Idempotent."""

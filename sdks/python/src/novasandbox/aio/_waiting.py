@@ -1,4 +1,4 @@
-"""The ways to wait, for asyncio."""
+"""Functions that wait, for asyncio."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ async def sleep(seconds: float) -> None:
 
 
 async def without_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Calls a function that blocks in a thread, so that the loop goes on meanwhile."""
+    """Calls a blocking function in a thread, so that the loop continues meanwhile."""
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def uninterrupted(function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Calls a function that a second cancellation of the caller does not stop."""
+    """Calls a function that another cancellation of the caller does not stop."""
     await asyncio.shield(function(*args, **kwargs))
 
 
 async def tell(piece: Piece) -> None:
-    """Hands text to its callback, which may be a coroutine function."""
+    """Passes text to its callback, which may be a coroutine function."""
     told = piece.tell(piece.text)
     if inspect.isawaitable(told):
         await told

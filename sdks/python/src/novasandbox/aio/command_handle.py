@@ -15,7 +15,7 @@ from ._waiting import sleep, tell
 
 
 async def read_to_end(transport: AsyncTransport, execution: Execution, reader: Optional[AsyncReader] = None) -> None:
-    """Reads a command's stream, and finds it again when a connection breaks."""
+    """Reads a command's stream, and resumes it when a connection breaks."""
     while not execution.ended:
         try:
             async with transport.stream(execution.request) as response:
@@ -35,7 +35,7 @@ async def read_to_end(transport: AsyncTransport, execution: Execution, reader: O
 
 
 async def send_signal(transport: AsyncTransport, execution: Execution, number: Union[int, str]) -> bool:
-    """False when the command had ended."""
+    """Sends a signal. False when the command had already ended."""
     if execution.process_id is None or execution.ended:
         return False
     try:
@@ -48,9 +48,8 @@ async def send_signal(transport: AsyncTransport, execution: Execution, number: U
 class AsyncCommandHandle:
     """A command that runs in the background.
 
-    A task of its own reads the output as it comes, so that the command never waits because nobody looks; callbacks
-    are called from it. Letting go of the handle leaves the command running, and `commands.connect(process_id)` finds
-    it again.
+    A task of its own reads the output as it arrives and calls the callbacks, so the command never waits for a reader.
+    Discarding the handle leaves the command running, and `commands.connect(process_id)` attaches to it again.
     """
 
     def __init__(self, transport: AsyncTransport, execution: Execution) -> None:
@@ -60,7 +59,7 @@ class AsyncCommandHandle:
 
     @classmethod
     async def begin(cls, transport: AsyncTransport, execution: Execution) -> AsyncCommandHandle:
-        """A handle, as soon as the command runs."""
+        """Returns a handle as soon as the command runs."""
         handle = cls(transport, execution)
         await handle._reader.until_started()
         if not execution.started:
@@ -69,12 +68,12 @@ class AsyncCommandHandle:
 
     @property
     def process_id(self) -> int:
-        """What `commands.connect` and `commands.kill` take."""
+        """The id for `commands.connect` and `commands.kill`."""
         return self._execution.process_id or 0
 
     @property
     def pid(self) -> int:
-        """Its number in the guest."""
+        """The process id in the guest."""
         return self._execution.pid or 0
 
     @property
@@ -91,25 +90,25 @@ class AsyncCommandHandle:
         return self._execution.stderr.content().decode(errors="replace")
 
     async def wait(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, when it has ended; raises as `commands.run` does. `timeout` limits the wait, not the command."""
+        """Waits for the result; raises like `commands.run`. `timeout` limits the wait, not the command."""
         await self._await_end(timeout)
         return self._execution.outcome()
 
     async def result(self, timeout: Optional[float] = None) -> CommandResult:
-        """Its result, good or bad."""
+        """Waits for the result, successful or not."""
         await self._await_end(timeout)
         return self._execution.result()
 
     async def send_signal(self, number: Union[int, str]) -> bool:
-        """To the command and all it started. False when it had ended."""
+        """Sends a signal to the command and all processes it started. False when it had already ended."""
         return await send_signal(self._transport, self._execution, number)
 
     async def kill(self) -> bool:
-        """Ends the command and all it started. False when it had ended."""
+        """Kills the command and all processes it started. False when it had already ended."""
         return await self.send_signal("SIGKILL")
 
     async def disconnect(self) -> None:
-        """Lets go of the command, which goes on."""
+        """Stops listening; the command continues."""
         await self._reader.release()
 
     async def __aenter__(self) -> AsyncCommandHandle:

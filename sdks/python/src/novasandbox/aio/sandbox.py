@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Optional, Union
+from datetime import datetime
+from typing import Any, AsyncIterator, Iterable, List, Mapping, Optional, Union
 
 from typing_extensions import Unpack
 
-from .._api import vms
+from .._api import snapshots, vms
 from .._connection import ConnectionOptions, connection_part
-from .._options import SandboxOptions
-from ..errors import SandboxNotFoundError
-from ..models import SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from .._event_lines import EventLines
+from .._options import FromSnapshotOptions, SandboxOptions
+from ..errors import NovaError, SandboxNotFoundError
+from ..models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from ._branches import AsyncBranches
 from ._transport import AsyncTransport
+from ._waiting import sleep
 from .commands import AsyncCommands
 from .files import AsyncFiles
+from .workspace import AsyncWorkspace
 
 
-class AsyncSandbox:
+class AsyncSandbox(AsyncBranches):
     """A microVM that runs commands.
 
     ::
@@ -24,23 +29,23 @@ class AsyncSandbox:
         async with await AsyncSandbox.create() as sandbox:
             print((await sandbox.commands.run("uname -s")).stdout)
 
-    A sandbox from `create` is removed when its `async with` block ends; one from `connect` is left as it is.
+    A sandbox from `create` is removed when its `async with` block ends; one from `connect` is not.
     """
 
     def __init__(self, transport: AsyncTransport, info: SandboxInfo, *, owned: bool) -> None:
-        self._transport = transport
-        self._info = info
-        self._owned = owned
+        super().__init__(transport, info, owned=owned)
         #: Runs commands.
         self.commands = AsyncCommands(transport, info.id)
         #: Reads and writes files.
         self.files = AsyncFiles(transport, info.id)
+        #: Pushes a folder of this machine, compares it, and applies what was changed.
+        self.workspace = AsyncWorkspace(transport, info.id, self.files)
 
     @classmethod
-    async def create(cls, template: str = "base", **options: Unpack[SandboxOptions]) -> AsyncSandbox:
-        """Makes a sandbox and returns when it answers.
+    async def create(cls, template: Optional[str] = None, **options: Unpack[SandboxOptions]) -> AsyncSandbox:
+        """Creates a sandbox and returns when it answers.
 
-        It lives for the daemon's default time unless `timeout` says more.
+        Without `timeout` it lives for the daemon's default time.
         """
         transport = AsyncTransport(connection_part(options))
         try:
@@ -51,10 +56,21 @@ class AsyncSandbox:
 
     @classmethod
     async def connect(cls, ref: str, **options: Unpack[ConnectionOptions]) -> AsyncSandbox:
-        """A handle on a sandbox that is there, by id, unique beginning of an id, or name."""
+        """Opens a handle on an existing sandbox, by id, unique beginning of an id, or name."""
         transport = AsyncTransport(options)
         try:
             return cls(transport, await transport.send(vms.get(ref)), owned=False)
+        except BaseException:
+            await transport.close()
+            raise
+
+    @classmethod
+    async def from_snapshot(cls, ref: str, **options: Unpack[FromSnapshotOptions]) -> AsyncSandbox:
+        """Makes a sandbox that goes on from a snapshot, by its id, unique beginning of an id, or name."""
+        transport = AsyncTransport(connection_part(options))
+        own: Any = {name: value for name, value in options.items() if name not in ConnectionOptions.__annotations__}
+        try:
+            return cls(transport, await transport.send(snapshots.create(ref, **own)), owned=True)
         except BaseException:
             await transport.close()
             raise
@@ -68,9 +84,11 @@ class AsyncSandbox:
         team: Optional[str] = None,
         **options: Unpack[ConnectionOptions],
     ) -> List[SandboxInfo]:
-        """Sandboxes that run or are paused, or those in `states` ("all" for any), with all of these labels.
+        """Lists running, paused, stopping and hibernated sandboxes, or those in `states` ("all" for any).
 
-        They are those that the key may see, or of these the ones of an `owner` such as "user:ann", or of a `team`.
+        With `metadata`, only those with all of these labels are listed.
+
+        Only those that the key may see are listed; `owner`, such as "user:ann", and `team` select among them.
         """
         transport = AsyncTransport(options)
         try:
@@ -87,8 +105,42 @@ class AsyncSandbox:
             await transport.close()
 
     @staticmethod
+    async def events(
+        *,
+        sandbox: Optional[str] = None,
+        types: Optional[Iterable[str]] = None,
+        since: Union[int, datetime, None] = None,
+        follow: bool = True,
+        **options: Unpack[ConnectionOptions],
+    ) -> AsyncIterator[SandboxEvent]:
+        """Yields events of sandboxes, or of one `sandbox` until it is removed.
+
+        `types` are names such as "vm.stopped", or "vm" for all of that kind. `since` is the id of an event or a time,
+        as far back as the daemon keeps events; default: from now on. With `follow=False` only kept events are yielded.
+        """
+        transport = AsyncTransport(options)
+        told = EventLines(sandbox=sandbox, types=types, since=since, follow=follow)
+        try:
+            while not told.over:
+                try:
+                    async with transport.stream(told.request) as response:
+                        told.connected()
+                        async for data in transport.chunks(response):
+                            for event in told.feed(data):
+                                told.passed(event)
+                                yield event
+                    if not follow:
+                        return
+                    if not told.over:
+                        raise told.cut_off()
+                except NovaError as error:
+                    await sleep(told.resume(error))
+        finally:
+            await transport.close()
+
+    @staticmethod
     async def templates(**options: Unpack[ConnectionOptions]) -> List[TemplateInfo]:
-        """What sandboxes can be made from."""
+        """Lists the templates of which sandboxes can be created."""
         transport = AsyncTransport(options)
         try:
             listing = await transport.send(vms.templates())
@@ -99,7 +151,7 @@ class AsyncSandbox:
     async def kill(self: Union[AsyncSandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
         """Removes the sandbox, whatever its state: `sandbox.kill()`, or `AsyncSandbox.kill("name")`.
 
-        False when there is none.
+        False when it does not exist.
         """
         transport = self._transport if isinstance(self, AsyncSandbox) else AsyncTransport(options)
         try:
@@ -112,10 +164,6 @@ class AsyncSandbox:
         return True
 
     @property
-    def id(self) -> str:
-        return self._info.id
-
-    @property
     def sandbox_id(self) -> str:
         return self._info.id
 
@@ -125,15 +173,15 @@ class AsyncSandbox:
 
     @property
     def last_info(self) -> SandboxInfo:
-        """What this handle knows: the answer to its own last call."""
+        """The information from this handle's own last call."""
         return self._info
 
     async def info(self) -> SandboxInfo:
-        """What the daemon knows, asked anew."""
+        """Asks the daemon for current information."""
         return self._know(await self._transport.send(vms.get(self.id)))
 
     async def is_running(self) -> bool:
-        """Whether it runs now."""
+        """Asks whether the sandbox is running now."""
         try:
             info = await self.info()
             return info.status == SandboxState.RUNNING
@@ -141,15 +189,26 @@ class AsyncSandbox:
             return False
 
     async def pause(self) -> SandboxInfo:
-        """Memory and processes stay; no CPU is used."""
+        """Freezes the sandbox: it keeps its memory and processes but uses no CPU."""
         return self._know(await self._transport.send(vms.pause(self.id)))
 
-    async def resume(self) -> SandboxInfo:
-        """Goes on where `pause` stopped it."""
-        return self._know(await self._transport.send(vms.resume(self.id)))
+    async def hibernate(self, *, memory: bool = True) -> SandboxInfo:
+        """Writes memory and disk to the disk of the host and ends the machine, until `resume` lets it go on.
+
+        With `memory=False` only the disk is kept, from which it boots then. An ephemeral sandbox stays too.
+        """
+        return self._know(await self._transport.send(vms.hibernate(self.id, memory=memory)))
+
+    async def resume(self, *, memory: bool = True) -> SandboxInfo:
+        """Continues where `pause` or `hibernate` left the sandbox.
+
+        Where the memory of a hibernated one cannot be used any more, or with `memory=False`, it boots from its disk;
+        `reason` says why.
+        """
+        return self._know(await self._transport.send(vms.resume(self.id, memory=memory)))
 
     async def stop(self, *, force: bool = False, grace: Optional[float] = None) -> SandboxInfo:
-        """Stops the guest; the disk stays. `force` does not ask it first; `grace` seconds it has to end."""
+        """Stops the guest; the disk remains. The guest has `grace` seconds to end; with `force` it is not asked."""
         return self._know(await self._transport.send(vms.stop(self.id, force=force, grace=grace)))
 
     async def start(self) -> SandboxInfo:
@@ -157,19 +216,30 @@ class AsyncSandbox:
         return self._know(await self._transport.send(vms.start(self.id)))
 
     async def set_timeout(self, seconds: float) -> SandboxInfo:
-        """It lives that long from now on; 0: until it is removed."""
+        """Sets the time to live from now; 0: until it is removed."""
         return self._know(await self._transport.send(vms.set_timeout(self.id, seconds)))
 
+    async def rename(self, name: str) -> SandboxInfo:
+        """Renames the sandbox; raises ConflictError when its owner has another sandbox of that name."""
+        return self._know(await self._transport.send(vms.rename(self.id, name)))
+
+    async def resize(
+        self, *, vcpus: Optional[int] = None, memory_mb: Optional[int] = None, disk_mb: Optional[int] = None
+    ) -> SandboxInfo:
+        """Changes the sizes that are given. A disk can only become larger; its file system grows with it."""
+        await self._transport.send(vms.resize(self.id, vcpus=vcpus, memory_mb=memory_mb, disk_mb=disk_mb))
+        return await self.info()
+
     async def stats(self) -> SandboxStats:
-        """What it uses now."""
+        """Returns its current use of resources."""
         return await self._transport.send(vms.stats(self.id))
 
     async def logs(self, max_bytes: Optional[int] = None) -> SandboxLogs:
-        """The ends of the guest's console and of the hypervisor's log."""
+        """Returns the last part of the guest's console and of the hypervisor's log."""
         return await self._transport.send(vms.logs(self.id, max_bytes))
 
     async def close(self) -> None:
-        """Gives up the handle; the sandbox lives on."""
+        """Closes the handle; the sandbox continues to run."""
         await self._transport.close()
 
     async def __aenter__(self) -> AsyncSandbox:
@@ -184,7 +254,3 @@ class AsyncSandbox:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id!r}, status={self._info.status.value!r})"
-
-    def _know(self, info: SandboxInfo) -> SandboxInfo:
-        self._info = info
-        return info

@@ -1,4 +1,4 @@
-"""What a sandbox is made of."""
+"""Configuration of a sandbox."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..models import SandboxInfo
 
 @dataclass
 class SandboxConfig:
-    """Everything has a default; sizes left out are the template's."""
+    """All fields have defaults; the template decides about sizes that are left out."""
 
-    template_id: str = "base"
+    template_id: Optional[str] = None
     memory_mb: Optional[int] = None
     vcpus: Optional[int] = None
     boot_timeout_ms: int = 60_000
-    #: These three name things on the daemon's host, which do not travel: giving one is an error.
+    #: These three refer to files on the daemon's host, which clients cannot name: giving one is an error.
     kernel_args: Optional[str] = None
     rootfs_path: Optional[str] = None
     extra_drives: Optional[List[Dict[str, Any]]] = None
@@ -32,16 +32,23 @@ class SandboxConfig:
     user: Optional[str] = None
     #: Time to live in ms; 0: until it is removed. Default: the daemon's.
     timeout_ms: Optional[int] = None
-    #: Remove it as soon as it stops.
+    #: Remove the sandbox as soon as it stops.
     ephemeral: bool = False
+    #: Another name of `template_id`.
+    template: Optional[str] = None
 
     def __post_init__(self) -> None:
         for name in ("memory_mb", "vcpus", "boot_timeout_ms", "guest_port"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value <= 0):
                 raise InvalidArgumentError(f"{name}: must be a number above 0.", code="invalid_argument")
-        if not self.template_id:
+        if self.template not in (None, self.template_id or self.template):
+            raise InvalidArgumentError(
+                "template and template_id are two names of one field, and differ.", code="invalid_argument"
+            )
+        if "" in (self.template, self.template_id):
             raise InvalidArgumentError("template_id: is empty.", code="invalid_argument")
+        self.template_id = self.template = self.template_id or self.template or "base"
         if self.kernel_args or self.rootfs_path or self.extra_drives:
             raise InvalidArgumentError(
                 "kernel_args, rootfs_path, extra_drives: belong to the daemon's host, and clients do not choose them.",
@@ -50,7 +57,7 @@ class SandboxConfig:
             )
 
     def request(self, hypervisor: str) -> Request[SandboxInfo]:
-        """The request that makes such a sandbox."""
+        """Builds the request that creates such a sandbox."""
         return vms.create(
             self.template_id,
             name=self.name,

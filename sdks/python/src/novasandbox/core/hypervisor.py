@@ -16,7 +16,7 @@ from .sandbox import Sandbox
 
 
 class BaseHypervisor:
-    """Makes sandboxes on one kind of hypervisor: `name`, or any when it is ``auto``."""
+    """Creates sandboxes on one kind of hypervisor: `name`, or any if it is ``auto``."""
 
     name = "auto"
 
@@ -25,26 +25,26 @@ class BaseHypervisor:
         self._transport = AsyncTransport(options)
 
     async def create_sandbox(self, config: Optional[SandboxConfig] = None) -> Sandbox:
-        """Makes a sandbox and returns when it answers. Raises NotSupportedError if the daemon lacks the hypervisor."""
+        """Creates a sandbox and returns when it answers. Raises NotSupportedError if the hypervisor is missing."""
         config = config or SandboxConfig()
         return Sandbox(self._transport, await self._transport.send(config.request(self.hypervisor)), config)
 
     async def get_sandbox(self, sandbox_id: str) -> Sandbox:
-        """A handle on one that is there, by id or name."""
+        """Opens a handle on an existing sandbox, by id or name."""
         info = await self._transport.send(vms.get(sandbox_id))
         return Sandbox(self._transport, info, _config_of(info))
 
     async def list_sandboxes(self) -> List[SandboxInfo]:
-        """Those that run or are paused."""
+        """Lists running, paused and stopping sandboxes."""
         page = await self._transport.send(vms.page(limit=1000))
         return page.vms
 
     async def start_sandbox(self, sandbox_id: str) -> bool:
-        """Boots a stopped sandbox again. False when it ran."""
+        """Boots a stopped sandbox again. False when it was already running."""
         return await (await self.get_sandbox(sandbox_id)).start()
 
     async def stop_sandbox(self, sandbox_id: str, force: bool = False) -> bool:
-        """False when it did not run."""
+        """Stops a sandbox. False when it was not running."""
         return await (await self.get_sandbox(sandbox_id)).stop(force=force)
 
     async def pause_sandbox(self, sandbox_id: str) -> bool:
@@ -57,7 +57,7 @@ class BaseHypervisor:
         return (await self._transport.send(vms.stats(sandbox_id))).model_dump()
 
     async def remove_sandbox(self, sandbox_id: str) -> bool:
-        """Removes it with its disk. False when there was none."""
+        """Removes a sandbox with its disk. False when it did not exist."""
         try:
             await self._transport.send(vms.delete(sandbox_id))
         except SandboxNotFoundError:
@@ -65,7 +65,7 @@ class BaseHypervisor:
         return True
 
     async def close(self) -> None:
-        """Gives its connections back; the sandboxes live on."""
+        """Closes the connections; the sandboxes continue to run."""
         await self._transport.close()
 
     async def __aenter__(self) -> BaseHypervisor:

@@ -1,4 +1,4 @@
-"""A sandbox as the first NovaSandbox had it."""
+"""The sandbox of the compatible API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .config import SandboxConfig
 
 
 class Sandbox:
-    """A sandbox that was made by a hypervisor. `stop` keeps its disk; `remove`, or ``async with``, removes it."""
+    """A sandbox created by a hypervisor. `stop` keeps its disk; `remove`, or ``async with``, removes it."""
 
     def __init__(self, transport: AsyncTransport, info: SandboxInfo, config: SandboxConfig) -> None:
         self._transport = transport
@@ -31,7 +31,7 @@ class Sandbox:
 
     @property
     def state(self) -> SandboxState:
-        """What this handle knows of it: its own last call, and when its time is up."""
+        """The state as this handle knows it: from its own last call, and from the time to live."""
         expires = self._info.expires_at
         alive = self._info.status in (SandboxState.RUNNING, SandboxState.PAUSED)
         if alive and expires is not None and expires <= datetime.now(timezone.utc):
@@ -50,11 +50,11 @@ class Sandbox:
         }
 
     async def execute_command(self, cmd: str, timeout: Optional[float] = None) -> str:
-        """Runs a command by the shell; what it wrote to stdout. Raises CommandExitException when it fails."""
+        """Runs a shell command and returns its stdout. Raises CommandExitException when it fails."""
         return (await self.commands.run(cmd, timeout=timeout)).stdout
 
     async def get_stats(self) -> Dict[str, Any]:
-        """What it uses now: `memory_usage_mb`, `cpu_usage_us` and others."""
+        """Returns its current use of resources: `memory_usage_mb`, `cpu_usage_us` and others."""
         try:
             return (await self._transport.send(vms.stats(self.sandbox_id))).model_dump()
         except (SandboxNotRunningError, SandboxNotFoundError):
@@ -62,11 +62,11 @@ class Sandbox:
             raise
 
     async def start(self) -> bool:
-        """Boots it again from its disk. False when it ran."""
+        """Boots it again from its disk. False when it was already running."""
         return await self._become(vms.start(self.sandbox_id), SandboxState.RUNNING)
 
     async def stop(self, force: bool = False) -> bool:
-        """False when it did not run."""
+        """Stops it. False when it was not running."""
         try:
             return await self._become(vms.stop(self.sandbox_id, force=force), SandboxState.STOPPED)
         except SandboxNotFoundError:
@@ -76,15 +76,15 @@ class Sandbox:
             return False
 
     async def pause(self) -> bool:
-        """False when it was paused."""
+        """Pauses it. False when it was already paused."""
         return await self._become(vms.pause(self.sandbox_id), SandboxState.PAUSED)
 
     async def resume(self) -> bool:
-        """False when it was not paused."""
+        """Resumes it. False when it was not paused."""
         return await self._become(vms.resume(self.sandbox_id), SandboxState.RUNNING)
 
     async def remove(self) -> bool:
-        """Removes it with its disk. False when there was none."""
+        """Removes it with its disk. False when it did not exist."""
         try:
             await self._transport.send(vms.delete(self.sandbox_id))
         except NotFoundError:
@@ -97,7 +97,7 @@ class Sandbox:
         return self.state == SandboxState.RUNNING
 
     def get_uptime_ms(self) -> float:
-        """Since its last start; 0 when it does not run."""
+        """Time since its last start; 0 when it is not running."""
         started = self._info.started_at
         if started is None or self.state not in (SandboxState.RUNNING, SandboxState.PAUSED):
             return 0.0

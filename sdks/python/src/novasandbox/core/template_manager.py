@@ -1,4 +1,4 @@
-"""What sandboxes are cloned from."""
+"""Templates, from which sandboxes are cloned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TemplateManager:
         return (await self._transport.send(vms.templates())).templates
 
     async def get_template(self, template_id: str) -> TemplateInfo:
-        """Raises TemplateNotFoundError."""
+        """Returns a template; raises TemplateNotFoundError."""
         return await self._transport.send(vms.template(template_id))
 
     async def close(self) -> None:

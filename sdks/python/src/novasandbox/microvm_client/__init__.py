@@ -13,7 +13,8 @@ It has the same names, over a NovaSandbox daemon. `import microvm_client` works 
         print(result.output)
         await client.destroy_vm(vm.id)
 
-The key comes from `api_key` or ``NOVA_API_KEY``. Without an address it is the local daemon's socket, which needs none.
+The key comes from `api_key` or ``NOVA_API_KEY``. Without an address, the local daemon's socket is used, which needs
+no key.
 `SyncMicroVMClient` is the same without asyncio.
 """
 

@@ -15,7 +15,7 @@ from ._model import VM, ExecResult, exec_result, options_of, start_request, vm_o
 
 
 class MicroVMClient:
-    """VMs by id or name."""
+    """Manages VMs by id or name."""
 
     def __init__(
         self, base_url: Optional[str] = None, api_key: Optional[str] = None, timeout: Optional[float] = None
@@ -25,11 +25,11 @@ class MicroVMClient:
     async def start_vm(
         self, name: Optional[str] = None, config: Optional[Mapping[str, Any]] = None, *, template: Optional[str] = None
     ) -> VM:
-        """Makes a VM and starts it."""
+        """Creates and starts a VM."""
         return vm_of(await self._transport.send(start_request(name, config, template)))
 
     async def list_vms(self) -> List[VM]:
-        """All VMs, in every state."""
+        """Lists all VMs in any state."""
         page = await self._transport.send(vms.page(states="all", limit=1000))
         found = page.vms
         while page.next_cursor is not None:
@@ -44,7 +44,7 @@ class MicroVMClient:
         return vm_of(await self._transport.send(vms.stop(vm_id, force=force)))
 
     async def restart_vm(self, vm_id: str) -> VM:
-        """Stops it and starts it again from its disk."""
+        """Stops the VM and starts it again from its disk."""
         await self._transport.send(vms.stop(vm_id))
         return vm_of(await self._transport.send(vms.start(vm_id)))
 
@@ -55,7 +55,7 @@ class MicroVMClient:
         return vm_of(await self._transport.send(vms.resume(vm_id)))
 
     async def destroy_vm(self, vm_id: str) -> None:
-        """Stops it and removes it with its disk."""
+        """Stops the VM and removes it with its disk."""
         await self._transport.send(vms.delete(vm_id))
 
     async def get_vm_metrics(self, vm_id: str) -> SandboxStats:
@@ -70,7 +70,7 @@ class MicroVMClient:
         working_directory: Optional[str] = None,
         environment: Optional[Mapping[str, str]] = None,
     ) -> ExecResult:
-        """Runs a command to its end. One that fails is a result, not an exception."""
+        """Runs a command to its end. A failure is returned as a result, not raised."""
         commands = AsyncCommands(self._transport, vm_id)
         return exec_result(
             await commands.run(command, timeout=timeout, cwd=working_directory, env=environment, check=False)
@@ -83,7 +83,7 @@ class MicroVMClient:
         return await AsyncFiles(self._transport, vm_id).upload(local_path, remote_path, mode=mode)
 
     async def download_file(self, vm_id: str, remote_path: str, local_path: LocalPath) -> int:
-        """The number of bytes."""
+        """Copies a file of the VM to this machine and returns its number of bytes."""
         return await AsyncFiles(self._transport, vm_id).download(remote_path, local_path)
 
     async def close(self) -> None:

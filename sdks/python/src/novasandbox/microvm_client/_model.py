@@ -1,37 +1,19 @@
-"""What both clients share: how their arguments are read, and what they return."""
+"""Parts that both clients share: conversion of arguments, and results."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Optional
 
 from .._api import vms
-from .._connection import ConnectionOptions
+from .._connection import ConnectionOptions, unknown_names
 from .._request import Request
 from ..errors import InvalidArgumentError
 from ..models import SandboxInfo
 from ..results import CommandResult
 
-#: What that API calls it, and what `create` does.
-_fields: Mapping[str, str] = {
-    "vcpus": "vcpus",
-    "memory_mb": "memory_mb",
-    "disk_mb": "disk_mb",
-    "max_processes": "max_processes",
-    "boot_timeout_seconds": "boot_timeout",
-    "network": "network",
-    "host_port": "host_port",
-    "guest_port": "guest_port",
-    "read_only_rootfs": "read_only_rootfs",
-    "metadata": "metadata",
-    "environment": "env",
-    "user": "user",
-    "timeout_seconds": "timeout",
-    "idle_timeout_seconds": "idle_timeout",
-    "ephemeral": "ephemeral",
-    "hypervisor": "hypervisor",
-    "architecture": "architecture",
-}
+#: Names of this API's fields, with the names that `create` uses.
+_fields: Mapping[str, str] = vms.argument_names
 default_template = "linux-default"
 
 
@@ -45,18 +27,18 @@ class VM(SandboxInfo):
 
 @dataclass(frozen=True)
 class ExecResult:
-    """A command that has ended, well or badly."""
+    """A command that has ended, successfully or not."""
 
     exit_code: int
     stdout: str
     stderr: str
     duration_ms: float
-    #: Its time limit ended it.
+    #: Whether its time limit ended it.
     timed_out: bool = False
 
     @property
     def output(self) -> str:
-        """What it said: stdout, then stderr."""
+        """Its output: stdout, then stderr."""
         return self.stdout + self.stderr
 
     @property
@@ -71,18 +53,19 @@ def options_of(base_url: Optional[str], api_key: Optional[str], timeout: Optiona
 def start_request(
     name: Optional[str], config: Optional[Mapping[str, Any]], template: Optional[str]
 ) -> Request[SandboxInfo]:
-    """`start_vm`: the config of that API, checked for what it cannot mean here."""
+    """Builds the request of `start_vm` and refuses config that has no meaning here."""
     fields = dict(config or {})
     named = fields.pop("name", name)
-    chosen = fields.pop("template", None) or template or default_template
+    chosen = fields.pop("template", None) or template or fields.get("template_id") or default_template
     if fields.pop("os_type", "linux") != "linux":
         raise InvalidArgumentError("os_type: there are Linux guests only.", code="invalid_argument")
     fields.pop("guest_agent", None)  # every sandbox has one
     unknown = sorted(set(fields) - set(_fields))
     if unknown:
-        raise InvalidArgumentError(f"config: there is no {', '.join(unknown)}.", code="invalid_argument")
+        raise InvalidArgumentError(f"config: {unknown_names(unknown, _fields)}.", code="invalid_argument")
     options: Any = {_fields[field]: value for field, value in fields.items()}
-    return vms.create(str(chosen), name=named, **options)
+    # Callers of this API use the request's names of the fields.
+    return replace(vms.create(str(chosen), name=named, **options), arguments_of={})
 
 
 def vm_of(info: SandboxInfo) -> VM:

@@ -1,6 +1,6 @@
 """Compatibility: hypervisors by name, as the first NovaSandbox had them.
 
-The daemon says which of them it has: one that is not there yet raises NotSupportedError. New programs give
+One that the daemon does not have raises NotSupportedError. New programs give
 `hypervisor=` to `novasandbox.Sandbox.create`.
 
 ``FirecrackerHypervisor(hypervisor="auto")`` leaves the choice to the daemon.
@@ -28,7 +28,7 @@ class AppleVZHypervisor(BaseHypervisor):
 
 
 class AutoHypervisor(BaseHypervisor):
-    """Whichever the daemon finds best."""
+    """The hypervisor that the daemon finds best."""
 
 
 __all__ = ["AppleVZHypervisor", "AutoHypervisor", "BaseHypervisor", "FirecrackerHypervisor", "QemuHypervisor"]

@@ -8,7 +8,7 @@ import type { Scope } from '../scope.ts';
 const types: Readonly<Record<Entry['type'], FileType>> = {
   file: FileType.FILE,
   directory: FileType.DIRECTORY,
-  // What a link points to is its type; one that leads nowhere has none.
+  // A link has the type of its target. Only a link without a target is reported as `symlink`.
   symlink: FileType.UNSPECIFIED,
   other: FileType.UNSPECIFIED,
 };
@@ -16,7 +16,10 @@ const types: Readonly<Record<Entry['type'], FileType>> = {
 const maxLinks = 16;
 const danglingMode = 0;
 
-/** An entry as the wire has it. Links are followed as far as they lead. */
+/**
+ * Converts an entry to its wire form. The target of a link is followed to its end; when that fails, the target is the
+ * path of the link itself.
+ */
 export async function entryInfo(scope: Scope, entry: Entry): Promise<EntryInfo> {
   const link = entry.symlinkTarget !== null;
   const dangling = entry.type === 'symlink';
@@ -49,7 +52,7 @@ async function resolved(scope: Scope, entry: Entry): Promise<string> {
   return entry.path;
 }
 
-/** As Go writes a file mode; of a link its own. */
+/** Formats a mode as Go does. The mode of a link is that of the link itself. */
 export function permissions({ type, mode, symlinkTarget }: Pick<Entry, 'type' | 'mode' | 'symlinkTarget'>): string {
   if (symlinkTarget !== null) return 'Lrwxrwxrwx';
   const special = [
@@ -65,7 +68,7 @@ export function permissions({ type, mode, symlinkTarget }: Pick<Entry, 'type' | 
 /** Namespace of the extended attributes that clients set as metadata. */
 export const metadataPrefix = 'user.e2b.';
 
-/** Set by clients as `X-Metadata-<key>`; attributes of other programs are none of it. */
+/** Returns the metadata that clients set as `X-Metadata-<key>`, without the attributes of other programs. */
 export function metadataOf({ xattrs = {} }: Entry): Record<string, string> {
   const own = Object.entries(xattrs).filter(([name]) => name.startsWith(metadataPrefix));
   return Object.fromEntries(own.map(([name, value]) => [name.slice(metadataPrefix.length), value]));

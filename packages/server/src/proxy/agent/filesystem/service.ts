@@ -7,7 +7,7 @@ import { entryInfo } from './entry.ts';
 import { watchDirectory } from './watch.ts';
 import { createWatchers } from './watchers.ts';
 
-/** filesystem.Filesystem over the engine's files. */
+/** Implements filesystem.Filesystem with the files of the engine. */
 export function filesystemService(router: ConnectRouter): void {
   const watchers = createWatchers();
 

@@ -31,11 +31,11 @@ export interface WatchRequest {
 export interface Watch {
   readonly events: AsyncIterable<FilesystemEvent>;
   readonly close: () => Promise<void>;
-  /** Resolves when all that has come from the guest by now has been taken by whoever iterates `events`. */
+  /** Resolves when the reader of `events` has taken everything that the guest has sent so far. */
   readonly taken: () => Promise<void>;
 }
 
-/** Stands when it resolves: what happens from then on is told. */
+/** Opens a watch. Once it has resolved, every change is reported. */
 export async function openWatch(scope: Scope, request: WatchRequest, signal?: AbortSignal): Promise<Watch> {
   const { recursive, includeEntry } = request;
   const { files } = scope.context.engine;
@@ -44,11 +44,11 @@ export async function openWatch(scope: Scope, request: WatchRequest, signal?: Ab
   const told = async ({ kind, name }: Change): Promise<FilesystemEvent> => {
     const event = create(FilesystemEventSchema, { name, type: types[kind] });
     if (!includeEntry || kind === 'remove' || kind === 'rename') return event;
-    // It may be gone again by now.
+    // The file may be gone already.
     const entry = await files.stat(scope.info.id, posix.join(path, name), scope.user).catch(() => null);
     return entry === null ? event : create(FilesystemEventSchema, { ...event, entry: await entryInfo(scope, entry) });
   };
-  // Whether whoever iterates waits for the guest, and no longer for something of its.
+  // Whether the reader waits for the guest, and is not still handling an earlier change.
   let waits = false;
   let over = false;
   const events = async function* (): AsyncGenerator<FilesystemEvent> {

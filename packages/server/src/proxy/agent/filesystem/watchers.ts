@@ -6,7 +6,7 @@ import { openWatch, type Watch, type WatchRequest } from './watch.ts';
 
 const maxEvents = 10_000;
 const maxWatchers = 64;
-/** A client that has not asked for so long has gone without saying so. */
+/** A watcher whose events nobody fetches for this long is removed: its client has gone without removing it. */
 const idleMs = 10 * 60_000;
 
 interface Watcher {
@@ -19,12 +19,15 @@ interface Watcher {
 
 export interface Watchers {
   create(scope: Scope, request: WatchRequest): Promise<string>;
-  /** What has happened up to the call: the guest is asked, and what it tells before its answer is waited for. */
+  /**
+   * Returns the events up to the call. The guest is pinged, and all events that it sends before its answer are
+   * included.
+   */
   take(scope: Scope, id: string): Promise<FilesystemEvent[]>;
   remove(scope: Scope, id: string): Promise<void>;
 }
 
-/** Watches whose events are fetched, kept here between the calls. */
+/** Keeps watches and their events between the calls by which clients fetch the events. */
 export function createWatchers(): Watchers {
   const watchers = new Map<string, Watcher>();
 
@@ -47,7 +50,7 @@ export function createWatchers(): Watchers {
         else watcher.lost = true;
       }
     } catch {
-      // The watched directory or the sandbox has gone: what was seen before can still be fetched.
+      // The watched directory or the sandbox is gone. Earlier events can still be fetched.
     }
     if (watcher.events.length === 0) await end(id);
   };
@@ -68,7 +71,7 @@ export function createWatchers(): Watchers {
     async take(scope, id) {
       const watcher = found(scope, id);
       watcher.idle.refresh();
-      // A guest that has gone says nothing more: what was seen before is still there to fetch.
+      // A guest that is gone sends nothing more. Earlier events can still be fetched.
       await scope.context.engine.exec.ping(scope.info.id).catch(() => undefined);
       await watcher.watch.taken();
       const { events, lost } = watcher;

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 
-/** A message is small: it has to be here as a whole within the time. */
+/** Ends a request whose message has not arrived completely within the time. */
 export function wholeWithin(request: IncomingMessage, limitMs: number): void {
   const timer = setTimeout(() => request.destroy(), limitMs);
   request.once('end', () => clearTimeout(timer));
   request.once('close', () => clearTimeout(timer));
 }
 
-/** A file may take as long as it makes progress. */
+/** Ends a request that sends nothing for `silenceMs`; there is no limit for its total time. */
 export function withoutSilence(request: IncomingMessage, silenceMs: number): void {
   const { socket } = request;
   const cut = (): void => void socket.destroy();

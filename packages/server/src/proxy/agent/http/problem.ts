@@ -18,10 +18,11 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   sandbox_not_running: 502,
 };
 
-/** An error of a file as HTTP tells it. */
+/** Converts an error about a file into an answer. */
 export function fileProblem(scope: Scope, error: unknown, path: string): Answer {
   if (isNovaError(error, 'file_not_found')) return failure(404, `path '${path}' does not exist`);
   if (isNovaError(error, 'is_a_directory')) return failure(400, `path '${path}' is a directory`);
+  if (isNovaError(error, 'range_not_satisfiable')) return failure(416, 'the range is beyond the end of the file');
   if (isNovaError(error, 'unknown_user') && scope.user !== undefined)
     return failure(401, `invalid username: '${scope.user}'`);
   if (isNovaError(error, 'guest_resource_exhausted') && error.details['errno'] === 28)

@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto';
 
 export type Operation = 'read' | 'write';
 
-/** What a signed URL signs. Path and user are as the URL has them, before anything is resolved. */
+/**
+ * The signature of a signed URL and the values that it covers. Path and user are as the URL has them, before anything
+ * is resolved.
+ */
 export interface Signed {
   readonly path: string;
   readonly operation: Operation;
   readonly user: string;
   readonly signature: string;
-  /** Seconds since 1970, as written; null: it does not expire. */
+  /** Seconds since 1970, as written in the URL; null when the signature does not expire. */
   readonly expiration: string | null;
 }
 
@@ -17,7 +20,7 @@ export function signatureOf({ path, operation, user, expiration }: Omit<Signed, 
   return `v1_${createHash('sha256').update(text).digest('base64').replaceAll('=', '')}`;
 }
 
-/** From the query of `/files`; null without a signature. */
+/** Reads the signature from the query of `/files`; null when there is none. */
 export function signedRequest(query: URLSearchParams, operation: Operation): Signed | null {
   const signature = query.get('signature');
   if (signature === null) return null;

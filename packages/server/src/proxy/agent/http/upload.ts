@@ -17,7 +17,7 @@ export interface Written {
 
 const maxFiles = 1000;
 
-/** POST /files: one file as the body itself, or files of a form, streamed into the guest. */
+/** POST /files: streams one file, which is the whole body, or the files of a form into the guest. */
 export async function upload(scope: Scope, request: IncomingMessage, path: string | null): Promise<void> {
   const type = request.headers['content-type'] ?? '';
   const { response } = scope;
@@ -55,7 +55,7 @@ async function write(
   const entry = await files.write(scope.info.id, path, source, { user: scope.user });
   const { path: absolute, name } = entry;
   const described = Object.keys(metadata).length > 0;
-  // What described the content before does not describe this one.
+  // Metadata of the previous content does not apply to the new content.
   const old = Object.keys(metadataOf(entry)).map((key) => [metadataPrefix + key, null] as const);
   const own = Object.entries(metadata).map(([key, value]) => [metadataPrefix + key, Buffer.from(value)] as const);
   const xattrs = Object.fromEntries<Buffer | null>([...old, ...own]);
@@ -63,7 +63,10 @@ async function write(
   return { path: absolute, name, type: 'file', ...(described ? { metadata } : {}) };
 }
 
-/** The fields named `file` of a form, one after the other; each goes to its own name unless the query names one for all. */
+/**
+ * Writes the fields named `file` of a form, one after the other. Each is written to its own name, unless the query has
+ * a path for all of them.
+ */
 async function form(
   scope: Scope,
   request: IncomingMessage,
@@ -88,7 +91,7 @@ async function form(
   parser.on('file', (field, file: Readable, name: string | undefined) => {
     if (field !== 'file') return void file.resume();
     open.add(file);
-    // Its reader, where there is one, learns of it too; an error that nobody hears would end the daemon.
+    // The reader, where there is one, gets the error too. Without any listener an error would end the daemon.
     file.on('error', () => undefined);
     file.once('close', () => open.delete(file));
     const target = path === null || path === '' ? (name ?? '') : path;
@@ -99,7 +102,7 @@ async function form(
     one.catch((error: unknown) => fail(error as Error));
     written.push(one);
   });
-  parser.on('error', (error) => fail(new NovaError('invalid_argument', `no form: ${String(error)}`)));
+  parser.on('error', (error) => fail(new NovaError('invalid_argument', `the form is malformed: ${String(error)}`)));
   parser.on('finish', () => finished.resolve());
   request.once('close', () => {
     if (!request.complete) fail(new NovaError('cancelled', 'the upload was broken off'));

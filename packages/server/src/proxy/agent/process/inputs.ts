@@ -2,8 +2,9 @@ import type { AttachedProcess } from '@novasandbox/engine';
 import type { Scope } from '../scope.ts';
 
 /**
- * Through which connection to a process its input goes. Requests with input are calls of their own, so it is that of the stream that started it or
- * follows it; where there is none, one is made and kept until the process ends.
+ * Chooses the connection that carries the input of a process. Input arrives in calls of its own, so it uses the
+ * connection of the stream that started or follows the process. Where there is none, a connection is opened and kept
+ * until the process ends.
  */
 export interface Inputs {
   /** Offers a stream's connection until disposed. */

@@ -3,7 +3,10 @@ import type { GuestProcess } from '@novasandbox/engine';
 import type { ProcessSelector } from '../gen/process_pb.js';
 import type { Scope } from '../scope.ts';
 
-/** The process a client means: by pid or tag, a running one first, then the one started last. */
+/**
+ * Finds the process that a client selects by pid or tag. A running process comes first, then the one that was started
+ * last.
+ */
 export async function processOf(scope: Scope, selector: ProcessSelector | undefined): Promise<GuestProcess> {
   const wanted = selector?.selector;
   if (wanted?.case === undefined) throw new ConnectError('no process selected', Code.InvalidArgument);

@@ -6,7 +6,7 @@ import { createInputs } from './inputs.ts';
 import { runningProcess } from './select.ts';
 import { connect, inputError, start } from './start.ts';
 
-/** process.Process over the engine's commands. */
+/** Implements process.Process with the commands of the engine. */
 export function processService(router: ConnectRouter): void {
   const inputs = createInputs();
 

@@ -1,5 +1,5 @@
 import { Code, ConnectError, type HandlerContext } from '@connectrpc/connect';
-import { isNovaError } from '@novasandbox/protocol';
+import { isNovaError, parse, runOptionsSchema } from '@novasandbox/protocol';
 import type { AttachedProcess, ExecRequest } from '@novasandbox/engine';
 import type { ConnectRequest, ProcessEvent, StartRequest } from '../gen/process_pb.js';
 import { restarting } from '../../../vms/restarting.ts';
@@ -13,7 +13,10 @@ import { processOf } from './select.ts';
 const kill = 9;
 const maxTimeoutMs = 30 * 86_400_000;
 
-/** Starts a process and tells what it does. Its time limit is the call's; a client that goes away leaves it running. */
+/**
+ * Starts a process and streams its events. The time limit of the call is that of the process. A process runs on when
+ * its client disconnects.
+ */
 export async function* start(
   inputs: Inputs,
   scope: Scope,
@@ -35,7 +38,7 @@ export async function* start(
   }
 }
 
-/** Follows a process from now on; one that has ended a short while ago tells its end. */
+/** Follows a process from now on. For a process that ended a short while ago, its end is reported. */
 export async function* connect(
   inputs: Inputs,
   scope: Scope,
@@ -81,15 +84,19 @@ async function execRequest(scope: Scope, request: StartRequest, call: HandlerCon
   if (config === undefined || config.cmd === '') throw new ConnectError('no command', Code.InvalidArgument);
   const size = request.pty?.size;
   const timeoutMs = call.timeoutMs();
-  return {
-    argv: [config.cmd, ...config.args],
+  const options = {
     env: { ...(await environment(scope)), ...config.envs },
     user: scope.user,
     tag: request.tag,
-    // The protocol does not tell clients that have gone from those that have let go.
-    waitMs: 0,
     ...(config.cwd === undefined || config.cwd === '' ? {} : { cwd: config.cwd }),
     ...(timeoutMs === undefined ? {} : { timeoutMs: Math.min(Math.max(1, Math.round(timeoutMs)), maxTimeoutMs) }),
+  };
+  const { retainBytes: _, ...parsed } = parse(runOptionsSchema, options, 'process');
+  return {
+    ...parsed,
+    argv: [config.cmd, ...config.args],
+    // The protocol cannot distinguish clients that vanished from clients that disconnected on purpose.
+    waitMs: 0,
     ...(request.pty === undefined
       ? { stdin: request.stdin ?? true }
       : { pty: { cols: between(size?.cols ?? 80), rows: between(size?.rows ?? 24) } }),
@@ -98,13 +105,13 @@ async function execRequest(scope: Scope, request: StartRequest, call: HandlerCon
 
 const between = (value: number): number => Math.min(Math.max(1, value), 10_000);
 
-/** What the sandbox was made with wins over what it is told of itself. */
+/** Returns the variables that describe the sandbox, without those that it was created with: these take precedence. */
 async function environment(scope: Scope): Promise<Record<string, string>> {
   const { env } = await scope.context.engine.sandboxes.config(scope.info.id);
   return Object.fromEntries(Object.entries(sandboxEnvironment(scope)).filter(([name]) => env[name] === undefined));
 }
 
-/** Whether an error says that there is no process to take input. */
+/** Converts the errors for a process that takes no input. */
 export function inputError(error: unknown): unknown {
   if (isNovaError(error, 'invalid_state', 'process_not_found'))
     return new ConnectError('stdin is not open', Code.FailedPrecondition);

@@ -1,0 +1,54 @@
+import type { Engine } from '@novasandbox/engine';
+import type { ContinuedConfigInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
+import { toSandboxConfig, type SandboxOptions } from './args/sandbox-options.ts';
+import { choosePolicy } from './args/policy.ts';
+import { toContinuedConfig, type SnapshotOptions } from './args/snapshot-options.ts';
+import { UsageError } from './usage-error.ts';
+import { copyVolumesIn, type Telling } from './volumes/copy-in.ts';
+import { sortVolumes, withVolumes } from './volumes/sort.ts';
+import type { Shown } from './with-progress.ts';
+
+export interface MadeSandbox {
+  readonly sandbox: SandboxInfo;
+  /** Whether its guest writes to disk images of the host. */
+  readonly writesDrives: boolean;
+}
+
+/** Makes the sandbox that the options ask for, or one that goes on from a snapshot. Nothing is left after an error. */
+export async function makeSandbox(
+  engine: Engine,
+  options: SandboxOptions & SnapshotOptions,
+  ephemeral: boolean,
+  context: Shown,
+  telling: Telling,
+): Promise<MadeSandbox> {
+  const volumes = await sortVolumes(options.volume);
+  const policy = await choosePolicy(options);
+  const governed = policy === undefined ? {} : { policy };
+  if (options.snapshot !== undefined) {
+    if (volumes.drives.length > 0 || volumes.named.length > 0)
+      throw new UsageError('--snapshot goes with --volume only for folders and files, which are copied in.');
+    const own = { ...toContinuedConfig(options), ...governed, ephemeral };
+    const sandbox = await fromSnapshot(engine, options.snapshot, own, options.port, context);
+    await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
+    return { sandbox, writesDrives: false };
+  }
+  if (options.diskOnly === true) throw new UsageError('--disk-only is for --snapshot.');
+  const config: SandboxConfigInput = withVolumes({ ...toSandboxConfig(options), ...governed, ephemeral }, volumes);
+  const sandbox = await engine.sandboxes.create(config, context);
+  await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
+  return { sandbox, writesDrives: config.extraDrives?.some(({ readOnly }) => readOnly === false) ?? false };
+}
+
+async function fromSnapshot(
+  engine: Engine,
+  snapshot: string,
+  own: ContinuedConfigInput,
+  port: SandboxOptions['port'],
+  context: Shown,
+): Promise<SandboxInfo> {
+  const sandbox = await engine.snapshots.create(snapshot, own, context);
+  if (port === undefined || port.guestPort === sandbox.guestPort) return sandbox;
+  await engine.sandboxes.remove(sandbox.id, { force: true });
+  throw new UsageError(`--port: the guest's port is ${sandbox.guestPort}, as when the snapshot was taken.`);
+}

@@ -1,0 +1,130 @@
+import { existsSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
+import { json } from 'node:stream/consumers';
+import {
+  decisionSchema,
+  isNovaError,
+  NovaError,
+  parse,
+  pinnedNamesSchema,
+  type Decision,
+  type ErrorCode,
+} from '@novasandbox/protocol';
+import { throwIfAborted } from '../abort.ts';
+import { withLock } from '../artifacts/lock.ts';
+import type { Layout } from '../layout.ts';
+import type { Egress } from '../ports/egress.ts';
+import type { VmmUsers } from '../vmm/vmm-users.ts';
+import { startEgress } from './process/start.ts';
+import { failureSchema, servedSchema } from './process/wire.ts';
+
+export interface EgressOptions {
+  readonly layout: Pick<Layout, 'egress'>;
+  /** The process becomes one of them. */
+  readonly users: Pick<VmmUsers, 'take'>;
+  /** The program that opens listeners in slots (host/listen). */
+  readonly listener: (options: { readonly signal?: AbortSignal | undefined }) => Promise<{ readonly program: string }>;
+}
+
+interface Call {
+  readonly method: 'GET' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Speaks to the process of a state folder, and starts it where it does not run. */
+export function openEgress({ layout: { egress: paths }, users, listener }: EgressOptions): Egress {
+  const call = (how: Call): Promise<IncomingMessage> => callAt(paths.socket, how);
+  const start = async (signal: AbortSignal | undefined): Promise<void> => {
+    const { program } = await listener({ signal });
+    await withLock(paths.lock, { signal }, async () => {
+      // Another process may have started it meanwhile.
+      if (!(await isThere(call))) await startEgress({ ...paths, users, listener: program });
+    });
+  };
+  return {
+    async serve(sandbox, { slot, policy, names, signal }) {
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body: { slot, policy, names }, signal };
+      for (let tries = 0; ; tries += 1) {
+        throwIfAborted(signal, 'before its policy was put in force');
+        try {
+          return await whole(call(how));
+        } catch (error) {
+          // It may also end while it is asked, because nobody needed it.
+          if (!isNovaError(error, 'server_unreachable') || tries > 2) throw error;
+        }
+        await start(signal);
+      }
+    },
+    forget: (sandbox) => orNone(whole(call({ method: 'DELETE', path: `/sandboxes/${sandbox}` })), undefined),
+    async names(sandbox) {
+      const answer = orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/names` })), []);
+      return parse(pinnedNamesSchema, await answer, 'The names of a sandbox');
+    },
+    async *decisions(sandbox, { follow = false, denied = false, signal } = {}) {
+      const path = `/sandboxes/${sandbox}/decisions?follow=${follow}&denied=${denied}`;
+      const answer = await orNone(call({ method: 'GET', path, signal }), null);
+      if (answer !== null) yield* decisionsIn(answer);
+    },
+    async served() {
+      const answer = await orNone(jsonOf(call({ method: 'GET', path: '/sandboxes' })), { sandboxes: [] });
+      return parse(servedSchema, answer, 'The sandboxes that are served').sandboxes;
+    },
+    // It outlives us.
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+async function* decisionsIn(answer: IncomingMessage): AsyncGenerator<Decision> {
+  try {
+    for await (const line of createInterface({ input: answer }))
+      yield parse(decisionSchema, JSON.parse(line), 'A decision');
+  } finally {
+    answer.destroy();
+  }
+}
+
+/** The process may not run, which is not an error for those who only ask. */
+async function orNone<T, N>(work: Promise<T>, none: N): Promise<T | N> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isNovaError(error, 'server_unreachable')) return none;
+    throw error;
+  }
+}
+
+const isThere = async (call: (how: Call) => Promise<IncomingMessage>): Promise<boolean> =>
+  (await orNone(jsonOf(call({ method: 'GET', path: '/sandboxes' })), null)) !== null;
+
+const jsonOf = async (answer: Promise<IncomingMessage>): Promise<unknown> => json(await answer);
+const whole = async (answer: Promise<IncomingMessage>): Promise<void> => void (await jsonOf(answer));
+
+/**
+ * One request. Rejects with `server_unreachable` where the process does not run or ends meanwhile, and with its own
+ * error where it refuses.
+ */
+async function callAt(socketPath: string, { method, path, body, signal }: Call): Promise<IncomingMessage> {
+  // Every sandbox is forgotten, also where none has a policy: these cost no request, and do not load HTTP, which takes
+  // longer to load than all of this folder.
+  if (!existsSync(socketPath)) throw unreachable('it does not run');
+  const { request } = await import('node:http');
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const asked = request({ socketPath, method, path, agent: false, ...(signal === undefined ? {} : { signal }) });
+  asked.once('response', resolve).on('error', (error) => reject(asNovaError(error, signal)));
+  asked.end(body === undefined ? undefined : JSON.stringify(body));
+  const answer = await promise;
+  if (answer.statusCode === 200) return answer;
+  const { code, message, hint } = parse(failureSchema, await json(answer), 'A refusal of the egress process');
+  throw new NovaError(code as ErrorCode, message, { hint });
+}
+
+function asNovaError(error: Error, signal: AbortSignal | undefined): NovaError {
+  if (signal?.aborted === true) return new NovaError('cancelled', 'The call was cancelled.', { cause: error });
+  return unreachable(error.message, error);
+}
+
+const unreachable = (why: string, cause?: Error): NovaError =>
+  new NovaError('server_unreachable', `The process that decides what sandboxes reach: ${why}`, { cause });

@@ -1,0 +1,1 @@
+export { openEgress } from './client.ts';

@@ -1,0 +1,59 @@
+import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import { makeBox, type Box, type Outside } from '../box.ts';
+import type { HttpProxy } from '../proxy/http.ts';
+import type { Listeners, ListenerSource } from './listeners.ts';
+
+export interface ServeRequest {
+  readonly slot: number;
+  readonly policy: NetworkPolicy;
+  readonly names: PinnedNames;
+}
+
+/** The sandboxes that are served. */
+export interface Boxes {
+  serve(sandbox: string, request: ServeRequest): Promise<void>;
+  forget(sandbox: string): void;
+  find(sandbox: string): Box | undefined;
+  ids(): readonly string[];
+}
+
+interface Served {
+  readonly box: Box;
+  readonly slot: number;
+  readonly listeners: Listeners;
+}
+
+export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outside): Boxes {
+  const served = new Map<string, Served>();
+  /** Slots are opened one by one. */
+  let last: Promise<unknown> = Promise.resolve();
+  const forget = (sandbox: string): void => {
+    const found = served.get(sandbox);
+    served.delete(sandbox);
+    found?.listeners.close();
+    found?.box.close();
+  };
+  const serveInTurn = async (sandbox: string, { slot, policy, names }: ServeRequest): Promise<void> => {
+    const found = served.get(sandbox);
+    if (found?.slot === slot) return found.box.change(policy);
+    const known = found?.box.names.all() ?? [];
+    forget(sandbox);
+    // A slot has one sandbox: what another one still has there has ended.
+    for (const [other, each] of served) if (each.slot === slot) forget(other);
+    const listeners = await source.open(slot);
+    const box = makeBox(sandbox, policy, [...names, ...known], outside);
+    served.set(sandbox, { box, slot, listeners });
+    listeners.serve(box, http);
+  };
+  return {
+    async serve(sandbox, request) {
+      requireSupported(request.policy);
+      const serving = last.then(() => serveInTurn(sandbox, request));
+      last = serving.catch(() => undefined);
+      await serving;
+    },
+    forget,
+    find: (sandbox) => served.get(sandbox)?.box,
+    ids: () => [...served.keys()],
+  };
+}

@@ -1,0 +1,91 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { NovaError, parse, toNovaError } from '@novasandbox/protocol';
+import type { Boxes } from './boxes.ts';
+import { longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';
+
+/** The server of the control socket. Whoever can connect to it is root of the host, or the user whose process it is. */
+export function controlServer(boxes: Boxes, changed: () => void): Server {
+  const server = createServer((request, response) => {
+    answer(boxes, request, response)
+      .catch((error: unknown) => fail(response, error))
+      .finally(changed);
+  });
+  server.on('clientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+async function answer(boxes: Boxes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://egress');
+  const [, kind, named = '', part] = pathname.split('/');
+  if (kind !== 'sandboxes') throw new NovaError('not_found', `There is no ${pathname}.`);
+  if (named === '') return tell(response, { sandboxes: boxes.ids() });
+  const sandbox = parse(sandboxNameSchema, named, 'The sandbox');
+  switch (`${request.method ?? ''} ${part ?? ''}`) {
+    case 'PUT ':
+      await boxes.serve(sandbox, parse(serveRequestSchema, await bodyOf(request), 'What is to be served'));
+      return tell(response, {});
+    case 'DELETE ':
+      boxes.forget(sandbox);
+      return tell(response, {});
+    case 'GET names':
+      return tell(response, boxes.find(sandbox)?.names.all() ?? []);
+    case 'GET decisions':
+      return tellDecisions(boxes, sandbox, searchParams, response);
+    default:
+      throw new NovaError('method_not_allowed', `${pathname} knows no ${request.method ?? ''}.`);
+  }
+}
+
+async function tellDecisions(
+  boxes: Boxes,
+  sandbox: string,
+  asked: URLSearchParams,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.flushHeaders();
+  const follow = asked.get('follow') === 'true';
+  const decisions = boxes.find(sandbox)?.log.read({ follow, signal: gone.signal }) ?? [];
+  for await (const decision of decisions) {
+    if (asked.get('denied') === 'true' && decision.action !== 'deny') continue;
+    if (!response.write(`${JSON.stringify(decision)}\n`)) await drained(response, gone.signal);
+  }
+  response.end();
+}
+
+/** Resolves when more may be written, or nobody reads any more. */
+function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const go = (): void => resolve();
+  response.once('drain', go);
+  gone.addEventListener('abort', go, { once: true });
+  if (gone.aborted) go();
+  return promise.finally(() => {
+    response.off('drain', go);
+    gone.removeEventListener('abort', go);
+  });
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > longestBody) throw new NovaError('payload_too_large', 'The request is too long.');
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString()) as unknown;
+}
+
+function tell(response: ServerResponse, body: unknown, status = 200): void {
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+  response.end(JSON.stringify(body));
+}
+
+function fail(response: ServerResponse, thrown: unknown): void {
+  if (response.headersSent) return void response.destroy();
+  const { status, code, message, hint } = toNovaError(thrown);
+  tell(response, { code, message, hint }, status);
+}

@@ -1,0 +1,14 @@
+import * as z from 'zod';
+import { queryBoolean } from './query.ts';
+import { decisionSchema, policyChoiceSchema } from '#policy-schemas';
+
+/** What a VM may reach. The policy is the same document in every interface. */
+export const vmPolicySchema = z.strictObject({
+  policy: policyChoiceSchema.describe('none, all, or a policy itself'),
+});
+
+export const decisionQuerySchema = z.strictObject({
+  denied: queryBoolean.default(false).describe('Denials alone'),
+});
+
+export const decisionListSchema = z.object({ decisions: z.array(decisionSchema) });

@@ -1,0 +1,38 @@
+/** The host of the sandboxes: templates, volumes, hypervisors, disk and pool, and the keys and users of a daemon. */
+export { Access } from './administration/access.ts';
+export type {
+  AccessService,
+  ApiKey,
+  CreatedApiKey,
+  Identity,
+  NewApiKey,
+  NewUser,
+  RoleInfo,
+  User,
+} from './remote/administration/access.ts';
+export type { Permission, Role } from '@novasandbox/protocol/api';
+export {
+  AppleVzHypervisor,
+  CloudHypervisor,
+  FirecrackerHypervisor,
+  Hypervisor,
+  QemuHypervisor,
+} from './administration/hypervisor.ts';
+export { Storage } from './administration/storage.ts';
+export { TemplateManager } from './administration/template-manager.ts';
+export { Volume, type OpenVolume } from './administration/volume.ts';
+export { WarmPool } from './administration/warm-pool.ts';
+export type {
+  Collected,
+  DriverFeatures,
+  NewVolumeInput,
+  PoolClone,
+  PoolShape,
+  PoolStatus,
+  StorageUsage,
+  StoredThing,
+  TemplateInfo,
+  VolumeInfo,
+  VolumeUse,
+} from '@novasandbox/protocol';
+export type { HypervisorReport } from '@novasandbox/engine/services';

@@ -1,0 +1,56 @@
+import { cidrSchema, NovaError, type NetworkPolicyInput } from '@novasandbox/protocol';
+import * as z from 'zod';
+
+/** How E2B's clients say what a sandbox may reach. Unknown options are refused where they ask for something. */
+export const networkSchema = z.looseObject({
+  allowPublicTraffic: z.boolean().nullish(),
+  allowOut: z.array(z.string().max(253)).max(256).nullish(),
+  denyOut: z.array(z.string().max(253)).max(256).nullish(),
+});
+export type NetworkOptions = z.output<typeof networkSchema>;
+
+const everything = '0.0.0.0/0';
+
+/**
+ * The policy that E2B's options mean. What is allowed holds also where it is denied, as with E2B. Null: nothing was
+ * said.
+ * @throws NovaError `invalid_argument` for names that are allowed although all else is too, as E2B does
+ */
+export function policyOfNetwork(
+  { allowOut, denyOut }: Pick<NetworkOptions, 'allowOut' | 'denyOut'>,
+  allowsInternet = true,
+): NetworkPolicyInput | null {
+  const allowed = allowOut ?? [];
+  const denied = denyOut ?? [];
+  if (allowed.length === 0 && denied.length === 0) return allowsInternet ? null : { otherwise: 'deny' };
+  const deniesAll = !allowsInternet || denied.includes(everything);
+  if (!deniesAll && allowed.some((each) => !isAddress(each)))
+    throw new NovaError('invalid_argument', `network.allowOut: names need ${everything} in denyOut.`, {
+      hint: 'Names are allowed where all other traffic is denied.',
+    });
+  return {
+    rules: [
+      ...allowed.map((each) => ({ action: 'allow' as const, ...targetOf(each) })),
+      ...denied.filter((each) => each !== everything).map((each) => ({ action: 'deny' as const, ...targetOf(each) })),
+    ],
+    otherwise: deniesAll ? 'deny' : 'allow',
+  };
+}
+
+const isAddress = (text: string): boolean => cidrSchema.safeParse(text).success;
+const targetOf = (text: string): { readonly cidr: string } | { readonly host: string } =>
+  isAddress(text) ? { cidr: text } : { host: text };
+
+/** Throws `not_implemented` for options that are not there yet, so that none is left out silently. */
+export function refuseOtherOptions({
+  allowPublicTraffic: _p,
+  allowOut: _a,
+  denyOut: _d,
+  ...others
+}: NetworkOptions): void {
+  for (const [name, value] of Object.entries(others)) {
+    const empty = value === undefined || value === null || value === false || Object.keys(Object(value)).length === 0;
+    if (!empty || typeof value === 'string' || typeof value === 'number')
+      throw new NovaError('not_implemented', `network.${name} is not there yet.`);
+  }
+}
