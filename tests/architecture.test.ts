@@ -17,7 +17,20 @@ const ports = `${engine}/ports`;
  * there are no cycles.
  */
 const policyFolders = [
-  ...['exec', 'files', 'storage', 'volumes', 'template', 'snapshot', 'pool', 'sandbox', 'memory', 'golden', 'guest'],
+  ...[
+    'exec',
+    'files',
+    'storage',
+    'volumes',
+    'networks',
+    'template',
+    'snapshot',
+    'pool',
+    'sandbox',
+    'memory',
+    'golden',
+    'guest',
+  ],
 ];
 const policyRules = policyFolders.map((name, index): Rule => ({
   from: `${engine}/${name}`,
@@ -140,6 +153,7 @@ const rules: readonly Rule[] = [
       `${engine}/vmm`,
       `${engine}/abort.ts`,
       `${engine}/rounds.ts`,
+      `${engine}/artifacts/lock.ts`,
       `${engine}/programs`,
     ],
     because: 'networks know slots and whoever holds them, and nothing of sandboxes',
@@ -153,6 +167,7 @@ const rules: readonly Rule[] = [
       `${engine}/abort.ts`,
       `${engine}/layout.ts`,
       `${engine}/artifacts/lock.ts`,
+      `${engine}/network/resolver.ts`,
       `${engine}/vmm/process-identity.ts`,
       `${engine}/vmm/vmm-users.ts`,
     ],

@@ -33,9 +33,17 @@ interface Kind {
 
 const volume = { owner: null, team: null, sizeMb: 2048, createdAtMs: 1_763_800_000_000, maker: null };
 
+const network = {
+  owner: null,
+  team: null,
+  isolation: 'minimal',
+  bridge: 'br0',
+  createdAtMs: 1_763_800_000_000,
+} as const;
+
 const store: Kind = {
   name: 'store',
-  layout: 4,
+  layout: 5,
   keepsCopy: true,
   open: (file) => openSqliteStore(file, reserve),
   use(file) {
@@ -67,6 +75,11 @@ const store: Kind = {
     assert.equal(opened.addSandbox({ ...another, id: 'next0000000000000000', name: 'next' }).sequence, 5);
     opened.addVolume({ ...volume, id: 'new0', name: 'new' });
     assert.deepEqual(opened.takeVolumes(box.id, [{ volumeId: 'new0', readOnly: true }]), []);
+    opened.addNetwork({ ...network, id: 'new0', name: 'new', subnet: null });
+    opened.joinNetworks(box.id, ['new0']);
+    assert.equal(opened.membershipsOf(box.id)[0]?.network.name, 'new');
+    opened.removeSandbox(box.id);
+    assert.deepEqual(opened.removeNetwork('new0'), []);
   },
 };
 
@@ -175,6 +188,19 @@ test('store, layout 4: volumes, who has them, and which are half-made', () => {
   const use = { volumeId: cache.id, sandboxId: 'run2bbbbbbbbbbbbbbbb', position: 0, readOnly: false, held: true };
   assert.deepEqual(opened.usesOf(cache.id), [use]);
   assert.deepEqual(opened.takeVolumes('box1aaaaaaaaaaaaaaaa', [{ volumeId: cache.id, readOnly: true }]), [use]);
+});
+
+test('store, layout 5: private networks and their members', () => {
+  using opened = openSqliteStore(thaw(store, 5), reserve);
+  const backend = { ...network, id: 'net1aaaaaaaaaaaaaaaa', name: 'backend', subnet: '10.20.0.0/24' };
+  const anns = { id: 'net2bbbbbbbbbbbbbbbb', owner: 'user:ann', team: 'crew', isolation: 'strict' };
+  assert.deepEqual(opened.listNetworks(), [backend, { ...backend, ...anns, subnet: '10.128.0.0/24' }]);
+  const membership = { network: backend, sandboxId: 'run2bbbbbbbbbbbbbbbb', address: '10.20.0.2' };
+  assert.deepEqual(opened.membersOf(backend.id), [membership]);
+  // Its address is not given to the next one, even where it has gone.
+  opened.removeSandbox(membership.sandboxId);
+  opened.joinNetworks('box1aaaaaaaaaaaaaaaa', [backend.id]);
+  assert.equal(opened.membersOf(backend.id)[0]?.address, '10.20.0.3');
 });
 
 test('a file of a newer version is refused with the remedy, and nothing of it is changed', () => {

@@ -11,7 +11,7 @@ import { registeredRoutes, tenant, type Tenant } from '../support/tenants.ts';
  * The kinds of things that parameters of routes name. A new parameter fails a test until its ownership is stated and
  * tested here.
  */
-type Kind = 'sandbox' | 'in a sandbox' | 'snapshot' | 'volume' | 'of the host' | 'of the admin' | 'to come';
+type Kind = 'sandbox' | 'in a sandbox' | 'snapshot' | 'volume' | 'network' | 'of the host' | 'of the admin' | 'to come';
 const kinds: Readonly<Record<string, Kind>> = {
   // DELETE /templates/:id of E2B's API names a snapshot.
   id: 'sandbox',
@@ -23,6 +23,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   template_id: 'of the host',
   volume_id: 'volume',
   volume: 'volume',
+  network_id: 'network',
   alias: 'of the host',
   username: 'of the admin',
   key_id: 'of the admin',

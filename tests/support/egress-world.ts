@@ -79,7 +79,7 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   const program = await runIn(undo, guestName, [client]);
   let last = 0;
   runOnHost(
-    `nsenter --net=/run/netns/${held} /bin/sh -ec '${interceptionScript(slot).replaceAll("'", String.raw`'\''`)}'`,
+    `nsenter --net=/run/netns/${held} /bin/sh -ec '${interceptionScript(slot, 'all').replaceAll("'", String.raw`'\''`)}'`,
   );
 
   const listener = (await createImageSource(layout).listener({})).program;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { guestArchitectures, vmms, type Layout } from '@novasandbox/engine';
+import { hubOf, hubsOnHost } from '../../packages/engine/src/network/hubs.ts';
 import { belongingsOf, registeredSlots, type Belongings } from './belongings.ts';
 
 /**
@@ -22,6 +23,7 @@ export async function findLeaks(layout: Layout): Promise<string[]> {
     ...cgroups().flatMap(({ id, leak }) => (own === null || own.machines.has(id) ? [leak] : [])),
     ...hostNetwork(layout).flatMap(({ slot, leak }) => (own === null || isIn(own, slot) ? [leak] : [])),
     ...slots(layout),
+    ...hubs(layout),
     ...mounts(layout),
   ];
 }
@@ -161,6 +163,12 @@ function slots(layout: Layout): string[] {
     .filter(({ home }) => home === layout.home)
     .map(({ number, state }) => `network slot ${number}, ${state}`);
 }
+
+/** Private networks of the state folder that the host still has something of, with their locks. */
+const hubs = ({ home }: Layout): string[] =>
+  hubsOnHost()
+    .filter((name) => name.startsWith(hubOf(home, '')))
+    .map((name) => `${hostNetworkLeak}: ${name}`);
 
 /**
  * Namespaces, links and rules without a slot, and slots without a living process; with the number of the slot, where

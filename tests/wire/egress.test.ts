@@ -37,7 +37,13 @@ const few: NetworkPolicyInput = {
   ],
 };
 const serve = (policy: NetworkPolicyInput, names: PinnedNames = []): Promise<void> =>
-  world.egress.serve('box', { slot: world.slot, policy: networkPolicySchema.parse(policy), names });
+  world.egress.serve('box', {
+    slot: world.slot,
+    policy: networkPolicySchema.parse(policy),
+    names,
+    memberships: [],
+    hostnames: [],
+  });
 beforeEach(async () => {
   if (skip === false) await serve(few);
 });

@@ -15,7 +15,7 @@ import { testHome, type TestHome } from '../support/test-home.ts';
  * answers whoever connects with the address that was connected to.
  */
 const skip = await whyNoSlots();
-const governance = { policy: builtInPolicies.none, names: [] };
+const governance = { policy: builtInPolicies.none, names: [], memberships: [], hostnames: [] };
 const fromGuest = ['--noproxy', '*', '-sS', '--max-time', '5'];
 
 let home: TestHome;

@@ -33,6 +33,7 @@ import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
 import { createStorageService } from './storage/service.ts';
 import { keepReserve } from './store/reserve.ts';
+import { createNetworkService } from './networks/service.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import { openUidRegistry } from './store/uid-registry.ts';
@@ -187,6 +188,7 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     templates: offer('templates', createTemplateService(context)),
     snapshots: offer('snapshots', createSnapshotService(context)),
     volumes: offer('volumes', createVolumeService(context)),
+    networks: offer('networks', createNetworkService(context)),
     pool: offer('pool', pool.serviceOf(context)),
     onPoolEvent: pool.onEvent,
     storage: offer('storage', createStorageService(context)),

@@ -13,6 +13,9 @@ import type {
   ForkInput,
   ForkResult,
   HypervisorName,
+  Isolation,
+  NetworkInfo,
+  NewNetworkInput,
   NewVolumeInput,
   Ownership,
   PolicyChoiceInput,
@@ -407,7 +410,7 @@ export interface VolumeService {
    * Makes an empty volume, which takes space on the host only as it is written to. Throws `volume_exists` when its
    * owner has another one of that name.
    */
-  create(volume: NewVolumeInput, context?: VolumeContext): Promise<VolumeInfo>;
+  create(volume: NewVolumeInput, context?: OwnedContext): Promise<VolumeInfo>;
   /** Looks names and prefixes up within `scope`; default: all there are. Throws `volume_not_found`. */
   get(ref: string, scope?: Scope): Promise<VolumeInfo>;
   list(scope?: Scope): Promise<VolumeInfo[]>;
@@ -423,8 +426,25 @@ export interface VolumeService {
   remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
 }
 
-export interface VolumeContext extends CallContext {
-  /** Default: the host itself owns it. Names are unique among the volumes of one owner. */
+/** Private networks, which sandboxes join by their config (docs/networks.md). */
+export interface NetworkService {
+  /**
+   * Makes a private network. Throws `network_exists` when its owner has another one of that name, and `conflict` where
+   * its subnet overlaps with that of another network.
+   */
+  create(network: NewNetworkInput, context?: OwnedContext): Promise<NetworkInfo>;
+  /** Looks names and prefixes up within `scope`; default: all there are. Throws `network_not_found`. */
+  get(ref: string, scope?: Scope): Promise<NetworkInfo>;
+  list(scope?: Scope): Promise<NetworkInfo[]>;
+  /** Changes what its members may send each other, at once, also within connections that they have. */
+  isolate(ref: string, isolation: Isolation, context?: CallContext): Promise<NetworkInfo>;
+  /** Removes it. Refused with `network_in_use` while a sandbox is a member, running or not. */
+  remove(ref: string): Promise<void>;
+}
+
+/** A call that makes something which belongs to somebody. */
+export interface OwnedContext extends CallContext {
+  /** Default: the host itself owns it. Names are unique among the things of one kind that one owner has. */
   readonly ownership?: Ownership | undefined;
 }
 
@@ -506,6 +526,7 @@ export interface Engine extends AsyncDisposable {
   readonly templates: TemplateService;
   readonly snapshots: SnapshotService;
   readonly volumes: VolumeService;
+  readonly networks: NetworkService;
   readonly pool: PoolService;
   readonly storage: StorageService;
   /**

@@ -6,6 +6,7 @@ export { isDiskFull } from './storage-errors.ts';
 export * from './events.ts';
 export * from './files.ts';
 export * from './hypervisors.ts';
+export * from './network.ts';
 export * from './own-hypervisors.ts';
 export * from './ownership.ts';
 export * from './parse.ts';

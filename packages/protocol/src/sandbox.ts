@@ -206,6 +206,8 @@ export const sandboxInfoSchema = z.object({
    */
   snapshotId: snapshotIdSchema.nullable().default(null),
   volumes: z.array(volumeMountSchema).default([]),
+  /** Private networks that it has joined, as its config names them. */
+  networks: z.array(z.string()).default([]),
 });
 export type SandboxInfo = z.infer<typeof sandboxInfoSchema>;
 

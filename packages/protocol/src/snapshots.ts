@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { hypervisorNameSchema } from './hypervisors.ts';
+import { joinedNetworksSchema } from './network.ts';
 import { policyChoiceSchema } from './policy/index.ts';
 import {
   architectureSchema,
@@ -83,6 +84,8 @@ export const continuedConfigSchema = z.strictObject({
   autoResume: z.boolean().optional(),
   /** What it may reach. Default: as with the original. */
   policy: policyChoiceSchema.optional(),
+  /** Private networks that it joins. Default: as with the original. */
+  networks: joinedNetworksSchema.optional(),
   /** false: boots from the disk alone, also where the snapshot has memory. */
   memory: z.boolean().default(true),
   /** A port of the host that leads to the guest's `guestPort`; the original's is not taken over. */

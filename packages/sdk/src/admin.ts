@@ -1,4 +1,7 @@
-/** The host of the sandboxes: templates, volumes, hypervisors, disk and pool, and the keys and users of a daemon. */
+/**
+ * The host of the sandboxes: templates, volumes, networks, hypervisors, disk and pool, and the keys and users of a
+ * daemon.
+ */
 export { Access } from './administration/access.ts';
 export type {
   AccessService,
@@ -18,6 +21,7 @@ export {
   Hypervisor,
   QemuHypervisor,
 } from './administration/hypervisor.ts';
+export { Network } from './administration/network.ts';
 export { Storage } from './administration/storage.ts';
 export { TemplateManager } from './administration/template-manager.ts';
 export { Volume, type OpenVolume } from './administration/volume.ts';
@@ -25,6 +29,10 @@ export { WarmPool } from './administration/warm-pool.ts';
 export type {
   Collected,
   DriverFeatures,
+  Isolation,
+  NetworkInfo,
+  NetworkMember,
+  NewNetworkInput,
   NewVolumeInput,
   PoolClone,
   PoolShape,

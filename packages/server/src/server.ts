@@ -16,6 +16,7 @@ import { eventStreams } from './routes/events.ts';
 import { fileHandlers, fileStreams } from './routes/files.ts';
 import { guestHandlers, guestStreams } from './routes/guest.ts';
 import { networkHandlers } from './routes/network.ts';
+import { networksHandlers } from './routes/networks.ts';
 import { poolHandlers } from './routes/pool.ts';
 import { resourceHandlers } from './routes/resources.ts';
 import { addRootRoutes } from './routes/root.ts';
@@ -82,6 +83,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
       ...systemHandlers(context, look),
       ...securityHandlers(context, sockets),
       ...networkHandlers(context),
+      ...networksHandlers(),
       ...resourceHandlers(context, look),
     },
     streams: { ...guestStreams(), ...fileStreams(), ...snapshotStreams(context), ...eventStreams() },

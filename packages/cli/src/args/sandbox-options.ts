@@ -11,6 +11,7 @@ import { parseMemorySize } from './memory-size.ts';
 import { addRuleOptions, type PolicyOptions } from './policy.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseRateLimit } from './rate-limit.ts';
+import { parseName } from './name.ts';
 import { parseVolume, type Volume } from './volume.ts';
 import { parseWholeNumber } from './whole-number.ts';
 import { UsageError } from '../usage-error.ts';
@@ -19,7 +20,8 @@ import { UsageError } from '../usage-error.ts';
 export interface SandboxOptions extends PolicyOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly envFile?: Readonly<Record<string, string>>;
-  readonly network: boolean;
+  /** The names of `--network`; false: `--no-network`. */
+  readonly network?: readonly string[] | false;
   readonly port?: { readonly hostPort: number; readonly guestPort: number };
   readonly ttl?: number;
   /** Sorted by volumes/sort.ts, because a folder cannot be part of a config. */
@@ -35,6 +37,7 @@ const readers: Readonly<Record<string, (text: string, before: never) => unknown>
   'image:path': parseDrive,
   'key=value': parseLabel,
   'NAME=value': parseVariable,
+  network: parseName,
   size: parseMemorySize,
   time: parseDuration,
 };
@@ -101,7 +104,7 @@ export function hypervisorOption(description: string): Option {
 /** Builds the config from the options; options that were not given are left to the defaults. */
 export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
   const { env, envFile, port, network } = options;
-  if (port !== undefined && !network) {
+  if (port !== undefined && network === false) {
     throw new UsageError(
       '--port does not go with --no-network: leave one of them out. "nova exec" works without network.',
     );
@@ -109,7 +112,8 @@ export function toSandboxConfig(options: SandboxOptions): SandboxConfigInput {
   const given = options as unknown as Readonly<Record<string, unknown>>;
   const config = Object.fromEntries(fieldOptions().map(({ field, option }) => [field, given[option.attributeName()]]));
   const more = {
-    enableNetwork: network ? undefined : false,
+    enableNetwork: network === false ? false : undefined,
+    networks: network === false ? undefined : network,
     hostPort: port?.hostPort,
     guestPort: port?.guestPort,
     env: env === undefined && envFile === undefined ? undefined : { ...envFile, ...env },

@@ -23,6 +23,10 @@ export function define(command: Command, build: (verb: string) => Promise<Comman
         await using engine = await openEngine();
         return (await engine.volumes.list()).map(({ name }) => name);
       },
+      networks: async () => {
+        await using engine = await openEngine();
+        return (await engine.networks.list()).map(({ name }) => name);
+      },
       commands: async (sandbox) => {
         await using engine = await openEngine();
         return (await engine.exec.list(sandbox)).filter(({ running }) => running).map(({ execId }) => String(execId));

@@ -8,6 +8,7 @@ const source = {
   templates: () => Promise.resolve(['base', 'linux-default']),
   snapshots: () => Promise.resolve(['installed', 'tested']),
   volumes: () => Promise.resolve(['cache', 'pgdata']),
+  networks: () => Promise.resolve(['backend']),
   commands: (sandbox: string) => Promise.resolve(sandbox === 'box' ? ['7', '12'] : []),
   eventTypes: () => Promise.resolve(['vm.started', 'vm']),
   permissions: () => Promise.resolve(['vm:read']),
@@ -61,6 +62,8 @@ test('sandboxes, templates, shells and files stand where they are asked for', as
   assert.deepEqual(await complete('cp', 'b'), ['box:', ':files']);
   assert.deepEqual(await complete('volume', 'cp', 'c'), ['cache:', ':files']);
   assert.deepEqual(await complete('volume', 'rm', 'p'), ['pgdata']);
+  assert.deepEqual(await complete('network', 'rm', 'b'), ['backend']);
+  assert.deepEqual(await complete('create', '--network', ''), ['backend']);
   assert.deepEqual(await complete('completion', 'z'), ['zsh']);
   assert.deepEqual(await complete('run', '--', ''), [':files']);
 });

@@ -7,6 +7,7 @@ export interface CompletionSource {
   templates(): Promise<readonly string[]>;
   snapshots(): Promise<readonly string[]>;
   volumes(): Promise<readonly string[]>;
+  networks(): Promise<readonly string[]>;
   /** Ids of the commands in a sandbox. */
   commands(sandbox: string): Promise<readonly string[]>;
   eventTypes(): Promise<readonly string[]>;
@@ -71,6 +72,8 @@ async function valuesOf(
       return source.templates();
     case '--snapshot':
       return source.snapshots();
+    case '--network':
+      return source.networks();
     case '--exec':
       return sandbox === undefined ? [] : source.commands(sandbox);
     case '--filter':
@@ -114,6 +117,8 @@ async function positionalsOf(
       return source.snapshots();
     case 'volume':
       return source.volumes();
+    case 'network':
+      return source.networks();
     case 'command-id':
       return source.commands(before[0] ?? '');
     case 'key':

@@ -1,5 +1,7 @@
 import { isIPv4 } from 'node:net';
-import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import { builtInPolicies, type Decision, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import type { QueryForwarding } from './dns/forward.ts';
+import type { MemberNames } from './dns/member-names.ts';
 import { decisionLog, type DecisionLog } from './decision-log.ts';
 import { pinnedNameTable, type PinnedNameTable } from './dns/pinned-names.ts';
 import type { NameResolution } from './dns/resolve.ts';
@@ -13,6 +15,8 @@ import { capsOf, type Caps } from './proxy/caps.ts';
 export interface Outside {
   readonly resolution: NameResolution;
   readonly surroundings: Surroundings;
+  readonly queries: QueryForwarding;
+  readonly members: MemberNames;
 }
 
 /** Something that is under way and allowed by the policy, which may change. */
@@ -33,6 +37,8 @@ export interface Route {
 export interface Box {
   readonly id: string;
   readonly policy: CompiledPolicy;
+  /** Whether the policy is in force. Otherwise only its name queries come here, and are passed on. */
+  readonly isGoverned: boolean;
   readonly names: PinnedNameTable;
   readonly caps: Caps;
   readonly log: DecisionLog;
@@ -48,17 +54,22 @@ export interface Box {
   enter(passage: Passage): Disposable;
   /** Called for each change of the policy. */
   onChange(listen: () => void): Disposable;
-  change(policy: NetworkPolicy): void;
+  /** Where the member of a private network is; null: there is none of that name. Undefined: it is no such name. */
+  memberAt(name: string): string | null | undefined;
+  readonly queries: QueryForwarding;
+  change(policy: NetworkPolicy | null): void;
   close(): void;
 }
 
 /** How many names of one sandbox may be resolved at once. */
 const mostLookups = 64;
 
-export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, outside: Outside): Box {
+export function makeBox(id: string, first: NetworkPolicy | null, names: PinnedNames, outside: Outside): Box {
   const passages = new Set<Passage>();
   const listeners = new Set<() => void>();
   const log = decisionLog();
+  let isGoverned = first !== null;
+  const policy = first ?? builtInPolicies.all;
   const caps = capsOf(policy.limits);
   let compiled = compile(policy);
   const lookups = new Map<string, Promise<readonly string[] | 'failed'>>();
@@ -106,6 +117,11 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
     get policy() {
       return compiled;
     },
+    get isGoverned() {
+      return isGoverned;
+    },
+    memberAt: (name) => outside.members.find(id, name),
+    queries: outside.queries,
     names: pinnedNameTable(names),
     caps,
     log,
@@ -141,7 +157,9 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
         [Symbol.dispose]: () => void listeners.delete(listen),
       };
     },
-    change(next) {
+    change(wanted) {
+      isGoverned = wanted !== null;
+      const next = wanted ?? builtInPolicies.all;
       compiled = compile(next);
       caps.change(next.limits);
       for (const listen of listeners) listen();

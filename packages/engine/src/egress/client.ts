@@ -45,8 +45,10 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
     });
   };
   return {
-    async serve(sandbox, { slot, policy, names, signal }) {
-      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body: { slot, policy, names }, signal };
+    async serve(sandbox, { slot, policy, names, memberships, hostnames, signal }) {
+      const joined = memberships.map(({ network, name, address }) => ({ network, name, address }));
+      const body = { slot, policy, names, memberships: joined, hostnames };
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body, signal };
       for (let tries = 0; ; tries += 1) {
         throwIfAborted(signal, 'before its policy was put in force');
         try {

@@ -59,7 +59,7 @@ export async function planSandbox(
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
     async (signal) => (root ? makeRoot(context, config, template, { ...options, signal }) : undefined),
   ]);
-  requireEnforceable(config.policy, { driver, network });
+  requireEnforceable(config, { driver, network });
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,

@@ -49,6 +49,9 @@ export const macs = {
 export const tap = 'tap0';
 /** The slot's end of its link to the host. */
 export const uplink = 'up0';
+/** The slot's ends of its links to private networks begin with this. */
+export const memberLinkPrefix = 'net';
+export const memberLinks = `${memberLinkPrefix}*`;
 export const guestAddress = '172.16.255.2';
 export const gatewayAddress = '172.16.255.1';
 export const prefixLength = 30;
@@ -64,7 +67,9 @@ export const namePort = 53;
 
 /** Packets with this mark are delivered in the slot, whatever their address. */
 export const interceptMark = 1;
-/** Number of the routing table for such packets. */
+/** Packets of a guest to a private network that it has joined have this mark. */
+export const memberMark = 2;
+/** Number of the routing table for packets with the first mark. */
 export const interceptTable = 100;
 
 export const slotOf = (number: number): NetworkSlot => ({

@@ -11,6 +11,8 @@ import { namespaceDirectory, namespaceOf } from './addressing.ts';
 export interface SlotHost {
   readonly registry: SlotRegistry;
   readonly launcher: Launcher;
+  /** The folder with the locks of hubs (hubs.ts). */
+  readonly hubLocks: string;
 }
 
 /**
@@ -41,11 +43,12 @@ export async function run(
   throwIfAborted(signal, 'while its network was made');
 }
 
-/** The shell command that runs a script in the namespace of a slot. */
-export function inside(number: number, script: string): string {
-  const namespace = join(namespaceDirectory, namespaceOf(number));
-  return `${bound} nsenter ${quoted([`--net=${namespace}`, '/bin/sh', '-ec', script])}\n`;
-}
+/** The shell command that runs a script in a namespace. */
+export const inNamespace = (name: string, script: string): string =>
+  `${bound} nsenter ${quoted([`--net=${join(namespaceDirectory, name)}`, '/bin/sh', '-ec', script])}\n`;
+
+/** The same for the namespace of a slot. */
+export const inside = (number: number, script: string): string => inNamespace(namespaceOf(number), script);
 
 /** The shell command that has the kernel forget connections. conntrack ends with 1 when there were none. */
 export const forgetConnections = (direction: string, address: string): string =>

@@ -1,9 +1,13 @@
 import type { Egress } from '../ports/egress.ts';
 import type { Governance, Network, NetworkSlot } from '../ports/network.ts';
+import { joinHubs } from './hubs.ts';
 import { setIntercepted } from './interception.ts';
 import type { SlotHost } from './commands.ts';
 
-interface GovernmentOptions extends Pick<SlotHost, 'launcher'> {
+interface GovernmentOptions {
+  readonly host: Pick<SlotHost, 'launcher' | 'hubLocks'>;
+  /** The state folder. */
+  readonly home: string;
   readonly egress: Egress;
   readonly held: (sandbox: string) => NetworkSlot | null;
   /** Work on a sandbox's slot runs one at a time. */
@@ -15,19 +19,20 @@ export function createGovernment({
   egress,
   held,
   inTurn,
-  launcher,
+  home,
+  host,
 }: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | 'names' | 'decisions'> {
   const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
     const slot = held(sandbox);
     if (slot === null) return;
     const { number } = slot;
     if (governance === null) {
-      await setIntercepted({ launcher }, number, { on: false, signal });
+      await setIntercepted(host, number, null, { signal });
       await egress.forget(sandbox);
       return;
     }
-    const isServed = (await egress.served()).includes(sandbox);
-    await setIntercepted({ launcher }, number, { on: true, fresh: isServed, signal });
+    await setIntercepted(host, number, governance.policy === null ? 'names' : 'all', { signal });
+    await joinHubs(host, home, number, governance.memberships, signal);
     await egress.serve(sandbox, { slot: number, ...governance, signal });
   };
   return {

@@ -3,6 +3,7 @@ import {
   guestAddress,
   interceptMark,
   interceptTable,
+  memberMark,
   namePort,
   proxyAddress,
   proxyPort,
@@ -39,6 +40,7 @@ table ${interceptionTable} {
     type filter hook prerouting priority mangle;
     iifname != "${tap}" return
     ip saddr != ${guestAddress} drop
+    meta mark ${memberMark} return
     ct direction reply return
     ct state new ct count over ${connectionLimit} drop
     ${opening} limit rate over ${newPerSecond}/second burst ${newAtOnce} packets drop
@@ -47,10 +49,11 @@ table ${interceptionTable} {
   }
   chain names {
     type nat hook prerouting priority dstnat - 10;
-    iifname "${tap}" ${dns} redirect to :${namePort}
+    iifname "${tap}" meta mark != ${memberMark} ${dns} redirect to :${namePort}
   }
   chain through {
     type filter hook forward priority filter - 10;
+    meta mark ${memberMark} accept
     ${ofGuest} meta l4proto tcp reject with tcp reset
     ${ofGuest} reject with icmp admin-prohibited
     iifname "${uplink}" ct direction reply drop
@@ -67,37 +70,54 @@ table ${interceptionTable} {
 }
 `;
 
+/** From now on the egress process answers the name queries of the guest to its gateway; all else is as it was. */
+const interceptionOfNames = `
+add table ${interceptionTable}
+delete table ${interceptionTable}
+table ${interceptionTable} {
+  chain names {
+    type nat hook prerouting priority dstnat - 10;
+    iifname "${tap}" meta mark != ${memberMark} ip daddr ${gatewayAddress} ${dns} redirect to :${namePort}
+  }
+}
+`;
+
+/** What goes to the egress process: everything that the guest begins, or its name queries alone. */
+export type Intercepted = 'all' | 'names';
+
 /**
  * The script that does so in the namespace of the slot. Another version may have made the slot, so its fixed rules are
  * written anew in the same step.
  */
-export const interceptionScript = (number: number): string =>
+export const interceptionScript = (number: number, intercepted: Intercepted): string =>
   [
     `ip route replace local default dev lo table ${interceptTable}`,
     `ip rule show | grep -q 'lookup ${interceptTable}$' || ip rule add fwmark ${interceptMark} lookup ${interceptTable}`,
     `nft -f - <<'rules'`,
-    `add table ip slot\ndelete table ip slot${slotRules(number)}${interception}rules`,
+    `add table ip slot\ndelete table ip slot${slotRules(number)}${intercepted === 'all' ? interception : interceptionOfNames}rules`,
   ].join('\n');
 
 /** The guest reaches the world by itself again. */
 const letOut = `nft -f - <<'rules'\nadd table ${interceptionTable}\ndelete table ${interceptionTable}\nrules`;
 
 /**
- * `fresh`: the guest has not begun any connection in the other way. Otherwise the kernel forgets those, so that none of
- * them goes on.
+ * Null: nothing goes to the egress process. Where the guest may have begun connections in a way that it has no more,
+ * the kernel forgets them, so that none of them goes on. `fresh`: it has not begun any.
  */
 export async function setIntercepted(
   host: Pick<SlotHost, 'launcher'>,
   number: number,
-  {
-    on,
-    fresh = false,
-    signal,
-  }: { readonly on: boolean; readonly fresh?: boolean; readonly signal?: AbortSignal | undefined },
+  intercepted: Intercepted | null,
+  { fresh = false, signal }: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const script = [
-    on ? interceptionScript(number) : letOut,
-    ...(fresh ? [] : [forgetConnections('--orig-src', guestAddress)]),
-  ];
+  const rules = intercepted === null ? letOut : interceptionScript(number, intercepted);
+  const script = fresh
+    ? [rules]
+    : [
+        `was=no; nft list chain ${interceptionTable} arriving >/dev/null 2>&1 && was=yes`,
+        rules,
+        `if [ $was != ${intercepted === 'all' ? 'yes' : 'no'} ]; then`,
+        `${forgetConnections('--orig-src', guestAddress)}fi`,
+      ];
   await run(host, [inside(number, script.join('\n'))], signal);
 }

@@ -1,9 +1,10 @@
 import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { Egress } from '../ports/egress.ts';
-import type { Network, NetworkProbe, NetworkSlot } from '../ports/network.ts';
+import type { Governance, Network, NetworkProbe, NetworkSlot } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import type { Launcher } from '../vmm/launcher.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
@@ -11,7 +12,8 @@ import { slotCount, slotOf } from './addressing.ts';
 import type { SlotHost } from './commands.ts';
 import { createGovernment } from './government.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
-import { setIntercepted } from './interception.ts';
+import { hubsOnHost, isolateHub, joinHubs, sweepHubs } from './hubs.ts';
+import { setIntercepted, type Intercepted } from './interception.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
 import { startRounds } from '../rounds.ts';
 import { hostRulesAreThere, makeSlot, mendHostRules, openForwards, removeSlot, takeDown } from './slots.ts';
@@ -38,6 +40,8 @@ const removalMs = 30_000;
 const lookEveryMs = 10;
 const lookAfterMs = 10_000;
 
+const interceptedOf = ({ policy }: Governance): Intercepted => (policy === null ? 'names' : 'all');
+
 /** The registry is root's, as slots are. For other users of the host there is none. */
 function registryIsThere(file: string): boolean {
   if (!existsSync(file)) return false;
@@ -56,7 +60,8 @@ export function createNetwork(options: NetworkOptions): Network {
   const wanted = (): number => options.keep?.slots ?? (taken > 1 ? 1 : 0);
   let opened: SlotRegistry | undefined;
   const registry = (): SlotRegistry => (opened ??= options.openRegistry(registryFile, slotCount));
-  const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher });
+  const hubLocks = join(dirname(registryFile), 'networks');
+  const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher, hubLocks });
   let probed: Promise<NetworkProbe> | undefined;
   /** Work on a sandbox's slot runs one at a time. */
   const underWay = new Map<string, Promise<unknown>>();
@@ -122,7 +127,8 @@ export function createNetwork(options: NetworkOptions): Network {
     if (ready !== null) {
       try {
         await openForwards(host(), ready.number, forwards, signal);
-        if (governance !== undefined) await setIntercepted(host(), ready.number, { on: true, fresh: true, signal });
+        if (governance !== undefined)
+          await setIntercepted(host(), ready.number, interceptedOf(governance), { fresh: true, signal });
       } catch (error) {
         await takeDown(host(), ready);
         throw error;
@@ -132,7 +138,8 @@ export function createNetwork(options: NetworkOptions): Network {
     const slot = registry().reserve(owner, forwards);
     if (slot === null)
       throw new NovaError('host_resource_exhausted', `All ${slotCount} network slots of this host are in use.`);
-    await make(slot, { within, intercepted: governance !== undefined, signal });
+    const intercepted = governance === undefined ? undefined : interceptedOf(governance);
+    await make(slot, { within, intercepted, signal });
     return slot;
   };
 
@@ -186,6 +193,7 @@ export function createNetwork(options: NetworkOptions): Network {
         else registry().adopt(number, inhabitant);
       }
     }
+    if (hubsOnHost().length > 0) await sweepHubs(host());
     fill();
   };
 
@@ -205,14 +213,19 @@ export function createNetwork(options: NetworkOptions): Network {
         const { number } = await claim(sandbox, how);
         const { governance, signal } = how;
         try {
-          if (governance !== undefined) await egress.serve(sandbox, { slot: number, ...governance, signal });
+          if (governance !== undefined) {
+            await joinHubs(host(), home, number, governance.memberships, signal);
+            await egress.serve(sandbox, { slot: number, ...governance, signal });
+          }
         } catch (error) {
           await release(sandbox);
           throw error;
         }
         return slotOf(number);
       }),
-    ...createGovernment({ egress, inTurn, held, launcher: options.launcher }),
+    ...createGovernment({ egress, inTurn, held, home, host: { launcher: options.launcher, hubLocks } }),
+    isolate: (network, isolation, signal) =>
+      isolateHub({ launcher: options.launcher, hubLocks }, home, network, isolation, signal),
     held,
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);

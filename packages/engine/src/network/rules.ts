@@ -6,6 +6,8 @@ import {
   hostEnd,
   interceptMark,
   linkPrefix,
+  memberLinks,
+  memberMark,
   namePort,
   ownRange,
   slotAddresses,
@@ -153,6 +155,8 @@ table ip slot {
     ct state new ct count over ${connectionLimit} drop
     iifname "${tap}" oifname "${uplink}" ip saddr ${guestAddress} ip daddr ${hostEnd} ct status dnat accept
     iifname "${tap}" oifname "${uplink}" ip saddr ${guestAddress} ip daddr != { ${unreachable.join(', ')} } accept
+    iifname "${tap}" oifname { "${memberLinks}", "${tap}" } ip saddr ${guestAddress} meta mark ${memberMark} accept
+    iifname "${memberLinks}" oifname "${tap}" ct status dnat accept
     iifname "${uplink}" ct status dnat tcp flags & (fin | syn | rst | ack) == syn accept
   }
   chain here {

@@ -12,8 +12,9 @@ import { addressOf, tap } from './addressing.ts';
 import { forgetConnections, inside, run, told, type SlotHost } from './commands.ts';
 import { ensureForwarding, openLink, turnOff, turnOn } from './forwarding.ts';
 import { isOnHost } from './inhabitants.ts';
+import { hubsOfSlot, leaveHub, membersTable } from './hubs.ts';
 import { hostLinks, removal, slotLinks } from './links.ts';
-import { interceptionScript, interceptionTable } from './interception.ts';
+import { interceptionScript, interceptionTable, type Intercepted } from './interception.ts';
 import { hostResolver } from './resolver.ts';
 import { addForwards, hostRules, lastChain, removeForwards, removeHostRules, slotRules, table } from './rules.ts';
 
@@ -32,8 +33,8 @@ export const tunDevice = '/dev/net/tun';
 
 export interface MakeSlotOptions {
   readonly within?: ProcessIdentity | undefined;
-  /** Whether the guest is behind the egress process (interception.ts) from the beginning. */
-  readonly intercepted?: boolean;
+  /** What goes to the egress process (interception.ts) from the beginning; default: nothing. */
+  readonly intercepted?: Intercepted | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,7 +45,7 @@ export interface MakeSlotOptions {
 export async function makeSlot(
   host: SlotHost,
   slot: SlotRecord,
-  { within, signal, intercepted = false }: MakeSlotOptions = {},
+  { within, signal, intercepted }: MakeSlotOptions = {},
 ): Promise<void> {
   const { number, forwards } = slot;
   if (within !== undefined) requireOwnNamespace(within);
@@ -74,7 +75,10 @@ function requireOwnNamespace(vmm: ProcessIdentity): void {
 }
 
 /** The script that sets a namespace up. `again`: it may have been set up before. */
-function furnish(number: number, { again, intercepted }: { again: boolean; intercepted: boolean }): string {
+function furnish(
+  number: number,
+  { again, intercepted }: { again: boolean; intercepted: Intercepted | undefined },
+): string {
   const script = [
     'echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 2>/dev/null || :',
     'echo 1 > /proc/sys/net/ipv4/ip_forward',
@@ -83,7 +87,7 @@ function furnish(number: number, { again, intercepted }: { again: boolean; inter
     `${slotLinks(number)}links`,
     `nft -f - <<'rules'`,
     `${slotRules(number)}rules`,
-    ...(intercepted ? [interceptionScript(number)] : []),
+    ...(intercepted === undefined ? [] : [interceptionScript(number, intercepted)]),
   ].join('\n');
   return inside(number, script);
 }
@@ -92,7 +96,8 @@ function furnish(number: number, { again, intercepted }: { again: boolean; inter
 const undo = [
   `ip link del ${tap} 2>/dev/null || :`,
   `nft delete table ip slot 2>/dev/null || :`,
-  `nft delete ${interceptionTable} 2>/dev/null || :`,
+  `nft delete table ${interceptionTable} 2>/dev/null || :`,
+  `nft delete table ${membersTable} 2>/dev/null || :`,
 ].join('\n');
 
 /**
@@ -165,6 +170,7 @@ export async function takeDown(host: SlotHost, slot: SlotRecord): Promise<boolea
  * there is one.
  */
 export async function removeSlot(host: SlotHost, number: number, forwards: readonly PortForward[] = []): Promise<void> {
+  const hubs = await hubsOfSlot(number);
   await run(host, [
     ...(forwards.length === 0 ? [] : [told('nft -f -', removeForwards(number, forwards))]),
     // A missing link or namespace was removed before, or never made.
@@ -172,6 +178,7 @@ export async function removeSlot(host: SlotHost, number: number, forwards: reado
     // Connections that the guest began, and those that came in by its forwarded ports.
     ...['--orig-src', '--reply-src'].map((direction) => forgetConnections(direction, addressOf(number))),
   ]);
+  for (const hub of hubs) await leaveHub(host, hub, number);
   if (isOnHost(number)) throw new NovaError('network_failed', `The network slot ${number} could not be removed.`);
   host.registry.remove(number, () => removeHostTraces(host.registry));
 }

@@ -1,4 +1,5 @@
 import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Membership } from './network.ts';
 
 export interface DecisionOptions {
   readonly follow?: boolean | undefined;
@@ -23,9 +24,14 @@ export interface Egress extends AsyncDisposable {
     sandbox: string,
     how: {
       readonly slot: number;
-      readonly policy: NetworkPolicy;
+      /** Null: it reaches everything by itself, and only its name queries come here. */
+      readonly policy: NetworkPolicy | null;
       /** Those that the guest knows from before: from its snapshot, or from a process that was killed. */
       readonly names: PinnedNames;
+      /** The private networks that it has joined, whose members are known by name. */
+      readonly memberships: readonly Pick<Membership, 'network' | 'name' | 'address'>[];
+      /** What other members call it, before a dot and the name of the network. */
+      readonly hostnames: readonly string[];
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<void>;

@@ -1,4 +1,4 @@
-import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Decision, Isolation, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
 import type { DecisionOptions } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
@@ -16,10 +16,27 @@ export interface PortForward {
   readonly guestPort: number;
 }
 
-/** What a guest may reach through the egress process, and the names that it knows from before. */
+/** A private network that a sandbox has joined, and its place in it. */
+export interface Membership {
+  /** The id of the network. */
+  readonly network: string;
+  /** The last part of the names of its members. */
+  readonly name: string;
+  readonly subnet: string;
+  readonly prefixLength: number;
+  readonly address: string;
+  readonly isolation: Isolation;
+  readonly bridge: string;
+}
+
+/** What a guest may reach, by which names, and the names that it knows from before. */
 export interface Governance {
-  readonly policy: NetworkPolicy;
+  /** Null: everything but private networks, by itself. The egress process then answers its queries for names alone. */
+  readonly policy: NetworkPolicy | null;
   readonly names: PinnedNames;
+  readonly memberships: readonly Membership[];
+  /** What the other members call it: these, and a name of one of its networks after a dot. */
+  readonly hostnames: readonly string[];
 }
 
 export interface NetworkSlot {
@@ -44,7 +61,8 @@ export interface Network extends AsyncDisposable {
    * A slot for that sandbox: a ready one, or one made now. After an error or an abort nothing is left. Throws
    * `port_in_use`, `network_failed`, and `host_resource_exhausted` when there are no more slots. `within`: the slot is
    * made in the namespace of a running VMM, which must be the VMM's own. `governance`: the guest reaches only what the
-   * egress process lets it; default: it reaches everything but private networks by itself.
+   * egress process lets it, and the private networks that it has joined; default: it reaches everything but private
+   * networks by itself.
    */
   take(
     sandbox: string,
@@ -71,6 +89,8 @@ export interface Network extends AsyncDisposable {
     wanted: ReadonlyMap<string, Governance>,
     othersAre: (sandbox: string) => 'forget' | 'leave' | 'let out',
   ): Promise<void>;
+  /** Changes what the members of a private network may send each other, at once. */
+  isolate(network: string, isolation: Isolation, signal?: AbortSignal): Promise<void>;
   /** The names that a guest has been given addresses for; empty where no policy is in force. */
   names(sandbox: string): Promise<PinnedNames>;
   /** As in ports/egress.ts. */

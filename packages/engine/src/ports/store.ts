@@ -1,5 +1,6 @@
 import type {
   HypervisorName,
+  Isolation,
   Ownership,
   PinnedNames,
   SandboxConfig,
@@ -192,6 +193,23 @@ export interface VolumeUse {
   readonly held: boolean;
 }
 
+/** The stored record of a private network. */
+export interface NetworkRecord extends Ownership {
+  readonly id: string;
+  readonly name: string;
+  readonly subnet: string;
+  readonly isolation: Isolation;
+  readonly bridge: string;
+  readonly createdAtMs: number;
+}
+
+/** A sandbox in a private network. It keeps its address until it is removed. */
+export interface NetworkMembership {
+  readonly network: NetworkRecord;
+  readonly sandboxId: string;
+  readonly address: string;
+}
+
 /**
  * The interface to the state that outlives a process. Several processes of a host use one store at once. Each call is
  * one transaction, which survives the end of the process.
@@ -274,6 +292,30 @@ export interface Store extends Disposable {
   volumesOf(sandboxId: string): VolumeUse[];
   /** The sandboxes that were created with a volume. */
   usesOf(volumeId: string): VolumeUse[];
+  /**
+   * Throws `network_exists` when its owner already has a network of that name, `conflict` where its subnet overlaps
+   * with that of another network, and `host_resource_exhausted` where no subnet is free. `subnet` null: a free one.
+   */
+  addNetwork(network: Omit<NetworkRecord, 'subnet'> & { readonly subnet: string | null }): NetworkRecord;
+  /**
+   * Finds a network by its id, its name, or an unambiguous prefix of its id, only within `scope`. Throws `conflict` for
+   * a name that several have.
+   */
+  findNetwork(ref: string, scope?: Scope): NetworkRecord | null;
+  listNetworks(): NetworkRecord[];
+  /** Returns the changed record, or null when the network is gone. */
+  changeNetwork(id: string, change: Pick<NetworkRecord, 'isolation'>): NetworkRecord | null;
+  /** Removes a network unless it has members, which are returned. */
+  removeNetwork(id: string): NetworkMembership[];
+  /**
+   * Makes a sandbox a member of these networks, in that order, with an address in each. Where it is one already it
+   * keeps its addresses. Throws `network_not_found` where one is gone, and `host_resource_exhausted` where one is full.
+   */
+  joinNetworks(sandboxId: string, networkIds: readonly string[]): void;
+  /** The memberships of a sandbox, in the order in which it has joined. */
+  membershipsOf(sandboxId: string): NetworkMembership[];
+  /** By their addresses. */
+  membersOf(networkId: string): NetworkMembership[];
   /**
    * Waits until all that was recorded so far outlives a crash of the host too. Without it, the last seconds may be lost
    * then.

@@ -36,9 +36,13 @@ export async function changePolicy(
     });
   const driver = requireDriver(context, record.hypervisor);
   const network = !config.enableNetwork ? 'none' : (bootedFrom?.network ?? 'none');
-  requireEnforceable(policy, { driver, network });
+  requireEnforceable({ policy, networks: config.networks }, { driver, network });
   if (state === 'running' || state === 'paused')
-    await context.network.govern(id, governanceOf(policy, record.names) ?? null, signal);
+    await context.network.govern(
+      id,
+      governanceOf(context, { ...record, config: { ...config, policy } }) ?? null,
+      signal,
+    );
   const changed = context.store.changeSandbox(id, [state], { config: { ...config, policy } });
   if (changed === null) throw new NovaError('conflict', `The sandbox ${record.name ?? id} has changed meanwhile.`);
   return toInfo(changed);
@@ -61,9 +65,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap(({ id, config, names: known }) => {
-      const governance = governanceOf(config.policy, known);
-      return governance === undefined ? [] : [[id, governance] as const];
+    store.listSandboxes(['running', 'paused']).flatMap((record) => {
+      const governance = governanceOf(context, record);
+      return governance === undefined ? [] : [[record.id, governance] as const];
     }),
   );
   await network.governAgain(wanted, (id) => {
@@ -72,7 +76,7 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     // Another process is at work on it.
     if (record.state === 'creating' || record.state === 'stopping') return 'leave';
     if (record.state !== 'running' && record.state !== 'paused') return 'forget';
-    return governanceOf(record.config.policy, record.names) === undefined ? 'let out' : 'leave';
+    return governanceOf(context, record) === undefined ? 'let out' : 'leave';
   });
   if (!names) return;
   for (const id of wanted.keys()) await noteNames(context, id);

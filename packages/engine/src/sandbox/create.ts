@@ -24,6 +24,8 @@ export interface NewSandbox extends Partial<Pick<SandboxRecord, 'snapshotId' | '
   readonly plan: SandboxPlan;
   /** Its volumes (`findVolumes`). */
   readonly volumes: readonly WantedVolume[];
+  /** Ids of the private networks that it joins (`findNetworks`). */
+  readonly networks: readonly string[];
   /** When the call began, in the time of `performance.now()`. */
   readonly startedAt: number;
 }
@@ -38,16 +40,17 @@ export async function makeSandbox(
   options: CreateContext,
   bringUp: (boot: Boot) => Promise<Booted>,
 ): Promise<SandboxInfo> {
-  const { plan, startedAt, volumes } = wanted;
+  const { plan, startedAt, volumes, networks } = wanted;
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(wanted, options) });
   undo.defer(() => context.store.removeSandbox(record.id));
+  context.store.joinNetworks(record.id, networks);
   await takeVolumes(context, { record, plan }, options, volumes);
   const directory = context.layout.sandbox(record.id);
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
 
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   const booted = await bringUp({ record, plan, connecting, options });
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
@@ -56,7 +59,13 @@ export async function makeSandbox(
 
 /** The record of a sandbox that is to be made, without its id. */
 export function newRecord(
-  { config, plan, snapshotId = null, forkedFrom = null, names = [] }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
+  {
+    config,
+    plan,
+    snapshotId = null,
+    forkedFrom = null,
+    names = [],
+  }: Omit<NewSandbox, 'startedAt' | 'volumes' | 'networks'>,
   { ownership, reservedLabels }: CreateContext,
 ): Omit<StoredSandbox, 'id'> {
   const labels = { ...config.labels, ...reservedLabels };
@@ -117,7 +126,7 @@ export async function startSandbox(
   const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
   requireSameKind(context, record, plan);
   await takeVolumes(context, { record, plan }, options);
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   // Its last size may differ from the size that it was made with.
   const { memoryMb, vcpus, diskSizeMb } = record;
   const booted = await bootAgain(context, {
@@ -159,13 +168,14 @@ function requireSameKind(context: EngineContext, record: SandboxRecord, { driver
 }
 
 export const connectionOf = (
-  { id, sequence, config, names }: SandboxRecord,
+  context: Pick<EngineContext, 'store'>,
+  record: SandboxRecord,
   { network }: SandboxPlan,
   { signal }: BuildContext,
 ): ConnectionWanted => ({
-  ...{ id, sequence, network, signal },
-  forwards: forwardsOf(config),
-  governance: governanceOf(config.policy, names),
+  ...{ id: record.id, sequence: record.sequence, network, signal },
+  forwards: forwardsOf(record.config),
+  governance: governanceOf(context, record),
 });
 
 /**

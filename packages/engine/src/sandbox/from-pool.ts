@@ -55,6 +55,7 @@ export async function createFromPool(
     await using undo = new AsyncDisposableStack();
     undo.defer(() => deleteSandbox(context, record.id));
     undo.defer(() => endProcessesOf(context, record.id));
+    store.joinNetworks(record.id, wanted.networks);
     const booted = await wake(context, record, asked, { plan, images }, options);
     if (booted === null) continue;
     pool.hit(asked);
@@ -104,7 +105,7 @@ async function wake(
     }
     await prioritise(machine.record, 'usual');
     // The clone was made without a policy, and has not run since then.
-    const governance = governanceOf(record.config.policy, record.names);
+    const governance = governanceOf(context, record);
     if (governance !== undefined) await context.network.govern(record.id, governance, signal);
     const guest = await goOn(context, {
       machine,

@@ -38,5 +38,6 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
     forkedFrom: record.forkedFrom,
     snapshotId: record.snapshotId,
     volumes: [...config.volumes],
+    networks: [...config.networks],
   };
 }

@@ -7,6 +7,7 @@ import { bootNew } from './boot.ts';
 import { makeSandbox } from './create.ts';
 import { createFromPool } from './from-pool.ts';
 import { sweep } from './reconcile.ts';
+import { findNetworks } from './networks.ts';
 import { findVolumes } from './volumes.ts';
 
 /**
@@ -24,8 +25,9 @@ export async function createSandbox(
   using _creating = context.pool.creating();
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);
+  const networks = findNetworks(context, config, options.scope);
   const plan = await planSandbox(context, config, options);
-  const wanted = { config, plan, volumes, startedAt };
+  const wanted = { config, plan, volumes, networks, startedAt };
   return (
     (await createFromPool(context, wanted, options)) ??
     (await makeSandbox(context, wanted, options, (boot) => bootNew(context, boot)))

@@ -17,13 +17,14 @@ import type { Memory } from '../sandbox/boot-from-memory.ts';
  */
 export function continuedConfig({ config }: Pick<SnapshotRecord, 'config'>, own: ContinuedConfigInput): SandboxConfig {
   const given = parse(continuedConfigSchema, own, 'config');
-  const { name, labels, env, timeoutMs, ephemeral, onTimeout, autoResume, hostPort, policy } = given;
+  const { name, labels, env, timeoutMs, ephemeral, onTimeout, autoResume, hostPort, policy, networks } = given;
   const { name: _name, hostPort: _hostPort, ...shared } = config;
   return {
     ...shared,
     ...(name === undefined ? {} : { name }),
     ...(hostPort === undefined ? {} : { hostPort }),
     ...(policy === undefined ? {} : { policy }),
+    ...(networks === undefined ? {} : { networks }),
     labels: labels ?? givenLabels(config.labels),
     env: { ...config.env, ...env },
     timeoutMs: timeoutMs ?? config.timeoutMs,

@@ -7,6 +7,7 @@ import { diskOf, writableDiskFile } from '../sandbox/disk.ts';
 import { bootFromMemory } from '../sandbox/boot-from-memory.ts';
 import { makeSandbox } from '../sandbox/create.ts';
 import { sweep } from '../sandbox/reconcile.ts';
+import { findNetworks } from '../sandbox/networks.ts';
 import { findVolumes } from '../sandbox/volumes.ts';
 import type { CreateContext } from '../services.ts';
 import { join } from 'node:path';
@@ -28,7 +29,8 @@ export async function createFromSnapshot(
   throwIfAborted(options.signal, 'before anything was made');
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);
-  const wanted = { config, volumes, startedAt, snapshotId: snapshot.id, names: snapshot.names };
+  const networks = findNetworks(context, config, options.scope);
+  const wanted = { config, volumes, networks, startedAt, snapshotId: snapshot.id, names: snapshot.names };
   if (snapshot.kind === 'memory' && own.memory !== false) {
     const memory = await memoryOf(context, snapshot, options.signal);
     const plan = await planContinued(context, config, snapshot, options);

@@ -28,6 +28,7 @@ import type { ForkContext } from '../services.ts';
 import { requireContinuable } from './continuable.ts';
 import { rootInUse, rootOfMemory } from '../memory/root.ts';
 import { planContinued } from '../sandbox/plan-continued.ts';
+import { findNetworks } from '../sandbox/networks.ts';
 import { continuedConfig } from './continue.ts';
 
 /** Children that are brought up at once: more would wait for processors. */
@@ -68,8 +69,12 @@ export async function forkSandbox(
       const config = continuedConfig(parent, nameOf(own, index, count));
       // Those of the parent, which are read-only.
       const volumes = context.store.volumesOf(parent.id);
+      const networks =
+        own.networks === undefined
+          ? context.store.membershipsOf(parent.id).map(({ network }) => network.id)
+          : findNetworks(context, config, options.scope);
       const { id: forkedFrom, snapshotId } = parent;
-      const wanted = { config, plan, volumes, startedAt, forkedFrom, snapshotId, names };
+      const wanted = { config, plan, volumes, networks, startedAt, forkedFrom, snapshotId, names };
       return makeSandbox(context, wanted, { ...options, id: ids?.[index] }, (boot) =>
         bootFromMemory(context, boot, memory, { asAnother: true, parentId: parent.id }),
       );
@@ -82,7 +87,7 @@ export async function forkSandbox(
         signal,
         begun(files) {
           // The names that a guest with a policy knows are complete only once it stands still.
-          if (governanceOf(parent.config.policy, []) !== undefined) return;
+          if (governanceOf(context, parent) !== undefined) return;
           children = bringUp({ ...memoryIn(files), arriving: { diskBytes, written: written.promise } });
           children.catch(() => undefined);
         },

@@ -7,6 +7,7 @@ import { openDatabase } from '../open-database.ts';
 import { journalPages, reserved, withReserve } from './reserve.ts';
 import { migrate, newerVersionHint } from './migrate.ts';
 import { createRecordReader, noMachineYet, type SandboxRow } from './sandbox-record.ts';
+import { networksIn, networkTables } from './networks.ts';
 import { snapshotsIn, snapshotsTable } from './snapshots.ts';
 import { volumesIn, volumeTables } from './volumes.ts';
 
@@ -52,6 +53,7 @@ const steps = [
 `,
   snapshotsTable,
   volumeTables,
+  networkTables,
 ];
 
 /**
@@ -83,6 +85,12 @@ export function openSqliteStore(file: string, reserve: string): Store {
     'takeVolumes',
     'volumesOf',
     'usesOf',
+    'addNetwork',
+    'findNetwork',
+    'listNetworks',
+    'joinNetworks',
+    'membershipsOf',
+    'membersOf',
   ]);
 }
 
@@ -103,6 +111,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   });
 
   const { release, forget, ...volumes } = volumesIn(prepare, transaction);
+  const { leaveAll, ...networks } = networksIn(prepare, transaction);
   const records = createRecordReader();
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
@@ -138,6 +147,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   return {
     ...snapshotsIn(prepare, transaction),
     ...volumes,
+    ...networks,
     addSandbox(sandbox: NewSandbox) {
       return transaction(() => {
         requireUnused(sandbox.name, sandbox);
@@ -197,6 +207,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
     removeSandbox(id) {
       transaction(() => {
         forget(id);
+        leaveAll(id);
         prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
         prepare('DELETE FROM leases WHERE thing = ?').run(id);
       });

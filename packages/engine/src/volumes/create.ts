@@ -4,7 +4,7 @@ import { makeWritableDisk } from '../artifacts/writable-disk.ts';
 import type { EngineContext } from '../context.ts';
 import { requireRoom } from '../guest/host-limits.ts';
 import { makeVolume } from '../sandbox/make-volume.ts';
-import type { VolumeContext } from '../services.ts';
+import type { OwnedContext } from '../services.ts';
 import { toVolumeInfo } from './info.ts';
 
 /** The label of the file system of a volume. */
@@ -14,7 +14,7 @@ const label = 'nova-volume';
 export async function createVolume(
   context: EngineContext,
   input: NewVolumeInput,
-  { ownership = { owner: null, team: null }, signal }: VolumeContext = {},
+  { ownership = { owner: null, team: null }, signal }: OwnedContext = {},
 ): Promise<VolumeInfo> {
   const { name, sizeMb } = parse(newVolumeSchema, input, 'volume');
   throwIfAborted(signal, 'before anything was made');

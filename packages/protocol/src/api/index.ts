@@ -20,3 +20,4 @@ export { toWire, wireShape } from '../config/wire.ts';
 export * from './vm-requests.ts';
 export * from './vms.ts';
 export * from './volumes.ts';
+export * from './networks.ts';

@@ -9,6 +9,7 @@ import { volumesRoutes } from './routes/volumes.ts';
 import { systemRoutes } from './routes/system.ts';
 import { securityRoutes } from './routes/security.ts';
 import { networkRoutes } from './routes/network.ts';
+import { networksRoutes } from './routes/networks.ts';
 import { poolRoutes } from './routes/pool.ts';
 import { resourcesRoutes } from './routes/resources.ts';
 
@@ -26,6 +27,7 @@ export const routes = {
   ...systemRoutes,
   ...securityRoutes,
   ...networkRoutes,
+  ...networksRoutes,
   ...resourcesRoutes,
 } as const;
 

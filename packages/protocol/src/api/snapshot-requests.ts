@@ -43,6 +43,7 @@ const continuedShape = {
   on_timeout: continued.onTimeout.describe("What happens when its time to live ends. Default: the original's"),
   auto_resume: continued.autoResume.describe("Whether requests wake it. Default: the original's"),
   policy: continued.policy.describe('What it may reach. Default: as with the original'),
+  networks: continued.networks.describe('Private networks that it joins. Default: as with the original'),
   idle_timeout_seconds: daemonShape.idle_timeout_seconds,
 };
 

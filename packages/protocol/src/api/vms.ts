@@ -42,6 +42,7 @@ export const vmSchema = z.object({
   boot_kind: z.enum(['cold', 'snapshot', 'process']).nullable(),
   reason: z.string().nullable(),
   volumes: wireVolumesSchema.default([]),
+  networks: z.array(z.string()).default([]).describe('Private networks that it has joined'),
   full_disks: z
     .array(z.string())
     .default([])
@@ -89,6 +90,7 @@ export function vmOf(info: SandboxInfo): Vm {
     full_disks: info.fullDisks,
     forked_from: info.forkedFrom,
     snapshot_id: info.snapshotId,
+    networks: info.networks,
     volumes: info.volumes.map(({ readOnly, ...mount }) => ({ ...mount, read_only: readOnly })),
   };
 }

@@ -145,6 +145,14 @@ export const fields = {
     rest: 'policy',
     option: { flags: '--net <policy>', note: 'or a JSON file with a policy' },
   }),
+  networks: field({
+    about: 'private networks that the sandbox joins, by name',
+    more: `it reaches the other members, and they it, by address and as \`<sandbox>.<network>\`. This needs a network slot.
+      See [private networks](networks.md)`,
+    schema: ({ networks }) => networks.default([]),
+    rest: 'networks',
+    option: { flags: '--network <network>', note: 'may be repeated' },
+  }),
   hostPort: field({
     about: 'port of 127.0.0.1 on the host that leads to a port of the guest',
     schema: ({ z }) => z.int().min(1).max(65_535).optional(),

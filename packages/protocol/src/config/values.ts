@@ -11,6 +11,7 @@ import {
   rateLimitsSchema,
 } from '../sandbox.ts';
 import { hypervisorNameSchema } from '../hypervisors.ts';
+import { joinedNetworksSchema } from '../network.ts';
 import { policyChoiceSchema } from '#policy-schemas';
 import { volumeMountsSchema } from '../volume.ts';
 import { rateLimitsSchema as wireRateLimitsSchema } from './rate-limits.ts';
@@ -37,5 +38,6 @@ export const values = {
   architecture: architectureSchema,
   onTimeout: onTimeoutSchema,
   policy: policyChoiceSchema,
+  networks: joinedNetworksSchema,
 };
 export type Values = typeof values;

@@ -37,6 +37,10 @@ const drivers = new Map([
   ['foreign', driverFeatures({})],
 ]);
 
+const annsNetwork = {
+  ...{ id: 'anns', name: 'backend', owner: 'ann', team: 'crew', subnet: '10.1.0.0/24', bridge: 'br0', members: [] },
+  ...{ isolation: 'minimal' as const, createdAt: new Date(0).toISOString() },
+};
 const annsVolume = {
   ...{ id: 'anns', name: 'cache', owner: 'ann', team: 'crew', sizeMb: 64, usedMb: 1, usedBy: [] },
   createdAt: new Date(0).toISOString(),
@@ -73,6 +77,10 @@ function engineFor(caller: Caller) {
       if (ref !== annsVolume.id || !within(scope, annsVolume)) throw new NovaError('volume_not_found', ref);
       return annsVolume;
     },
+    findNetwork: async (ref: string, scope: Scope) => {
+      if (ref !== annsNetwork.id || !within(scope, annsNetwork)) throw new NovaError('network_not_found', ref);
+      return annsNetwork;
+    },
   };
   return { engine: authorised(engine as unknown as FoundServices, caller, directory, drivers), reached };
 }
@@ -94,6 +102,7 @@ const anns: Partial<Record<Target, { readonly names: readonly string[]; readonly
   'sandbox and snapshot': { names: ['anns', 'snap-anns'], things: [boxes[0], snaps[0]] },
   'new of snapshot': { names: ['snap-anns'], things: [snaps[0]] },
   volume: { names: ['anns'], things: ['anns'] },
+  network: { names: ['anns'], things: ['anns'] },
 };
 const naming = everyCall.filter(([, , { on }]) => anns[on] !== undefined);
 
@@ -125,7 +134,7 @@ test('no call for a thing of another reaches the engine; by its owner, its team 
         assert.deepEqual(reached.at(-1)?.args.slice(0, things.length), things, `${name}.${call}`);
       } else {
         const first = things[0] === boxes[0] && mayReach === 'none' ? 'sandbox_not_found' : 'snapshot_not_found';
-        const code = on === 'volume' ? 'volume_not_found' : first;
+        const code = on === 'volume' || on === 'network' ? (`${on}_not_found` as const) : first;
         await assert.rejects(asked, { code }, `${name}.${call} on a ${on}`);
         assert.equal(reached.length, before);
       }
@@ -201,6 +210,25 @@ test('a volume is reached within the scope of the caller, and belongs to its mak
   const bob = engineFor(callerOf('user', { owner: 'bob', team: 'crew' }));
   for (const [name, call] of everyCall.filter(([, , { on }]) => on === 'volume'))
     await assert.rejects(callOf(bob.engine, name, call)('anns'), { code: 'volume_not_found' }, call);
+  assert.deepEqual(bob.reached, []);
+});
+
+test('a network is reached within the scope of the caller, and belongs to its maker', async () => {
+  const ann = engineFor(callerOf('user', { owner: 'ann', team: 'crew' }));
+  await ann.engine.networks.create({ name: 'new' }, { ownership: { owner: 'bob', team: 'bob' } });
+  await ann.engine.networks.list({ of: 'all', owner: null });
+  await ann.engine.networks.isolate('anns', 'strict');
+  assert.deepEqual(
+    ann.reached.map(({ args }) => args),
+    [
+      [{ name: 'new' }, { ownership: { owner: 'ann', team: 'crew' } }],
+      [{ of: 'owner', owner: 'ann' }],
+      ['anns', 'strict'],
+    ],
+  );
+  const bob = engineFor(callerOf('user', { owner: 'bob', team: 'crew' }));
+  for (const [name, call] of everyCall.filter(([, , { on }]) => on === 'network'))
+    await assert.rejects(callOf(bob.engine, name, call)('anns'), { code: 'network_not_found' }, call);
   assert.deepEqual(bob.reached, []);
 });
 

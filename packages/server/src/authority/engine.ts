@@ -1,13 +1,14 @@
 import {
   isNovaError,
   within,
+  type NetworkInfo,
   type SandboxConfigInput,
   type SandboxInfo,
   type Scope,
   type SnapshotInfo,
   type VolumeInfo,
 } from '@novasandbox/protocol';
-import type { CreateContext, LocalEngine, VolumeContext } from '@novasandbox/engine';
+import type { CreateContext, LocalEngine, OwnedContext } from '@novasandbox/engine';
 import type { Caller, Services } from '../context.ts';
 import type { FoundServices } from '../observe/found.ts';
 import { neededFor, requirePermission } from './permissions.ts';
@@ -29,6 +30,8 @@ export interface Directory {
   readonly findSnapshot: (ref: string, scope: Scope, of?: string) => Promise<SnapshotInfo>;
   /** The volume behind an id, a prefix or a name within the scope. Throws `volume_not_found`. */
   readonly findVolume: (ref: string, scope: Scope) => Promise<VolumeInfo>;
+  /** The private network behind an id, a prefix or a name within the scope. Throws `network_not_found`. */
+  readonly findNetwork: (ref: string, scope: Scope) => Promise<NetworkInfo>;
 }
 
 /**
@@ -38,7 +41,7 @@ export interface Directory {
 export function authorised(
   engine: FoundServices,
   caller: Caller,
-  { known, find, findSnapshot, findVolume }: Directory,
+  { known, find, findSnapshot, findVolume, findNetwork }: Directory,
   drivers: LocalEngine['drivers'],
 ): Services {
   const found = (ref: string): SandboxInfo | Promise<SandboxInfo> => {
@@ -62,8 +65,12 @@ export function authorised(
   const owned = (context: unknown): CreateContext => ({
     ...(context as CreateContext | undefined),
     ownership: caller.ownership,
-    // Names of volumes are looked up there.
+    // Names of volumes and networks are looked up there.
     scope: caller.scope,
+  });
+  const ownedBy = (context: unknown): OwnedContext => ({
+    ...(context as OwnedContext | undefined),
+    ownership: caller.ownership,
   });
   /** For each kind of target, the arguments that a call is passed on with. */
   const targets: Readonly<Record<Target, (args: Arguments) => Arguments | Promise<Arguments>>> = {
@@ -105,10 +112,11 @@ export function authorised(
     async volume([ref, ...rest]) {
       return [(await findVolume(String(ref), caller.scope)).id, ...rest];
     },
-    'new volume': ([volume, context]) => [
-      volume,
-      { ...(context as VolumeContext | undefined), ownership: caller.ownership },
-    ],
+    'new volume': ([volume, context]) => [volume, ownedBy(context)],
+    async network([ref, ...rest]) {
+      return [(await findNetwork(String(ref), caller.scope)).id, ...rest];
+    },
+    'new network': ([network, context]) => [network, ownedBy(context)],
     host: (args) => args,
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {

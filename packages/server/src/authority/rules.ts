@@ -11,7 +11,7 @@ export type Target =
   | 'new sandbox'
   /** Children of the sandbox, or a snapshot of it, which the call makes. */
   | 'new of sandbox'
-  /** All sandboxes, snapshots or volumes that the caller may see, filtered by its first argument. */
+  /** All sandboxes, snapshots, volumes or networks that the caller may see, filtered by its first argument. */
   | 'many'
   /** The same without a filter. */
   | 'all'
@@ -29,6 +29,10 @@ export type Target =
   | 'volume'
   /** A volume that the call creates. */
   | 'new volume'
+  /** The private network that its first argument names. */
+  | 'network'
+  /** A private network that the call creates. */
+  | 'new network'
   /** Something of the host that all callers share. */
   | 'host';
 
@@ -127,5 +131,13 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
     list: { on: 'all', needs: 'volume:read' },
     resize: volume('volume:write'),
     remove: volume('volume:delete'),
+  },
+  // They connect sandboxes of those who may see them, and nothing else.
+  networks: {
+    create: { on: 'new network', needs: 'vm:create' },
+    get: { on: 'network', needs: 'vm:read' },
+    list: { on: 'all', needs: 'vm:read' },
+    isolate: { on: 'network', needs: 'vm:update' },
+    remove: { on: 'network', needs: 'vm:delete' },
   },
 };

@@ -21,6 +21,7 @@ export function createViews({ engine, quietEngine, roster, events }: ViewParts):
     find: (ref, scope) => quietEngine.sandboxes.get(ref, scope),
     findSnapshot: (ref, scope, of) => quietEngine.snapshots.get(ref, scope, of),
     findVolume: (ref, scope) => quietEngine.volumes.get(ref, scope),
+    findNetwork: (ref, scope) => quietEngine.networks.get(ref, scope),
   };
   const made = new WeakMap<Caller, View>();
   return (caller) => {

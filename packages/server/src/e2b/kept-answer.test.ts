@@ -32,6 +32,7 @@ const info: SandboxInfo = {
   forkedFrom: null,
   snapshotId: null,
   volumes: [],
+  networks: [],
 };
 
 test('a kept answer tells of the sandbox as it was made; one that an earlier version kept, of the sandbox as it is', async () => {

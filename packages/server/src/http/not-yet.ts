@@ -34,8 +34,6 @@ export const notYet: readonly Part[] = [
   {
     name: 'named networks, policies and firewalls',
     calls: [
-      ['GET', '/networks', 'Named networks'],
-      ['POST', '/networks', 'Make a network'],
       ['POST', '/network/setup', 'Set networking up'],
       ['POST', '/network/teardown', 'Tear networking down'],
       ['GET', '/network/policies', 'Isolation policies'],

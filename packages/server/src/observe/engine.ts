@@ -20,6 +20,7 @@ export function observedEngine(observation: Observation): FoundServices {
     pool: observation.engine.pool,
     templates: observedTemplates(observation),
     volumes: observedVolumes(observation),
+    networks: observation.engine.networks,
     storage: observation.engine.storage,
   };
 }

@@ -20,14 +20,15 @@ type Snapshots = Services['snapshots'];
  * The services below a caller's view. authority/engine.ts looks a name up once, and everything below uses the result.
  */
 export type FoundServices = {
-  readonly [S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'pool'>]: OnFound<
-    Services[S]
-  >;
+  readonly [
+    S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'networks' | 'pool'>
+  ]: OnFound<Services[S]>;
 } & {
   readonly sandboxes: Listing & OnFound<Omit<Services['sandboxes'], keyof Listing>>;
   readonly snapshots: FoundSnapshots;
   readonly templates: Services['templates'];
   readonly volumes: Services['volumes'];
+  readonly networks: Services['networks'];
   readonly pool: Services['pool'];
 };
 

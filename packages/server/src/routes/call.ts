@@ -63,6 +63,7 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   port: integer(65_535),
   template_id: ref,
   volume_id: ref,
+  network_id: ref,
   username: z
     .string()
     .max(64)

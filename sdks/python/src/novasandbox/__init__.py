@@ -14,6 +14,7 @@ from .aio.access import AsyncAccess
 from .aio.command_handle import AsyncCommandHandle
 from .aio.commands import AsyncCommands
 from .aio.files import AsyncFiles
+from .aio.network import AsyncNetwork
 from .aio.sandbox import AsyncSandbox
 from .aio.snapshot import AsyncSnapshot
 from .aio.storage import AsyncStorage
@@ -54,6 +55,8 @@ from .models import (
     Identity,
     LeftOut,
     ManifestEntry,
+    NetworkInfo,
+    NetworkMember,
     PathReason,
     ProcessInfo,
     PushResult,
@@ -77,6 +80,7 @@ from .models import (
     WorkspaceInfo,
     WorkspaceState,
 )
+from .network import Network
 from .results import CommandExitException, CommandResult, CommandTimeoutException, OutputSoFar
 from .sandbox import Sandbox
 from .snapshot import Snapshot
@@ -95,6 +99,7 @@ __all__ = [
     "AsyncCommandHandle",
     "AsyncCommands",
     "AsyncFiles",
+    "AsyncNetwork",
     "AsyncOpenVolume",
     "AsyncSandbox",
     "AsyncSnapshot",
@@ -119,7 +124,10 @@ __all__ = [
     "InvalidArgumentError",
     "LeftOut",
     "ManifestEntry",
+    "Network",
     "NetworkError",
+    "NetworkInfo",
+    "NetworkMember",
     "NotFoundError",
     "NotSupportedError",
     "NovaError",

@@ -69,6 +69,8 @@ class ConfigOptions(TypedDict, total=False):
     network: Optional[bool]
     #: Network policy, which says what the guest may reach: none, all, or the policy itself.
     policy: Optional[str]
+    #: Private networks that the sandbox joins, by name.
+    networks: Optional[Sequence[str]]
     #: Port of 127.0.0.1 on the host that leads to a port of the guest.
     host_port: Optional[int]
     #: Port of the guest that the port of the host leads to.
@@ -106,6 +108,7 @@ request_names: Mapping[str, str] = {
     "ephemeral": "ephemeral",
     "network": "network",
     "policy": "policy",
+    "networks": "networks",
     "host_port": "host_port",
     "guest_port": "guest_port",
     "rate_limits": "rate_limits",

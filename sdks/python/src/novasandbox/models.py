@@ -77,6 +77,8 @@ class SandboxInfo(Answer):
     full_disks: List[str] = []
     #: Volumes that it has, or needs to start again.
     volumes: List[VolumeMount] = []
+    #: Private networks that it has joined.
+    networks: List[str] = []
     #: The sandbox that it is a fork of, which may have been removed since.
     forked_from: Optional[str] = None
     #: The snapshot that it was last taken to, made from, or taken back to. A fork begins with its parent's.
@@ -551,3 +553,35 @@ class VolumeList(Answer):
     """All volumes that the caller may see."""
 
     volumes: List[VolumeInfo]
+
+
+class NetworkMember(Answer):
+    """A sandbox that has joined a private network."""
+
+    vm_id: str
+    vm_name: Optional[str]
+    status: SandboxState
+    #: Its own until it is removed, also while it is stopped.
+    address: str
+
+
+class NetworkInfo(Answer):
+    """A private network."""
+
+    id: str
+    name: str
+    #: Owner, such as `user:ann` or `key:1f2e`; None: the host itself.
+    owner: Optional[str]
+    team: Optional[str]
+    subnet: str
+    #: What members may send each other: `minimal` everything, `moderate` pings alone, `strict` nothing.
+    isolation: str
+    bridge_name: str
+    created_at: datetime
+    members: List[NetworkMember]
+
+
+class NetworkList(Answer):
+    """All private networks that the caller may see."""
+
+    networks: List[NetworkInfo]

@@ -14,11 +14,13 @@ from surroundings import REPOSITORY
 from novasandbox import (
     Access,
     AsyncAccess,
+    AsyncNetwork,
     AsyncSandbox,
     AsyncSnapshot,
     AsyncStorage,
     AsyncVolume,
     InvalidArgumentError,
+    Network,
     NovaError,
     Sandbox,
     Snapshot,
@@ -43,6 +45,7 @@ EVERY_OPTION: Any = {
     "boot_timeout": 5,
     "network": True,
     "policy": "none",
+    "networks": ["backend"],
     "host_port": 1,
     "guest_port": 2,
     "read_only_rootfs": True,
@@ -83,6 +86,7 @@ COVERED = {
     "takeSnapshot", "listSnapshots", "getSnapshot", "getVmSnapshot", "deleteSnapshot", "verifySnapshot",
     "cloneSnapshot", "restoreVmSnapshot", "forkVm", "exportSnapshot", "importSnapshot", "snapshotStatistics",
     "cleanUpSnapshots", "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
+    "createNetwork", "listNetworks", "getNetwork", "changeNetwork", "deleteNetwork",
 }  # fmt: skip
 
 
@@ -141,6 +145,9 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     with volume.open() as opened:
         assert opened.sandbox.id == "text"
     volume.remove(force=True)
+    network = Network.create("n", subnet="10.9.0.0/24", isolation="strict", bridge="b", **to)
+    assert network.id == Network.get("x", **to).id == network.get_info().id == network.isolate("minimal").id == "text"
+    network.remove()
     sandbox.commands.run("true", **RUN)
     sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
     sandbox.commands.list(), sandbox.commands.kill(5), sandbox.commands.connect(5).wait()
@@ -171,7 +178,7 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
         access.list_users(), access.remove_user("u"), access.roles(), access.whoami()
     with Storage(**to) as storage:
         storage.usage(), storage.collect(dry_run=True, everything=True)
-    assert set(contract.asked) | {"listVms", "listSnapshots", "listVolumes"} == COVERED
+    assert set(contract.asked) | {"listVms", "listSnapshots", "listVolumes", "listNetworks"} == COVERED
 
 
 def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -191,6 +198,9 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         async with volume.open() as opened:
             assert opened.sandbox.id == "text"
         await volume.remove()
+        network = await AsyncNetwork.create("n", **to)
+        await AsyncNetwork.get("x", **to), await network.get_info(), await network.isolate("strict")
+        await network.remove()
         await sandbox.commands.run("true", **RUN)
         await sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
         await sandbox.commands.list(), await sandbox.commands.kill(5)
@@ -216,7 +226,7 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
             await access.roles(), await access.whoami()
         async with AsyncStorage(**to) as storage:
             await storage.usage(), await storage.collect()
-        assert set(contract.asked) | {"listVms", "listSnapshots", "listVolumes"} == COVERED
+        assert set(contract.asked) | {"listVms", "listSnapshots", "listVolumes", "listNetworks"} == COVERED
 
     asyncio.run(main())
 
@@ -226,6 +236,7 @@ def test_both_kinds_have_the_same_methods() -> None:
         (Sandbox, AsyncSandbox),
         (Snapshot, AsyncSnapshot),
         (Volume, AsyncVolume),
+        (Network, AsyncNetwork),
         (SyncMicroVMClient, MicroVMClient),
     )
     for sync, later in pairs:

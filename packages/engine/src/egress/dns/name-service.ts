@@ -31,6 +31,10 @@ const refusedTypes: ReadonlySet<number> = new Set([
 function answerTo(box: Box, question: Question): Answer | Promise<Answer> {
   if (!question.isInternet || refusedTypes.has(question.type)) return { code: responseCodes.refused, address: null };
   const name = nameOf(question.name);
+  const member = name === null ? undefined : box.memberAt(name);
+  if (member === null) return { code: responseCodes.noSuchName, address: null };
+  if (member !== undefined)
+    return { code: responseCodes.none, address: question.type === recordTypes.A ? member : null };
   if (name === null) return denied(box, question, { ...noName, code: 'malformed' }, question.name);
   const verdict = judgeName(box.policy, name);
   if (!verdict.allowed) return denied(box, question, verdict, name);
@@ -83,6 +87,10 @@ export function serveNames(box: Box, socket: UdpSocket): void {
   socket.on('message', (message, { address, port }) => {
     const question = parseQuery(message);
     if ('code' in question) return send(writeError(question), port, address);
+    if (isForOthers(box, question))
+      return inBackground('passing a name query on', async () =>
+        send(await box.queries.overUdp(box, message), port, address),
+      );
     const answer = answerTo(box, question);
     if (!(answer instanceof Promise)) return send(writeAnswer(question, answer), port, address);
     inBackground('answering a name query', async () => send(writeAnswer(question, await answer), port, address));
@@ -107,9 +115,10 @@ async function answerConnection(box: Box, socket: Socket): Promise<void> {
     received = Buffer.concat([received, chunk]);
     while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
       const end = 2 + received.readUInt16BE(0);
-      const question = parseQuery(received.subarray(2, end));
+      const message = received.subarray(2, end);
+      const question = parseQuery(message);
       received = received.subarray(end);
-      const answer = 'code' in question ? writeError(question) : writeAnswer(question, await answerTo(box, question));
+      const answer = await answerOverTcp(box, question, message);
       if (answer === null) return void socket.destroy();
       const length = Buffer.alloc(2);
       length.writeUInt16BE(answer.length);
@@ -117,6 +126,23 @@ async function answerConnection(box: Box, socket: Socket): Promise<void> {
     }
   }
   socket.end();
+}
+
+const answerOverTcp = async (
+  box: Box,
+  question: ReturnType<typeof parseQuery>,
+  message: Buffer,
+): Promise<Buffer | null> => {
+  if ('code' in question) return writeError(question);
+  if (isForOthers(box, question)) return box.queries.overTcp(box, message);
+  return writeAnswer(question, await answerTo(box, question));
+};
+
+/** Without a policy only the names of private networks are answered here. */
+function isForOthers(box: Box, question: Question): boolean {
+  if (box.isGoverned) return false;
+  const name = nameOf(question.name);
+  return name === null || box.memberAt(name) === undefined;
 }
 
 function drained(socket: Socket): Promise<void> {

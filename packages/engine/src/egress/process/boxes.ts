@@ -1,12 +1,15 @@
 import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import { memberNames, type Joined } from '../dns/member-names.ts';
 import { makeBox, type Box, type Outside } from '../box.ts';
 import type { HttpProxy } from '../proxy/http.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
 export interface ServeRequest {
   readonly slot: number;
-  readonly policy: NetworkPolicy;
+  readonly policy: NetworkPolicy | null;
   readonly names: PinnedNames;
+  readonly memberships: readonly Joined[];
+  readonly hostnames: readonly string[];
 }
 
 /** The sandboxes that are served. */
@@ -23,31 +26,38 @@ interface Served {
   readonly listeners: Listeners;
 }
 
-export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outside): Boxes {
+export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Omit<Outside, 'members'>): Boxes {
+  const members = memberNames();
   const served = new Map<string, Served>();
   /** Slots are opened one by one. */
   let last: Promise<unknown> = Promise.resolve();
   const forget = (sandbox: string): void => {
     const found = served.get(sandbox);
     served.delete(sandbox);
+    members.forget(sandbox);
     found?.listeners.close();
     found?.box.close();
   };
-  const serveInTurn = async (sandbox: string, { slot, policy, names }: ServeRequest): Promise<void> => {
+  const serveInTurn = async (sandbox: string, request: ServeRequest): Promise<void> => {
+    const { slot, policy, names } = request;
     const found = served.get(sandbox);
-    if (found?.slot === slot) return found.box.change(policy);
+    if (found?.slot === slot) {
+      members.set(sandbox, request);
+      return found.box.change(policy);
+    }
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
     for (const [other, each] of served) if (each.slot === slot) forget(other);
     const listeners = await source.open(slot);
-    const box = makeBox(sandbox, policy, [...names, ...known], outside);
+    const box = makeBox(sandbox, policy, [...names, ...known], { ...outside, members });
     served.set(sandbox, { box, slot, listeners });
+    members.set(sandbox, request);
     listeners.serve(box, http);
   };
   return {
     async serve(sandbox, request) {
-      requireSupported(request.policy);
+      if (request.policy !== null) requireSupported(request.policy);
       const serving = last.then(() => serveInTurn(sandbox, request));
       last = serving.catch(() => undefined);
       await serving;

@@ -1,6 +1,8 @@
 import { closeSync, writeFileSync } from 'node:fs';
 import { toNovaError } from '@novasandbox/protocol';
+import { queryForwarding } from '../dns/forward.ts';
 import { nameResolution } from '../dns/resolve.ts';
+import { hostResolver } from '../../network/resolver.ts';
 import { surroundingsOf } from '../policy/addresses.ts';
 import { createHttpProxy } from '../proxy/http.ts';
 import { makeBoxes } from './boxes.ts';
@@ -30,7 +32,11 @@ async function main(): Promise<void> {
   // Files and sockets are for their owner alone.
   process.umask(0o177);
   const source = await startListenerSource(program);
-  const boxes = makeBoxes(source, createHttpProxy(), { resolution: nameResolution(), surroundings: surroundingsOf() });
+  const boxes = makeBoxes(source, createHttpProxy(), {
+    resolution: nameResolution(),
+    surroundings: surroundingsOf(),
+    queries: queryForwarding(hostResolver),
+  });
   let idle: NodeJS.Timeout | undefined;
   const look = (): void => {
     clearTimeout(idle);

@@ -5,8 +5,11 @@ import * as z from 'zod';
 export const sandboxNameSchema = z.string().regex(/^[a-z0-9]{1,64}$/);
 export const serveRequestSchema = z.strictObject({
   slot: z.int().min(1).max(8192),
-  policy: networkPolicySchema,
+  /** Null: only its name queries come here. */
+  policy: networkPolicySchema.nullable(),
   names: pinnedNamesSchema,
+  memberships: z.array(z.strictObject({ network: z.string(), name: z.string(), address: z.ipv4() })).max(64),
+  hostnames: z.array(z.string()).max(8),
 });
 export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
 export const servedSchema = z.object({ sandboxes: z.array(z.string()) });

@@ -6,10 +6,14 @@ import { createRemoteAccess, type AccessService } from './access.ts';
 import { createRemoteStorage } from './storage.ts';
 import { createRemoteTemplates } from './templates.ts';
 import { createRemoteVolumes } from './volumes.ts';
+import { createRemoteNetworks } from './networks.ts';
 import { createRemotePool } from './warm-pool.ts';
 
 /** The services of an engine about the host rather than about sandboxes; a daemon also has keys and users. */
-export interface Administration extends Pick<Engine, 'templates' | 'pool' | 'storage' | 'volumes' | 'hypervisors'> {
+export interface Administration extends Pick<
+  Engine,
+  'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'hypervisors'
+> {
   readonly access: AccessService;
 }
 
@@ -20,6 +24,7 @@ export function createAdministration(client: HttpClient): Administration {
     pool: createRemotePool(http),
     storage: createRemoteStorage(http),
     volumes: createRemoteVolumes(http),
+    networks: createRemoteNetworks(http),
     async hypervisors({ fresh = false, signal, architecture } = {}) {
       if (fresh) throw notOverDaemon('A fresh probe');
       if (architecture !== undefined) throw notOverDaemon('A probe for another processor');

@@ -115,6 +115,7 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     forkedFrom: null,
     snapshotId: null,
     volumes: [],
+    networks: [],
   };
   const engine = {
     sandboxes: {
