@@ -5,6 +5,7 @@ import type { SandboxInfo } from '@novasandbox/protocol';
 import { Network, Sandbox } from 'novasandbox';
 import { hubOf, hubsOnHost } from '../../packages/engine/src/network/hubs.ts';
 import { engineUnderTest, sh } from '../support/engine.ts';
+import { poolUnderTest } from '../support/pool.ts';
 import { egressProcesses } from '../support/egress-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { whyNoSlots } from '../support/slots.ts';
@@ -95,6 +96,33 @@ test('forks and sandboxes of snapshots join with addresses of their own', { skip
   assert.equal(await get(web, 'alone.backend'), '');
   await engine.sandboxes.remove(alone.id, { force: true });
   await engine.snapshots.remove(snapshot.id);
+});
+
+test('a snapshot that moves to another host joins the network of that name there', { skip }, async () => {
+  const snapshot = await engine.snapshots.take(db.id);
+  await using saved = await engine.snapshots.save(snapshot.id);
+  await using there = await engineUnderTest();
+  const loaded = await there.engine.snapshots.load(saved);
+  await assert.rejects(there.engine.snapshots.create(loaded.id), { code: 'network_not_found' });
+  await there.engine.networks.create({ name: 'backend', subnet: '192.168.77.0/28' });
+  const moved = await there.engine.snapshots.create(loaded.id, { name: 'moved' });
+  const found = await sh(there.engine, moved.id, 'getent hosts moved.backend');
+  assert.match(found.stdout, /^192\.168\.77\.2 /);
+  assert.equal((await there.engine.sandboxes.config(moved.id)).policy, 'none');
+  await there.engine.sandboxes.remove(moved.id, { force: true });
+  await there.engine.snapshots.remove(loaded.id);
+  await engine.snapshots.remove(snapshot.id);
+});
+
+test('a clone that has waited in the warm pool joins too', { skip }, async () => {
+  await using pooled = await poolUnderTest({ size: 1 });
+  const [clone] = await pooled.ready();
+  await pooled.engine.networks.create({ name: 'warm' });
+  const box = await pooled.engine.sandboxes.create({ name: 'box', networks: ['warm'] });
+  assert.equal(box.id, clone?.id);
+  const { members } = await pooled.engine.networks.get('warm');
+  const found = await sh(pooled.engine, box.id, 'getent hosts box.warm');
+  assert.equal(found.stdout.split(/\s+/)[0], members[0]?.address);
 });
 
 test('hibernation and a new start keep addresses and names', { skip }, async () => {

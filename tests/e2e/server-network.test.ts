@@ -7,6 +7,9 @@ import { after, before, test } from 'node:test';
 import { finished, novaCommand } from '../support/nova-cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { serverUnderTest, type ServerUnderTest } from '../support/server.ts';
+import { whyNoSlots } from '../support/slots.ts';
+
+const noSlots = await whyNoSlots();
 
 /** Counts the bytes until the other side has ended, then returns the number. */
 const counting = `import socket
@@ -96,6 +99,38 @@ test('a port that leads nowhere in the guest resets, and UDP says that it is not
   assert.deepEqual([udp.status, udp.body.error.code], [501, 'not_implemented']);
   const nobody = await server.call('POST', '/vms/nobody/network/port-forwards', { body: { guest_port: 1 } });
   assert.equal(nobody.body.error.code, 'sandbox_not_found');
+});
+
+test('firewall rules are rules of the policy of a VM, in the order in which they came', { skip: noSlots }, async () => {
+  const rules = '/vms/box/network/firewall-rules';
+  const add = async (body: Record<string, unknown>) => server.call('POST', rules, { body });
+  const policy = async () => (await server.ok('GET', '/vms/box/network/policy')).policy;
+  assert.deepEqual(await server.ok('GET', rules), { rules: [] });
+  const first = await add({ rule_type: 'allow', action: 'ACCEPT', dest_ip: '192.0.2.0/24', dest_port: 443 });
+  assert.equal(first.status, 201, first.bytes.toString());
+  const others = [{ rule_type: 'deny', dest_ip: '192.0.2.7', dest_port: '1-1024' }, { rule_type: 'deny' }];
+  const added = await Promise.all(others.map(add));
+  const { id, ...told } = first.body;
+  assert.deepEqual(told, { rule_type: 'allow', protocol: 'tcp', dest_ip: '192.0.2.0/24', dest_port: 443 });
+  const listed = (await server.ok('GET', rules)).rules as { id: string }[];
+  // None of those that were added at once was lost.
+  assert.deepEqual(new Set(listed.map((each) => each.id)), new Set([id, ...added.map(({ body }) => body.id)]));
+  const { rules: inForce, otherwise } = await policy();
+  assert.deepEqual(
+    [inForce[0].action, inForce[0].cidr, inForce.length, otherwise],
+    ['allow', '192.0.2.0/24', 3, 'allow'],
+  );
+  for (const [body, status] of [
+    [{ rule_type: 'deny', protocol: 'udp' }, 501],
+    [{ rule_type: 'port_forward' }, 501],
+    [{ rule_type: 'deny', source_ip: '10.0.0.1' }, 501],
+    [{ rule_type: 'deny', action: 'ACCEPT' }, 422],
+    [{ rule_type: 'deny', dest_ip: 'example.com' }, 422],
+  ] as const)
+    assert.equal((await add(body)).status, status, JSON.stringify(body));
+  assert.equal((await server.call('DELETE', `${rules}/nothing`)).status, 404);
+  for (const each of listed) assert.equal((await server.call('DELETE', `${rules}/${each.id}`)).status, 204);
+  assert.equal(await policy(), 'all');
 });
 
 test('the port a VM was made with is listed, stays, and is not given out again', async () => {

@@ -19,6 +19,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   process_id: 'in a sandbox',
   port: 'in a sandbox',
   forward: 'in a sandbox',
+  rule: 'in a sandbox',
   preview: 'in a sandbox',
   template_id: 'of the host',
   volume_id: 'volume',
@@ -49,6 +50,7 @@ const bodies: Partial<Record<Operation, unknown>> = {
   setVmResources: { vcpus: 2 },
   createPortForward: { guest_port: 1 },
   createPreview: { port: 80 },
+  createFirewallRule: { rule_type: 'deny' },
   setVmPolicy: { policy: 'none' },
 };
 const queryOf = ({ query }: Route): string =>

@@ -28,7 +28,7 @@ export interface Member extends AsyncDisposable {
   readonly name: string;
   readonly slot: number;
   readonly guest: SlotGuest;
-  /** What the server at an address says, or the code of the error; `nothing` where it does not answer in two seconds. */
+  /** What the server at an address says, or the code of the error; `nothing` where it does not answer in time. */
   tcp(address: string): Promise<string>;
   udp(address: string): Promise<string>;
   /** The addresses of a name, or the code of the error. */

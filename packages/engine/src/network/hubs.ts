@@ -27,7 +27,7 @@ import { inNamespace, inside, run, type SlotHost } from './commands.ts';
 const hubPrefix = 'novanet-';
 const hubPattern = /^novanet-[0-9a-f]{8}-[a-z0-9]{20}$/;
 
-/** The name of the namespace. Networks of other state folders have others, also where they were copied from this one. */
+/** The name of the namespace. Networks of other state folders have others, also those that were copied from here. */
 export const hubOf = (home: string, network: string): string =>
   `${hubPrefix}${createHash('sha256').update(home).digest('hex').slice(0, 8)}-${network}`;
 
@@ -71,7 +71,7 @@ const isolationRules = (isolation: Isolation): string =>
     '',
   ].join('\n');
 
-/** The rules that all ports of a hub share. What comes from no known port is dropped, and the hub itself hears nothing. */
+/** The rules that all ports share. What comes from no known port is dropped, and the hub itself hears nothing. */
 const hubRules = (isolation: Isolation): string =>
   [
     isolationRules(isolation).trimEnd(),

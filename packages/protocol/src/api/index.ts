@@ -1,4 +1,5 @@
 export * from './administration-routes.ts';
+export * from './firewall.ts';
 export * from './guest.ts';
 export * from './names.ts';
 export * from './network.ts';

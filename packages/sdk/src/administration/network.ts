@@ -20,8 +20,8 @@ export class Network {
 
   /**
    * Makes a network. Without a subnet it gets a free one of 253 addresses for members.
-   * @throws NovaError `network_exists` when its owner has another one of that name; `conflict` where its subnet overlaps
-   * with that of another network
+   * @throws NovaError `network_exists` when its owner has another one of that name; `conflict` where its subnet
+   * overlaps with that of another network
    */
   static create(options: NewNetworkInput & ConnectionOptions & { readonly signal?: AbortSignal }): Promise<Network> {
     const [connection, { signal, ...network }] = splitConnection(options);

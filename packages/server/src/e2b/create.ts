@@ -11,7 +11,7 @@ import { requirePermission } from '../authority/permissions.ts';
 import type { Caller, CallerContext } from '../context.ts';
 import { labelsOf, toOpen, type Traits } from './labels.ts';
 import { defaultTimeoutSeconds } from './life-time.ts';
-import { policyOfNetwork, refuseOtherOptions } from './network.ts';
+import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
 import { snapshotFor, withoutTag } from './snapshots.ts';
 import type { CreateBody } from './wire.ts';
 
@@ -112,7 +112,8 @@ function traitsFor(caller: Caller, body: CreateBody): Traits {
     ...(autoResume ? toOpen.autoResume : []),
   ];
   for (const permission of needed) requirePermission(caller, permission);
-  return { secure, publicTraffic, autoResume };
+  const { maskRequestHost = null, httpsPorts } = body.network ?? {};
+  return { secure, publicTraffic, autoResume, maskRequestHost, httpsPorts: httpsPorts ?? [] };
 }
 
 /** A sandbox without memory boots: what a request wants is not there then. */
@@ -128,5 +129,5 @@ function refuseUnsupported({ network, mcp, iam }: CreateBody): void {
   if (mcp !== undefined && mcp !== null) refuse('mcp');
   if (iam !== undefined && iam !== null) refuse('iam');
   if (network === undefined || network === null) return;
-  refuseOtherOptions(network);
+  refuseOtherOptions(network, networkSchema);
 }

@@ -18,7 +18,8 @@ import { createSandbox } from './create.ts';
 import { metricsBody } from './usage.ts';
 
 test('what clients choose is kept beside their metadata, and cannot be written by it', () => {
-  const traits = { secure: false, publicTraffic: true, autoResume: true };
+  const open = { secure: false, publicTraffic: true, autoResume: true };
+  const traits = { ...open, maskRequestHost: 'localhost:${PORT}', httpsPorts: [443, 8443] };
   const labels = { a: 'b', ...labelsOf(traits) };
   assert.deepEqual(traitsOf(labels), traits);
   assert.deepEqual(givenLabels(labels), { a: 'b' });
@@ -66,7 +67,11 @@ test('what is asked for and not there is refused, never left out silently', asyn
   const context = {
     engine: { sandboxes: { create: async () => assert.fail('it was made') } },
   } as unknown as CallerContext;
-  for (const asked of [{ mcp: { x: {} } }, { network: { maskRequestHost: 'x' } }, { network: { rules: { a: [] } } }]) {
+  for (const asked of [
+    { mcp: { x: {} } },
+    { network: { egressProxy: { address: 'a:1' } } },
+    { network: { rules: { a: [] } } },
+  ]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
     await assert.rejects(
       createSandbox(context, system, body, { signal: new AbortController().signal, id: undefined }),
@@ -138,7 +143,7 @@ test('a sandbox is opened only by whoever may do what it opens to all', async ()
   await as(['vm:create'], {});
   assert.deepEqual(traits(), defaultTraits);
   await as([], { secure: false, autoResume: { enabled: true } });
-  assert.deepEqual(traits(), { secure: false, publicTraffic: true, autoResume: true });
+  assert.deepEqual(traits(), { ...defaultTraits, secure: false, publicTraffic: true, autoResume: true });
 });
 
 test('measurements are told by time; one that is named by its own time, rounded either way, is among them', async () => {

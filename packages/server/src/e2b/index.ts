@@ -13,7 +13,7 @@ import { forkSandbox } from './fork.ts';
 import { sandboxOfAnswer } from './kept-answer.ts';
 import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
 import { listSandboxes } from './list.ts';
-import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
+import { networkUpdateSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
 import { missingRoutes } from './missing.ts';
 import { deleteSnapshot, listSnapshots, snapshotBody, takeSnapshot } from './snapshots.ts';
 import type { AddRoute, Handler } from './route.ts';
@@ -97,9 +97,11 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
   route('GET', ['/v2/sandboxes'], 'vm:read', 'list', list(['running', 'paused']));
   route('GET', ['/sandboxes'], 'vm:read', 'list', list(['running']));
 
-  route('GET', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:read', 'get', async (context, request) =>
-    detailBody(context, await liveSandbox(context, idOf(request)), principalOf(request)),
-  );
+  route('GET', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:read', 'get', async (context, request) => {
+    const info = await liveSandbox(context, idOf(request));
+    const { policy } = await context.engine.sandboxes.config(info.id);
+    return detailBody(context, info, principalOf(request), policy);
+  });
 
   route('DELETE', ['/sandboxes/:id', '/v2/sandboxes/:id'], 'vm:delete', 'kill', async (context, request, reply) => {
     const { id } = await killable(context, idOf(request));
@@ -152,12 +154,11 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
   );
 
   route('PUT', ['/sandboxes/:id/network'], 'vm:update', 'network', async (context, request, reply) => {
-    const options = parse(networkSchema, request.body ?? {}, 'network');
-    refuseOtherOptions(options);
+    const options = parse(networkUpdateSchema, request.body ?? {}, 'network');
+    refuseOtherOptions(options, networkUpdateSchema);
     const { id } = await liveSandbox(context, idOf(request));
-    if ((options.allowPublicTraffic ?? null) !== null)
-      throw new NovaError('not_implemented', 'network.allowPublicTraffic cannot be changed while a sandbox runs yet.');
-    await context.engine.sandboxes.setPolicy(id, policyOfNetwork(options) ?? 'all');
+    const policy = policyOfNetwork(options, options.allow_internet_access !== false);
+    await context.engine.sandboxes.setPolicy(id, policy ?? 'all');
     void reply.code(204);
   });
 

@@ -19,9 +19,19 @@ export interface Traits {
   readonly publicTraffic: boolean;
   /** Requests resume the paused sandbox, for five minutes at least. */
   readonly autoResume: boolean;
+  /** The Host that servers in the guest get, in which `${PORT}` stands for their port; null: that of the request. */
+  readonly maskRequestHost: string | null;
+  /** Ports whose servers speak TLS themselves. */
+  readonly httpsPorts: readonly number[];
 }
 
-export const defaultTraits: Traits = { secure: true, publicTraffic: false, autoResume: false };
+export const defaultTraits: Traits = {
+  secure: true,
+  publicTraffic: false,
+  autoResume: false,
+  maskRequestHost: null,
+  httpsPorts: [],
+};
 
 /**
  * Permissions that a caller needs to open a sandbox by a trait, or to hold its token: an open sandbox gives everybody
@@ -44,21 +54,23 @@ export const openedBy = ({ permissions }: Pick<Caller, 'permissions'>, traits: T
   };
 };
 
-const names: readonly (keyof Traits)[] = ['secure', 'publicTraffic', 'autoResume'];
+const names = Object.keys(defaultTraits) as (keyof Traits)[];
 
+/** Traits that are as they are by default have no label. */
 export function labelsOf(traits: Traits): Record<string, string> {
-  const chosen = names.filter((name) => traits[name] !== defaultTraits[name]);
+  const chosen = names.filter((name) => String(traits[name]) !== String(defaultTraits[name]));
   return Object.fromEntries(chosen.map((name) => [prefix + name, String(traits[name])]));
 }
 
 export function traitsOf(labels: Readonly<Record<string, string>>): Traits {
-  const value = (name: keyof Traits): boolean => {
-    const label = labels[prefix + name];
-    return label === undefined ? defaultTraits[name] : label === 'true';
-  };
+  const label = (name: keyof Traits): string | undefined => labels[prefix + name];
+  const isTrue = (name: 'secure' | 'publicTraffic' | 'autoResume'): boolean =>
+    (label(name) ?? String(defaultTraits[name])) === 'true';
   return {
-    secure: value('secure'),
-    publicTraffic: value('publicTraffic'),
-    autoResume: value('autoResume'),
+    secure: isTrue('secure'),
+    publicTraffic: isTrue('publicTraffic'),
+    autoResume: isTrue('autoResume'),
+    maskRequestHost: label('maskRequestHost') ?? null,
+    httpsPorts: label('httpsPorts')?.split(',').map(Number) ?? [],
   };
 }

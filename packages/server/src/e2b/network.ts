@@ -1,13 +1,27 @@
-import { cidrSchema, NovaError, type NetworkPolicyInput } from '@novasandbox/protocol';
+import { cidrSchema, NovaError, type NetworkPolicyInput, type PolicyChoice } from '@novasandbox/protocol';
 import * as z from 'zod';
 
-/** How E2B's clients say what a sandbox may reach. Unknown options are refused where they ask for something. */
-export const networkSchema = z.looseObject({
+/** How E2B's clients say what a sandbox may reach, and how it is reached. */
+
+const targetsSchema = z.array(z.string().max(253)).max(256).nullish();
+
+/** What a sandbox may reach. Unknown options are refused where they ask for something. */
+const egressSchema = z.looseObject({ allowOut: targetsSchema, denyOut: targetsSchema });
+
+export const networkSchema = egressSchema.extend({
   allowPublicTraffic: z.boolean().nullish(),
-  allowOut: z.array(z.string().max(253)).max(256).nullish(),
-  denyOut: z.array(z.string().max(253)).max(256).nullish(),
+  /** A host, with a port or without one. `${PORT}` stands for the port of the sandbox that is asked. */
+  maskRequestHost: z
+    .string()
+    .max(253)
+    .regex(/^(?:[a-z0-9.-]|\$\{PORT\})+(?::(?:\d{1,5}|\$\{PORT\}))?$/i, 'must be a host, such as localhost:${PORT}')
+    .nullish(),
+  httpsPorts: z.array(z.int().min(1).max(65_535)).max(64).nullish(),
 });
 export type NetworkOptions = z.output<typeof networkSchema>;
+
+/** Of a running sandbox. What is left out is open again, as with E2B. */
+export const networkUpdateSchema = egressSchema.extend({ allow_internet_access: z.boolean().nullish() });
 
 const everything = '0.0.0.0/0';
 
@@ -37,20 +51,30 @@ export function policyOfNetwork(
   };
 }
 
+/** The options that mean a policy, as far as E2B's options can say it: hosts, names and ranges, without their ports. */
+export function networkOfPolicy(policy: PolicyChoice | undefined): {
+  readonly allowOut?: readonly string[];
+  readonly denyOut?: readonly string[];
+} {
+  if (policy === undefined || policy === 'all') return {};
+  if (typeof policy === 'string') return { denyOut: [everything] };
+  const targets = (wanted: 'allow' | 'deny'): string[] =>
+    policy.rules.filter(({ action }) => action === wanted).flatMap(({ host, cidr }) => host ?? cidr ?? []);
+  const [allowOut, denied] = [targets('allow'), targets('deny')];
+  const denyOut = policy.otherwise === 'deny' ? [...denied, everything] : denied;
+  return { ...(allowOut.length === 0 ? {} : { allowOut }), ...(denyOut.length === 0 ? {} : { denyOut }) };
+}
+
 const isAddress = (text: string): boolean => cidrSchema.safeParse(text).success;
 const targetOf = (text: string): { readonly cidr: string } | { readonly host: string } =>
   isAddress(text) ? { cidr: text } : { host: text };
 
 /** Throws `not_implemented` for options that are not there yet, so that none is left out silently. */
-export function refuseOtherOptions({
-  allowPublicTraffic: _p,
-  allowOut: _a,
-  denyOut: _d,
-  ...others
-}: NetworkOptions): void {
-  for (const [name, value] of Object.entries(others)) {
-    const empty = value === undefined || value === null || value === false || Object.keys(Object(value)).length === 0;
-    if (!empty || typeof value === 'string' || typeof value === 'number')
+export function refuseOtherOptions(options: z.output<typeof egressSchema>, known: z.ZodObject): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (name in known.shape) continue;
+    const isEmpty = value === undefined || value === null || value === false;
+    if (!isEmpty && (typeof value !== 'object' || Object.keys(value).length > 0))
       throw new NovaError('not_implemented', `network.${name} is not there yet.`);
   }
 }

@@ -1,9 +1,9 @@
-import { givenLabels, maxForks, nameSchema, type SandboxInfo } from '@novasandbox/protocol';
+import { givenLabels, maxForks, nameSchema, type PolicyChoice, type SandboxInfo } from '@novasandbox/protocol';
 import * as z from 'zod';
 import type { Principal, ServerContext } from '../context.ts';
 import { toOpen, traitsOf } from './labels.ts';
 import { isPaused } from './life.ts';
-import { networkSchema } from './network.ts';
+import { networkOfPolicy, networkSchema } from './network.ts';
 import { endAt } from './life-time.ts';
 
 /** The version of the agent API that is reported to clients, which use only the features of that version. */
@@ -102,7 +102,12 @@ export function listedBody(info: SandboxInfo) {
   };
 }
 
-export function detailBody(context: ServerContext, info: SandboxInfo, principal: Principal) {
+export function detailBody(
+  context: ServerContext,
+  info: SandboxInfo,
+  principal: Principal,
+  policy: PolicyChoice | undefined,
+) {
   const traits = traitsOf(info.labels);
   const { envdAccessToken, domain } = sandboxBody(context, info, principal);
   return {
@@ -110,7 +115,12 @@ export function detailBody(context: ServerContext, info: SandboxInfo, principal:
     domain,
     ...(envdAccessToken === undefined ? {} : { envdAccessToken }),
     allowInternetAccess: info.enableNetwork,
-    network: { allowPublicTraffic: traits.publicTraffic },
+    network: {
+      allowPublicTraffic: traits.publicTraffic,
+      ...(traits.maskRequestHost === null ? {} : { maskRequestHost: traits.maskRequestHost }),
+      ...(traits.httpsPorts.length === 0 ? {} : { httpsPorts: traits.httpsPorts }),
+      ...networkOfPolicy(policy),
+    },
     lifecycle: { onTimeout: info.onTimeout === 'stop' ? 'kill' : 'pause', autoResume: info.autoResume },
   };
 }

@@ -5,6 +5,7 @@ import { visitorOf } from '../authority/callers.ts';
 import { seenBy, type CallerContext, type ServerContext } from '../context.ts';
 import { maxHeaders } from '../http/listeners.ts';
 import { errorBodyOf } from '../e2b/errors.ts';
+import { traitsOf } from '../e2b/labels.ts';
 import { awake, isPaused } from '../e2b/life.ts';
 import { mayUsePort, reachableSandbox } from './access.ts';
 import { createAgentApi } from './agent/index.ts';
@@ -73,7 +74,8 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     const running = await awoken(visit, info);
     if ('body' in running) return answer(response, running);
     using _held = connections.hold(sandboxId, request.socket);
-    if (isGuestPort(target)) return await proxyRequest(visit, seenAs(target, admission), limits, request, response);
+    if (isGuestPort(target))
+      return await proxyRequest(visit, seenAs(target, info, admission), limits, request, response);
     return await agent.request(visit, running, request, response);
   };
 
@@ -99,7 +101,7 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
     if ('body' in running) return answerSocket(socket, running);
     using _held = connections.hold(info.id, socket);
     using _preview = admission === null ? undefined : context.previews.hold(admission.preview, socket);
-    return await proxyUpgrade(visit, seenAs(target, admission), limits, request, socket, head);
+    return await proxyUpgrade(visit, seenAs(target, info, admission), limits, request, socket, head);
   };
 
   return {
@@ -133,11 +135,13 @@ export function dataPlane(context: ServerContext, given: Partial<ProxyLimits> = 
   };
 }
 
-const seenAs = ({ sandboxId, port }: PortTarget, admission: Admission | null): PortTarget => ({
-  sandboxId,
-  port,
-  asLocalhost: admission?.preview.rewriteHost ?? false,
-});
+/** A port with all that its sandbox, or the preview by which it is visited, says of it. */
+function seenAs({ sandboxId, port }: PortTarget, { labels }: SandboxInfo, admission: Admission | null): PortTarget {
+  const { maskRequestHost, httpsPorts } = traitsOf(labels);
+  const mask = maskRequestHost?.replaceAll('${PORT}', String(port)) ?? null;
+  const host = admission?.preview.rewriteHost === true ? `localhost:${port}` : mask;
+  return { sandboxId, port, host, tls: httpsPorts.includes(port) };
+}
 
 /** The sandbox once it runs, or the answer to a request that could not wake it. */
 async function awoken(visit: CallerContext, info: SandboxInfo): Promise<SandboxInfo | Answer> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPreviews } from '../previews/previews.ts';
 import { serverConfigSchema } from '../config/schema.ts';
-import { admissionOf, asFromLocalhost, withoutTokens } from './preview.ts';
+import { admissionOf, withHost, withoutTokens } from './preview.ts';
 
 const store = { previews: () => [], putPreview: () => undefined, removePreview: () => undefined };
 const config = serverConfigSchema.parse({});
@@ -69,11 +69,16 @@ test('the guest sees no token', () => {
 
 test('Host becomes localhost, and Origin with it if it is of the same page', () => {
   const [own, foreign] = ['http://3000-box1.localhost:8000', 'http://evil.test'];
-  assert.deepEqual(asFromLocalhost([...host, 'Origin', own], 3000), [
+  assert.deepEqual(withHost([...host, 'Origin', own], 'localhost:3000'), [
     'Host',
     'localhost:3000',
     'Origin',
     'http://localhost:3000',
   ]);
-  assert.deepEqual(asFromLocalhost([...host, 'Origin', foreign], 3000), ['Host', 'localhost:3000', 'Origin', foreign]);
+  assert.deepEqual(withHost([...host, 'Origin', foreign], 'localhost:3000'), [
+    'Host',
+    'localhost:3000',
+    'Origin',
+    foreign,
+  ]);
 });

@@ -53,12 +53,11 @@ export function withoutTokens(url: string, raw: RawHeaders): { readonly url: str
 }
 
 /**
- * Returns headers with the host that a server on the guest's loopback expects. An `Origin` of the same page is changed
- * with it, since servers compare the two.
+ * Returns headers with another host, such as the one that a server on the guest's loopback expects. An `Origin` of the
+ * same page is changed with it, since servers compare the two.
  */
-export function asFromLocalhost(headers: RawHeaders, port: number): string[] {
+export function withHost(headers: RawHeaders, local: string): string[] {
   const host = valuesOf(headers, 'host')[0] ?? '';
-  const local = `localhost:${port}`;
   return headers.map((text, index) => {
     const name = index % 2 === 1 ? headers[index - 1]?.toLowerCase() : undefined;
     if (name === 'host') return local;

@@ -1,5 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline, type Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 import { isNovaError, type NovaError } from '@novasandbox/protocol';
 import type { CallerContext } from '../context.ts';
 import { isOurCredential } from './access.ts';
@@ -7,15 +8,17 @@ import { hangUp } from '../http/linger.ts';
 import { answer, answerSocket, failure, portClosed, sandboxGone, type Answer } from './answer.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { ProxyLimits } from './limits.ts';
-import { asFromLocalhost, withoutTokens } from './preview.ts';
+import { withHost, withoutTokens } from './preview.ts';
 import { BadHead } from './response-head.ts';
 import { Tidied } from './tidied.ts';
 
 export interface PortTarget {
   readonly sandboxId: string;
   readonly port: number;
-  /** The guest gets `localhost:<port>` as Host in place of the client's. */
-  readonly asLocalhost?: boolean;
+  /** The Host that the guest gets; default: the client's. */
+  readonly host?: string | null;
+  /** Whether the server in the guest speaks TLS. */
+  readonly tls?: boolean;
 }
 
 /**
@@ -141,16 +144,17 @@ export async function proxyUpgrade(
 
 async function connect(
   { engine, log }: CallerContext,
-  { sandboxId, port }: PortTarget,
+  { sandboxId, port, tls = false }: PortTarget,
   { connectMs }: ProxyLimits,
 ): Promise<Duplex | Answer> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), connectMs);
   try {
     const tunnel = await engine.files.tunnel(sandboxId, port, { signal: limit.signal });
-    return tunnel;
+    return tls ? await encrypt(tunnel, limit.signal) : tunnel;
   } catch (error) {
     if (limit.signal.aborted) return late;
+    if (error instanceof NoTls) return failure(502, `The port does not answer by TLS: ${error.message}`);
     if (isNovaError(error, 'channel_busy')) return failure(429, 'Too many connections to this sandbox');
     if (isNovaError(error, 'connection_refused')) return portClosed(sandboxId, port);
     if (isNovaError(error, 'sandbox_not_found', 'sandbox_not_running', 'guest_unreachable'))
@@ -162,9 +166,38 @@ async function connect(
   }
 }
 
+class NoTls extends Error {
+  override readonly name = 'NoTls';
+}
+
+/**
+ * Speaks TLS to a server in a guest. Its certificate is not checked: the tunnel leads to this guest and to nobody else,
+ * and most servers there have signed theirs themselves.
+ */
+async function encrypt(tunnel: Duplex, signal: AbortSignal): Promise<Duplex> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const encrypted = connectTls({ socket: tunnel, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+  const onAbort = (): void => reject(new NoTls('it is silent'));
+  encrypted.once('secureConnect', resolve);
+  // Errors after it is connected reach whoever reads; none may end the process.
+  encrypted.on('error', (error) => reject(new NoTls(error.message)));
+  encrypted.once('close', () => reject(new NoTls('it hung up')));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await promise;
+    return encrypted;
+  } catch (error) {
+    encrypted.destroy();
+    tunnel.destroy();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 function forward(
   context: CallerContext,
-  { sandboxId, port, asLocalhost = false }: PortTarget,
+  { sandboxId, host = null }: PortTarget,
   { headerBytes }: ProxyLimits,
   request: IncomingMessage,
   tunnel: Duplex,
@@ -172,7 +205,7 @@ function forward(
 ): ClientRequest {
   const asked = withoutTokens(request.url ?? '/', request.rawHeaders);
   const passed = requestHeaders(asked.headers, isOurCredential(context, sandboxId));
-  const headers = [...(asLocalhost ? asFromLocalhost(passed, port) : passed), ...extra];
+  const headers = [...(host === null ? passed : withHost(passed, host)), ...extra];
   // A body of unknown length stays chunked. Its Transfer-Encoding was removed with the other hop-by-hop headers.
   if (request.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked');
   if (extra.length === 0) headers.push('Connection', 'close');

@@ -70,5 +70,6 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
     .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.@-]*$/, 'must be a user name'),
   key_id: ref,
   forward: ref,
+  rule: ref,
   preview: ref,
 };

@@ -6,6 +6,7 @@ import type { RouteContext } from '../daemon-context.ts';
 import { forwardAddress, type ForwardState } from '../forwards/forwards.ts';
 import type { PreviewRow } from '../previews/previews.ts';
 import { previewUrl } from '../previews/token-places.ts';
+import { createFirewall } from '../vms/firewall.ts';
 import { agentPort } from '../proxy/target.ts';
 import type { JsonHandlers } from './call.ts';
 
@@ -27,6 +28,9 @@ export function networkHandlers({
   | 'getVmPolicy'
   | 'setVmPolicy'
   | 'listVmDecisions'
+  | 'listFirewallRules'
+  | 'createFirewallRule'
+  | 'deleteFirewallRule'
   | 'listPortForwards'
   | 'createPortForward'
   | 'deletePortForward'
@@ -34,6 +38,7 @@ export function networkHandlers({
   | 'createPreview'
   | 'deletePreview'
 > {
+  const firewall = createFirewall();
   const forwardsOf = async (engine: Services, ref: string): Promise<Forward[]> => {
     const { id, state, hostPort, guestPort } = await engine.sandboxes.get(ref);
     const runs = state === 'running' || state === 'paused';
@@ -75,6 +80,18 @@ export function networkHandlers({
     async listVmDecisions({ engine, params, query, signal }) {
       const decisions = await Array.fromAsync(await engine.sandboxes.decisions(params.id, { ...query, signal }));
       return { decisions };
+    },
+    async listFirewallRules({ engine, params }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      return { rules: await firewall.list(engine.sandboxes, id) };
+    },
+    async createFirewallRule({ engine, params, body }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      return firewall.add(engine.sandboxes, id, body);
+    },
+    async deleteFirewallRule({ engine, params }) {
+      const { id } = await engine.sandboxes.get(params.id);
+      await firewall.remove(engine.sandboxes, id, params.rule);
     },
     listPortForwards: async ({ engine, params }) => ({ forwards: await forwardsOf(engine, params.id) }),
     async createPortForward({ engine, params, body }) {

@@ -1,3 +1,4 @@
+import * as firewall from '../firewall.ts';
 import * as network from '../network.ts';
 import * as policy from '../network-policy.ts';
 import type { Route } from '../route.ts';
@@ -61,6 +62,32 @@ export const networkRoutes = {
     permission: 'network:read',
     query: policy.decisionQuerySchema,
     response: policy.decisionListSchema,
+  },
+  listFirewallRules: {
+    method: 'GET',
+    path: '/vms/{id}/network/firewall-rules',
+    tag: 'network',
+    summary: 'Firewall rules of a VM, in the order in which they are tried',
+    permission: 'network:read',
+    response: firewall.firewallRuleListSchema,
+  },
+  createFirewallRule: {
+    method: 'POST',
+    path: '/vms/{id}/network/firewall-rules',
+    tag: 'network',
+    summary: 'Add a firewall rule, which is a rule of the network policy of the VM',
+    permission: 'network:write',
+    body: firewall.createFirewallRuleSchema,
+    status: 201,
+    response: firewall.firewallRuleSchema,
+  },
+  deleteFirewallRule: {
+    method: 'DELETE',
+    path: '/vms/{id}/network/firewall-rules/{rule}',
+    tag: 'network',
+    summary: 'Remove a firewall rule',
+    permission: 'network:write',
+    status: 204,
   },
   listPortForwards: {
     method: 'GET',

@@ -13,7 +13,7 @@ import { createConnectionLimit } from '../../http/connection-limit.ts';
 import { createRequestIds } from '../../http/request-id.ts';
 import { maxHeaderBytes, maxHeaders } from '../../http/listeners.ts';
 import { untraced } from '../../trace/tracing.ts';
-import { labelsOf } from '../../e2b/labels.ts';
+import { defaultTraits, labelsOf } from '../../e2b/labels.ts';
 import { dataPlane } from '../index.ts';
 import type { ProxyLimits } from '../limits.ts';
 
@@ -101,7 +101,7 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     enableNetwork: true,
     hostPort: null,
     guestPort: 8080,
-    labels: labelsOf({ secure: true, publicTraffic: true, autoResume: false }),
+    labels: labelsOf({ ...defaultTraits, publicTraffic: true }),
     createdAt: now,
     startedAt: now,
     stoppedAt: null,
