@@ -13,6 +13,7 @@ const pages = [
   ['docs/cli.md', page],
   ['docs/templates.md', await read('templates.md')],
   ['docs/volumes.md', await read('volumes.md')],
+  ['docs/networks.md', await read('networks.md')],
   ['docs/snapshots.md', await read('snapshots.md')],
 ] as const;
 const sessions = pages.flatMap(([file, text]) =>

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { finished } from '../support/nova-cli.ts';
 import { sdkUnderTest } from '../support/sdk.ts';
 
-const examples = ['docs/sdk.md', 'docs/snapshots.md', 'docs/volumes.md'].flatMap((file) => {
+const examples = ['docs/sdk.md', 'docs/snapshots.md', 'docs/volumes.md', 'docs/networks.md'].flatMap((file) => {
   const page = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
   return [...page.matchAll(/^```ts(?<fragment> fragment)?\n(?<code>[^]*?)^```$/gm)].map(({ groups, index }) => ({
     at: `${file}, line ${page.slice(0, index).split('\n').length}`,
