@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use crate::error::{Code, Failure, Outcome};
 use crate::sys::connections::{own_addresses, Connection, Diagnosis, Kind};
-use crate::sys::namespaces::{enter_network, other_networks};
+use crate::sys::namespaces::{enter_network, other_networks, own_network};
 use crate::sys::{Errno, Sys};
 
 /// Ends every TCP connection, and every connected UDP socket, whose peer is not the guest itself.
@@ -16,7 +16,8 @@ pub fn cut() -> Outcome<()> {
         return cut_in(&[None]);
     }
     // Only the thread that enters a namespace is in it, and nothing else happens on this one.
-    let all: Vec<Option<OwnedFd>> = std::iter::once(None).chain(others.into_iter().map(Some)).collect();
+    let own = own_network().map_err(failed)?;
+    let all: Vec<Option<OwnedFd>> = std::iter::once(own).chain(others).map(Some).collect();
     match std::thread::Builder::new().spawn(move || cut_in(&all)).map(std::thread::JoinHandle::join) {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Failure::new(Code::Internal, "connections: the thread has failed")),
@@ -24,7 +25,7 @@ pub fn cut() -> Outcome<()> {
     }
 }
 
-/// `None` is the namespace that the thread is in at first, and comes first.
+/// `None` is the namespace that the thread is in, where there is no other.
 fn cut_in(namespaces: &[Option<OwnedFd>]) -> Outcome<()> {
     let failed = |errno: Errno| Failure::from(errno).about(b"connections");
     let enter = |namespace: &Option<OwnedFd>| namespace.as_ref().map_or(Ok(()), enter_network);
