@@ -41,6 +41,11 @@ const rules: readonly Rule[] = [
     because: 'the contract runs in a browser too and depends on zod alone',
   },
   {
+    from: 'packages/mcp/src',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '@modelcontextprotocol/server', 'zod'],
+    because: 'the tools act on services, whoever offers them and whichever way the host is connected',
+  },
+  {
     from: ports,
     may: ['@novasandbox/protocol'],
     because: 'a seam names what both sides share and nothing of either',

@@ -105,6 +105,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   images: { summary: 'list templates', load: () => import('./commands/images.ts') },
   df: { summary: 'show the space that sandboxes and their images take', load: () => import('./commands/df.ts') },
   gc: { summary: 'remove images and leftovers that nobody needs', load: () => import('./commands/gc.ts') },
+  mcp: {
+    summary: 'give sandboxes to an AI agent by the Model Context Protocol',
+    load: () => import('./commands/mcp.ts'),
+  },
   key: { summary: "create, list and revoke the daemon's keys", load: () => import('./commands/key.ts') },
   user: { summary: "add, list and remove the daemon's users", load: () => import('./commands/user.ts') },
   setup: { summary: 'set up this machine, or a hypervisor on it', load: () => import('./commands/setup.ts') },

@@ -18,6 +18,7 @@ import { guestHandlers, guestStreams } from './routes/guest.ts';
 import { networkHandlers } from './routes/network.ts';
 import { poolHandlers } from './routes/pool.ts';
 import { resourceHandlers } from './routes/resources.ts';
+import { addMcp } from './mcp/mcp.ts';
 import { addRootRoutes } from './routes/root.ts';
 import { securityHandlers } from './routes/security.ts';
 import { snapshotHandlers, snapshotStreams } from './routes/snapshots.ts';
@@ -70,6 +71,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
   const look = createHostLook(context.layout.home);
   addRootRoutes(app, context, createGauges(context, look));
   addDescription(app);
+  addMcp(app, context);
   bindRoutes(app, context, sockets, {
     json: {
       ...vmHandlers(context),

@@ -99,10 +99,6 @@ export const notYet: readonly Part[] = [
     ],
   },
   {
-    name: 'the MCP server',
-    calls: [['POST', '/mcp', 'MCP server with tools for sandboxes']],
-  },
-  {
     name: 'alerts',
     calls: [
       ['GET', '/vms/{id}/alerts', 'Alerts of a VM'],

@@ -5,8 +5,7 @@ import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { forwardAddress, type ForwardState } from '../forwards/forwards.ts';
 import type { PreviewRow } from '../previews/previews.ts';
-import { previewUrl } from '../previews/token-places.ts';
-import { agentPort } from '../proxy/target.ts';
+import { openPreview } from '../previews/open-preview.ts';
 import type { JsonHandlers } from './call.ts';
 
 /** The id of the forward from the config of a VM, which lasts as long as the VM runs. */
@@ -104,14 +103,9 @@ export function networkHandlers({
     async createPreview({ engine, params, body }) {
       const { id } = await engine.sandboxes.get(params.id);
       const { port, expires_in_seconds, rewrite_host } = body;
-      if (port === agentPort) {
-        throw new NovaError('invalid_argument', `port: ${port} is that of the agent API, which has tokens of its own.`);
-      }
       const wanted = { port, expiresInMs: expires_in_seconds * 1000, rewriteHost: rewrite_host };
-      const { preview, token } = previews.add(id, wanted);
-      const { tls, domain } = config.server;
-      const origin = `${tls === undefined ? 'http' : 'https'}://${port}-${id}.${domain}:${listening.port}`;
-      return { ...previewWire(preview), url: previewUrl(origin, token), token };
+      const { preview, token, url } = openPreview({ previews, config, listening }, id, wanted);
+      return { ...previewWire(preview), url, token };
     },
     async deletePreview({ engine, params }) {
       const { id } = await engine.sandboxes.get(params.id);
