@@ -72,7 +72,14 @@ export const cliRules: readonly Rule[] = [
     { packages: ['ssh2'], parts: ['process'] },
     'an SSH client is served in the same way whoever has started it',
   ),
-  part('policies', { parts: ['args', 'render', 'usage-error.ts'] }, 'a policy is tried without a sandbox'),
+  part(
+    'policies',
+    {
+      packages: ['commander', 'novasandbox'],
+      parts: ['args', 'is-gone.ts', 'make-sandbox.ts', 'open-engine.ts', 'process', 'render', 'usage-error.ts'],
+    },
+    'what is done with policies does not depend on the verb that offers it',
+  ),
   part('list', { packages: ['novasandbox'], parts: ['render'] }, 'a list is shown, and does not know who asks for it'),
   part('doctor', { parts: ['open-engine.ts', 'render', 'version.ts'] }, 'findings are found before they are shown'),
   part(

@@ -42,6 +42,10 @@ export interface ServeOptions {
 }
 
 /** Starts the daemon: claims the state folder, recovers it after a crash, and listens. */
+/** `all` is that of a sandbox without a policy, which needs no egress process. */
+const defaultPolicyOf = ({ networking }: ServerConfig): string | undefined =>
+  networking.default_policy === 'all' ? undefined : networking.default_policy;
+
 export async function serve(config: ServerConfig, options: ServeOptions = {}): Promise<Daemon> {
   const layout = layoutAt(options.home);
   prepareLayout(layout);
@@ -56,6 +60,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
       recover: true,
       readySlots: config.networking.ready_slots,
       pool: poolOptionsOf(config),
+      defaultPolicy: defaultPolicyOf(config),
     }),
   );
   const tracing = undo.use(await openTracing(config, process.env));

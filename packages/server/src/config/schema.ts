@@ -1,3 +1,4 @@
+import { policyNameSchema } from '@novasandbox/protocol';
 import * as z from 'zod';
 
 /**
@@ -56,6 +57,9 @@ const serverSchema = z.strictObject({
 
 const networkingSchema = z.strictObject({
   allow_internet: z.boolean().default(true).describe('false: VMs that ask for network are refused'),
+  default_policy: policyNameSchema
+    .default('all')
+    .describe('Network policy of VMs that name none: all, none, or a policy with a name; see docs/policy.md'),
   ready_slots: z
     .int()
     .min(0)
