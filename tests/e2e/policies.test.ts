@@ -139,6 +139,11 @@ test('a connection that nobody has decided about is held, told of, and answered'
   await eventually('an event', async () =>
     (await eventsOf('network.approval_needed')).some(({ data }) => data['approval'] === asked.id),
   );
+  // To a stranger it is not there.
+  const { key } = await server.ok('POST', '/security/api-keys', { name: 'stranger', role: 'power_user' });
+  assert.deepEqual((await server.call('GET', '/network/approvals', { key })).body, { approvals: [] });
+  const answer = { key, body: { action: 'allow' } };
+  assert.equal((await server.call('POST', `/network/approvals/${asked.id}`, answer)).status, 404);
   const shown = await nova('policy', 'pending');
   assert.match(shown.stdout, new RegExp(`${asked.id}.*${internet.address}:80`));
   const { stdout } = await nova('policy', 'approve', asked.id);

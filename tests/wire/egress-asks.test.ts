@@ -114,7 +114,8 @@ test('without an answer it is denied after some seconds, with the id; a retry fi
   assert.equal(secure.error, 'ECONNRESET');
   assert.ok(secure.ms > 7000 && secure.ms < 20_000, `it was held for ${secure.ms} ms`);
   const questions = (await world.egress.questions()).filter(({ host }) => host === 'late.wild.test');
-  assert.deepEqual(questions.map(({ port }) => port).toSorted(), [443, 80], 'one for each port');
+  assert.deepEqual(new Set(questions.map(({ port }) => port)), new Set([80, 443]), 'one for each port');
+  assert.equal(questions.length, 2);
   await answerWith(questions.find(({ port }) => port === 443)?.id ?? '', 'allow');
   const { received } = await world.ask({ kind: 'tls', host: 'late.wild.test', servername: 'late.wild.test' });
   assert.match(received, /"serverName":"late\.wild\.test"/);

@@ -74,7 +74,7 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
   const listeners = new Set<() => void>();
   const log = decisionLog();
   const contacts = contactTable();
-  const questions = questionsOf(id, outside.tidings.asked);
+  const questions = questionsOf(id, (question) => outside.tidings.asked(question));
   const caps = capsOf(policy.limits);
   let compiled = compile(policy);
   const lookups = new Map<string, Promise<readonly string[] | 'failed'>>();

@@ -17,7 +17,7 @@ type Allowance = Omit<PolicyRule, 'action' | 'ports'> & { readonly ports: number
  * register one, such as co.uk or github.io.
  */
 export function policyFor(contacts: readonly Contact[]): NetworkPolicy {
-  const single = together(contacts.map(allowanceFor), ({ ports: _, ...same }) => same);
+  const single = together(contacts.map(allowanceFor), (allowance) => ({ ...allowance, ports: [] }));
   const rules = together(withWildcards(single), (same) => same)
     .toSorted((one, other) => (nameOf(one) < nameOf(other) ? -1 : 1))
     .map((allowance): PolicyRule => ({ action: 'allow', ...allowance }));

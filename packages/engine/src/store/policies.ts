@@ -114,7 +114,7 @@ export function policiesIn(prepare: (sql: string) => StatementSync, transaction:
             { hint: 'Change the policy that is there, or give this one another name.' },
           );
         if (select("ifnull(owner, '') = ?", owner ?? '').length >= maxNamedPolicies)
-          throw new NovaError('host_resource_exhausted', `There are ${maxNamedPolicies} network policies already.`, {
+          throw new NovaError('conflict', `There are ${maxNamedPolicies} network policies already.`, {
             hint: 'Remove those that are not needed any more.',
           });
         prepare('INSERT INTO policies (id, owner, name, record) VALUES (?, ?, ?, ?)').run(

@@ -19,3 +19,4 @@ export const approvalAnswerShape: typeof whole.approvalAnswerShape = {
   scope: believed(),
   forSeconds: believed(),
 };
+export const alwaysHasNoEnd = '';

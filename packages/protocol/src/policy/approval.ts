@@ -3,6 +3,9 @@ import * as z from 'zod';
 /** Longer ones would be a policy. */
 const longestSeconds = 30 * 86_400;
 
+/** A rule of a policy has no end. */
+export const alwaysHasNoEnd = 'a time does not go with always, which is a rule of the policy';
+
 export const approvalAnswerShape = {
   action: z.enum(['allow', 'deny']),
   /**
@@ -17,10 +20,7 @@ export const approvalAnswerShape = {
 /** Answers a question about a connection (`otherwise: 'ask'`). */
 export const approvalAnswerSchema = z
   .strictObject(approvalAnswerShape)
-  .refine(
-    ({ scope, forSeconds }) => scope !== 'always' || forSeconds === undefined,
-    'forSeconds: does not go with always, which is a rule of the policy',
-  );
+  .refine(({ scope, forSeconds }) => scope !== 'always' || forSeconds === undefined, alwaysHasNoEnd);
 export type ApprovalAnswerInput = z.input<typeof approvalAnswerSchema>;
 export type ApprovalAnswer = z.output<typeof approvalAnswerSchema>;
 

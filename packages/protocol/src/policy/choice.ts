@@ -2,10 +2,18 @@ import * as z from 'zod';
 import { builtInPolicies, networkPolicySchema, type NetworkPolicy } from './policy.ts';
 import { NovaError } from '../errors.ts';
 
+const nameRule = 'must be of lower-case letters, digits and hyphens, at most 63';
+const name = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+
 /** The name of a policy: one of `builtInPolicies`, or one that somebody has made (named.ts). */
-export const policyNameSchema = z
+export const policyNameSchema = z.string().regex(new RegExp(`^${name}$`), nameRule);
+/** The name of a policy that somebody makes. */
+export const newPolicyNameSchema = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'must be of lower-case letters, digits and hyphens, at most 63');
+  .regex(
+    new RegExp(`^(?!(?:${Object.keys(builtInPolicies).join('|')})$)${name}$`),
+    `${nameRule}, and other than ${Object.keys(builtInPolicies).join(' and ')}`,
+  );
 
 /** The policy of a sandbox, as its config has it: the name of a policy, or the policy itself. */
 export const policyChoiceSchema = z.union([policyNameSchema, networkPolicySchema]);

@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { isBuiltInPolicy, policyNameSchema } from './choice.ts';
+import { newPolicyNameSchema } from './choice.ts';
 import { networkPolicySchema, type NetworkPolicy } from './policy.ts';
 
 export const newPolicyShape = {
   /** Unique among the policies of its owner; `none` and `all` exist by themselves. */
-  name: policyNameSchema.refine((name) => !isBuiltInPolicy(name), 'is the name of a policy that exists by itself'),
+  name: newPolicyNameSchema,
   policy: networkPolicySchema,
 };
 /** A policy that is to be kept under a name. */
