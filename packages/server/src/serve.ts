@@ -18,6 +18,7 @@ import { createLog } from './log.ts';
 import { createServer, type Server } from './server.ts';
 import { openServerStore } from './store/server-store.ts';
 import { openTracing } from './trace/tracing.ts';
+import { startWebhook } from './observe/webhook.ts';
 import { startRounds } from './rounds.ts';
 import { removeLeftExports } from './vms/export.ts';
 
@@ -74,6 +75,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   undo.use(context.forwards);
   await context.forwards.restore(vmIds);
   context.previews.prune(vmIds);
+  undo.use(startWebhook(context));
   undo.use(startRounds(context));
   removeLeftExports(context);
 

@@ -22,7 +22,7 @@ export const policyTables = `
   CREATE INDEX approvals_by_sandbox ON approvals (sandbox, asked_at);
 `;
 
-/** The most questions of one sandbox, with their answers; the oldest are dropped. */
+/** The most questions of one sandbox, with their answers; the oldest are dropped, and those without answers first. */
 const maxApprovals = 256;
 
 const policyRecordSchema = z.looseObject({
@@ -45,6 +45,9 @@ const approvalRecordSchema = z.looseObject({
   scope: z.enum(['once', 'session', 'always']).nullable(),
   untilMs: z.number().nullable(),
 });
+
+const holds = ({ scope, untilMs }: ApprovalRecord): boolean =>
+  scope === 'session' && (untilMs === null || untilMs > Date.now());
 
 type Row = Readonly<Record<string, unknown>>;
 const policyOf = (row: Row): PolicyRecord => parse(policyRecordSchema, parseJson(String(row['record'])), 'record');
@@ -161,17 +164,19 @@ export function policiesIn(prepare: (sql: string) => StatementSync, transaction:
       return transaction(() => {
         const askedAtMs = Date.parse(askedAt);
         const [known] = approvals('id = ?', id);
-        // What was answered since it was asked is not asked any more.
-        if (known !== undefined && (known.answer === null || known.askedAtMs >= askedAtMs)) return false;
+        // What was answered since it was asked is not asked any more, nor what an answer for the session holds for.
+        if (known !== undefined && (known.answer === null || known.askedAtMs >= askedAtMs || holds(known)))
+          return false;
         if (prepare('SELECT 1 FROM sandboxes WHERE id = ?').get(sandbox) === undefined) return false;
         putApproval({
           ...{ id, sandboxId: sandbox, host, address, port, askedAtMs },
           ...{ answer: null, scope: null, untilMs: null },
         });
+        // A guest that asks a lot does not push out what somebody has answered.
         prepare(
-          `DELETE FROM approvals WHERE id IN
-           (SELECT id FROM approvals WHERE sandbox = ? ORDER BY asked_at DESC LIMIT -1 OFFSET ${maxApprovals})`,
-        ).run(sandbox);
+          `DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE sandbox = ? AND id <> ?
+           ORDER BY json_extract(record, '$.answer') IS NULL, asked_at DESC LIMIT -1 OFFSET ${maxApprovals - 1})`,
+        ).run(sandbox, id);
         return true;
       });
     },
