@@ -165,6 +165,19 @@ const rules: readonly Rule[] = [
   },
   ...policyRules,
   {
+    from: `${engine}/policies`,
+    may: [
+      '@novasandbox/protocol',
+      'tldts',
+      ports,
+      `${engine}/sandbox`,
+      `${engine}/guest`,
+      `${engine}/egress/policy`,
+      ...['context', 'services', 'abort'].map((file) => `${engine}/${file}.ts`),
+    ],
+    because: 'policies with names, questions and what is learned are about sandboxes that are there',
+  },
+  {
     from: `${engine}/services.ts`,
     may: ['@novasandbox/protocol', ports],
     because: 'the offer of the engine names no implementation',

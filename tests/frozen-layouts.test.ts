@@ -35,7 +35,7 @@ const volume = { owner: null, team: null, sizeMb: 2048, createdAtMs: 1_763_800_0
 
 const store: Kind = {
   name: 'store',
-  layout: 4,
+  layout: 5,
   keepsCopy: true,
   open: (file) => openSqliteStore(file, reserve),
   use(file) {
@@ -67,6 +67,11 @@ const store: Kind = {
     assert.equal(opened.addSandbox({ ...another, id: 'next0000000000000000', name: 'next' }).sequence, 5);
     opened.addVolume({ ...volume, id: 'new0', name: 'new' });
     assert.deepEqual(opened.takeVolumes(box.id, [{ volumeId: 'new0', readOnly: true }]), []);
+    const policy = opened.policyNamed('web', 'user:ann');
+    if (policy !== null) {
+      assert.deepEqual([policy.policy.otherwise, opened.removePolicy(policy.id)], ['ask', []]);
+      assert.equal(opened.listApprovals(box.id)[0]?.scope, 'session');
+    }
   },
 };
 

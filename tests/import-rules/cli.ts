@@ -79,7 +79,14 @@ export const cliRules: readonly Rule[] = [
     { packages: ['jsonc-parser', 'smol-toml'] },
     'the file of a host is changed without a host, and without a server',
   ),
-  part('policies', { parts: ['args', 'render', 'usage-error.ts'] }, 'a policy is tried without a sandbox'),
+  part(
+    'policies',
+    {
+      packages: ['commander', 'novasandbox'],
+      parts: ['args', 'is-gone.ts', 'make-sandbox.ts', 'open-engine.ts', 'process', 'render', 'usage-error.ts'],
+    },
+    'what is done with policies does not depend on the verb that offers it',
+  ),
   part('list', { packages: ['novasandbox'], parts: ['render'] }, 'a list is shown, and does not know who asks for it'),
   part('doctor', { parts: ['open-engine.ts', 'render', 'version.ts'] }, 'findings are found before they are shown'),
   part(

@@ -20,7 +20,7 @@ let slot: number;
 const users = () => openVmmUsers(home.layout);
 const listener = () => createImageSource(home.layout).listener({});
 const open = (): Egress => openEgress({ layout: home.layout, users: users(), listener });
-const none = { policy: builtInPolicies.none, names: [] };
+const none = { policy: builtInPolicies.none, names: [], answers: [] };
 
 before(async () => {
   if (skip !== false) return;
@@ -80,9 +80,12 @@ test('a slot that is not there is an error, and the others are served on', { ski
 test('a policy that cannot be enforced is refused, and the one before stays', { skip }, async () => {
   await using egress = open();
   const policy = { ...none.policy, rules: [{ action: 'allow', host: 'a.test', protocol: 'udp' }] } as const;
-  await assert.rejects(egress.serve('box', { slot, names: [], policy: { ...policy, rules: [...policy.rules] } }), {
-    code: 'not_implemented',
-  });
+  await assert.rejects(
+    egress.serve('box', { slot, names: [], answers: [], policy: { ...policy, rules: [...policy.rules] } }),
+    {
+      code: 'not_implemented',
+    },
+  );
   assert.deepEqual(await egress.served(), ['box']);
 });
 

@@ -37,7 +37,7 @@ const few: NetworkPolicyInput = {
   ],
 };
 const serve = (policy: NetworkPolicyInput, names: PinnedNames = []): Promise<void> =>
-  world.egress.serve('box', { slot: world.slot, policy: networkPolicySchema.parse(policy), names });
+  world.egress.serve('box', { slot: world.slot, policy: networkPolicySchema.parse(policy), names, answers: [] });
 beforeEach(async () => {
   if (skip === false) await serve(few);
 });

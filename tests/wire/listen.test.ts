@@ -15,7 +15,7 @@ import { testHome, type TestHome } from '../support/test-home.ts';
  * answers whoever connects with the address that was connected to.
  */
 const skip = await whyNoSlots();
-const governance = { policy: builtInPolicies.none, names: [] };
+const governance = { policy: builtInPolicies.none, names: [], answers: [] };
 const fromGuest = ['--noproxy', '*', '-sS', '--max-time', '5'];
 
 let home: TestHome;
@@ -46,6 +46,10 @@ const egress: Egress = {
   },
   names: () => Promise.resolve([]),
   async *decisions() {},
+  contacts: () => Promise.resolve(null),
+  questions: () => Promise.resolve([]),
+  answer: () => Promise.resolve(false),
+  async *tidings() {},
   served: () => Promise.resolve(listeners === null ? [] : ['box']),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };

@@ -1,5 +1,5 @@
 import type { Engine } from '@novasandbox/engine';
-import type { ContinuedConfigInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
+import type { ContinuedConfigInput, PolicyChoiceInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
 import { toSandboxConfig, type SandboxOptions } from './args/sandbox-options.ts';
 import { choosePolicy } from './args/policy.ts';
 import { toContinuedConfig, type SnapshotOptions } from './args/snapshot-options.ts';
@@ -21,9 +21,11 @@ export async function makeSandbox(
   ephemeral: boolean,
   context: Shown,
   telling: Telling,
+  /** Default: the one that the options ask for. */
+  given?: PolicyChoiceInput,
 ): Promise<MadeSandbox> {
   const volumes = await sortVolumes(options.volume);
-  const policy = await choosePolicy(options);
+  const policy = given ?? (await choosePolicy(options));
   const governed = policy === undefined ? {} : { policy };
   if (options.snapshot !== undefined) {
     if (volumes.drives.length > 0 || volumes.named.length > 0)

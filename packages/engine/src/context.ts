@@ -1,4 +1,4 @@
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { HypervisorName, PolicyChoice } from '@novasandbox/protocol';
 import type { Layout } from './layout.ts';
 import type { OpenSession } from './ports/guest-agent.ts';
 import type { Links } from './ports/guest-links.ts';
@@ -20,4 +20,6 @@ export interface EngineContext {
   readonly network: Network;
   readonly wakings: Wakings;
   readonly pool: WarmPool;
+  /** Of new sandboxes that name none; undefined: `all`. */
+  readonly defaultPolicy: PolicyChoice | undefined;
 }

@@ -1,4 +1,4 @@
-import { toNovaError, type NovaError } from '@novasandbox/protocol';
+import { parse, policyChoiceSchema, toNovaError, type NovaError } from '@novasandbox/protocol';
 import { together } from './abort.ts';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
@@ -16,6 +16,8 @@ import { createNetwork, type NetworkOptions } from './network/network.ts';
 import { startRounds } from './rounds.ts';
 import { endLeftClones, leaveClone } from './pool/leave.ts';
 import { createPool } from './pool/pool.ts';
+import { createPolicyService } from './policies/service.ts';
+import { watchEgress } from './policies/watch.ts';
 import type { Egress } from './ports/egress.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
@@ -28,7 +30,7 @@ import { keepTimesToLive } from './sandbox/expiry.ts';
 import { createLinks } from './guest/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
-import type { EngineOptions, LocalEngine } from './services.ts';
+import type { EngineOptions, LocalEngine, NetworkEvent } from './services.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
 import { createStorageService } from './storage/service.ts';
@@ -130,6 +132,10 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     ...{ layout, store, images, drivers, openSession, links, network },
     pool: pool.creates,
     wakings,
+    defaultPolicy:
+      options.defaultPolicy === undefined
+        ? undefined
+        : parse(policyChoiceSchema, options.defaultPolicy, 'defaultPolicy'),
   };
   await reclaimWork(context);
   await sweep(context, ['creating', 'stopping', 'stopped', 'failed']).catch((error: unknown) =>
@@ -162,6 +168,8 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   });
 
   const kept = pool.keep(context);
+  const networkListeners = new Set<(event: NetworkEvent) => void>();
+  let watching: AsyncDisposable | undefined;
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -174,6 +182,7 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     await using _rounds = rounds;
     await Promise.allSettled([...made.values()].map(async (driver) => driver.endProbes?.()));
     await kept[Symbol.asyncDispose]();
+    await watching?.[Symbol.asyncDispose]();
     await links.closeAll();
   };
   const close = (): Promise<void> => (closed ??= end());
@@ -187,6 +196,14 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     templates: offer('templates', createTemplateService(context)),
     snapshots: offer('snapshots', createSnapshotService(context)),
     volumes: offer('volumes', createVolumeService(context)),
+    policies: offer('policies', createPolicyService(context)),
+    onNetworkEvent(listen) {
+      networkListeners.add(listen);
+      watching ??= watchEgress(context, (event) => {
+        for (const each of networkListeners) each(event);
+      });
+      return { [Symbol.dispose]: () => void networkListeners.delete(listen) };
+    },
     pool: offer('pool', pool.serviceOf(context)),
     onPoolEvent: pool.onEvent,
     storage: offer('storage', createStorageService(context)),

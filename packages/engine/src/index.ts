@@ -27,7 +27,7 @@ export { step } from './artifacts/step.ts';
 export type * from './ports/image-source.ts';
 export { childIds, newSandboxId } from './sandbox/id.ts';
 export { uniqueIdentity } from './guest/identity.ts';
-export { explain, type Explanation } from './egress/policy/explain.ts';
+export { explain } from './egress/policy/explain.ts';
 export { presets } from './egress/policy/presets.ts';
 export { whatDropsForwarded } from './network/obstacles.ts';
 export { copyDatabase, migrate, newerVersionHint } from './store/migrate.ts';

@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type {
+  Approval,
+  ApprovalAnswerInput,
   ArchitectureName,
   Change,
   Collected,
@@ -9,13 +11,18 @@ import type {
   Entry,
   EventKind,
   Exit,
+  Explanation,
   ExtraDriveInput,
   ForkInput,
   ForkResult,
   HypervisorName,
+  LearnedPolicy,
+  NetworkPolicyInput,
+  NewPolicyInput,
   NewVolumeInput,
   Ownership,
   PolicyChoiceInput,
+  PolicyInfo,
   PoolDiscard,
   PoolMiss,
   PoolStatus,
@@ -34,8 +41,9 @@ import type {
   TakeSnapshotInput,
   TemplateInfo,
   VolumeInfo,
+  Wish,
 } from '@novasandbox/protocol';
-import type { DecisionOptions } from './ports/egress.ts';
+import type { DecisionOptions, Tiding } from './ports/egress.ts';
 import type {
   AttachedProcess,
   ByteSource,
@@ -423,6 +431,49 @@ export interface VolumeService {
   remove(ref: string, options?: { readonly force?: boolean }): Promise<void>;
 }
 
+/** Default: the host itself owns it. */
+export type PolicyContext = CallContext & Pick<CreateContext, 'ownership'>;
+
+export interface ApprovalFilter {
+  /** Of this sandbox, by its id, a prefix of it or its name; default: of all. */
+  readonly sandbox?: string | undefined;
+  /** Those alone that wait for an answer. */
+  readonly pending?: boolean | undefined;
+}
+
+/**
+ * Policies with names, which sandboxes name in their config, and questions about connections that a policy neither
+ * allows nor denies. `ref` of a policy is its id or its name. A name means the policy of the sandbox's owner, or else
+ * the host's.
+ */
+export interface PolicyService {
+  /** Throws `conflict` when its owner, or the host, has another one of that name. */
+  create(policy: NewPolicyInput, context?: PolicyContext): Promise<PolicyInfo>;
+  get(ref: string, scope?: Scope): Promise<PolicyInfo>;
+  list(scope?: Scope): Promise<PolicyInfo[]>;
+  /** Changes it for all sandboxes that name it: what it denies now ends at once in those that run. */
+  change(ref: string, policy: NetworkPolicyInput, context?: CallContext): Promise<PolicyInfo>;
+  /** Refused with `conflict` while sandboxes name it, stopped ones included. */
+  remove(ref: string): Promise<void>;
+  /** Says what a policy does with a destination, and why. Where a name leads is not looked up. */
+  test(policy: PolicyChoiceInput, wish: Wish, context?: PolicyContext): Promise<Explanation>;
+  /**
+   * The smallest policy that allows what a sandbox was let through to since it runs under a policy. Throws
+   * `invalid_state` where it has none, or does not run.
+   */
+  learned(sandbox: string): Promise<LearnedPolicy>;
+  /** Questions and answers, oldest first. They are forgotten with their sandbox. */
+  approvals(filter?: ApprovalFilter, scope?: Scope): Promise<Approval[]>;
+  /** Answers a question by its id, also one that was answered before. Throws `not_found`. */
+  answer(id: string, answer: ApprovalAnswerInput, context?: CallContext): Promise<Approval>;
+}
+
+/** What a sandbox was denied, or what somebody is asked about it. */
+export type NetworkEvent = { readonly about: SandboxInfo } & (
+  | { readonly type: 'asked'; readonly approval: Approval }
+  | ({ readonly type: 'denied' } & Pick<Extract<Tiding, { kind: 'denied' }>, 'counts' | 'denials' | 'more'>)
+);
+
 export interface VolumeContext extends CallContext {
   /** Default: the host itself owns it. Names are unique among the volumes of one owner. */
   readonly ownership?: Ownership | undefined;
@@ -506,6 +557,7 @@ export interface Engine extends AsyncDisposable {
   readonly templates: TemplateService;
   readonly snapshots: SnapshotService;
   readonly volumes: VolumeService;
+  readonly policies: PolicyService;
   readonly pool: PoolService;
   readonly storage: StorageService;
   /**
@@ -538,6 +590,11 @@ export interface LocalEngine extends Engine {
   admitWakings(admit: AdmitWaking): void;
   /** Calls `listen` at each change of the pool until the result is disposed. `listen` must not throw. */
   onPoolEvent(listen: (event: PoolEvent) => void): Disposable;
+  /**
+   * Calls `listen` with denials and questions of sandboxes until the result is disposed. A sandbox with many of them is
+   * told of by counts. `listen` must not throw.
+   */
+  onNetworkEvent(listen: (event: NetworkEvent) => void): Disposable;
   /**
    * Makes a clone that outlives this process and waits for the next create in this state folder, for `keepMs`. `ender`
    * is a command that calls `endLeftClones` when that time is over. False where
@@ -574,6 +631,8 @@ export interface EngineOptions {
    * one; default 0.
    */
   readonly readySlots?: number;
+  /** The network policy of new sandboxes that name none: a name, or the policy itself; default `all`. */
+  readonly defaultPolicy?: PolicyChoiceInput | undefined;
   /** Keeps clones ready while the engine is open; default: none. Those that others have left are used all the same. */
   readonly pool?: PoolOptions | undefined;
 }

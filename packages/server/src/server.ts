@@ -26,6 +26,7 @@ import { socketHandlers } from './routes/sockets.ts';
 import { systemHandlers } from './routes/system.ts';
 import { templateHandlers } from './routes/templates.ts';
 import { vmHandlers } from './routes/vms.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { volumeHandlers } from './routes/volumes.ts';
 import { createSockets, type Sockets } from './sockets/accept.ts';
 import { createHostLook } from './system/host.ts';
@@ -79,6 +80,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
       ...fileHandlers(context),
       ...snapshotHandlers(context),
       ...templateHandlers(),
+      ...policyHandlers(),
       ...volumeHandlers(),
       ...poolHandlers(),
       ...systemHandlers(context, look),

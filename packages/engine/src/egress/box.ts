@@ -1,5 +1,7 @@
 import { isIPv4 } from 'node:net';
 import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Answer } from '../ports/egress.ts';
+import { contactTable, type ContactTable } from './contacts.ts';
 import { decisionLog, type DecisionLog } from './decision-log.ts';
 import { pinnedNameTable, type PinnedNameTable } from './dns/pinned-names.ts';
 import type { NameResolution } from './dns/resolve.ts';
@@ -8,11 +10,14 @@ import { compile, type CompiledPolicy } from './policy/compile.ts';
 import { judge, judgeAddress, type Target, type Verdict } from './policy/judge.ts';
 import { remedyFor } from './policy/remedy.ts';
 import { capsOf, type Caps } from './proxy/caps.ts';
+import { questionsOf, type Questions } from './questions.ts';
+import type { Tidings } from './tidings.ts';
 
 /** The parts that all sandboxes share. */
 export interface Outside {
   readonly resolution: NameResolution;
   readonly surroundings: Surroundings;
+  readonly tidings: Tidings;
 }
 
 /** Something that is under way and allowed by the policy, which may change. */
@@ -27,6 +32,8 @@ export interface Passage {
 export interface Route {
   readonly verdict: Verdict;
   readonly addresses: readonly string[];
+  /** Somebody was asked, and has allowed it. */
+  readonly approved: boolean;
 }
 
 /** A sandbox as the proxy sees it: its policy, its names, and what is under way. */
@@ -36,12 +43,17 @@ export interface Box {
   readonly names: PinnedNameTable;
   readonly caps: Caps;
   readonly log: DecisionLog;
+  readonly contacts: ContactTable;
+  readonly questions: Questions;
   /** The addresses of a name; none where there is no such name. `limit`: too many are looked up at once. */
   lookUp(name: string): Promise<readonly string[] | 'failed' | 'limit'>;
   /** Judges an address that is about to be connected to. */
   judgeAt(target: Target & { readonly address: string }): Verdict;
-  /** Judges a target, resolves its name, and judges its addresses. */
-  route(target: Target): Promise<Route>;
+  /**
+   * Judges a target, resolves its name, and judges its addresses. Where the policy says so, somebody is asked first: it
+   * waits some seconds for the answer, or until the client is `gone`.
+   */
+  route(target: Target, gone: AbortSignal): Promise<Route>;
   /** Records what was decided about a target. */
   tell(verdict: Verdict, target: Target, protocol: Decision['protocol']): Omit<Decision, 'at'>;
   /** Records a passage, which ends when the policy no longer allows it: at once, or after a change. */
@@ -49,6 +61,8 @@ export interface Box {
   /** Called for each change of the policy. */
   onChange(listen: () => void): Disposable;
   change(policy: NetworkPolicy): void;
+  /** Puts answers in force, and ends what was allowed by an answer and is denied by another now. */
+  answer(answers: readonly Answer[]): void;
   close(): void;
 }
 
@@ -59,6 +73,8 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
   const passages = new Set<Passage>();
   const listeners = new Set<() => void>();
   const log = decisionLog();
+  const contacts = contactTable();
+  const questions = questionsOf(id, (question) => outside.tidings.asked(question));
   const caps = capsOf(policy.limits);
   let compiled = compile(policy);
   const lookups = new Map<string, Promise<readonly string[] | 'failed'>>();
@@ -77,7 +93,8 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
   };
   const judgeAgain = (passage: Passage): void => {
     const { target, protocol } = passage;
-    const verdict = judgeAt(target);
+    const isDenied = target.approved === true && questions.known(target) === 'deny';
+    const verdict = judgeAt({ ...target, approved: target.approved === true && !isDenied });
     if (verdict.allowed) return;
     tell(verdict, target, protocol);
     passage.end();
@@ -95,10 +112,30 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       protocol,
       ...request,
       code: verdict.code,
+      ...(verdict.approval === undefined ? {} : { approval: verdict.approval }),
       remedy: remedyFor(verdict, { host, address, port }),
     };
-    log.add(decision);
+    const entry = log.add(decision);
+    if (entry.action === 'deny') outside.tidings.denied(entry);
+    else if (verdict.allowed && protocol !== 'dns') contacts.note(entry);
     return decision;
+  };
+  /** Judges by the rules, and asks where they leave it open. */
+  const judgeOrAsk = async (target: Target, gone: AbortSignal): Promise<Verdict> => {
+    for (;;) {
+      const verdict = judge(compiled, target);
+      if (verdict.code !== 'approval_needed') return verdict;
+      const { host, address } = target;
+      // Nobody can allow these by an answer, so nobody is asked.
+      if (host === null && address !== null && !outside.surroundings.isPublic(address))
+        return { ...verdict, code: 'internal_address', rule: 'internal', byAddress: true };
+      const approval = questions.idOf(target);
+      const outcome = await questions.ask(target, gone);
+      if (outcome === 'again') continue;
+      if (outcome === 'allow') return { ...judge(compiled, { ...target, approved: true }), approval };
+      if (outcome === 'deny') return { ...verdict, code: 'denied', rule: 'approval', approval };
+      return outcome === 'full' ? { ...verdict, code: 'limit', rule: 'approval' } : { ...verdict, approval };
+    }
   };
 
   return {
@@ -109,23 +146,30 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
     names: pinnedNameTable(names),
     caps,
     log,
+    contacts,
+    questions,
     lookUp,
     judgeAt,
     tell,
-    async route(target) {
-      const verdict = judge(compiled, target);
+    async route(target, gone) {
       const { host, address } = target;
-      if (address === null && host === null) return refused(verdict, 'unknown_address');
-      if (!verdict.allowed) return { verdict, addresses: [] };
-      if (host === null || verdict.byAddress) {
-        if (address === null) return refused(verdict, 'unknown_address');
-        return routeOf([{ address, verdict: judgeAt({ ...target, address }) }]);
-      }
+      if (address === null && host === null) return refused(judge(compiled, target), 'unknown_address');
+      const verdict = await judgeOrAsk(target, gone);
+      if (!verdict.allowed) return { verdict, addresses: [], approved: false };
+      const { approval } = verdict;
+      const routed = (found: readonly string[]): Route => {
+        // The policy may have changed meanwhile.
+        const wanted = { ...target, approved: approval !== undefined };
+        return routeOf(
+          found.map((each) => ({ address: each, verdict: { ...judgeAt({ ...wanted, address: each }), approval } })),
+        );
+      };
+      if (host === null || verdict.byAddress)
+        return address === null ? refused(verdict, 'unknown_address') : routed([address]);
       const found = await lookUp(host);
       if (found === 'limit') return refused(verdict, 'limit');
       if (found === 'failed' || found.length === 0) return refused(verdict, 'unreachable');
-      // The policy may have changed meanwhile.
-      return routeOf(found.map((each) => ({ address: each, verdict: judgeAt({ ...target, address: each }) })));
+      return routed(found);
     },
     enter(passage) {
       passages.add(passage);
@@ -146,8 +190,14 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       caps.change(next.limits);
       for (const listen of listeners) listen();
       for (const passage of passages) judgeAgain(passage);
+      questions.changed();
+    },
+    answer(answers) {
+      questions.answer(answers);
+      for (const passage of passages) judgeAgain(passage);
     },
     close() {
+      outside.tidings.forget(id);
       for (const passage of passages) passage.end();
       log.close();
     },
@@ -157,6 +207,7 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
 const refused = (verdict: Verdict, code: Verdict['code']): Route => ({
   verdict: { ...verdict, allowed: false, code, rule: code === 'limit' ? 'limits' : verdict.rule },
   addresses: [],
+  approved: false,
 });
 
 interface Judged {
@@ -169,7 +220,12 @@ function routeOf(judged: readonly Judged[]): Route {
   const allowed = judged.filter(({ verdict }) => verdict.allowed);
   const [first] = [...allowed, ...judged.toSorted(byIPv4First)];
   if (first === undefined) throw new RangeError('A route has at least one address.');
-  return { verdict: first.verdict, addresses: allowed.map(({ address }) => address) };
+  const { verdict } = first;
+  return {
+    verdict,
+    addresses: allowed.map(({ address }) => address),
+    approved: verdict.allowed && verdict.approval !== undefined,
+  };
 }
 
 const byIPv4First = (one: Judged, other: Judged): number => Number(isIPv4(other.address)) - Number(isIPv4(one.address));

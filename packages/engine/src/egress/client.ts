@@ -3,21 +3,22 @@ import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { json } from 'node:stream/consumers';
 import {
+  contactsSchema,
   decisionSchema,
   isNovaError,
   NovaError,
   parse,
   pinnedNamesSchema,
-  type Decision,
   type ErrorCode,
 } from '@novasandbox/protocol';
+import type * as z from 'zod';
 import { throwIfAborted } from '../abort.ts';
 import { withLock } from '../artifacts/lock.ts';
 import type { Layout } from '../layout.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { VmmUsers } from '../vmm/vmm-users.ts';
 import { startEgress } from './process/start.ts';
-import { failureSchema, servedSchema } from './process/wire.ts';
+import { answeredSchema, failureSchema, questionsSchema, servedSchema, tidingSchema } from './process/wire.ts';
 
 export interface EgressOptions {
   readonly layout: Pick<Layout, 'egress'>;
@@ -45,8 +46,8 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
     });
   };
   return {
-    async serve(sandbox, { slot, policy, names, signal }) {
-      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body: { slot, policy, names }, signal };
+    async serve(sandbox, { signal, ...body }) {
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body, signal };
       for (let tries = 0; ; tries += 1) {
         throwIfAborted(signal, 'before its policy was put in force');
         try {
@@ -66,7 +67,23 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
     async *decisions(sandbox, { follow = false, denied = false, signal } = {}) {
       const path = `/sandboxes/${sandbox}/decisions?follow=${follow}&denied=${denied}`;
       const answer = await orNone(call({ method: 'GET', path, signal }), null);
-      if (answer !== null) yield* decisionsIn(answer);
+      if (answer !== null) yield* linesOf(answer, decisionSchema, 'A decision');
+    },
+    async contacts(sandbox) {
+      const answer = await orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/contacts` })), null);
+      return parse(contactsSchema.nullable(), answer, 'The contacts of a sandbox');
+    },
+    async questions() {
+      const answer = await orNone(jsonOf(call({ method: 'GET', path: '/questions' })), { questions: [] });
+      return parse(questionsSchema, answer, 'The questions that wait').questions;
+    },
+    async answer(sandbox, answers) {
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}/answers`, body: answers };
+      return parse(answeredSchema, await orNone(jsonOf(call(how)), { served: false }), 'What became of answers').served;
+    },
+    async *tidings(signal) {
+      const answer = await orNone(call({ method: 'GET', path: '/tidings', signal }), null);
+      if (answer !== null) yield* linesOf(answer, tidingSchema, 'A tiding');
     },
     async served() {
       const answer = await orNone(jsonOf(call({ method: 'GET', path: '/sandboxes' })), { sandboxes: [] });
@@ -77,10 +94,9 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
   };
 }
 
-async function* decisionsIn(answer: IncomingMessage): AsyncGenerator<Decision> {
+async function* linesOf<T>(answer: IncomingMessage, schema: z.ZodType<T>, what: string): AsyncGenerator<T> {
   try {
-    for await (const line of createInterface({ input: answer }))
-      yield parse(decisionSchema, JSON.parse(line), 'A decision');
+    for await (const line of createInterface({ input: answer })) yield parse(schema, JSON.parse(line), what);
   } finally {
     answer.destroy();
   }

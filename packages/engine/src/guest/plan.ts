@@ -5,7 +5,7 @@ import { together } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import { requireFreePort } from './free-port.ts';
-import type { BuildContext } from '../services.ts';
+import type { BuildContext, CreateContext } from '../services.ts';
 import { loadTemplate } from '../images/load-template.ts';
 import { chooseDriver, type ChosenDriver } from './choose-driver.ts';
 import { requireEnforceable } from './governance.ts';
@@ -19,6 +19,9 @@ export interface SandboxPlan extends ChosenDriver {
   readonly diskSizeMb: number;
 }
 
+/** `ownership`: of the sandbox; a policy is looked up among its owner's. */
+export type PlanContext = BuildContext & Pick<CreateContext, 'ownership'>;
+
 /**
  * Fills in the template's sizes, and refuses a config that this host cannot run.
  *
@@ -27,7 +30,7 @@ export interface SandboxPlan extends ChosenDriver {
 export async function planSandbox(
   context: EngineContext,
   config: SandboxConfig,
-  options: BuildContext = {},
+  options: PlanContext = {},
   { root = true }: { readonly root?: boolean } = {},
 ): Promise<SandboxPlan> {
   const template = await loadTemplate(context.layout, config.templateId, config.architecture);
@@ -59,7 +62,7 @@ export async function planSandbox(
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
     async (signal) => (root ? makeRoot(context, config, template, { ...options, signal }) : undefined),
   ]);
-  requireEnforceable(config.policy, { driver, network });
+  requireEnforceable(context.store, config.policy, { driver, network, owner: options.ownership?.owner ?? null });
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,

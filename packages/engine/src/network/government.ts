@@ -16,7 +16,10 @@ export function createGovernment({
   held,
   inTurn,
   launcher,
-}: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | 'names' | 'decisions'> {
+}: GovernmentOptions): Omit<
+  Network,
+  'probe' | 'take' | 'held' | 'handTo' | 'giveBack' | 'reclaim' | 'mend' | typeof Symbol.asyncDispose
+> {
   const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
     const slot = held(sandbox);
     if (slot === null) return;
@@ -52,5 +55,9 @@ export function createGovernment({
     },
     names: (sandbox) => egress.names(sandbox),
     decisions: (sandbox, how) => egress.decisions(sandbox, how),
+    contacts: (sandbox) => egress.contacts(sandbox),
+    questions: () => egress.questions(),
+    answer: (sandbox, answers) => egress.answer(sandbox, answers),
+    tidings: (signal) => egress.tidings(signal),
   };
 }

@@ -73,7 +73,7 @@ export async function makePooledClone(
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
   const options = { signal };
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   await markUsed(snapshot.directory);
   const { guest } = await cloneOf(snapshot, context, { record, plan, connecting, options, lowPriority: true }, images);
   undo.use(guest);

@@ -1,10 +1,46 @@
-import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Contacts, Decision, DecisionCode, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
 
 export interface DecisionOptions {
   readonly follow?: boolean | undefined;
   readonly denied?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** A connection that somebody has to allow or deny. */
+export interface Question {
+  /** The same for every connection of the sandbox to that name, or address without a name, and port. */
+  readonly id: string;
+  readonly sandbox: string;
+  readonly host: string | null;
+  readonly address: string | null;
+  readonly port: number;
+  readonly askedAt: string;
+}
+
+/** The answer to the question of that id. */
+export interface Answer {
+  readonly id: string;
+  readonly action: 'allow' | 'deny';
+  /** For one connection or request alone. */
+  readonly once: boolean;
+  /** Null: it has no end. */
+  readonly untilMs: number | null;
+}
+
+/** What happens in the process that others want to know. */
+export type Tiding =
+  | { readonly kind: 'asked'; readonly question: Question }
+  | {
+      /** Denials of about a second. */
+      readonly kind: 'denied';
+      readonly sandbox: string;
+      /** All of them. */
+      readonly counts: readonly { readonly code: DecisionCode; readonly count: number }[];
+      /** Those that are told of singly; each may have happened several times. */
+      readonly denials: readonly { readonly decision: Decision; readonly count: number }[];
+      /** How many are not among these, because the sandbox has had its share of places. */
+      readonly more: number;
+    };
 
 /**
  * The interface to the process that decides what sandboxes reach. There is one such process for a state folder. The
@@ -26,6 +62,8 @@ export interface Egress extends AsyncDisposable {
       readonly policy: NetworkPolicy;
       /** Those that the guest knows from before: from its snapshot, or from a process that was killed. */
       readonly names: PinnedNames;
+      /** To questions of the sandbox, as far as they hold still. */
+      readonly answers: readonly Answer[];
       readonly signal?: AbortSignal | undefined;
     },
   ): Promise<void>;
@@ -38,6 +76,17 @@ export interface Egress extends AsyncDisposable {
    * `denied`: denials alone. Ends at once where it is not served.
    */
   decisions(sandbox: string, options?: DecisionOptions): AsyncIterable<Decision>;
+  /** The destinations that a sandbox was let through to since it is served; null where it is not. */
+  contacts(sandbox: string): Promise<Contacts | null>;
+  /** The questions that wait for an answer. */
+  questions(): Promise<readonly Question[]>;
+  /**
+   * Puts answers in force for a sandbox: those for a session replace all that were there. False where it is not served,
+   * so that they have to be given when it is.
+   */
+  answer(sandbox: string, answers: readonly Answer[]): Promise<boolean>;
+  /** Tidings from now on, until the process ends or `signal` fires. Ends at once where it does not run. */
+  tidings(signal: AbortSignal): AsyncIterable<Tiding>;
   /** The sandboxes that are served; none where the process does not run. */
   served(): Promise<readonly string[]>;
 }

@@ -1,5 +1,5 @@
-import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
-import type { DecisionOptions } from './egress.ts';
+import type { NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Answer, Egress } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
 import type { TapNetwork } from './vmm-driver.ts';
@@ -20,6 +20,8 @@ export interface PortForward {
 export interface Governance {
   readonly policy: NetworkPolicy;
   readonly names: PinnedNames;
+  /** For a session, to questions of the sandbox. */
+  readonly answers: readonly Answer[];
 }
 
 export interface NetworkSlot {
@@ -37,7 +39,10 @@ export interface NetworkProbe {
   readonly reason: string;
 }
 
-export interface Network extends AsyncDisposable {
+/** Calls that the egress process answers for sandboxes that it serves (ports/egress.ts). */
+type OfEgress = Pick<Egress, 'names' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'>;
+
+export interface Network extends AsyncDisposable, OfEgress {
   /** Cached for as long as the host runs; `fresh` probes again. */
   probe(options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<NetworkProbe>;
   /**
@@ -71,10 +76,6 @@ export interface Network extends AsyncDisposable {
     wanted: ReadonlyMap<string, Governance>,
     othersAre: (sandbox: string) => 'forget' | 'leave' | 'let out',
   ): Promise<void>;
-  /** The names that a guest has been given addresses for; empty where no policy is in force. */
-  names(sandbox: string): Promise<PinnedNames>;
-  /** As in ports/egress.ts. */
-  decisions(sandbox: string, options?: DecisionOptions): AsyncIterable<Decision>;
   /** Passes the slot to that process. From now on the slot lasts as long as that process, whatever happens to ours. */
   handTo(sandbox: string, process: ProcessIdentity): void;
   /**

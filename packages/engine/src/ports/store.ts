@@ -1,5 +1,6 @@
 import type {
   HypervisorName,
+  NetworkPolicy,
   Ownership,
   PinnedNames,
   SandboxConfig,
@@ -7,6 +8,7 @@ import type {
   Scope,
   SnapshotKind,
 } from '@novasandbox/protocol';
+import type { Question } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
 
@@ -176,6 +178,28 @@ export interface VolumeRecord extends Ownership {
   readonly maker: ProcessIdentity | null;
 }
 
+/** A network policy with a name. */
+export interface PolicyRecord extends Ownership {
+  readonly id: string;
+  readonly name: string;
+  readonly policy: NetworkPolicy;
+  readonly createdAtMs: number;
+  readonly changedAtMs: number;
+}
+
+/** A question about connections of a sandbox, and the last answer to it. */
+export interface ApprovalRecord {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly host: string | null;
+  readonly address: string | null;
+  readonly port: number;
+  readonly askedAtMs: number;
+  readonly answer: 'allow' | 'deny' | null;
+  readonly scope: 'once' | 'session' | 'always' | null;
+  readonly untilMs: number | null;
+}
+
 export type VolumeChange = Partial<Pick<VolumeRecord, 'sizeMb' | 'maker'>>;
 
 /**
@@ -274,6 +298,26 @@ export interface Store extends Disposable {
   volumesOf(sandboxId: string): VolumeUse[];
   /** The sandboxes that were created with a volume. */
   usesOf(volumeId: string): VolumeUse[];
+  /** Throws `conflict` when its owner, or the host, already has a policy of that name. */
+  addPolicy(policy: PolicyRecord): void;
+  /** Finds a policy by its id or its name, only within `scope`. Throws `conflict` for a name that several have. */
+  findPolicy(ref: string, scope?: Scope): PolicyRecord | null;
+  /** The policy that the sandboxes of an owner mean by a name: the owner's, or else the host's. */
+  policyNamed(name: string, owner: string | null): PolicyRecord | null;
+  listPolicies(): PolicyRecord[];
+  /** Returns the changed record, or null when the policy is gone. */
+  changePolicy(id: string, policy: NetworkPolicy, nowMs: number): PolicyRecord | null;
+  /** Removes a policy, unless sandboxes name it, whose ids are returned. */
+  removePolicy(id: string): string[];
+  /** The ids of the sandboxes that name a policy, whatever their state. */
+  sandboxesUnder(policy: Pick<PolicyRecord, 'id' | 'name'>): string[];
+  /** Records a question; true if it is new, or is asked again after it was answered. */
+  noteQuestion(question: Question): boolean;
+  findApproval(id: string): ApprovalRecord | null;
+  /** Oldest first; of one sandbox where it is given. They are removed with their sandbox. */
+  listApprovals(sandboxId?: string): ApprovalRecord[];
+  /** Returns the changed record, or null when the question is gone. */
+  answerApproval(id: string, answer: Pick<ApprovalRecord, 'answer' | 'scope' | 'untilMs'>): ApprovalRecord | null;
   /**
    * Waits until all that was recorded so far outlives a crash of the host too. Without it, the last seconds may be lost
    * then.

@@ -1,4 +1,6 @@
 import {
+  builtInPolicies,
+  isGoverned,
   NovaError,
   parse,
   policyChoiceSchema,
@@ -8,7 +10,10 @@ import {
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { governanceOf, requireEnforceable } from '../guest/governance.ts';
+import { tellInBackground } from '../ports/background.ts';
 import type { DecisionOptions } from '../ports/egress.ts';
+import type { Governance } from '../ports/network.ts';
+import type { SandboxRecord } from '../ports/store.ts';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';
@@ -29,17 +34,18 @@ export async function changePolicy(
   const { id } = await findSandbox(context, ref);
   await using _turn = await takeTurn(context, id, signal);
   const record = await findSandbox(context, id);
-  const { state, bootedFrom, config } = record;
+  const { state, bootedFrom } = record;
   if (state === 'creating' || state === 'stopping' || state === 'failed')
     throw new NovaError('invalid_state', `The sandbox ${record.name ?? id} is ${state}.`, {
       hint: 'Change its policy once it runs or has stopped.',
     });
   const driver = requireDriver(context, record.hypervisor);
+  const config = { ...record.config, policy };
   const network = !config.enableNetwork ? 'none' : (bootedFrom?.network ?? 'none');
-  requireEnforceable(policy, { driver, network });
+  requireEnforceable(context.store, policy, { driver, network, owner: record.owner });
   if (state === 'running' || state === 'paused')
-    await context.network.govern(id, governanceOf(policy, record.names) ?? null, signal);
-  const changed = context.store.changeSandbox(id, [state], { config: { ...config, policy } });
+    await context.network.govern(id, governanceOf(context.store, { ...record, config }) ?? null, signal);
+  const changed = context.store.changeSandbox(id, [state], { config });
   if (changed === null) throw new NovaError('conflict', `The sandbox ${record.name ?? id} has changed meanwhile.`);
   return toInfo(changed);
 }
@@ -61,9 +67,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap(({ id, config, names: known }) => {
-      const governance = governanceOf(config.policy, known);
-      return governance === undefined ? [] : [[id, governance] as const];
+    store.listSandboxes(['running', 'paused']).flatMap((each) => {
+      const governance = governanceOrNone(store, each);
+      return governance === undefined ? [] : [[each.id, governance] as const];
     }),
   );
   await network.governAgain(wanted, (id) => {
@@ -72,10 +78,33 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     // Another process is at work on it.
     if (record.state === 'creating' || record.state === 'stopping') return 'leave';
     if (record.state !== 'running' && record.state !== 'paused') return 'forget';
-    return governanceOf(record.config.policy, record.names) === undefined ? 'let out' : 'leave';
+    return isGoverned(record.config.policy) ? 'leave' : 'let out';
   });
   if (!names) return;
   for (const id of wanted.keys()) await noteNames(context, id);
+}
+
+/** A sandbox whose policy is not there any more, which should not happen, reaches nothing and hinders no other. */
+function governanceOrNone(store: EngineContext['store'], record: SandboxRecord): Governance | undefined {
+  try {
+    return governanceOf(store, record);
+  } catch (error) {
+    tellInBackground(`finding the policy of ${record.id}`, error);
+    return { policy: builtInPolicies.none, names: record.names, answers: [] };
+  }
+}
+
+/**
+ * Puts in force what a sandbox may reach by its config and the store, after a policy that it names, or an answer, has
+ * changed. One that does not run gets it at its next start.
+ */
+export async function governAnew(context: EngineContext, id: string, signal?: AbortSignal): Promise<void> {
+  const record = context.store.findSandbox(id);
+  if (record?.id !== id) return;
+  // One that is being made may have read the policy before.
+  if (record.state !== 'running' && record.state !== 'paused' && record.state !== 'creating') return;
+  const governance = governanceOf(context.store, record);
+  if (governance !== undefined) await context.network.govern(id, governance, signal);
 }
 
 /** Records the names that a guest was given addresses for, where there are new ones. */

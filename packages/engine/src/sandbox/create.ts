@@ -11,6 +11,7 @@ import { diskOf } from './disk.ts';
 import { forwardsOf, startConnecting, type ConnectionWanted } from '../guest/connection.ts';
 import { cannot } from '../guest/features.ts';
 import { governanceOf } from '../guest/governance.ts';
+import { governAnew } from './change-policy.ts';
 import { findSandbox } from './find.ts';
 import { newSandboxId } from './id.ts';
 import { toInfo } from './info.ts';
@@ -47,7 +48,7 @@ export async function makeSandbox(
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
 
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   const booted = await bringUp({ record, plan, connecting, options });
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
@@ -114,10 +115,10 @@ export async function startSandbox(
   undo.defer(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
-  const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
+  const plan = await planSandbox(context, { ...record.config, hypervisor }, { ...options, ownership: record });
   requireSameKind(context, record, plan);
   await takeVolumes(context, { record, plan }, options);
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   // Its last size may differ from the size that it was made with.
   const { memoryMb, vcpus, diskSizeMb } = record;
   const booted = await bootAgain(context, {
@@ -159,14 +160,20 @@ function requireSameKind(context: EngineContext, record: SandboxRecord, { driver
 }
 
 export const connectionOf = (
-  { id, sequence, config, names }: SandboxRecord,
+  { store }: Pick<EngineContext, 'store'>,
+  record: SandboxRecord,
   { network }: SandboxPlan,
   { signal }: BuildContext,
 ): ConnectionWanted => ({
-  ...{ id, sequence, network, signal },
-  forwards: forwardsOf(config),
-  governance: governanceOf(config.policy, names),
+  ...{ id: record.id, sequence: record.sequence, network, signal },
+  forwards: forwardsOf(record.config),
+  governance: governanceOf(store, record),
 });
+
+function policyChangedSince({ store }: EngineContext, { config, owner }: SandboxRecord, sinceMs: number): boolean {
+  const { policy } = config;
+  return typeof policy === 'string' && (store.policyNamed(policy, owner)?.changedAtMs ?? 0) >= Math.floor(sinceMs);
+}
 
 /**
  * The last step of a create and of a start: from here on the sandbox is its user's, and this process holds a session
@@ -188,6 +195,8 @@ export async function handOver(
   const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
   await ready?.();
   const now = Date.now();
+  // A policy that was changed since then may have been put in force as it was before.
+  if (policyChangedSince(context, record, now - bootTimeMs)) await governAnew(context, record.id, signal);
   const running =
     signal?.aborted === true
       ? null

@@ -104,7 +104,7 @@ async function wake(
     }
     await prioritise(machine.record, 'usual');
     // The clone was made without a policy, and has not run since then.
-    const governance = governanceOf(record.config.policy, record.names);
+    const governance = governanceOf(context.store, record);
     if (governance !== undefined) await context.network.govern(record.id, governance, signal);
     const guest = await goOn(context, {
       machine,

@@ -1,6 +1,7 @@
 import { parse, sandboxConfigSchema, type SandboxConfigInput, type SandboxInfo } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
+import { withDefaultPolicy } from '../guest/governance.ts';
 import { planSandbox } from '../guest/plan.ts';
 import type { CreateContext } from '../services.ts';
 import { bootNew } from './boot.ts';
@@ -19,7 +20,7 @@ export async function createSandbox(
   options: CreateContext = {},
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
-  const config = parse(sandboxConfigSchema, input, 'sandbox config');
+  const config = withDefaultPolicy(context, parse(sandboxConfigSchema, input, 'sandbox config'));
   throwIfAborted(options.signal, 'before anything was made');
   using _creating = context.pool.creating();
   await sweep(context);

@@ -104,7 +104,7 @@ async function bringBack(
     const source = failure === null ? await memoryToGoOnFrom(context, record, wanted) : diskBecause(failure);
     const { memory, why, plan } = await planWaking(context, record, source, options);
     await takeVolumes(context, { record, plan }, options);
-    connecting ??= startConnecting(undo, context, connectionOf(record, plan, options));
+    connecting ??= startConnecting(undo, context, connectionOf(context, record, plan, options));
     const boot: Boot = { record, plan, connecting, options };
     if (memory === null) return { plan, why, booted: await bootAgain(context, boot) };
     try {
@@ -126,15 +126,16 @@ async function planWaking(
 ): Promise<Source & { readonly plan: SandboxPlan }> {
   const { config, hypervisor, memoryMb, vcpus, diskSizeMb, bootedFrom } = record;
   const shape = { hypervisor, memoryMb, vcpus, diskSizeMb };
+  const how = { ...options, ownership: record };
   if (source.memory !== null) {
     try {
-      return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom }, options) };
+      return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom }, how) };
     } catch (error) {
       if (!isNovaError(error, 'snapshot_incompatible')) throw error;
       source = diskBecause(error.message);
     }
   }
-  return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom: null }, options) };
+  return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom: null }, how) };
 }
 
 /** The memory that the sandbox goes on from. */

@@ -2,6 +2,7 @@ import type { ContinuedConfigInput, SandboxInfo } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import { copyDisk } from '../artifacts/writable-disk.ts';
 import type { EngineContext } from '../context.ts';
+import { withDefaultPolicy } from '../guest/governance.ts';
 import { bootAgain } from '../sandbox/boot.ts';
 import { diskOf, writableDiskFile } from '../sandbox/disk.ts';
 import { bootFromMemory } from '../sandbox/boot-from-memory.ts';
@@ -24,7 +25,7 @@ export async function createFromSnapshot(
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
   const snapshot = findSnapshot(context, ref);
-  const config = continuedConfig(snapshot, own);
+  const config = withDefaultPolicy(context, continuedConfig(snapshot, own));
   throwIfAborted(options.signal, 'before anything was made');
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);

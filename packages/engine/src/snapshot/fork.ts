@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
   forkSchema,
+  isGoverned,
   NovaError,
   parse,
   toNovaError,
@@ -15,7 +16,6 @@ import { throwIfAborted } from '../abort.ts';
 import { inOwnWorkFolder } from '../artifacts/publish.ts';
 import type { EngineContext } from '../context.ts';
 import type { SnapshotFiles } from '../ports/vmm-driver.ts';
-import { governanceOf } from '../guest/governance.ts';
 import { bootFromMemory, type Memory } from '../sandbox/boot-from-memory.ts';
 import { makeSandbox } from '../sandbox/create.ts';
 import { diskOf } from '../sandbox/disk.ts';
@@ -82,7 +82,7 @@ export async function forkSandbox(
         signal,
         begun(files) {
           // The names that a guest with a policy knows are complete only once it stands still.
-          if (governanceOf(parent.config.policy, []) !== undefined) return;
+          if (isGoverned(parent.config.policy)) return;
           children = bringUp({ ...memoryIn(files), arriving: { diskBytes, written: written.promise } });
           children.catch(() => undefined);
         },

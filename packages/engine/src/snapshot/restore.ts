@@ -41,7 +41,7 @@ export async function restoreSandbox(
   const from = withMemory ? snapshot : { ...snapshot, bootedFrom: null };
   // It holds its own port until it is stopped, so that the port counts as in use.
   const { hostPort: _, ...config } = sandbox.config;
-  const plan = await planContinued(context, config, from, options);
+  const plan = await planContinued(context, config, from, { ...options, ownership: sandbox });
 
   const stopped = await stopForRestore(context, sandbox);
   const creating = context.store.changeSandbox(stopped.id, ['stopped', 'hibernated'], {
@@ -67,7 +67,7 @@ export async function restoreSandbox(
   await setDiskAside(context, record.id);
   undo.defer(() => putDiskBack(context, record.id));
   await takeVolumes(context, { record, plan }, options);
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   const boot: Boot = { record, plan, connecting, options };
   if (memory === null)
     await copyDisk(join(context.layout.snapshot(snapshot.id), writableDiskFile), diskOf(context, record), options);

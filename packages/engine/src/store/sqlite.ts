@@ -8,6 +8,7 @@ import { journalPages, reserved, withReserve } from './reserve.ts';
 import { migrate, newerVersionHint } from './migrate.ts';
 import { createRecordReader, noMachineYet, type SandboxRow } from './sandbox-record.ts';
 import { snapshotsIn, snapshotsTable } from './snapshots.ts';
+import { policiesIn, policyTables } from './policies.ts';
 import { volumesIn, volumeTables } from './volumes.ts';
 
 /** Layouts of the store (see migrate). */
@@ -52,6 +53,7 @@ const steps = [
 `,
   snapshotsTable,
   volumeTables,
+  policyTables,
 ];
 
 /**
@@ -83,6 +85,14 @@ export function openSqliteStore(file: string, reserve: string): Store {
     'takeVolumes',
     'volumesOf',
     'usesOf',
+    'addPolicy',
+    'findPolicy',
+    'policyNamed',
+    'listPolicies',
+    'sandboxesUnder',
+    'noteQuestion',
+    'findApproval',
+    'listApprovals',
   ]);
 }
 
@@ -103,6 +113,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   });
 
   const { release, forget, ...volumes } = volumesIn(prepare, transaction);
+  const { forgetApprovals, ...policies } = policiesIn(prepare, transaction);
   const records = createRecordReader();
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
     (
@@ -138,6 +149,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   return {
     ...snapshotsIn(prepare, transaction),
     ...volumes,
+    ...policies,
     addSandbox(sandbox: NewSandbox) {
       return transaction(() => {
         requireUnused(sandbox.name, sandbox);
@@ -197,6 +209,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
     removeSandbox(id) {
       transaction(() => {
         forget(id);
+        forgetApprovals(id);
         prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
         prepare('DELETE FROM leases WHERE thing = ?').run(id);
       });

@@ -4,7 +4,7 @@ import { decisionSchema, policyChoiceSchema } from '#policy-schemas';
 
 /** What a VM may reach. The policy is the same document in every interface. */
 export const vmPolicySchema = z.strictObject({
-  policy: policyChoiceSchema.describe('none, all, or a policy itself'),
+  policy: policyChoiceSchema.describe('none, all, the name of a policy, or a policy itself'),
 });
 
 export const decisionQuerySchema = z.strictObject({

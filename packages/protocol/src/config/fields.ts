@@ -137,9 +137,9 @@ export const fields = {
     option: { flags: '--no-network', about: 'no network at all' },
   }),
   policy: field({
-    about: 'network policy, which says what the guest may reach: none, all, or the policy itself',
+    about: 'network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself',
     more: `\`all\` leaves out private networks. A policy other than \`all\` needs a network slot. It can be changed while
-      the sandbox runs. See [policies](networking.md#network-policies)`,
+      the sandbox runs. A daemon may have another default. See [policies](policy.md)`,
     schema: ({ policy }) => policy.optional(),
     absent: 'all',
     rest: 'policy',

@@ -36,7 +36,7 @@ export interface SandboxConfigInput {
   ephemeral?: Input['ephemeral'];
   /** A network, outbound by NAT; without it the guest has no network interface. */
   enableNetwork?: Input['enableNetwork'];
-  /** Network policy, which says what the guest may reach: none, all, or the policy itself. */
+  /** Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself. */
   policy?: Input['policy'];
   /** Port of 127.0.0.1 on the host that leads to a port of the guest. */
   hostPort?: Input['hostPort'];

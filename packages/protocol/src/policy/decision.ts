@@ -4,10 +4,12 @@ import * as z from 'zod';
 export const decisionCodes = [
   /** A rule, or `otherwise`, allows it. */
   'allowed',
-  /** A rule denies it. */
+  /** A rule denies it, or whoever was asked. */
   'denied',
   /** No rule allows it, and `otherwise` is `deny`. */
   'not_allowed',
+  /** No rule is about it, `otherwise` is `ask`, and nobody has answered yet. */
+  'approval_needed',
   /** It leads to the host, a sandbox or a private network, and no rule names the address. */
   'internal_address',
   /** Connection to an address that no name was given, without a name of its own. */
@@ -38,6 +40,8 @@ export const decisionSchema = z.object({
   method: z.string().optional(),
   path: z.string().optional(),
   code: z.enum(decisionCodes),
+  /** The id of the question whose answer decided, or that waits for one. */
+  approval: z.string().optional(),
   /** The change that would allow it; null where it was allowed, or where nothing can be changed. */
   remedy: z.string().nullable(),
 });

@@ -17,7 +17,11 @@ export type PolicyLimits = z.output<typeof policyLimitsSchema>;
 /** Says what a sandbox may reach. The first rule that matches decides; where none does, `otherwise` decides. */
 export const networkPolicySchema = z.strictObject({
   rules: z.array(policyRuleSchema).max(256).default([]),
-  otherwise: z.enum(['deny', 'allow']).default('deny'),
+  /**
+   * `ask`: a connection that no rule is about is held until somebody approves or denies it, for a few seconds; after
+   * that it is denied, and a later one finds the answer.
+   */
+  otherwise: z.enum(['deny', 'allow', 'ask']).default('deny'),
   /**
    * The answer to a query for a name that is denied: `refused` is NXDOMAIN with the reason, `explained` is an address
    * whose HTTP answers give the reason.

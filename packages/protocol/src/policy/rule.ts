@@ -62,8 +62,9 @@ const pathSchema = z
   .regex(/^[^?#]*$/, 'must not hold a query')
   .regex(/^(?!.*(?:\/\.{1,2}(?:\/|$)|%|\\))/, 'must not hold . or .. as a part, nor % nor \\');
 
-const hasOneTarget = ({ host, cidr, preset }: { host?: unknown; cidr?: unknown; preset?: unknown }): boolean =>
-  [host, cidr, preset].filter((each) => each !== undefined).length === 1;
+const targets = ['host', 'cidr', 'preset'] as const;
+const hasOneTarget = (rule: { readonly [target in (typeof targets)[number]]?: unknown }): boolean =>
+  targets.filter((name) => rule[name] !== undefined).length === 1;
 
 /**
  * A rule of a policy. All its conditions have to hold. It names what it is about by exactly one of `host`, `cidr` and
@@ -92,5 +93,7 @@ export const policyRuleSchema = z
       .regex(/^[\x20-\x7e]{1,64}$/, 'must be 1 to 64 characters of printable ASCII')
       .optional(),
   })
-  .refine(hasOneTarget, 'must have exactly one of host, cidr and preset');
+  .refine(hasOneTarget, 'must have exactly one of host, cidr and preset')
+  // For the API's document, which knows nothing of refinements.
+  .meta({ oneOf: targets.map((name) => ({ required: [name] })) });
 export type PolicyRule = z.output<typeof policyRuleSchema>;

@@ -3,10 +3,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
+  builtInPolicies,
   driverFeatures,
   everything,
   NovaError,
   within,
+  type Approval,
+  type PolicyInfo,
   type SandboxInfo,
   type Scope,
   type SnapshotInfo,
@@ -37,6 +40,14 @@ const drivers = new Map([
   ['foreign', driverFeatures({})],
 ]);
 
+const annsPolicy: PolicyInfo = {
+  ...{ id: 'anns', name: 'web', owner: 'ann', team: 'crew', policy: builtInPolicies.none, usedBy: [] },
+  ...{ createdAt: new Date(0).toISOString(), changedAt: new Date(0).toISOString() },
+};
+const annsApproval: Approval = {
+  ...{ id: 'anns', sandboxId: 'anns', host: 'a.example', address: null, port: 443, askedAt: new Date(0).toISOString() },
+  ...{ answer: null, scope: null, expiresAt: null },
+};
 const annsVolume = {
   ...{ id: 'anns', name: 'cache', owner: 'ann', team: 'crew', sizeMb: 64, usedMb: 1, usedBy: [] },
   createdAt: new Date(0).toISOString(),
@@ -73,6 +84,15 @@ function engineFor(caller: Caller) {
       if (ref !== annsVolume.id || !within(scope, annsVolume)) throw new NovaError('volume_not_found', ref);
       return annsVolume;
     },
+    findPolicy: async (ref: string, scope: Scope) => {
+      if (ref !== annsPolicy.id || !within(scope, annsPolicy)) throw new NovaError('not_found', ref);
+      return annsPolicy;
+    },
+    findApproval: async (id: string, scope: Scope) => {
+      if (id !== annsApproval.id || !boxes.some((box) => box.id === annsApproval.sandboxId && within(scope, box)))
+        throw new NovaError('not_found', id);
+      return annsApproval;
+    },
   };
   return { engine: authorised(engine as unknown as FoundServices, caller, directory, drivers), reached };
 }
@@ -94,6 +114,8 @@ const anns: Partial<Record<Target, { readonly names: readonly string[]; readonly
   'sandbox and snapshot': { names: ['anns', 'snap-anns'], things: [boxes[0], snaps[0]] },
   'new of snapshot': { names: ['snap-anns'], things: [snaps[0]] },
   volume: { names: ['anns'], things: ['anns'] },
+  policy: { names: ['anns'], things: ['anns'] },
+  approval: { names: ['anns'], things: ['anns'] },
 };
 const naming = everyCall.filter(([, , { on }]) => anns[on] !== undefined);
 
@@ -125,7 +147,12 @@ test('no call for a thing of another reaches the engine; by its owner, its team 
         assert.deepEqual(reached.at(-1)?.args.slice(0, things.length), things, `${name}.${call}`);
       } else {
         const first = things[0] === boxes[0] && mayReach === 'none' ? 'sandbox_not_found' : 'snapshot_not_found';
-        const code = on === 'volume' ? 'volume_not_found' : first;
+        const others: Partial<Record<Target, string>> = {
+          volume: 'volume_not_found',
+          policy: 'not_found',
+          approval: 'not_found',
+        };
+        const code = others[on] ?? first;
         await assert.rejects(asked, { code }, `${name}.${call} on a ${on}`);
         assert.equal(reached.length, before);
       }

@@ -1,6 +1,10 @@
 import {
   isNovaError,
   within,
+  type Approval,
+  type ApprovalAnswerInput,
+  type NewPolicyInput,
+  type PolicyInfo,
   type SandboxConfigInput,
   type SandboxInfo,
   type Scope,
@@ -29,6 +33,10 @@ export interface Directory {
   readonly findSnapshot: (ref: string, scope: Scope, of?: string) => Promise<SnapshotInfo>;
   /** The volume behind an id, a prefix or a name within the scope. Throws `volume_not_found`. */
   readonly findVolume: (ref: string, scope: Scope) => Promise<VolumeInfo>;
+  /** The network policy behind an id or a name within the scope. Throws `not_found`. */
+  readonly findPolicy: (ref: string, scope: Scope) => Promise<PolicyInfo>;
+  /** The question of that id about a sandbox within the scope. Throws `not_found`. */
+  readonly findApproval: (id: string, scope: Scope) => Promise<Approval>;
 }
 
 /**
@@ -38,7 +46,7 @@ export interface Directory {
 export function authorised(
   engine: FoundServices,
   caller: Caller,
-  { known, find, findSnapshot, findVolume }: Directory,
+  { known, find, findSnapshot, findVolume, findPolicy, findApproval }: Directory,
   drivers: LocalEngine['drivers'],
 ): Services {
   const found = (ref: string): SandboxInfo | Promise<SandboxInfo> => {
@@ -109,6 +117,22 @@ export function authorised(
       volume,
       { ...(context as VolumeContext | undefined), ownership: caller.ownership },
     ],
+    async policy([ref, policy, ...rest]) {
+      requireFor({ policy });
+      return [(await findPolicy(String(ref), caller.scope)).id, policy, ...rest];
+    },
+    'new policy'([given, context]) {
+      requireFor({ policy: (given as NewPolicyInput | undefined)?.policy });
+      return [given, owned(context)];
+    },
+    'policy to test': ([policy, wish, context]) => [policy, wish, owned(context)],
+    async approval([id, answer, ...rest]) {
+      const { id: found, host } = await findApproval(String(id), caller.scope);
+      // A rule about an address needs the same permission in a policy.
+      const { action, scope } = (answer ?? {}) as Partial<ApprovalAnswerInput>;
+      if (host === null && action === 'allow' && scope === 'always') requirePermission(caller, 'network:write');
+      return [found, answer, ...rest];
+    },
     host: (args) => args,
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {

@@ -29,6 +29,14 @@ export type Target =
   | 'volume'
   /** A volume that the call creates. */
   | 'new volume'
+  /** The policy that its first argument names, and the one that its second argument is. */
+  | 'policy'
+  /** A policy with a name that the call creates. */
+  | 'new policy'
+  /** A policy that is only looked at. */
+  | 'policy to test'
+  /** The question about a sandbox whose id its first argument is, and the answer to it. */
+  | 'approval'
   /** Something of the host that all callers share. */
   | 'host';
 
@@ -127,5 +135,17 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
     list: { on: 'all', needs: 'volume:read' },
     resize: volume('volume:write'),
     remove: volume('volume:delete'),
+  },
+  // Whoever may say what a sandbox reaches may also keep that under a name, and answer questions about it.
+  policies: {
+    create: { on: 'new policy', needs: 'vm:update' },
+    get: { on: 'policy', needs: 'vm:read' },
+    list: { on: 'all', needs: 'vm:read' },
+    change: { on: 'policy', needs: 'vm:update' },
+    remove: { on: 'policy', needs: 'vm:update' },
+    test: { on: 'policy to test', needs: 'vm:read' },
+    learned: sandbox('vm:read'),
+    approvals: { on: 'many', needs: 'vm:read' },
+    answer: { on: 'approval', needs: 'vm:update' },
   },
 };

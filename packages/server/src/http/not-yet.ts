@@ -32,15 +32,12 @@ export const notYet: readonly Part[] = [
     ],
   },
   {
-    name: 'named networks, policies and firewalls',
+    name: 'named networks and firewalls',
     calls: [
       ['GET', '/networks', 'Named networks'],
       ['POST', '/networks', 'Make a network'],
       ['POST', '/network/setup', 'Set networking up'],
       ['POST', '/network/teardown', 'Tear networking down'],
-      ['GET', '/network/policies', 'Isolation policies'],
-      ['POST', '/network/policies', 'Make an isolation policy'],
-      ['DELETE', '/network/policies/{policy}', 'Remove an isolation policy'],
       ['GET', '/vms/{id}/network/firewall-rules', 'Firewall rules of a VM'],
       ['POST', '/vms/{id}/network/firewall-rules', 'Add a firewall rule'],
       ['DELETE', '/vms/{id}/network/firewall-rules/{rule}', 'Remove a firewall rule'],

@@ -2,6 +2,7 @@ import { observedExec } from './exec.ts';
 import { observedFiles } from './files.ts';
 import type { FoundServices } from './found.ts';
 import type { Observation } from './observation.ts';
+import { observedPolicies } from './network.ts';
 import { observedSandboxes } from './sandboxes.ts';
 import { observedSnapshots } from './snapshots.ts';
 import { observedTemplates } from './templates.ts';
@@ -20,6 +21,7 @@ export function observedEngine(observation: Observation): FoundServices {
     pool: observation.engine.pool,
     templates: observedTemplates(observation),
     volumes: observedVolumes(observation),
+    policies: observedPolicies(observation),
     storage: observation.engine.storage,
   };
 }

@@ -20,14 +20,15 @@ type Snapshots = Services['snapshots'];
  * The services below a caller's view. authority/engine.ts looks a name up once, and everything below uses the result.
  */
 export type FoundServices = {
-  readonly [S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'pool'>]: OnFound<
-    Services[S]
-  >;
+  readonly [
+    S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'policies' | 'pool'>
+  ]: OnFound<Services[S]>;
 } & {
   readonly sandboxes: Listing & OnFound<Omit<Services['sandboxes'], keyof Listing>>;
   readonly snapshots: FoundSnapshots;
   readonly templates: Services['templates'];
   readonly volumes: Services['volumes'];
+  readonly policies: FoundPolicies;
   readonly pool: Services['pool'];
 };
 
@@ -37,6 +38,7 @@ export type FoundSnapshots = Pick<Snapshots, 'list' | 'load' | 'statistics' | 'r
     get(snapshot: SnapshotInfo): Promise<SnapshotInfo>;
     restore(vm: SandboxInfo, snapshot: SnapshotInfo, ...rest: RestoreContext): ReturnType<Snapshots['restore']>;
   };
+export type FoundPolicies = Omit<Services['policies'], 'learned'> & OnFound<Pick<Services['policies'], 'learned'>>;
 type RestoreContext = Parameters<Snapshots['restore']> extends [string, string, ...infer R] ? R : never;
 
 /** Passes calls that need no observation on to the service, with the id of the sandbox. */

@@ -70,4 +70,6 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   key_id: ref,
   forward: ref,
   preview: ref,
+  policy: ref,
+  approval: ref,
 };

@@ -26,6 +26,7 @@ export function networkHandlers({
   | 'getVmPolicy'
   | 'setVmPolicy'
   | 'listVmDecisions'
+  | 'getLearnedPolicy'
   | 'listPortForwards'
   | 'createPortForward'
   | 'deletePortForward'
@@ -75,6 +76,7 @@ export function networkHandlers({
       const decisions = await Array.fromAsync(await engine.sandboxes.decisions(params.id, { ...query, signal }));
       return { decisions };
     },
+    getLearnedPolicy: ({ engine, params }) => engine.policies.learned(params.id),
     listPortForwards: async ({ engine, params }) => ({ forwards: await forwardsOf(engine, params.id) }),
     async createPortForward({ engine, params, body }) {
       if (body.protocol === 'udp') throw new NovaError('not_implemented', 'Forwards of UDP ports are not there yet.');

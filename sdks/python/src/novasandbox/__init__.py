@@ -14,6 +14,9 @@ from .aio.access import AsyncAccess
 from .aio.command_handle import AsyncCommandHandle
 from .aio.commands import AsyncCommands
 from .aio.files import AsyncFiles
+from .aio.network import AsyncSandboxNetwork
+from .aio.policies import AsyncNetworkPolicies
+from .aio.ports import AsyncPorts
 from .aio.sandbox import AsyncSandbox
 from .aio.snapshot import AsyncSnapshot
 from .aio.storage import AsyncStorage
@@ -47,14 +50,23 @@ from .files import Files
 from .models import (
     ApiKey,
     ApplyResult,
+    Approval,
     Collected,
+    Contact,
     CreatedApiKey,
+    CreatedPortUrl,
+    Decision,
     Entry,
     EntryType,
+    Explanation,
     Identity,
+    LearnedPolicy,
     LeftOut,
     ManifestEntry,
+    NamedPolicy,
     PathReason,
+    PortForward,
+    PortUrl,
     ProcessInfo,
     PushResult,
     RoleInfo,
@@ -77,6 +89,9 @@ from .models import (
     WorkspaceInfo,
     WorkspaceState,
 )
+from .network import SandboxNetwork
+from .policies import NetworkPolicies
+from .ports import Ports
 from .results import CommandExitException, CommandResult, CommandTimeoutException, OutputSoFar
 from .sandbox import Sandbox
 from .snapshot import Snapshot
@@ -91,12 +106,16 @@ __all__ = [
     "Access",
     "ApiKey",
     "ApplyResult",
+    "Approval",
     "AsyncAccess",
     "AsyncCommandHandle",
     "AsyncCommands",
     "AsyncFiles",
+    "AsyncNetworkPolicies",
     "AsyncOpenVolume",
+    "AsyncPorts",
     "AsyncSandbox",
+    "AsyncSandboxNetwork",
     "AsyncSnapshot",
     "AsyncStorage",
     "AsyncVolume",
@@ -110,16 +129,23 @@ __all__ = [
     "CommandTimeoutException",
     "Commands",
     "ConflictError",
+    "Contact",
     "CreatedApiKey",
+    "CreatedPortUrl",
+    "Decision",
     "Entry",
     "EntryType",
+    "Explanation",
     "Files",
     "GuestError",
     "Identity",
     "InvalidArgumentError",
+    "LearnedPolicy",
     "LeftOut",
     "ManifestEntry",
+    "NamedPolicy",
     "NetworkError",
+    "NetworkPolicies",
     "NotFoundError",
     "NotSupportedError",
     "NovaError",
@@ -128,6 +154,9 @@ __all__ = [
     "PathNotFoundError",
     "PathReason",
     "PermissionDeniedError",
+    "PortForward",
+    "PortUrl",
+    "Ports",
     "ProcessInfo",
     "ProcessNotFoundError",
     "PushResult",
@@ -141,6 +170,7 @@ __all__ = [
     "SandboxEvent",
     "SandboxInfo",
     "SandboxLogs",
+    "SandboxNetwork",
     "SandboxNotFoundError",
     "SandboxNotRunningError",
     "SandboxState",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from typing_extensions import TypedDict
 
@@ -67,8 +67,8 @@ class ConfigOptions(TypedDict, total=False):
     ephemeral: Optional[bool]
     #: A network, outbound by NAT; without it the guest has no network interface.
     network: Optional[bool]
-    #: Network policy, which says what the guest may reach: none, all, or the policy itself.
-    policy: Optional[str]
+    #: Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself.
+    policy: Optional[Union[str, Mapping[str, Any]]]
     #: Port of 127.0.0.1 on the host that leads to a port of the guest.
     host_port: Optional[int]
     #: Port of the guest that the port of the host leads to.

@@ -14,11 +14,13 @@ from surroundings import REPOSITORY
 from novasandbox import (
     Access,
     AsyncAccess,
+    AsyncNetworkPolicies,
     AsyncSandbox,
     AsyncSnapshot,
     AsyncStorage,
     AsyncVolume,
     InvalidArgumentError,
+    NetworkPolicies,
     NovaError,
     Sandbox,
     Snapshot,
@@ -72,6 +74,7 @@ FORK: Any = {
     "on_timeout": "pause",
     "auto_resume": True,
 }
+RULES: Any = {"rules": [{"action": "allow", "host": "a.example", "ports": [443]}]}
 CONTINUE: Any = {**FORK, "memory": False, "host_port": 1}
 COVERED = {
     "createVm", "getVm", "listVms", "deleteVm", "startVm", "stopVm", "pauseVm", "hibernateVm", "resumeVm",
@@ -83,6 +86,9 @@ COVERED = {
     "takeSnapshot", "listSnapshots", "getSnapshot", "getVmSnapshot", "deleteSnapshot", "verifySnapshot",
     "cloneSnapshot", "restoreVmSnapshot", "forkVm", "exportSnapshot", "importSnapshot", "snapshotStatistics",
     "cleanUpSnapshots", "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
+    "getVmPolicy", "setVmPolicy", "listVmDecisions", "getLearnedPolicy", "listPolicies", "createPolicy", "getPolicy",
+    "changePolicy", "deletePolicy", "testPolicy", "listApprovals", "answerApproval", "listPortForwards",
+    "createPortForward", "deletePortForward", "listPreviews", "createPreview", "deletePreview",
 }  # fmt: skip
 
 
@@ -141,6 +147,15 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     with volume.open() as opened:
         assert opened.sandbox.id == "text"
     volume.remove(force=True)
+    network, ports = sandbox.network, sandbox.ports
+    network.policy(), network.set_policy({"otherwise": "ask"}), network.decisions(denied=True), network.learned_policy()
+    ports.list(), ports.add(80, host_port=8080), ports.remove("x"), ports.list_urls(), ports.revoke_url("x")
+    assert ports.create_url(80, expires_in=60, rewrite_host=False).token == "text"
+    with NetworkPolicies(**to) as policies:
+        policies.create("web", RULES), policies.list(), policies.change("web", RULES), policies.remove("web")
+        assert policies.get("web").id == "text"
+        policies.test("web", "a.example", 80, method="GET", path="/"), policies.approvals(sandbox="x", pending=True)
+        policies.approve("x", scope="session", valid_for=60), policies.deny("x")
     sandbox.commands.run("true", **RUN)
     sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
     sandbox.commands.list(), sandbox.commands.kill(5), sandbox.commands.connect(5).wait()
@@ -191,6 +206,15 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         async with volume.open() as opened:
             assert opened.sandbox.id == "text"
         await volume.remove()
+        network, ports = sandbox.network, sandbox.ports
+        await network.policy(), await network.set_policy("none"), await network.decisions()
+        await network.learned_policy()
+        await ports.list(), await ports.add(80), await ports.remove("x"), await ports.list_urls()
+        await ports.revoke_url("x"), await ports.create_url(80)
+        async with AsyncNetworkPolicies(**to) as policies:
+            await policies.create("web", RULES), await policies.list(), await policies.change("web", RULES)
+            await policies.remove("web"), await policies.get("web"), await policies.test("web", "a.example")
+            await policies.approvals(), await policies.approve("x"), await policies.deny("x")
         await sandbox.commands.run("true", **RUN)
         await sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
         await sandbox.commands.list(), await sandbox.commands.kill(5)
@@ -226,6 +250,7 @@ def test_both_kinds_have_the_same_methods() -> None:
         (Sandbox, AsyncSandbox),
         (Snapshot, AsyncSnapshot),
         (Volume, AsyncVolume),
+        (NetworkPolicies, AsyncNetworkPolicies),
         (SyncMicroVMClient, MicroVMClient),
     )
     for sync, later in pairs:
@@ -233,7 +258,7 @@ def test_both_kinds_have_the_same_methods() -> None:
     contract = httpx.MockTransport(Contract())
     sandbox = Sandbox.connect("x", api_url="http://d", http_transport=contract)
     later_one = asyncio.run(AsyncSandbox.connect("x", api_url="http://d", http_transport=contract))
-    for name in ("commands", "files"):
+    for name in ("commands", "files", "network", "ports"):
         assert {n for n in dir(getattr(sandbox, name)) if n[0] != "_"} == {
             n for n in dir(getattr(later_one, name)) if n[0] != "_"
         }

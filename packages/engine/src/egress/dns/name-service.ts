@@ -33,6 +33,8 @@ function answerTo(box: Box, question: Question): Answer | Promise<Answer> {
   const name = nameOf(question.name);
   if (name === null) return denied(box, question, { ...noName, code: 'malformed' }, question.name);
   const verdict = judgeName(box.policy, name);
+  // Nothing is resolved before somebody has allowed the connection.
+  if (verdict.code === 'approval_needed') return pinned(box, question, name);
   if (!verdict.allowed) return denied(box, question, verdict, name);
   if (isNamed(box.policy, name)) return pinned(box, question, name);
   return ifThere(box, question, name);

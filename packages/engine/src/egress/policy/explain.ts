@@ -1,29 +1,10 @@
 import { isIPv4 } from 'node:net';
-import type { DecisionCode, NetworkPolicy } from '@novasandbox/protocol';
+import type { Explanation, NetworkPolicy, Wish } from '@novasandbox/protocol';
 import { surroundingsOf } from './addresses.ts';
 import { compile } from './compile.ts';
 import { judge, judgeAddress, judgeName, type Target, type Verdict } from './judge.ts';
 import { nameOf } from './names.ts';
 import { remedyFor } from './remedy.ts';
-
-/** The destination that a guest wants to reach, as far as it is known without looking anything up. */
-export interface Wish {
-  /** A name or an IPv4 address. */
-  readonly host: string;
-  readonly port: number;
-  /** Of a request over plain HTTP. */
-  readonly request?: { readonly method: string; readonly path: string } | undefined;
-}
-
-export interface Explanation {
-  readonly allowed: boolean;
-  readonly code: DecisionCode;
-  /** The rule that decides; `otherwise`, or `internal`. */
-  readonly rule: string;
-  /** `name`: the guest gets no address for the name; `connection`: it connects, and is refused then. */
-  readonly at: 'name' | 'connection';
-  readonly remedy: string | null;
-}
 
 /**
  * Says what a policy does with a wish, and why. Where a name leads is not looked up: an allowed name that leads to an
@@ -40,7 +21,8 @@ export function explain(policy: NetworkPolicy, { host, port, request }: Wish): E
   if (name === null)
     return explanationOf({ allowed: false, code: 'malformed', rule: 'protocol', byAddress: false }, 'name', target);
   const resolved = judgeName(compiled, name);
-  if (!resolved.allowed) return explanationOf(resolved, 'name', target);
+  // A name that somebody is asked about gets an address, and is asked about when it is connected to.
+  if (!resolved.allowed && resolved.code !== 'approval_needed') return explanationOf(resolved, 'name', target);
   return explanationOf(judge(compiled, target), 'connection', target);
 }
 

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import type { DecisionCode } from '@novasandbox/protocol';
+import type { DecisionCode, NetworkPolicy } from '@novasandbox/protocol';
 import { includes, numberOf, type Surroundings } from './addresses.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { coversName } from './names.ts';
@@ -14,6 +14,8 @@ export interface Target {
   readonly port: number;
   /** A request over plain HTTP; undefined where the content is not known. */
   readonly request?: { readonly method: string; readonly path: string } | undefined;
+  /** Somebody was asked and has allowed it, which counts where the policy leaves it open. */
+  readonly approved?: boolean | undefined;
 }
 
 export interface Verdict {
@@ -23,6 +25,8 @@ export interface Verdict {
   readonly rule: string;
   /** Whether a rule about addresses has decided, so that it is the address that may be reached. */
   readonly byAddress: boolean;
+  /** The id of the question that it depends on. */
+  readonly approval?: string | undefined;
 }
 
 /** Judges by the rules alone: the first that matches decides. */
@@ -32,9 +36,19 @@ export function judge({ policy, rules }: CompiledPolicy, target: Target): Verdic
     const code = rule.allows ? 'allowed' : 'denied';
     return { allowed: rule.allows, code, rule: rule.text, byAddress: rule.range !== null };
   }
-  const allowed = policy.otherwise === 'allow';
-  return { allowed, code: allowed ? 'allowed' : 'not_allowed', rule: 'otherwise', byAddress: false };
+  if (policy.otherwise === 'ask' && target.approved === true)
+    return { allowed: true, code: 'allowed', rule: 'approval', byAddress: target.host === null };
+  return otherwise(policy);
 }
+
+const otherwiseCodes = { allow: 'allowed', deny: 'not_allowed', ask: 'approval_needed' } as const;
+
+const otherwise = ({ otherwise: word }: NetworkPolicy): Verdict => ({
+  allowed: word === 'allow',
+  code: otherwiseCodes[word],
+  rule: 'otherwise',
+  byAddress: false,
+});
 
 /**
  * Judges an address that is about to be connected to: by the rules, and it must be public unless a rule names its
@@ -74,8 +88,7 @@ export function judgeName({ policy, rules }: CompiledPolicy, host: string): Verd
     if (isWhole) return { allowed: false, code: 'denied', rule: rule.text, byAddress: false };
   }
   if (allowing !== undefined) return { allowed: true, code: 'allowed', rule: allowing.text, byAddress: false };
-  const allowed = policy.otherwise === 'allow';
-  return { allowed, code: allowed ? 'allowed' : 'not_allowed', rule: 'otherwise', byAddress: false };
+  return otherwise(policy);
 }
 
 /** Whether a rule names that host, or a part of the names that it is one of, rather than everything. */

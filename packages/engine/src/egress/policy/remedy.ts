@@ -4,11 +4,16 @@ import { coversName } from './names.ts';
 import { presets } from './presets.ts';
 
 /** Says what to change so that the target is allowed; null where it is, or where nothing can be changed. */
-export function remedyFor({ allowed, code, rule }: Verdict, { host, address }: Target): string | null {
+export function remedyFor({ allowed, code, rule, approval }: Verdict, { host, address }: Target): string | null {
   if (allowed) return null;
   const target = host ?? `${address ?? ''}/32`;
   switch (code) {
+    case 'approval_needed':
+      return approval === undefined
+        ? 'Somebody is asked when it is connected to; a rule in the policy decides without asking.'
+        : `Have somebody allow it with \`nova policy approve ${approval}\`, and try again.`;
     case 'denied':
+      if (approval !== undefined) return `Somebody has denied it; \`nova policy approve ${approval}\` allows it.`;
       return `Remove the rule "${rule}", or put one that allows ${target} before it.`;
     case 'not_allowed': {
       const preset = host === null ? undefined : presetWith(host);

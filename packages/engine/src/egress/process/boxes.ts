@@ -1,5 +1,6 @@
 import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
 import { makeBox, type Box, type Outside } from '../box.ts';
+import type { Answer } from '../../ports/egress.ts';
 import type { HttpProxy } from '../proxy/http.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
@@ -7,6 +8,7 @@ export interface ServeRequest {
   readonly slot: number;
   readonly policy: NetworkPolicy;
   readonly names: PinnedNames;
+  readonly answers: readonly Answer[];
 }
 
 /** The sandboxes that are served. */
@@ -15,6 +17,7 @@ export interface Boxes {
   forget(sandbox: string): void;
   find(sandbox: string): Box | undefined;
   ids(): readonly string[];
+  all(): readonly Box[];
 }
 
 interface Served {
@@ -33,15 +36,19 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
     found?.listeners.close();
     found?.box.close();
   };
-  const serveInTurn = async (sandbox: string, { slot, policy, names }: ServeRequest): Promise<void> => {
+  const serveInTurn = async (sandbox: string, { slot, policy, names, answers }: ServeRequest): Promise<void> => {
     const found = served.get(sandbox);
-    if (found?.slot === slot) return found.box.change(policy);
+    if (found?.slot === slot) {
+      found.box.questions.answer(answers);
+      return found.box.change(policy);
+    }
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
     for (const [other, each] of served) if (each.slot === slot) forget(other);
     const listeners = await source.open(slot);
     const box = makeBox(sandbox, policy, [...names, ...known], outside);
+    box.questions.answer(answers);
     served.set(sandbox, { box, slot, listeners });
     listeners.serve(box, http);
   };
@@ -55,5 +62,6 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
     forget,
     find: (sandbox) => served.get(sandbox)?.box,
     ids: () => [...served.keys()],
+    all: () => [...served.values()].map(({ box }) => box),
   };
 }

@@ -3,6 +3,7 @@ import { toNovaError } from '@novasandbox/protocol';
 import { nameResolution } from '../dns/resolve.ts';
 import { surroundingsOf } from '../policy/addresses.ts';
 import { createHttpProxy } from '../proxy/http.ts';
+import { createTidings } from '../tidings.ts';
 import { makeBoxes } from './boxes.ts';
 import { controlServer } from './control.ts';
 import { startListenerSource } from './listeners.ts';
@@ -30,13 +31,15 @@ async function main(): Promise<void> {
   // Files and sockets are for their owner alone.
   process.umask(0o177);
   const source = await startListenerSource(program);
-  const boxes = makeBoxes(source, createHttpProxy(), { resolution: nameResolution(), surroundings: surroundingsOf() });
+  const tidings = createTidings();
+  const outside = { resolution: nameResolution(), surroundings: surroundingsOf(), tidings };
+  const boxes = makeBoxes(source, createHttpProxy(), outside);
   let idle: NodeJS.Timeout | undefined;
   const look = (): void => {
     clearTimeout(idle);
     if (boxes.ids().length === 0) idle = setTimeout(() => process.exit(0), idleMs);
   };
-  const control = controlServer(boxes, look);
+  const control = controlServer(boxes, tidings, look);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   control.once('error', reject).listen(socket, resolve);
   await promise;

@@ -40,11 +40,12 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
   socket.once('close', () => box.caps.leave());
   socket.setKeepAlive(true, keepAliveMs);
   try {
-    const isClear = judge(box.policy, target).allowed && (target.host ?? target.address) !== null;
+    const { allowed, code } = judge(box.policy, target);
+    const isClear = (allowed || code === 'approval_needed') && (target.host ?? target.address) !== null;
     const beginning = await peek(socket, isClear ? silentMs : namelessMs);
     if (beginning !== null) await serveBeginning(accepted, beginning, http);
     else if (isClear) await serveSilent(accepted, target, http);
-    else refuse(accepted, (await box.route(target)).verdict, target, 'tcp');
+    else refuse(accepted, await verdictOn(accepted, target), target, 'tcp');
   } catch {
     // One of the sides has failed or gone.
     if (!socket.destroyed) socket.resetAndDestroy();
@@ -76,44 +77,62 @@ function refuse({ box, socket }: Accepted, verdict: Verdict, target: Target, pro
 async function splice(accepted: Accepted, target: Target, protocol: Decision['protocol'], head: Buffer): Promise<void> {
   const upstream = await open(accepted, target, protocol);
   if (upstream === null) return;
-  upstream.write(head);
-  await join(accepted, upstream, { host: target.host, protocol });
+  upstream.socket.write(head);
+  await join(accepted, upstream, protocol);
+}
+
+/** A connection to where a guest wants to go. */
+interface Upstream {
+  readonly socket: Socket;
+  readonly target: Target & { readonly address: string };
+}
+
+/** Fires when the guest has closed its connection, or nobody waits for that any more. */
+function closing(socket: Socket): Disposable & { readonly signal: AbortSignal } {
+  const gone = new AbortController();
+  const onClose = (): void => gone.abort();
+  socket.once('close', onClose);
+  if (socket.destroyed) gone.abort();
+  return { signal: gone.signal, [Symbol.dispose]: () => void socket.off('close', onClose) };
+}
+
+async function verdictOn({ box, socket }: Accepted, target: Target): Promise<Verdict> {
+  using gone = closing(socket);
+  return (await box.route(target, gone.signal)).verdict;
 }
 
 /** Connects where the policy allows; null: it does not, or nobody answers there, and the guest has been told. */
-async function open(accepted: Accepted, target: Target, protocol: Decision['protocol']): Promise<Socket | null> {
+async function open(accepted: Accepted, target: Target, protocol: Decision['protocol']): Promise<Upstream | null> {
   const { box, socket } = accepted;
-  const { verdict, addresses }: Route = await box.route(target);
+  using gone = closing(socket);
+  const { verdict, addresses, approved }: Route = await box.route(target, gone.signal);
   if (!verdict.allowed) {
     refuse(accepted, verdict, target, protocol);
     return null;
   }
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  socket.once('close', onClose);
   try {
     const upstream = await dial(addresses, target.port, gone.signal);
-    box.tell(verdict, { ...target, address: upstream.remoteAddress ?? null }, protocol);
-    return upstream;
+    const { host, port } = target;
+    const reached = { host, address: upstream.remoteAddress ?? '', port, approved };
+    box.tell(verdict, reached, protocol);
+    return { socket: upstream, target: reached };
   } catch {
     refuse(accepted, { ...verdict, allowed: false, code: 'unreachable' }, target, protocol);
     return null;
-  } finally {
-    socket.off('close', onClose);
   }
 }
 
 /** Passes everything on in both directions until both have ended, or one has failed. */
 async function join(
-  { box, socket, port }: Accepted,
-  upstream: Socket,
-  { host, protocol }: { readonly host: string | null; readonly protocol: Decision['protocol'] },
+  { box, socket }: Accepted,
+  { socket: upstream, target }: Upstream,
+  protocol: Decision['protocol'],
 ): Promise<void> {
   const end = (): void => {
     if (!socket.destroyed) socket.resetAndDestroy();
     if (!upstream.destroyed) upstream.resetAndDestroy();
   };
-  using _ = box.enter({ target: { host, address: upstream.remoteAddress ?? '', port }, protocol, end });
+  using _ = box.enter({ target, protocol, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
   try {
     await Promise.all([pump(socket, upstream, meter), pump(upstream, socket, meter)]);
@@ -127,22 +146,19 @@ async function join(
  * bytes decide, as if they had come at once.
  */
 async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy): Promise<void> {
-  const { socket, box, port } = accepted;
-  const upstream = await open(accepted, target, 'tcp');
-  if (upstream === null) return;
+  const { socket, box } = accepted;
+  const opened = await open(accepted, target, 'tcp');
+  if (opened === null) return;
+  const { socket: upstream } = opened;
   const end = (): void => {
     upstream.destroy();
     if (!socket.destroyed) socket.resetAndDestroy();
   };
-  using passage = box.enter({
-    target: { host: target.host, address: upstream.remoteAddress ?? '', port },
-    protocol: 'tcp',
-    end,
-  });
+  using passage = box.enter({ target: opened.target, protocol: 'tcp', end });
   const first = await whoSpeaks(socket, upstream);
   if (first === 'server') {
     passage[Symbol.dispose]();
-    return await join(accepted, upstream, { host: target.host, protocol: 'tcp' });
+    return await join(accepted, opened, 'tcp');
   }
   upstream.destroy();
   if (first === 'nobody') return end();

@@ -20,6 +20,8 @@ export interface HttpProxy {
 interface Visit {
   readonly accepted: Accepted;
   readonly agent: UpstreamAgent;
+  /** Fires when the connection has ended. */
+  readonly gone: AbortSignal;
 }
 
 /** Heads of requests and answers may be as long as this. */
@@ -77,7 +79,7 @@ export function createHttpProxy(): HttpProxy {
         gone.abort();
         agent.destroy();
       });
-      visits.set(socket, { accepted, agent });
+      visits.set(socket, { accepted, agent, gone: gone.signal });
       socket.unshift(head);
       server.emit('connection', socket);
     },
@@ -94,8 +96,8 @@ const statusOf = (code: Verdict['code']): readonly [number, string] => {
   return code === 'unreachable' ? [502, 'Bad Gateway'] : [403, 'Forbidden'];
 };
 
-function bodyOf({ code, rule, remedy, host, address, port, sandbox }: Omit<Decision, 'at'>): string {
-  return `${JSON.stringify({ code, rule, remedy, host, address, port, sandbox })}\n`;
+function bodyOf({ code, rule, approval, remedy, host, address, port, sandbox }: Omit<Decision, 'at'>): string {
+  return `${JSON.stringify({ code, rule, approval, remedy, host, address, port, sandbox })}\n`;
 }
 
 /** Explains a denial to a client that speaks HTTP. */
@@ -122,7 +124,7 @@ function endWith(socket: Duplex, box: Box, verdict: Verdict, target: Target): vo
 
 /** The request that is sent on, written anew. Null: it is not allowed, and `refuse` was called. */
 async function openRequest(
-  { accepted, agent }: Visit,
+  { accepted, agent, gone }: Visit,
   request: IncomingMessage,
   refuse: (verdict: Verdict, target: Target) => void,
   extraHeaders: readonly string[],
@@ -136,8 +138,9 @@ async function openRequest(
     refuse(read.refused, read.target);
     return null;
   }
-  const { target, path, authority } = read;
-  const { verdict, addresses } = await accepted.box.route(target);
+  const { path, authority } = read;
+  const { verdict, addresses, approved } = await accepted.box.route(read.target, gone);
+  const target: Target = { ...read.target, approved };
   if (!verdict.allowed) {
     refuse(verdict, target);
     return null;

@@ -1,5 +1,6 @@
 import * as network from '../network.ts';
 import * as policy from '../network-policy.ts';
+import * as policies from '../policies.ts';
 import type { Route } from '../route.ts';
 
 /** Networks of the host and of VMs. */
@@ -61,6 +62,84 @@ export const networkRoutes = {
     permission: 'network:read',
     query: policy.decisionQuerySchema,
     response: policy.decisionListSchema,
+  },
+  getLearnedPolicy: {
+    method: 'GET',
+    path: '/vms/{id}/network/policy/learned',
+    tag: 'network',
+    summary: 'The smallest policy that allows what a VM was let through to since it runs under a policy',
+    permission: 'vm:read',
+    response: policies.learnedPolicyWireSchema,
+  },
+  listPolicies: {
+    method: 'GET',
+    path: '/network/policies',
+    tag: 'network',
+    summary: 'Network policies with names',
+    permission: 'vm:read',
+    response: policies.policyListSchema,
+  },
+  createPolicy: {
+    method: 'POST',
+    path: '/network/policies',
+    tag: 'network',
+    summary: 'Keep a network policy under a name, which VMs may name as their policy',
+    permission: 'vm:update',
+    body: policies.createPolicySchema,
+    status: 201,
+    response: policies.policyWireSchema,
+  },
+  getPolicy: {
+    method: 'GET',
+    path: '/network/policies/{policy}',
+    tag: 'network',
+    summary: 'One network policy, by its name or its id',
+    permission: 'vm:read',
+    response: policies.policyWireSchema,
+  },
+  changePolicy: {
+    method: 'PUT',
+    path: '/network/policies/{policy}',
+    tag: 'network',
+    summary: 'Change a network policy, at once for all VMs that name it',
+    permission: 'vm:update',
+    body: policies.changePolicySchema,
+    response: policies.policyWireSchema,
+  },
+  deletePolicy: {
+    method: 'DELETE',
+    path: '/network/policies/{policy}',
+    tag: 'network',
+    summary: 'Remove a network policy that no VM names',
+    permission: 'vm:update',
+    status: 204,
+  },
+  testPolicy: {
+    method: 'POST',
+    path: '/network/policies/test',
+    tag: 'network',
+    summary: 'What a policy does with a destination, and why; nothing is looked up or connected to',
+    permission: 'vm:read',
+    body: policies.testPolicySchema,
+    response: policies.policyTestedSchema,
+  },
+  listApprovals: {
+    method: 'GET',
+    path: '/network/approvals',
+    tag: 'network',
+    summary: 'Questions about connections that a policy with otherwise: ask holds, with their answers, oldest first',
+    permission: 'vm:read',
+    query: policies.approvalQuerySchema,
+    response: policies.approvalListSchema,
+  },
+  answerApproval: {
+    method: 'POST',
+    path: '/network/approvals/{approval}',
+    tag: 'network',
+    summary: 'Allow or deny what a question is about',
+    permission: 'vm:update',
+    body: policies.answerApprovalSchema,
+    response: policies.approvalWireSchema,
   },
   listPortForwards: {
     method: 'GET',
