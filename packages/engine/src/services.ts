@@ -72,7 +72,10 @@ export interface BuildContext extends CallContext {
 export interface CreateContext extends BuildContext {
   /** Default: the host itself owns it. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
-  /** Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one. */
+  /**
+   * Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one, and `snapshotIdFrom()`
+   * that of a snapshot.
+   */
   readonly id?: string | undefined;
   /**
    * Called before the sandbox exists where it gets another id than `id`: a clone from the warm pool has its own. Left
