@@ -72,7 +72,7 @@ FORK: Any = {
     "on_timeout": "pause",
     "auto_resume": True,
 }
-CONTINUE: Any = {**FORK, "memory": False, "host_port": 1}
+CONTINUE: Any = {**FORK, "memory": False, "host_port": 1, "volumes": EVERY_OPTION["volumes"]}
 COVERED = {
     "createVm", "getVm", "listVms", "deleteVm", "startVm", "stopVm", "pauseVm", "hibernateVm", "resumeVm",
     "setVmTimeout", "updateVm", "streamEvents", "createKey", "listKeys", "revokeKey", "createUser", "listUsers",
