@@ -200,6 +200,13 @@ test('a snapshot with an Idempotency-Key whose daemon is killed, at any moment: 
     assert.deepEqual(await server.ok('POST', `/snapshots/${again.body.id}/verify`), { valid: true, problems: [] });
     await server.ok('DELETE', `/snapshots/${again.body.id}`);
   }
+  // A volume too is found again.
+  const request = { body: { name: 'data' }, headers: { 'idempotency-key': 'volume' } };
+  const made = await server.call('POST', '/volumes', request);
+  await server.end('SIGKILL');
+  await server.restart();
+  const again = await server.call('POST', '/volumes', request);
+  assert.deepEqual([again.status, again.body.id], [201, made.body.id], again.bytes.toString());
 });
 
 test('a removal whose process was killed is finished by whoever looks next', async () => {

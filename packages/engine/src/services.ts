@@ -429,6 +429,8 @@ export interface VolumeService {
 export interface VolumeContext extends CallContext {
   /** Default: the host itself owns it. Names are unique among the volumes of one owner. */
   readonly ownership?: Ownership | undefined;
+  /** Its id, where it has to be known before the volume is made; `newSandboxId()` makes one. */
+  readonly id?: string | undefined;
 }
 
 /** The clones that wait, paused, to become sandboxes at once (docs/pool.md). */
