@@ -16,6 +16,7 @@ import { pool } from './measures/pool.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { server } from './measures/server.ts';
 import { fork, hibernated, snapshot } from './measures/state.ts';
+import { workspace } from './measures/workspace.ts';
 import { renderTable } from './render.ts';
 
 const measures: readonly Measure[] = [
@@ -32,6 +33,7 @@ const measures: readonly Measure[] = [
   fork,
   snapshot,
   hibernated,
+  workspace,
   command,
   agent,
   driver,

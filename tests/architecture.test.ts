@@ -222,7 +222,7 @@ const rules: readonly Rule[] = [
   ...serverRules,
   {
     from: 'bench',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b'],
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b', 'novasandbox'],
     because: 'measurements go through the public ways in, and past a VMM to its driver',
   },
   {

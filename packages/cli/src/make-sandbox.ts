@@ -28,9 +28,11 @@ export async function makeSandbox(
   const policy = given ?? (await choosePolicy(options));
   const governed = policy === undefined ? {} : { policy };
   if (options.snapshot !== undefined) {
-    if (volumes.drives.length > 0 || volumes.named.length > 0)
-      throw new UsageError('--snapshot goes with --volume only for folders and files, which are copied in.');
-    const own = { ...toContinuedConfig(options), ...governed, ephemeral };
+    if (volumes.drives.length > 0) throw new UsageError('--snapshot does not go with a disk image as --volume.');
+    if (volumes.named.length > 0 && options.diskOnly !== true)
+      throw new UsageError('--snapshot goes with a volume only where it boots from the disk: add --disk-only.');
+    const mounted = volumes.named.length === 0 ? {} : { volumes: volumes.named };
+    const own = { ...toContinuedConfig(options), ...governed, ...mounted, ephemeral };
     const sandbox = await fromSnapshot(engine, options.snapshot, own, options.port, context);
     await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
     return { sandbox, writesDrives: false };

@@ -91,6 +91,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => import('./commands/fork.ts'),
     errorExitCode: notTheCommandExitCode,
   },
+  race: {
+    summary: 'run a command in copies of a sandbox, and keep the best',
+    load: () => import('./commands/race.ts'),
+    errorExitCode: notTheCommandExitCode,
+  },
   snapshot: {
     summary: 'take, list, restore, save, load and remove snapshots of sandboxes',
     load: () => import('./commands/snapshot.ts'),

@@ -33,6 +33,7 @@ import { createSandboxService } from './sandbox/service.ts';
 import type { EngineOptions, LocalEngine, NetworkEvent } from './services.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
+import { adoptSnapshots } from './storage/adopt.ts';
 import { createStorageService } from './storage/service.ts';
 import { keepReserve } from './store/reserve.ts';
 import { openSlotRegistry } from './store/slot-registry.ts';
@@ -141,7 +142,11 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   await sweep(context, ['creating', 'stopping', 'stopped', 'failed']).catch((error: unknown) =>
     tellInBackground('clearing up what makers left', error),
   );
-  if (options.recover === true) await removeOrphans(context);
+  if (options.recover === true) {
+    await removeOrphans(context);
+    // A process may have been killed between publishing a snapshot and recording it.
+    await adoptSnapshots(context, {}).catch((error: unknown) => tellInBackground('recording snapshots', error));
+  }
   // The next engine tries again to clear up what cannot be cleared up now; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
 

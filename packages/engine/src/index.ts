@@ -25,7 +25,7 @@ export { inWorkFolder, publish } from './artifacts/publish.ts';
 export { fileMark, sha256 } from './artifacts/stamp.ts';
 export { step } from './artifacts/step.ts';
 export type * from './ports/image-source.ts';
-export { childIds, newSandboxId } from './sandbox/id.ts';
+export { childIds, newSandboxId, snapshotIdFrom } from './sandbox/id.ts';
 export { uniqueIdentity } from './guest/identity.ts';
 export { explain } from './egress/policy/explain.ts';
 export { presets } from './egress/policy/presets.ts';

@@ -80,7 +80,10 @@ export interface BuildContext extends CallContext {
 export interface CreateContext extends BuildContext {
   /** Default: the host itself owns it. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
-  /** Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one. */
+  /**
+   * Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one, and `snapshotIdFrom()`
+   * that of a snapshot.
+   */
   readonly id?: string | undefined;
   /**
    * Called before the sandbox exists where it gets another id than `id`: a clone from the warm pool has its own. Left
@@ -477,6 +480,8 @@ export type NetworkEvent = { readonly about: SandboxInfo } & (
 export interface VolumeContext extends CallContext {
   /** Default: the host itself owns it. Names are unique among the volumes of one owner. */
   readonly ownership?: Ownership | undefined;
+  /** Its id, where it has to be known before the volume is made; `newSandboxId()` makes one. */
+  readonly id?: string | undefined;
 }
 
 /** The clones that wait, paused, to become sandboxes at once (docs/pool.md). */

@@ -10,6 +10,7 @@ import {
   snapshotIdSchema,
   type SandboxInfo,
 } from './sandbox.ts';
+import { volumeMountsSchema } from './volume.ts';
 
 /**
  * `memory`: memory, devices and disk of one instant, from which sandboxes go on with all their processes. `disk`: the
@@ -87,6 +88,11 @@ export const continuedConfigSchema = z.strictObject({
   memory: z.boolean().default(true),
   /** A port of the host that leads to the guest's `guestPort`; the original's is not taken over. */
   hostPort: z.int().min(1).max(65_535).optional(),
+  /**
+   * Its volumes; default: the original's. Memory knows the disks of the machine, so others are for a sandbox that boots
+   * from the disk alone.
+   */
+  volumes: volumeMountsSchema.optional(),
 });
 export type ContinuedConfigInput = z.input<typeof continuedConfigSchema>;
 
@@ -97,7 +103,7 @@ export const maxForks = 100;
 export const forkSchema = z.strictObject({
   count: z.int().min(1).max(maxForks).default(1),
   /** Of each child; with several, the name is the beginning of theirs: `<name>-1`, `<name>-2`. */
-  ...continuedConfigSchema.omit({ hostPort: true, memory: true }).shape,
+  ...continuedConfigSchema.omit({ hostPort: true, memory: true, volumes: true }).shape,
 });
 export type ForkInput = z.input<typeof forkSchema>;
 

@@ -48,6 +48,8 @@ export interface SandboxRecord extends Ownership {
   readonly bootedFrom: BootedFrom | null;
   /** The snapshot that it was last taken to, made from, or taken back to. */
   readonly snapshotId: string | null;
+  /** When it was last taken back to a snapshot. */
+  readonly restoredAtMs: number | null;
   /** The sandbox that it is a fork of. */
   readonly forkedFrom: string | null;
   /**
@@ -155,6 +157,7 @@ export type NewSandbox = Omit<
   | 'reason'
   | 'bootedFrom'
   | 'snapshotId'
+  | 'restoredAtMs'
   | 'forkedFrom'
   | 'holder'
   | 'sleep'

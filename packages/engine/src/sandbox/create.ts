@@ -188,7 +188,9 @@ export async function handOver(
   { guest, kind, from }: Booted,
   startedAt: number,
   { signal, ready }: Pick<CreateContext, 'signal' | 'ready'>,
-  more: Partial<Pick<SandboxRecord, 'sleep' | 'reason' | 'holder' | keyof Resize | 'snapshotId' | 'names'>> = {},
+  more: Partial<
+    Pick<SandboxRecord, 'sleep' | 'reason' | 'holder' | keyof Resize | 'snapshotId' | 'restoredAtMs' | 'names'>
+  > = {},
 ): Promise<SandboxRecord> {
   await using _guest = guest;
   const { machine, agent, channel } = guest;

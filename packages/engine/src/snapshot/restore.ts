@@ -77,6 +77,7 @@ export async function restoreSandbox(
   await using _turn = await takeTurn(context, record.id, undefined);
   const running = await handOver(context, record, plan, booted, startedAt, options, {
     ...{ memoryMb, vcpus, diskSizeMb, snapshotId: snapshot.id, names: snapshot.names },
+    restoredAtMs: Date.now(),
     sleep: null,
     // If this process ends before it could remove what the sandbox had before, the next process that looks does that.
     holder: ownIdentity(),

@@ -70,6 +70,7 @@ const recordSchema = z.looseObject({
   reason: z.string().nullable(),
   bootedFrom: bootedFromSchema.nullable().default(null),
   snapshotId: z.string().nullable().default(null),
+  restoredAtMs: whenMs.default(null),
   forkedFrom: z.string().nullable().default(null),
   holder: processSchema.nullable().default(null),
   sleep: z
@@ -103,6 +104,7 @@ export const noMachineYet = {
   reason: null,
   bootedFrom: null,
   snapshotId: null,
+  restoredAtMs: null,
   forkedFrom: null,
   holder: null,
   sleep: null,

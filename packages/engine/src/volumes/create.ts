@@ -14,12 +14,12 @@ const label = 'nova-volume';
 export async function createVolume(
   context: EngineContext,
   input: NewVolumeInput,
-  { ownership = { owner: null, team: null }, signal }: VolumeContext = {},
+  { ownership = { owner: null, team: null }, id, signal }: VolumeContext = {},
 ): Promise<VolumeInfo> {
   const { name, sizeMb } = parse(newVolumeSchema, input, 'volume');
   throwIfAborted(signal, 'before anything was made');
   await requireRoom(context, { diskSizeMb: sizeMb });
-  const made = await makeVolume(context, { name, sizeMb, ...ownership }, (image) =>
+  const made = await makeVolume(context, { id, name, sizeMb, ...ownership }, (image) =>
     makeWritableDisk(image, sizeMb, { label, signal }),
   );
   return toVolumeInfo(context, made);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { wireVolumesSchema } from '../config/volume-mounts.ts';
 import { fromWire, wireShape } from '../config/wire.ts';
 import { environmentSchema, nameSchema } from '../sandbox.ts';
 import {
@@ -51,6 +52,9 @@ export const cloneSnapshotBodySchema = z.strictObject({
   ...continuedShape,
   include_memory: continued.memory.describe('false: it boots from the disk, also where the snapshot has memory'),
   host_port: wireShape.host_port,
+  volumes: wireVolumesSchema
+    .optional()
+    .describe("Where it boots from the disk alone: its volumes. Default: the original's"),
 });
 /** New VMs of a running one. */
 export const forkBodySchema = z.strictObject({

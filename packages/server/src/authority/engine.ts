@@ -105,8 +105,8 @@ export function authorised(
     },
     async 'new of snapshot'([ref, given, context]) {
       const from = await snapshot(ref);
-      const { hostPort, autoResume, policy } = (given ?? {}) as SandboxConfigInput;
-      requireFor({ hypervisor: from.hypervisor, hostPort, autoResume, policy });
+      const { hostPort, autoResume, policy, volumes } = (given ?? {}) as SandboxConfigInput;
+      requireFor({ hypervisor: from.hypervisor, hostPort, autoResume, policy, volumes });
       return [from, given, owned(context)];
     },
     'new snapshot': ([source, how, context]) => [source, how, owned(context)],

@@ -81,6 +81,8 @@ class SandboxInfo(Answer):
     forked_from: Optional[str] = None
     #: The snapshot that it was last taken to, made from, or taken back to. A fork begins with its parent's.
     snapshot_id: Optional[str] = None
+    #: When it was last taken back to a snapshot.
+    restored_at: Optional[datetime] = None
 
 
 class SandboxPage(Answer):

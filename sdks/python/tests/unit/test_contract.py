@@ -75,7 +75,7 @@ FORK: Any = {
     "auto_resume": True,
 }
 RULES: Any = {"rules": [{"action": "allow", "host": "a.example", "ports": [443]}]}
-CONTINUE: Any = {**FORK, "memory": False, "host_port": 1}
+CONTINUE: Any = {**FORK, "memory": False, "host_port": 1, "volumes": EVERY_OPTION["volumes"]}
 COVERED = {
     "createVm", "getVm", "listVms", "deleteVm", "startVm", "stopVm", "pauseVm", "hibernateVm", "resumeVm",
     "setVmTimeout", "updateVm", "streamEvents", "createKey", "listKeys", "revokeKey", "createUser", "listUsers",
