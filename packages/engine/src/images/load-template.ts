@@ -1,9 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { nameSchema, NovaError, parse, templateSchema, type ArchitectureName } from '@novasandbox/protocol';
+import {
+  nameSchema,
+  NovaError,
+  parse,
+  templateSchema,
+  type ArchitectureName,
+  type Template,
+} from '@novasandbox/protocol';
 import { guestArchitecture } from '../architecture.ts';
 import { broughtAlong, repositoryRoot, type Layout } from '../layout.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
+import { imageRecord } from './oci/record.ts';
 
 /** The file that makes a folder a template. */
 const templateFile = 'template.json';
@@ -27,10 +35,37 @@ export async function loadTemplate(
       if (isMissing(error)) return null;
       throw error;
     });
-    if (text !== null) return { directory, architecture: guest, template: readTemplate(directory, name, text) };
+    if (text !== null) return withImage(layout, directory, guest, readTemplate(directory, name, text));
   }
   broughtAlong('The templates', join(repositoryRoot, 'templates'));
   throw new NovaError('unknown_template', `There is no template "${name}".`, { details: { templateId: name } });
+}
+
+/** Adds what the template's image says of its guests, as far as it is known: template.json comes first. */
+function withImage(
+  layout: Layout,
+  directory: string,
+  architecture: ArchitectureName,
+  template: Template,
+): LoadedTemplate {
+  const record = template.source.type === 'oci' ? imageRecord(layout, template.source.image, architecture) : null;
+  // By its number, because an image need not name its users.
+  const user = template.user ?? (record?.user || (template.source.type === 'oci' ? '0' : 'root'));
+  if (record === null) return { directory, architecture, template: { ...template, user }, image: null };
+  const { image: name, digest, layers, ports, labels } = record;
+  const sizeBytes = layers.reduce((total, { size }) => total + size, 0);
+  return {
+    directory,
+    architecture,
+    template: {
+      ...template,
+      user,
+      env: { ...record.env, ...template.env },
+      workdir: template.workdir ?? record.workdir,
+      start: template.start.length > 0 ? template.start : record.start,
+    },
+    image: { name, digest, layers: layers.length, sizeBytes, ports, labels },
+  };
 }
 
 /** Names of all templates, sorted, including those that cannot be read. */
@@ -46,7 +81,7 @@ export async function templateIds(layout: Layout): Promise<string[]> {
   return [...ids].toSorted();
 }
 
-function readTemplate(directory: string, name: string, text: string): LoadedTemplate['template'] {
+function readTemplate(directory: string, name: string, text: string): Template {
   const file = join(directory, templateFile);
   let value: unknown;
   try {

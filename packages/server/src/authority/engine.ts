@@ -1,4 +1,5 @@
 import {
+  isLocalImage,
   isNovaError,
   within,
   type SandboxConfigInput,
@@ -110,6 +111,11 @@ export function authorised(
       { ...(context as VolumeContext | undefined), ownership: caller.ownership },
     ],
     host: (args) => args,
+    'host and image'(args) {
+      const { image } = (args[1] ?? {}) as { readonly image?: string };
+      if (image !== undefined && isLocalImage(image)) requirePermission(caller, 'system:admin');
+      return args;
+    },
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {
     const calls = engine[name] as unknown as Readonly<Record<string, Call>>;

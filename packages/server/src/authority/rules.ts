@@ -30,7 +30,9 @@ export type Target =
   /** A volume that the call creates. */
   | 'new volume'
   /** Something of the host that all callers share. */
-  | 'host';
+  | 'host'
+  /** The same; the second argument may name an image of the host. */
+  | 'host and image';
 
 export interface Rule {
   readonly on: Target;
@@ -116,7 +118,7 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
   templates: {
     list: host('template:read'),
     inspect: host('template:read'),
-    build: host('template:build'),
+    build: { on: 'host and image', needs: 'template:build' },
     remove: host('template:delete'),
   },
   // They tell of what belongs to others.
