@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { once } from 'node:events';
 import { NovaError } from '@novasandbox/protocol';
 import { installRemedy } from './debian-packages.ts';
@@ -142,12 +142,12 @@ export async function runCommand(
 async function feed(stdin: Writable | null, input: CommandOptions['input']): Promise<void> {
   if (stdin === null) return;
   stdin.on('error', () => undefined);
-  if (input !== undefined && typeof input !== 'string') {
-    for await (const chunk of input) {
-      if (stdin.destroyed) return;
-      // A command that ends while its input is full never takes more of it.
-      if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close')]);
-    }
-    stdin.end();
-  } else stdin.end(input);
+  if (input === undefined || typeof input === 'string') {
+    stdin.end(input);
+    return;
+  }
+  await pipeline(input, stdin).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  });
 }
