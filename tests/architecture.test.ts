@@ -97,6 +97,7 @@ const rules: readonly Rule[] = [
     from: `${engine}/images`,
     may: [
       '@novasandbox/protocol',
+      'yaml',
       'zod',
       ports,
       `${engine}/artifacts`,

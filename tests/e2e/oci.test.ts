@@ -9,6 +9,7 @@ import { makeImage, type MadeImage } from '../../packages/engine/src/images/oci/
 import { engineUnderTest, sandbox, sh, type EngineUnderTest } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
 import { novaCommand } from '../support/nova-cli.ts';
+import { serverUnderTest } from '../support/server.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -97,7 +98,7 @@ test('an image is a template: its files, user, folder and environment are those 
     },
   );
   await using box = await sandbox(engine, { templateId: 'pulled' });
-  assert.equal(box.bootKind, 'snapshot');
+  assert.equal(box.metadata.bootKind, 'snapshot');
   const ran = await sh(
     engine,
     box.id,
@@ -146,7 +147,10 @@ test('a sandbox is made of an image by its name, also one of a single program wi
   // The next one needs neither the registry nor another boot.
   const asked = registry.requests.length;
   await using next = await sandbox(engine, { image: image('scratch') });
-  assert.deepEqual([next.bootKind, next.templateId, registry.requests.length], ['snapshot', box.templateId, asked]);
+  assert.deepEqual(
+    [next.metadata.bootKind, next.templateId, registry.requests.length],
+    ['snapshot', box.templateId, asked],
+  );
 });
 
 /** Runs `nova` in the state folder of the tests. */
@@ -171,6 +175,21 @@ test('nova run takes an image, and runs its own command where none is given', as
   assert.deepEqual(own, { code: 0, stdout: 'started: from the image\n', stderr: '' });
   const none = await nova('run', '-q', '--template', 'minimal');
   assert.ok(none.code !== 0 && none.stderr.includes('names no command of its own'), none.stderr);
+});
+
+test('the daemon makes templates and sandboxes of images', async () => {
+  await using server = await serverUnderTest({ DOCKER_CONFIG: folder });
+  const built = await server.ok('POST', '/templates/pulled/build', { image: image('shell:1') });
+  assert.deepEqual(
+    [built.image.digest, built.start[0], built.workdir],
+    [shell.manifest.digest, '/bin/sh', '/srv/data/made'],
+  );
+  const vm = await server.vm({ template: 'pulled' });
+  const ran = await server.ok('POST', `/vms/${vm.id}/execute`, { command: 'cat /etc/image; pwd' });
+  assert.equal(ran.stdout, 'of the tests\n/srv/data/made\n');
+  const refused = await server.call('POST', '/vms', { body: { image: image('nowhere') } });
+  assert.deepEqual([refused.status, refused.body.error.code], [404, 'image_not_found']);
+  await server.ok('DELETE', `/vms/${vm.id}`);
 });
 
 test('an image that is not there leaves no template, and its error says what to do', async () => {
@@ -205,8 +224,8 @@ test('a pull that is killed leaves nothing that the next one stumbles over', asy
   await once(child, 'close');
   cut = true;
   registry.intercept = () => false;
-  const built = await engine.templates.build('killed', { image: image('killed') });
-  assert.equal(built.built, true);
+  await createImageSource(layout).rootImage(await loadTemplate(layout, 'killed'), {});
+  assert.equal((await engine.templates.inspect('killed')).built, true);
   assert.deepEqual(await readdir(layout.oci.partials), []);
   const { removed } = await engine.storage.collect();
   assert.deepEqual(

@@ -22,8 +22,8 @@ import { NovaError } from '@novasandbox/protocol';
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
- *       oci/                    images that templates are made of: blobs/<digest>, images/<digest>.json (images/oci/record.ts),
- *                               partial/<digest>, templates/<id>/template.json
+ *       oci/                    images that templates are made of: blobs/<digest>, partial/<digest>,
+ *                               images/<digest>.json (images/oci/record.ts), templates/<id>/template.json
  *       registries.json         how to reach registries, written by people
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       golden/<digest>/        ram, state, disk.raw, snapshot.json: guests that sandboxes are clones of

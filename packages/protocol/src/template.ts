@@ -42,6 +42,8 @@ export const templateSchema = z.strictObject({
       }),
       /** Made of an image in a registry or in files of the host. */
       z.strictObject({ type: z.literal('oci'), image: imageNameSchema }),
+      /** A file with an ext4, erofs or squashfs file system; the kernel is the distribution's. */
+      z.strictObject({ type: z.literal('disk'), path: z.string().max(4096).startsWith('/') }),
       /** Ready-made: vmlinux and rootfs.ext4 lie beside template.json. */
       z.strictObject({ type: z.literal('files') }),
     ])
@@ -103,7 +105,7 @@ export const templateInfoSchema = z.object({
   workdir: z.string().nullable(),
   /** Command that `nova run` runs where none is given; empty: there is none. */
   start: z.array(z.string()),
-  /** The OCI image that it is made of, for the host's own processor; null where there is none, or it was not fetched. */
+  /** Its OCI image for the host's own processor; null where it is made of none, or that was not fetched. */
   image: imageInfoSchema.nullable(),
   /** Whether its root image exists for the host's own processor. */
   built: z.boolean(),

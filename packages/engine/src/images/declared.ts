@@ -1,9 +1,12 @@
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { isDeepStrictEqual } from 'node:util';
+import { isNovaError, NovaError, type Template } from '@novasandbox/protocol';
 import { sha256, writeJson } from '../artifacts/stamp.ts';
 import type { Layout } from '../layout.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
+import { fileSystemOf } from './given-image.ts';
 import { loadTemplate } from './load-template.ts';
 import { canonicalImage, parseImage } from './oci/reference.ts';
 import { builtRootImage } from './root-image.ts';
@@ -29,10 +32,10 @@ export async function withDeclared<T>(layout: Layout, id: string, image: string,
       hint: 'Choose another name for the template.',
     });
   }
-  const { source } = existing?.template ?? {};
-  const before = source?.type === 'oci' ? source.image : null;
-  if (before === name) return work();
-  await declare(layout, id, name);
+  const source = await sourceOf(name);
+  const before = existing?.template.source ?? null;
+  if (isDeepStrictEqual(before, source)) return work();
+  await declare(layout, id, source);
   try {
     return await work();
   } catch (error) {
@@ -43,11 +46,17 @@ export async function withDeclared<T>(layout: Layout, id: string, image: string,
   }
 }
 
-async function declare(layout: Layout, id: string, image: string): Promise<void> {
+/** A path may lead to a file system instead of an archive or a layout. */
+async function sourceOf(image: string): Promise<Template['source']> {
+  const isDisk = image.startsWith('/') && existsSync(image) && statSync(image).isFile();
+  return isDisk && (await fileSystemOf(image)) !== null ? { type: 'disk', path: image } : { type: 'oci', image };
+}
+
+async function declare(layout: Layout, id: string, source: Template['source']): Promise<void> {
   const directory = join(layout.oci.templates, id);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const source = { type: 'oci', image };
-  await writeJson(join(directory, 'template.json'), { name: image.slice(-200), template_id: id, source, warm });
+  const name = (source.type === 'oci' ? source.image : source.type === 'disk' ? source.path : id).slice(-200);
+  await writeJson(join(directory, 'template.json'), { name, template_id: id, source, warm });
 }
 
 /** Whether NovaSandbox itself has written the template, so that it may also remove it. */

@@ -13,7 +13,6 @@ import { listenerSource } from './listener.ts';
 import { initramfsDigest } from './initramfs.ts';
 import { kernelRecord, recordedKernel } from './kernel.ts';
 import { loadTemplate, templateIds } from './load-template.ts';
-import { rootImageFiles } from './manifest.ts';
 import { hexOf } from './oci/blobs.ts';
 import { imageRecord, recordName } from './oci/record.ts';
 import { builtRootImage } from './root-image.ts';
@@ -45,7 +44,7 @@ export async function imagesInUse(layout: Layout): Promise<ImagesInUse> {
   for (const template of templates) {
     const digest = builtRootImage(layout, template)?.digest;
     if (digest !== undefined) rootfs.add(digest);
-    rootfs.add(basename(stampFile(layout, template.architecture, join(template.directory, rootImageFiles.image))));
+    rootfs.add(basename(stampFile(layout, template.architecture, template.files.root)));
     const record = kernelRecord(layout, template);
     kernels.add(basename(record));
     const kernel = recordedKernel(record);

@@ -45,6 +45,7 @@ export async function rootImage(
         case 'debian':
           return layout.rootfs(await buildDebian(layout, template, source, work, runInGuest, options));
         case 'files':
+        case 'disk':
           return layout.rootfs(await givenImage(layout, template, work, options));
         case 'oci': {
           const record = await pullImage(layout, source.image, template.architecture, options);
@@ -87,7 +88,7 @@ export async function removeRootImage(
  * The digest that names the image: of its recipe where it is built, of its content where it is given. Null where it is
  * not known before the image is built.
  */
-function rootImageDigest(layout: Layout, { template, directory, architecture }: LoadedTemplate): string | null {
+function rootImageDigest(layout: Layout, { template, files, architecture }: LoadedTemplate): string | null {
   const { source } = template;
   switch (source.type) {
     case 'debian':
@@ -101,7 +102,8 @@ function rootImageDigest(layout: Layout, { template, directory, architecture }: 
         }),
       );
     case 'files':
-      return givenImageDigest(layout, architecture, join(directory, rootImageFiles.image));
+    case 'disk':
+      return givenImageDigest(layout, architecture, files.root);
     case 'oci': {
       const record = imageRecord(layout, source.image, architecture);
       return record === null ? null : rootDigestOf(record);

@@ -45,6 +45,8 @@ export interface LoadedTemplate {
   readonly image: ImageInfo | null;
   /** The folder of template.json. */
   readonly directory: string;
+  /** Where its own kernel and its ready-made root image are, if it has any. */
+  readonly files: { readonly kernel: string; readonly root: string };
   /** The processor that its kernel and root image are for. */
   readonly architecture: ArchitectureName;
 }

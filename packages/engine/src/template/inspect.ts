@@ -94,6 +94,8 @@ function sourceText(source: Template['source']): string {
       return `debian ${source.suite}`;
     case 'oci':
       return `oci ${source.image}`;
+    case 'disk':
+      return `disk ${source.path}`;
     case 'files':
       return 'files';
   }

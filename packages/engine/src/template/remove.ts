@@ -14,8 +14,8 @@ import { goldenSnapshotsOf } from '../golden/of-template.ts';
  */
 export async function removeTemplate(context: EngineContext, id: string): Promise<void> {
   const goes = isMadeOfImage(context.layout, await loadTemplate(context.layout, id));
-  const snapshots = context.store.listSnapshots().filter(({ config }) => config.templateId === id);
-  if (goes && snapshots.length > 0) {
+  const snapshots = goes ? context.store.listSnapshots().filter(({ config }) => config.templateId === id) : [];
+  if (snapshots.length > 0) {
     throw new NovaError(
       'invalid_state',
       `The template "${id}" is needed by ${snapshots.length} snapshot${snapshots.length === 1 ? '' : 's'}.`,

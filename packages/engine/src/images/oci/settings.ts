@@ -9,7 +9,9 @@ const host = z.string().min(1).max(300);
 const settingsSchema = z.strictObject({
   /** Addresses to try first, by the registry that they have images of: `{"docker.io": ["https://mirror.example"]}`. */
   mirrors: z.record(host, z.array(z.url({ protocol: /^https?$/ })).max(10)).default({}),
-  /** Registries, as `host` or `host:port`, that are spoken to without TLS. Those on this host's loopback always may be. */
+  /**
+   * Registries, as `host` or `host:port`, that are spoken to without TLS. Those on this host's loopback always may be.
+   */
   insecure: z.array(host).default([]),
   /** Files with certificates of authorities to trust besides the system's, by registry. */
   certificates: z.record(host, z.string().startsWith('/')).default({}),

@@ -137,7 +137,9 @@ export class TarEntries {
     else if (meta.type === 'K') this.#longLink = untilNul(content);
   }
 
-  /** Records are `length key=value\n`. Values may hold any byte, also line ends, so only the length says where one ends. */
+  /**
+   * Records are `length key=value\n`. Values may hold any byte, also line ends, so only the length says where one ends.
+   */
   #takeRecords(content: Buffer): void {
     for (let at = 0; at < content.length;) {
       const space = content.indexOf(0x20, at);
