@@ -102,6 +102,7 @@ const rules: readonly Rule[] = [
     from: `${engine}/images`,
     may: [
       '@novasandbox/protocol',
+      'yaml',
       'zod',
       ports,
       `${engine}/artifacts`,

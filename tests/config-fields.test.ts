@@ -36,6 +36,7 @@ test('what is written from the table of config fields is what it would be writte
 /** For each field, a value that is not its default, and the command-line options that set it. */
 const samples: { readonly [N in FieldName]: readonly [SandboxConfigInput[N], ...(readonly string[])] } = {
   templateId: ['minimal', '--template', 'minimal'],
+  image: ['alpine:3.22', '--image', 'alpine:3.22'],
   name: ['box', '--name', 'box'],
   vcpus: [2, '--vcpus', '2'],
   memoryMb: [512, '--memory', '512m'],

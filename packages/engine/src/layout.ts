@@ -22,6 +22,9 @@ import { NovaError } from '@novasandbox/protocol';
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
+ *       oci/                    images that templates are made of: blobs/<digest>, partial/<digest>,
+ *                               images/<digest>.json (images/oci/record.ts), templates/<id>/template.json
+ *       registries.json         how to reach registries, written by people
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       golden/<digest>/        ram, state, disk.raw, snapshot.json: guests that sandboxes are clones of
  *       snapshots/<id>/         manifest.json, disk.raw; state, and ram or pages: snapshots of sandboxes
@@ -78,6 +81,23 @@ export interface Layout {
   readonly kernel: (digest: string) => string;
   readonly initramfs: (digest: string) => string;
   readonly rootfs: (digest: string) => string;
+  /** Images of registries and files, whose layers root images are made of. */
+  readonly oci: {
+    readonly directory: string;
+    /** A manifest, config or layer, by the SHA-256 of its bytes. */
+    readonly blob: (digest: string) => string;
+    readonly blobs: string;
+    /** The beginning of a blob that is being fetched. */
+    readonly partial: (digest: string) => string;
+    readonly partials: string;
+    /** The record of an image. */
+    readonly image: (name: string) => string;
+    readonly images: string;
+    /** Templates that were made by naming an image. */
+    readonly templates: string;
+    readonly lock: string;
+    readonly settings: string;
+  };
   readonly lab: (digest: string) => string;
   readonly golden: (digest: string) => string;
   readonly goldenSnapshots: string;
@@ -146,6 +166,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     templateDirectories: [
       ...(process.env['NOVA_TEMPLATES'] ?? '').split(':').filter((path) => path !== ''),
       join(root, 'templates'),
+      join(root, 'oci', 'templates'),
       join(repositoryRoot, 'templates'),
     ],
     storeFile: join(root, 'store.sqlite'),
@@ -177,6 +198,18 @@ export function layoutAt(home: string = defaultHome()): Layout {
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),
+    oci: {
+      directory: join(root, 'oci'),
+      blob: below('oci/blobs'),
+      blobs: join(root, 'oci', 'blobs'),
+      partial: below('oci/partial'),
+      partials: join(root, 'oci', 'partial'),
+      image: (name) => join(root, 'oci', 'images', `${safe(name)}.json`),
+      images: join(root, 'oci', 'images'),
+      templates: join(root, 'oci', 'templates'),
+      lock: join(root, 'oci', 'lock'),
+      settings: join(root, 'registries.json'),
+    },
     lab: below('lab'),
     golden: below('golden'),
     goldenSnapshots: join(root, 'golden'),
@@ -190,7 +223,10 @@ export function layoutAt(home: string = defaultHome()): Layout {
     imageFolders: [
       ...['confine', 'kernels', 'initramfs', 'rootfs', 'golden', 'snapshots', 'instants', 'probes', 'volumes'],
     ].map((name) => join(root, name)),
-    ownFolders: ['agent', 'cache', 'lab', 'listen', 'setup', 'ssh'].map((name) => join(root, name)),
+    ownFolders: [
+      ...['agent', 'cache', 'lab', 'listen', 'setup', 'ssh'],
+      ...['oci', 'oci/blobs', 'oci/images', 'oci/partial', 'oci/templates'],
+    ].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
     volume: below('volumes'),
     sockets: (id) => join(run, safe(id)),

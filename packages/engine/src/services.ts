@@ -346,15 +346,23 @@ export interface TemplateService {
   list(): Promise<TemplateInfo[]>;
   inspect(id: string): Promise<TemplateInfo>;
   /**
-   * Makes the missing parts: kernel, agent, root image, snapshot. `force` rebuilds the root image; `architecture`
-   * defaults to the host's own.
+   * Makes the missing parts: kernel, agent, root image, snapshot. `force` rebuilds the root image, and looks up anew
+   * what the name of an OCI image leads to; `architecture` defaults to the host's own. With `image` the template itself
+   * is made, of that OCI image: nothing of it stays after an error.
    */
   build(
     id: string,
-    options?: { readonly force?: boolean; readonly architecture?: ArchitectureName | undefined },
+    options?: {
+      readonly force?: boolean;
+      readonly architecture?: ArchitectureName | undefined;
+      readonly image?: string | undefined;
+    },
     context?: BuildContext,
   ): Promise<TemplateInfo>;
-  /** Removes the built images for all processors, and their snapshots; template.json stays. */
+  /**
+   * Removes the built images for all processors, and their snapshots. A template that was made by naming an OCI image
+   * goes as a whole; of others template.json stays.
+   */
   remove(id: string): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import { ownHypervisors } from '@novasandbox/protocol/own-hypervisors';
 import { parseDrive } from './drive.ts';
 import { parseDuration } from './duration.ts';
 import { parseEnvFile } from './env-file.ts';
+import { imageName } from './image-name.ts';
 import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { addRuleOptions, type PolicyOptions } from './policy.ts';
@@ -32,6 +33,7 @@ const readers: Readonly<Record<string, (text: string, before: never) => unknown>
   'device=rate': parseRateLimit,
   'host:guest': parsePortMapping,
   image: (path) => resolve(path),
+  'image-name': imageName,
   'image:path': parseDrive,
   'key=value': parseLabel,
   'NAME=value': parseVariable,

@@ -33,11 +33,16 @@ export async function planSandbox(
   options: PlanContext = {},
   { root = true }: { readonly root?: boolean } = {},
 ): Promise<SandboxPlan> {
-  const template = await loadTemplate(context.layout, config.templateId, config.architecture);
-  const memoryMb = config.memoryMb ?? template.template.memory_mb;
-  const vcpus = config.vcpus ?? template.template.vcpus;
+  if (config.image !== undefined) {
+    throw new NovaError('invalid_argument', 'image: only a new sandbox can be made of an image by its name.', {
+      hint: 'Make a template of it with `nova template build`, and give its name.',
+    });
+  }
+  const declared = await loadTemplate(context.layout, config.templateId, config.architecture);
+  const memoryMb = config.memoryMb ?? declared.template.memory_mb;
+  const vcpus = config.vcpus ?? declared.template.vcpus;
   // The template says nothing about a disk image with a kernel of its own.
-  const { min_memory_mb: leastMb, template_id: id } = template.template;
+  const { min_memory_mb: leastMb, template_id: id } = declared.template;
   if (memoryMb < leastMb && config.firmwarePath === undefined) {
     throw new NovaError(
       'invalid_argument',
@@ -60,9 +65,14 @@ export async function planSandbox(
   const [{ driver, accelerator, network }] = await together(options.signal, [
     (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, signal }),
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
-    async (signal) => (root ? makeRoot(context, config, template, { ...options, signal }) : undefined),
+    async (signal) => (root ? makeRoot(context, config, declared, { ...options, signal }) : undefined),
   ]);
   requireEnforceable(context.store, config.policy, { driver, network, owner: options.ownership?.owner ?? null });
+  // What an image says of its guests is known once it has been fetched.
+  const template =
+    declared.template.source.type === 'oci'
+      ? await loadTemplate(context.layout, config.templateId, config.architecture)
+      : declared;
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,

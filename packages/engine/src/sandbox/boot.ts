@@ -186,8 +186,9 @@ export async function start(
 /** The identity of the sandbox, with what its template says of its guests. */
 export function identityFor(record: SandboxRecord, { driver, template: { template } }: SandboxPlan): GuestIdentity {
   // A guest that is a process of this host has this host's users.
-  const user = driver.features.virtualMachine ? template.user : undefined;
-  return identityOf(record, { user, env: template.env });
+  const isMachine = driver.features.virtualMachine;
+  const { user, workdir } = isMachine ? template : { user: undefined, workdir: undefined };
+  return identityOf(record, { user, env: template.env, workdir });
 }
 
 export function specOf(context: EngineContext, boot: Boot, images: GuestImages, connection: Connection): MachineSpec {

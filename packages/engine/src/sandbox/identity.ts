@@ -11,7 +11,11 @@ import type { SandboxRecord } from '../ports/store.ts';
  */
 export function identityOf(
   record: SandboxRecord,
-  template: { readonly user: string | undefined; readonly env: Readonly<Record<string, string>> },
+  template: {
+    readonly user: string | undefined;
+    readonly env: Readonly<Record<string, string>>;
+    readonly workdir?: string | undefined;
+  },
 ): GuestIdentity {
   const { config } = record;
   const defaultUser = config.user ?? template.user;
@@ -22,6 +26,7 @@ export function identityOf(
     processLimit: config.maxProcesses,
     memoryReserveMb,
     ...(defaultUser === undefined ? {} : { defaultUser }),
+    ...(template.workdir === undefined ? {} : { defaultCwd: template.workdir }),
     ...(config.volumes.length === 0 ? {} : { volumes: mountsOf(config) }),
   };
 }

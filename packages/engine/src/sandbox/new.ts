@@ -1,7 +1,14 @@
-import { parse, sandboxConfigSchema, type SandboxConfigInput, type SandboxInfo } from '@novasandbox/protocol';
+import {
+  parse,
+  sandboxConfigSchema,
+  type SandboxConfig,
+  type SandboxConfigInput,
+  type SandboxInfo,
+} from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import { withDefaultPolicy } from '../guest/governance.ts';
+import { templateNameFor, withDeclared } from '../images/declared.ts';
 import { planSandbox } from '../guest/plan.ts';
 import type { CreateContext } from '../services.ts';
 import { bootNew } from './boot.ts';
@@ -19,9 +26,16 @@ export async function createSandbox(
   input: SandboxConfigInput,
   options: CreateContext = {},
 ): Promise<SandboxInfo> {
-  const startedAt = performance.now();
-  const config = withDefaultPolicy(context, parse(sandboxConfigSchema, input, 'sandbox config'));
+  const asked = withDefaultPolicy(context, parse(sandboxConfigSchema, input, 'sandbox config'));
   throwIfAborted(options.signal, 'before anything was made');
+  const { image, ...config } = asked;
+  if (image === undefined) return createOf(context, config, options);
+  const templateId = templateNameFor(image);
+  return withDeclared(context.layout, templateId, image, () => createOf(context, { ...config, templateId }, options));
+}
+
+async function createOf(context: EngineContext, config: SandboxConfig, options: CreateContext): Promise<SandboxInfo> {
+  const startedAt = performance.now();
   using _creating = context.pool.creating();
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);

@@ -31,6 +31,8 @@ const roles: Readonly<Record<keyof SandboxConfig, 'shape' | 'claim' | PoolMiss>>
   hostPort: 'host_port',
   rateLimits: 'rate_limits',
   volumes: 'volumes',
+  // A create has put a template in its place before.
+  image: 'cold_boot',
   rootfsPath: 'cold_boot',
   extraDrives: 'cold_boot',
   firmwarePath: 'cold_boot',

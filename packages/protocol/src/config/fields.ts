@@ -19,6 +19,16 @@ export const fields = {
     rest: 'template',
     option: { flags: '--template <id>' },
   }),
+  image: field({
+    about: 'OCI image that the sandbox is made of, in place of a template',
+    more: `a name in a registry, such as \`python:3.13-slim\`, or on the host itself a path. A template of that image is
+      made the first time. See [images](images.md)`,
+    schema: ({ z }) => z.string().min(1).max(1000).optional(),
+    absent: 'none',
+    rest: 'image',
+    permission: 'template:build',
+    option: { flags: '--image <image-name>' },
+  }),
   name: field({
     about: 'name of the sandbox, which works wherever its id does',
     more: 'unique among the sandboxes of its owner',

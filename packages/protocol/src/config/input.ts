@@ -10,6 +10,8 @@ export interface SandboxConfigInput {
   templateId?: Input['templateId'];
   /** Another name of `templateId`. */
   template?: Input['template'];
+  /** OCI image that the sandbox is made of, in place of a template. */
+  image?: Input['image'];
   /** Name of the sandbox, which works wherever its id does. */
   name?: Input['name'];
   /** Virtual CPUs of the guest. */

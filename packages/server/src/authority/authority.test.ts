@@ -234,6 +234,9 @@ test('a volume is reached within the scope of the caller, and belongs to its mak
 test('permissions that a config needs beside vm:create', () => {
   assert.deepEqual(neededFor({}, drivers), []);
   assert.deepEqual(neededFor({ hostPort: 80 }, drivers), ['network:write']);
+  assert.deepEqual(neededFor({ image: 'alpine' }, drivers), ['template:build']);
+  for (const image of ['/image', './image', 'docker:name', 'podman:name'])
+    assert.deepEqual(neededFor({ image }, drivers), ['template:build', 'system:admin'], image);
   assert.deepEqual(neededFor({ volumes: [{ name: 'cache', path: '/c' }] }, drivers), ['volume:write']);
   for (const config of [
     { hypervisor: 'process' },

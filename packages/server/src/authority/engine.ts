@@ -1,4 +1,5 @@
 import {
+  isLocalImage,
   isNovaError,
   within,
   type Approval,
@@ -134,6 +135,11 @@ export function authorised(
       return [found, answer, ...rest];
     },
     host: (args) => args,
+    'host and image'(args) {
+      const { image } = (args[1] ?? {}) as { readonly image?: string };
+      if (image !== undefined && isLocalImage(image)) requirePermission(caller, 'system:admin');
+      return args;
+    },
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {
     const calls = engine[name] as unknown as Readonly<Record<string, Call>>;

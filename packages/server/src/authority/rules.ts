@@ -38,7 +38,9 @@ export type Target =
   /** The question about a sandbox whose id its first argument is, and the answer to it. */
   | 'approval'
   /** Something of the host that all callers share. */
-  | 'host';
+  | 'host'
+  /** The same; the second argument may name an image of the host. */
+  | 'host and image';
 
 export interface Rule {
   readonly on: Target;
@@ -124,7 +126,7 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
   templates: {
     list: host('template:read'),
     inspect: host('template:read'),
-    build: host('template:build'),
+    build: { on: 'host and image', needs: 'template:build' },
     remove: host('template:delete'),
   },
   // They tell of what belongs to others.

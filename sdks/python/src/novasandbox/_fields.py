@@ -41,6 +41,8 @@ class ConfigOptions(TypedDict, total=False):
 
     #: Another name of `template`.
     template_id: Optional[str]
+    #: OCI image that the sandbox is made of, in place of a template.
+    image: Optional[str]
     #: Name of the sandbox, which works wherever its id does.
     name: Optional[str]
     #: Virtual CPUs of the guest.
@@ -92,6 +94,7 @@ class ConfigOptions(TypedDict, total=False):
 #: What each is called in a request.
 request_names: Mapping[str, str] = {
     "template_id": "template_id",
+    "image": "image",
     "name": "name",
     "vcpus": "vcpus",
     "memory_mb": "memory_mb",

@@ -417,6 +417,20 @@ class ProcessList(Answer):
     processes: List[ProcessInfo]
 
 
+class ImageInfo(Answer):
+    """What an OCI image says of itself."""
+
+    name: str
+    #: Digest of the manifest that the name led to when it was fetched.
+    digest: str
+    layers: int
+    #: Sum of its packed layers.
+    size_bytes: float
+    #: Such as ``8080/tcp``.
+    ports: List[str]
+    labels: Dict[str, str]
+
+
 class TemplateInfo(Answer):
     """A template, from which sandboxes are cloned."""
 
@@ -431,6 +445,12 @@ class TemplateInfo(Answer):
     disk_mb: int
     user: str
     packages: List[str]
+    #: Folder in which commands run; None: the home of the user.
+    workdir: Optional[str]
+    #: Command that ``nova run`` runs where none is given.
+    start: List[str]
+    #: The OCI image that it is made of, where it was fetched.
+    image: Optional[ImageInfo]
     built: bool
     #: The processors for which its root image exists.
     architectures: List[str]

@@ -155,6 +155,20 @@ class Sandbox(Branches):
         finally:
             transport.close()
 
+    @staticmethod
+    def build_template(
+        template_id: str, *, image: Optional[str] = None, force: bool = False, **options: Unpack[ConnectionOptions]
+    ) -> TemplateInfo:
+        """Builds what is missing of a template. With ``image`` the template is made, of that OCI image.
+
+        ``force`` rebuilds the root image, and looks up anew what the image's name leads to.
+        """
+        transport = SyncTransport(options)
+        try:
+            return transport.send(vms.build_template(template_id, image, force))
+        finally:
+            transport.close()
+
     def kill(self: Union[Sandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
         """Removes the sandbox, whatever its state: `sandbox.kill()`, or `Sandbox.kill("name")`.
 

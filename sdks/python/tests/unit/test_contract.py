@@ -62,6 +62,7 @@ EVERY_OPTION: Any = {
     "rate_limits": {"disk": {"bytes_per_second": 100000}, "network": {"operations_per_second": 10}},
     "volumes": [{"name": "data", "path": "/data", "read_only": True}],
     "template_id": "base",
+    "image": "alpine:3.22",
 }
 RUN: Any = {"cwd": "/", "env": {"A": "b"}, "user": "u", "timeout": 1, "stdin": "s", "tag": "t"}
 FORK: Any = {
@@ -82,7 +83,8 @@ COVERED = {
     "deleteUser", "listRoles", "validateAuth",
     "getVmMetrics", "getVmLogs", "execute", "executeStream", "processOutput", "listProcesses", "signalProcess",
     "writeFile", "downloadFile", "listFiles", "statFile", "removeFile", "makeDirectory", "moveFile",
-    "setFileAttributes", "listManifest", "uploadArchive", "listTemplates", "systemStorage", "collectGarbage",
+    "setFileAttributes", "listManifest", "uploadArchive", "listTemplates", "buildTemplate", "systemStorage",
+    "collectGarbage",
     "takeSnapshot", "listSnapshots", "getSnapshot", "getVmSnapshot", "deleteSnapshot", "verifySnapshot",
     "cloneSnapshot", "restoreVmSnapshot", "forkVm", "exportSnapshot", "importSnapshot", "snapshotStatistics",
     "cleanUpSnapshots", "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
@@ -129,6 +131,7 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     sandbox = Sandbox.create(**EVERY_OPTION, **to)
     assert sandbox.id == "text" and sandbox.info() == sandbox.last_info == Sandbox.connect("x", **to).info()
     Sandbox.templates(**to)
+    assert Sandbox.build_template("x", image="alpine", force=True, **to).id == "text"
     page = contract.sample(
         contract.operation("GET", "/api/v1/vms")["responses"]["200"]["content"]["application/json"]["schema"]
     )
@@ -197,6 +200,7 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         sandbox = await AsyncSandbox.create(**EVERY_OPTION, **to)
         await AsyncSandbox.connect("x", **to)
         await AsyncSandbox.templates(**to)
+        await AsyncSandbox.build_template("x", image="alpine", **to)
         await sandbox.info(), await sandbox.pause(), await sandbox.hibernate(), await sandbox.resume()
         await sandbox.stop(), await sandbox.start()
         await sandbox.set_timeout(5), await sandbox.rename("web"), await sandbox.stats(), await sandbox.logs(5)

@@ -154,6 +154,20 @@ class AsyncSandbox(AsyncBranches):
         finally:
             await transport.close()
 
+    @staticmethod
+    async def build_template(
+        template_id: str, *, image: Optional[str] = None, force: bool = False, **options: Unpack[ConnectionOptions]
+    ) -> TemplateInfo:
+        """Builds what is missing of a template. With ``image`` the template is made, of that OCI image.
+
+        ``force`` rebuilds the root image, and looks up anew what the image's name leads to.
+        """
+        transport = AsyncTransport(options)
+        try:
+            return await transport.send(vms.build_template(template_id, image, force))
+        finally:
+            await transport.close()
+
     async def kill(self: Union[AsyncSandbox, str], **options: Unpack[ConnectionOptions]) -> bool:
         """Removes the sandbox, whatever its state: `sandbox.kill()`, or `AsyncSandbox.kill("name")`.
 
