@@ -23,6 +23,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   template_id: 'of the host',
   volume_id: 'volume',
   volume: 'volume',
+  secret: 'in a sandbox',
   alias: 'of the host',
   username: 'of the admin',
   key_id: 'of the admin',
@@ -49,6 +50,7 @@ const bodies: Partial<Record<Operation, unknown>> = {
   createPortForward: { guest_port: 1 },
   createPreview: { port: 80 },
   setVmPolicy: { policy: 'none' },
+  setVmSecret: { value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] },
 };
 const queryOf = ({ query }: Route): string =>
   query !== undefined && 'path' in query.shape ? '?path=/etc/hostname' : '';

@@ -45,6 +45,7 @@ const egress: Egress = {
     listeners = null;
   },
   names: () => Promise.resolve([]),
+  secretUses: () => Promise.resolve({}),
   async *decisions() {},
   served: () => Promise.resolve(listeners === null ? [] : ['box']),
   [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -25,7 +25,10 @@ export async function makeSandbox(
   const volumes = await sortVolumes(options.volume);
   const policy = await choosePolicy(options);
   const governed = policy === undefined ? {} : { policy };
+  const secrets = options.secret === undefined ? {} : { secrets: [...options.secret] };
   if (options.snapshot !== undefined) {
+    if (options.secret !== undefined)
+      throw new UsageError('--secret does not go with --snapshot: use "nova secret set" afterwards.');
     if (volumes.drives.length > 0 || volumes.named.length > 0)
       throw new UsageError('--snapshot goes with --volume only for folders and files, which are copied in.');
     const own = { ...toContinuedConfig(options), ...governed, ephemeral };
@@ -34,7 +37,10 @@ export async function makeSandbox(
     return { sandbox, writesDrives: false };
   }
   if (options.diskOnly === true) throw new UsageError('--disk-only is for --snapshot.');
-  const config: SandboxConfigInput = withVolumes({ ...toSandboxConfig(options), ...governed, ephemeral }, volumes);
+  const config: SandboxConfigInput = withVolumes(
+    { ...toSandboxConfig(options), ...governed, ...secrets, ephemeral },
+    volumes,
+  );
   const sandbox = await engine.sandboxes.create(config, context);
   await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
   return { sandbox, writesDrives: config.extraDrives?.some(({ readOnly }) => readOnly === false) ?? false };

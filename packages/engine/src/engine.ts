@@ -29,6 +29,7 @@ import { createLinks } from './guest/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { EngineOptions, LocalEngine } from './services.ts';
+import { createSeals } from './secrets/seal.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
 import { createStorageService } from './storage/service.ts';
@@ -128,6 +129,7 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   const pool = createPool(options.pool);
   const context: EngineContext = {
     ...{ layout, store, images, drivers, openSession, links, network },
+    seals: createSeals(layout.secretsKeyFile),
     pool: pool.creates,
     wakings,
   };

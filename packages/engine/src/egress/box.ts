@@ -1,24 +1,35 @@
 import { isIPv4 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type { Authority } from '../ports/egress.ts';
 import { decisionLog, type DecisionLog } from './decision-log.ts';
 import { pinnedNameTable, type PinnedNameTable } from './dns/pinned-names.ts';
 import type { NameResolution } from './dns/resolve.ts';
 import type { Surroundings } from './policy/addresses.ts';
 import { compile, type CompiledPolicy } from './policy/compile.ts';
-import { judge, judgeAddress, type Target, type Verdict } from './policy/judge.ts';
+import { judge, judgeAddress, needsReading, type Target, type Verdict } from './policy/judge.ts';
 import { remedyFor } from './policy/remedy.ts';
 import { capsOf, type Caps } from './proxy/caps.ts';
+import type { ServedSecret } from '@novasandbox/protocol';
+import { secretSet, type SecretSet } from './secrets/secret-set.ts';
+import { leafContexts, type LeafContexts } from './tls/leaves.ts';
+import type { UpstreamTls } from './tls/upstream.ts';
 
 /** The parts that all sandboxes share. */
 export interface Outside {
   readonly resolution: NameResolution;
   readonly surroundings: Surroundings;
+  readonly tls: UpstreamTls;
 }
 
 /** Something that is under way and allowed by the policy, which may change. */
 export interface Passage {
   readonly target: Target & { readonly address: string };
   readonly protocol: Decision['protocol'];
+  /** Whether it is TLS that is passed on unread, so that it ends when it has to be read. */
+  readonly unread?: boolean;
+  /** The secrets whose values it has, so that it ends when one is removed. */
+  readonly secrets?: readonly string[];
   /** Ends it at once. */
   end(): void;
 }
@@ -35,6 +46,12 @@ export interface Box {
   readonly policy: CompiledPolicy;
   readonly names: PinnedNameTable;
   readonly caps: Caps;
+  readonly tls: UpstreamTls;
+  readonly secrets: SecretSet;
+  /** Certificates for the hosts whose TLS is read; null: the guest trusts none of ours. */
+  readonly leaves: LeafContexts | null;
+  /** Whether what goes over TLS to that host and port is to be read. */
+  reads(target: Target): boolean;
   readonly log: DecisionLog;
   /** The addresses of a name; none where there is no such name. `limit`: too many are looked up at once. */
   lookUp(name: string): Promise<readonly string[] | 'failed' | 'limit'>;
@@ -43,24 +60,40 @@ export interface Box {
   /** Judges a target, resolves its name, and judges its addresses. */
   route(target: Target): Promise<Route>;
   /** Records what was decided about a target. */
-  tell(verdict: Verdict, target: Target, protocol: Decision['protocol']): Omit<Decision, 'at'>;
+  tell(
+    verdict: Verdict,
+    target: Target,
+    protocol: Decision['protocol'],
+    secrets?: readonly string[],
+  ): Omit<Decision, 'at'>;
   /** Records a passage, which ends when the policy no longer allows it: at once, or after a change. */
   enter(passage: Passage): Disposable;
   /** Called for each change of the policy. */
   onChange(listen: () => void): Disposable;
-  change(policy: NetworkPolicy): void;
+  change(how: Ruling): void;
   close(): void;
+}
+
+/** What is in force for a sandbox. */
+export interface Ruling {
+  readonly policy: NetworkPolicy;
+  /** The authority that its guest trusts; null: none, so that no TLS can be read. */
+  readonly authority: Authority | null;
+  readonly secrets: readonly ServedSecret[];
 }
 
 /** How many names of one sandbox may be resolved at once. */
 const mostLookups = 64;
 
-export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, outside: Outside): Box {
+export function makeBox(id: string, ruling: Ruling, names: PinnedNames, outside: Outside): Box {
   const passages = new Set<Passage>();
   const listeners = new Set<() => void>();
   const log = decisionLog();
-  const caps = capsOf(policy.limits);
-  let compiled = compile(policy);
+  const caps = capsOf(ruling.policy.limits);
+  let compiled = compile(ruling.policy);
+  let authority = ruling.authority;
+  let leaves = authority === null ? null : leafContexts(authority);
+  let secrets = secretSet(ruling.secrets);
   const lookups = new Map<string, Promise<readonly string[] | 'failed'>>();
 
   const lookUp: Box['lookUp'] = async (name) => {
@@ -78,12 +111,15 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
   const judgeAgain = (passage: Passage): void => {
     const { target, protocol } = passage;
     const verdict = judgeAt(target);
-    if (verdict.allowed) return;
-    tell(verdict, target, protocol);
+    const isUnread = passage.unread === true && reads(target);
+    const isWithout = !secrets.areUsable(passage.secrets ?? []);
+    if (verdict.allowed && !isUnread && !isWithout) return;
+    if (!verdict.allowed) tell(verdict, target, protocol);
     passage.end();
   };
+  const reads: Box['reads'] = (target) => secrets.reads(target) || needsReading(compiled, target);
   const judgeAt: Box['judgeAt'] = (target) => judgeAddress(compiled, target, outside.surroundings);
-  const tell: Box['tell'] = (verdict, { host, address, port, request }, protocol) => {
+  const tell: Box['tell'] = (verdict, { host, address, port, request }, protocol, used = []) => {
     const decision: Omit<Decision, 'at'> = {
       sandbox: id,
       // A connection that nobody answers was allowed nevertheless.
@@ -93,8 +129,9 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       address,
       port,
       protocol,
-      ...request,
+      ...(typeof request === 'object' ? request : {}),
       code: verdict.code,
+      ...(used.length === 0 ? {} : { secrets: [...used] }),
       remedy: remedyFor(verdict, { host, address, port }),
     };
     log.add(decision);
@@ -108,6 +145,14 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
     },
     names: pinnedNameTable(names),
     caps,
+    tls: outside.tls,
+    get leaves() {
+      return leaves;
+    },
+    reads,
+    get secrets() {
+      return secrets;
+    },
     log,
     lookUp,
     judgeAt,
@@ -142,8 +187,13 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       };
     },
     change(next) {
-      compiled = compile(next);
-      caps.change(next.limits);
+      compiled = compile(next.policy);
+      caps.change(next.policy.limits);
+      secrets = secretSet(next.secrets, secrets.uses());
+      if (!isDeepStrictEqual(next.authority, authority)) {
+        authority = next.authority;
+        leaves = authority === null ? null : leafContexts(authority);
+      }
       for (const listen of listeners) listen();
       for (const passage of passages) judgeAgain(passage);
     },

@@ -16,7 +16,7 @@ export function createGovernment({
   held,
   inTurn,
   launcher,
-}: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | 'names' | 'decisions'> {
+}: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | 'names' | 'secretUses' | 'decisions'> {
   const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
     const slot = held(sandbox);
     if (slot === null) return;
@@ -51,6 +51,7 @@ export function createGovernment({
       if (failed !== undefined) throw failed.reason;
     },
     names: (sandbox) => egress.names(sandbox),
+    secretUses: (sandbox) => egress.secretUses(sandbox),
     decisions: (sandbox, how) => egress.decisions(sandbox, how),
   };
 }

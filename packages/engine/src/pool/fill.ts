@@ -65,7 +65,7 @@ export async function makePooledClone(
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({
     id: newSandboxId(),
-    ...newRecord({ config, plan }, {}),
+    ...newRecord(context, { config, plan }, {}),
     pool: { shape, ready: false, expiresAtMs: null },
   });
   undo.defer(() => context.store.removeSandbox(record.id));
@@ -73,7 +73,7 @@ export async function makePooledClone(
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
   const options = { signal };
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   await markUsed(snapshot.directory);
   const { guest } = await cloneOf(snapshot, context, { record, plan, connecting, options, lowPriority: true }, images);
   undo.use(guest);

@@ -1,5 +1,6 @@
 import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
-import type { DecisionOptions } from './egress.ts';
+import type { SecretUse, ServedSecret } from '@novasandbox/protocol';
+import type { Authority, DecisionOptions } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
 import type { TapNetwork } from './vmm-driver.ts';
@@ -19,6 +20,9 @@ export interface PortForward {
 /** What a guest may reach through the egress process, and the names that it knows from before. */
 export interface Governance {
   readonly policy: NetworkPolicy;
+  /** These as in ports/egress.ts. */
+  readonly authority?: Authority | undefined;
+  readonly secrets?: readonly ServedSecret[] | undefined;
   readonly names: PinnedNames;
 }
 
@@ -73,6 +77,8 @@ export interface Network extends AsyncDisposable {
   ): Promise<void>;
   /** The names that a guest has been given addresses for; empty where no policy is in force. */
   names(sandbox: string): Promise<PinnedNames>;
+  /** As in ports/egress.ts. */
+  secretUses(sandbox: string): Promise<Readonly<Record<string, SecretUse>>>;
   /** As in ports/egress.ts. */
   decisions(sandbox: string, options?: DecisionOptions): AsyncIterable<Decision>;
   /** Passes the slot to that process. From now on the slot lasts as long as that process, whatever happens to ours. */

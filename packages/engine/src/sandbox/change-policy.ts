@@ -7,12 +7,14 @@ import {
   type SandboxInfo,
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
-import { governanceOf, requireEnforceable } from '../guest/governance.ts';
+import { governanceOf, isGoverned, requireEnforceable } from '../guest/governance.ts';
 import type { DecisionOptions } from '../ports/egress.ts';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';
 import { toInfo } from './info.ts';
+import { noteUses } from './secrets.ts';
+import { putInForce } from './put-in-force.ts';
 import { takeTurn } from './turn.ts';
 
 /**
@@ -36,12 +38,8 @@ export async function changePolicy(
     });
   const driver = requireDriver(context, record.hypervisor);
   const network = !config.enableNetwork ? 'none' : (bootedFrom?.network ?? 'none');
-  requireEnforceable(policy, { driver, network });
-  if (state === 'running' || state === 'paused')
-    await context.network.govern(id, governanceOf(policy, record.names) ?? null, signal);
-  const changed = context.store.changeSandbox(id, [state], { config: { ...config, policy } });
-  if (changed === null) throw new NovaError('conflict', `The sandbox ${record.name ?? id} has changed meanwhile.`);
-  return toInfo(changed);
+  requireEnforceable(policy, { driver, network }, { hasSecrets: record.secrets.length > 0 });
+  return toInfo(await putInForce(context, record, { config: { ...config, policy } }, signal));
 }
 
 /** The latest decisions about what a sandbox wanted to reach, oldest first. There are none without a policy. */
@@ -61,9 +59,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap(({ id, config, names: known }) => {
-      const governance = governanceOf(config.policy, known);
-      return governance === undefined ? [] : [[id, governance] as const];
+    store.listSandboxes(['running', 'paused']).flatMap((record) => {
+      const governance = governanceOf(context.seals, record);
+      return governance === undefined ? [] : [[record.id, governance] as const];
     }),
   );
   await network.governAgain(wanted, (id) => {
@@ -72,10 +70,13 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     // Another process is at work on it.
     if (record.state === 'creating' || record.state === 'stopping') return 'leave';
     if (record.state !== 'running' && record.state !== 'paused') return 'forget';
-    return governanceOf(record.config.policy, record.names) === undefined ? 'let out' : 'leave';
+    return isGoverned(record) ? 'leave' : 'let out';
   });
   if (!names) return;
-  for (const id of wanted.keys()) await noteNames(context, id);
+  for (const id of wanted.keys()) {
+    await noteNames(context, id);
+    await noteUses(context, id);
+  }
 }
 
 /** Records the names that a guest was given addresses for, where there are new ones. */

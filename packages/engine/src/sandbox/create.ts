@@ -3,6 +3,7 @@ import { NovaError, type Resize, type SandboxConfig, type SandboxInfo } from '@n
 import type { EngineContext } from '../context.ts';
 import type { NewSandbox as StoredSandbox, SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
+import { needsAuthority, newAuthority } from '../secrets/keep.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
@@ -19,7 +20,9 @@ import { planSandbox, type SandboxPlan } from '../guest/plan.ts';
 import { takeVolumes, type WantedVolume } from './volumes.ts';
 
 /** A sandbox that is to be made. */
-export interface NewSandbox extends Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names'>> {
+export interface NewSandbox extends Partial<
+  Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names' | 'secrets' | 'authority'>
+> {
   readonly config: SandboxConfig;
   readonly plan: SandboxPlan;
   /** Its volumes (`findVolumes`). */
@@ -40,14 +43,14 @@ export async function makeSandbox(
 ): Promise<SandboxInfo> {
   const { plan, startedAt, volumes } = wanted;
   await using undo = new AsyncDisposableStack();
-  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(wanted, options) });
+  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(context, wanted, options) });
   undo.defer(() => context.store.removeSandbox(record.id));
   await takeVolumes(context, { record, plan }, options, volumes);
   const directory = context.layout.sandbox(record.id);
   await mkdir(directory, { mode: 0o700 });
   undo.defer(() => removeFolder(directory));
 
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   const booted = await bringUp({ record, plan, connecting, options });
   const running = await handOver(context, record, plan, booted, startedAt, options);
   undo.move();
@@ -56,9 +59,12 @@ export async function makeSandbox(
 
 /** The record of a sandbox that is to be made, without its id. */
 export function newRecord(
-  { config, plan, snapshotId = null, forkedFrom = null, names = [] }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
+  { seals }: Pick<EngineContext, 'seals'>,
+  { config, plan, ...from }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
   { ownership, reservedLabels }: CreateContext,
 ): Omit<StoredSandbox, 'id'> {
+  const { snapshotId = null, forkedFrom = null, names = [], secrets = [] } = from;
+  const authority = from.authority ?? (needsAuthority(config.policy, secrets) ? newAuthority(seals) : null);
   const labels = { ...config.labels, ...reservedLabels };
   return {
     name: config.name ?? null,
@@ -68,6 +74,8 @@ export function newRecord(
     snapshotId,
     forkedFrom,
     names,
+    secrets,
+    authority,
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
@@ -117,7 +125,7 @@ export async function startSandbox(
   const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
   requireSameKind(context, record, plan);
   await takeVolumes(context, { record, plan }, options);
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   // Its last size may differ from the size that it was made with.
   const { memoryMb, vcpus, diskSizeMb } = record;
   const booted = await bootAgain(context, {
@@ -159,13 +167,14 @@ function requireSameKind(context: EngineContext, record: SandboxRecord, { driver
 }
 
 export const connectionOf = (
-  { id, sequence, config, names }: SandboxRecord,
+  { seals }: Pick<EngineContext, 'seals'>,
+  record: SandboxRecord,
   { network }: SandboxPlan,
   { signal }: BuildContext,
 ): ConnectionWanted => ({
-  ...{ id, sequence, network, signal },
-  forwards: forwardsOf(config),
-  governance: governanceOf(config.policy, names),
+  ...{ id: record.id, sequence: record.sequence, network, signal },
+  forwards: forwardsOf(record.config),
+  governance: governanceOf(seals, record),
 });
 
 /**

@@ -27,7 +27,7 @@ export async function addNetwork(context: EngineContext, ref: string, { signal }
     const taken = await context.network.take(record.id, {
       forwards: forwardsOf(record.config),
       within: machine.record,
-      governance: governanceOf(record.config.policy, record.names),
+      governance: governanceOf(context.seals, record),
       signal,
     });
     undo.defer(() => context.network.giveBack(record.id));

@@ -1,7 +1,9 @@
 import { parse, sandboxConfigSchema, type SandboxConfigInput, type SandboxInfo } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
+import { requireEnforceable } from '../guest/governance.ts';
 import { planSandbox } from '../guest/plan.ts';
+import { storedSecret } from '../secrets/keep.ts';
 import type { CreateContext } from '../services.ts';
 import { bootNew } from './boot.ts';
 import { makeSandbox } from './create.ts';
@@ -19,13 +21,16 @@ export async function createSandbox(
   options: CreateContext = {},
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
-  const config = parse(sandboxConfigSchema, input, 'sandbox config');
+  // From here on no config holds a value.
+  const { secrets: given = [], ...config } = parse(sandboxConfigSchema, input, 'sandbox config');
   throwIfAborted(options.signal, 'before anything was made');
   using _creating = context.pool.creating();
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);
   const plan = await planSandbox(context, config, options);
-  const wanted = { config, plan, volumes, startedAt };
+  requireEnforceable(config.policy, plan, { hasSecrets: given.length > 0 });
+  const secrets = given.map((secret) => storedSecret(context.seals, secret));
+  const wanted = { config, plan, volumes, startedAt, secrets };
   return (
     (await createFromPool(context, wanted, options)) ??
     (await makeSandbox(context, wanted, options, (boot) => bootNew(context, boot)))

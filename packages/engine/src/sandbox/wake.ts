@@ -104,7 +104,7 @@ async function bringBack(
     const source = failure === null ? await memoryToGoOnFrom(context, record, wanted) : diskBecause(failure);
     const { memory, why, plan } = await planWaking(context, record, source, options);
     await takeVolumes(context, { record, plan }, options);
-    connecting ??= startConnecting(undo, context, connectionOf(record, plan, options));
+    connecting ??= startConnecting(undo, context, connectionOf(context, record, plan, options));
     const boot: Boot = { record, plan, connecting, options };
     if (memory === null) return { plan, why, booted: await bootAgain(context, boot) };
     try {

@@ -67,7 +67,7 @@ export async function restoreSandbox(
   await setDiskAside(context, record.id);
   undo.defer(() => putDiskBack(context, record.id));
   await takeVolumes(context, { record, plan }, options);
-  const connecting = startConnecting(undo, context, connectionOf(record, plan, options));
+  const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
   const boot: Boot = { record, plan, connecting, options };
   if (memory === null)
     await copyDisk(join(context.layout.snapshot(snapshot.id), writableDiskFile), diskOf(context, record), options);

@@ -1,11 +1,10 @@
-import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
-import { makeBox, type Box, type Outside } from '../box.ts';
+import { requireSupported, type PinnedNames } from '@novasandbox/protocol';
+import { makeBox, type Box, type Outside, type Ruling } from '../box.ts';
 import type { HttpProxy } from '../proxy/http.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
-export interface ServeRequest {
+export interface ServeRequest extends Ruling {
   readonly slot: number;
-  readonly policy: NetworkPolicy;
   readonly names: PinnedNames;
 }
 
@@ -33,15 +32,15 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
     found?.listeners.close();
     found?.box.close();
   };
-  const serveInTurn = async (sandbox: string, { slot, policy, names }: ServeRequest): Promise<void> => {
+  const serveInTurn = async (sandbox: string, { slot, names, ...ruling }: ServeRequest): Promise<void> => {
     const found = served.get(sandbox);
-    if (found?.slot === slot) return found.box.change(policy);
+    if (found?.slot === slot) return found.box.change(ruling);
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
     for (const [other, each] of served) if (each.slot === slot) forget(other);
     const listeners = await source.open(slot);
-    const box = makeBox(sandbox, policy, [...names, ...known], outside);
+    const box = makeBox(sandbox, ruling, [...names, ...known], outside);
     served.set(sandbox, { box, slot, listeners });
     listeners.serve(box, http);
   };

@@ -29,6 +29,8 @@ async function answer(boxes: Boxes, request: IncomingMessage, response: ServerRe
       return tell(response, {});
     case 'GET names':
       return tell(response, boxes.find(sandbox)?.names.all() ?? []);
+    case 'GET secrets':
+      return tell(response, boxes.find(sandbox)?.secrets.uses() ?? {});
     case 'GET decisions':
       return tellDecisions(boxes, sandbox, searchParams, response);
     default:

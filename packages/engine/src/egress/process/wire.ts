@@ -1,13 +1,17 @@
-import { networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol';
+import { maxSecrets, networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol';
 import * as z from 'zod';
+import { secretUseSchema, servedSecretSchema } from '@novasandbox/protocol';
 
 /** The messages of the control socket: HTTP, one request a connection, with JSON. */
 export const sandboxNameSchema = z.string().regex(/^[a-z0-9]{1,64}$/);
 export const serveRequestSchema = z.strictObject({
   slot: z.int().min(1).max(8192),
   policy: networkPolicySchema,
+  authority: z.strictObject({ certificate: z.string(), key: z.string() }).nullable().default(null),
+  secrets: z.array(servedSecretSchema).max(maxSecrets).default([]),
   names: pinnedNamesSchema,
 });
+export const secretUsesSchema = z.record(z.string(), secretUseSchema);
 export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
 export const servedSchema = z.object({ sandboxes: z.array(z.string()) });
 

@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import type { Decision } from '@novasandbox/protocol';
-import type { Box, Route } from '../box.ts';
+import type { Box, Passage } from '../box.ts';
 import { isOfNames } from '../dns/pinned-names.ts';
 import { peek, type Beginning } from '../peek/peek.ts';
 import { judge, type Target, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import type { Accepted } from './accepted.ts';
-import { dial, keepAliveMs } from './dial.ts';
+import { keepAliveMs } from './dial.ts';
 import type { HttpProxy } from './http.ts';
+import { intercept } from './intercept.ts';
+import { openUpstream, refuse } from './open.ts';
 import { pump } from './pump.ts';
 
 /**
@@ -59,61 +61,34 @@ async function serveBeginning(accepted: Accepted, { content, head }: Beginning, 
   if (content.kind === 'http') return http.take(accepted, head);
   if (content.kind === 'malformed') return refuse(accepted, malformed, plain, 'tls');
   if (content.kind === 'other') return splice(accepted, plain, 'tcp', head);
-  if (content.serverName === null) return splice(accepted, plain, 'tls', head);
-  const host = nameOf(content.serverName);
-  if (host === null) return refuse(accepted, malformed, plain, 'tls');
-  return splice(accepted, { host, address, port }, 'tls', head);
+  const host = content.serverName === null ? pinned : nameOf(content.serverName);
+  if (content.serverName !== null && host === null) return refuse(accepted, malformed, plain, 'tls');
+  const target = { host, address, port };
+  if (host !== null && accepted.box.reads(target))
+    return intercept({ accepted, host, offered: content.protocols, head }, http);
+  return splice(accepted, target, 'tls', head);
 }
 
 const malformed: Verdict = { allowed: false, code: 'malformed', rule: 'protocol', byAddress: false };
 
-/** Ends a connection that may not be. A reset says so at once, whatever the protocol. */
-function refuse({ box, socket }: Accepted, verdict: Verdict, target: Target, protocol: Decision['protocol']): void {
-  box.tell(verdict, target, protocol);
-  socket.resetAndDestroy();
-}
-
 async function splice(accepted: Accepted, target: Target, protocol: Decision['protocol'], head: Buffer): Promise<void> {
-  const upstream = await open(accepted, target, protocol);
+  const upstream = await openUpstream(accepted, target, protocol);
   if (upstream === null) return;
   upstream.write(head);
-  await join(accepted, upstream, { host: target.host, protocol });
-}
-
-/** Connects where the policy allows; null: it does not, or nobody answers there, and the guest has been told. */
-async function open(accepted: Accepted, target: Target, protocol: Decision['protocol']): Promise<Socket | null> {
-  const { box, socket } = accepted;
-  const { verdict, addresses }: Route = await box.route(target);
-  if (!verdict.allowed) {
-    refuse(accepted, verdict, target, protocol);
-    return null;
-  }
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  socket.once('close', onClose);
-  try {
-    const upstream = await dial(addresses, target.port, gone.signal);
-    box.tell(verdict, { ...target, address: upstream.remoteAddress ?? null }, protocol);
-    return upstream;
-  } catch {
-    refuse(accepted, { ...verdict, allowed: false, code: 'unreachable' }, target, protocol);
-    return null;
-  } finally {
-    socket.off('close', onClose);
-  }
+  await join(accepted, upstream, { host: target.host, protocol, unread: protocol === 'tls' });
 }
 
 /** Passes everything on in both directions until both have ended, or one has failed. */
 async function join(
   { box, socket, port }: Accepted,
   upstream: Socket,
-  { host, protocol }: { readonly host: string | null; readonly protocol: Decision['protocol'] },
+  { host, ...how }: Pick<Passage, 'protocol' | 'unread'> & { readonly host: string | null },
 ): Promise<void> {
   const end = (): void => {
     if (!socket.destroyed) socket.resetAndDestroy();
     if (!upstream.destroyed) upstream.resetAndDestroy();
   };
-  using _ = box.enter({ target: { host, address: upstream.remoteAddress ?? '', port }, protocol, end });
+  using _ = box.enter({ target: { host, address: upstream.remoteAddress ?? '', port }, ...how, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
   try {
     await Promise.all([pump(socket, upstream, meter), pump(upstream, socket, meter)]);
@@ -128,7 +103,7 @@ async function join(
  */
 async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy): Promise<void> {
   const { socket, box, port } = accepted;
-  const upstream = await open(accepted, target, 'tcp');
+  const upstream = await openUpstream(accepted, target, 'tcp');
   if (upstream === null) return;
   const end = (): void => {
     upstream.destroy();
