@@ -27,7 +27,7 @@ const policyRules = policyFolders.map((name, index): Rule => ({
     ports,
     ...policyFolders.slice(index + 1).map((later) => `${engine}/${later}`),
     ...['context', 'services', 'layout', 'abort', 'rounds', 'architecture'].map((file) => `${engine}/${file}.ts`),
-    ...['artifacts', 'programs', 'images', 'vmm'].map((folder) => `${engine}/${folder}`),
+    ...['artifacts', 'programs', 'images', 'vmm', 'secrets', 'certificates'].map((folder) => `${engine}/${folder}`),
   ],
   because:
     'what holds policy speaks to drivers, agent and store through their ports, and the order of its folders has no circle',
@@ -37,7 +37,7 @@ const policyRules = policyFolders.map((name, index): Rule => ({
 const rules: readonly Rule[] = [
   {
     from: 'packages/protocol/src',
-    may: ['zod', '#policy-schemas', '#storage-errors'],
+    may: ['zod', '#policy-schemas', '#secret-schemas', '#storage-errors'],
     because: 'the contract runs in a browser too and depends on zod alone',
   },
   {
@@ -159,10 +159,21 @@ const rules: readonly Rule[] = [
       `${engine}/abort.ts`,
       `${engine}/layout.ts`,
       `${engine}/artifacts/lock.ts`,
+      `${engine}/certificates`,
       `${engine}/vmm/process-identity.ts`,
       `${engine}/vmm/vmm-users.ts`,
     ],
     because: 'what a sandbox may reach is decided without knowing how its slot was made',
+  },
+  {
+    from: `${engine}/certificates`,
+    may: [ports],
+    because: 'how a certificate is written does not depend on whom it is for',
+  },
+  {
+    from: `${engine}/secrets`,
+    may: ['@novasandbox/protocol', ports, `${engine}/certificates`],
+    because: 'how a secret is kept does not depend on what is done with it',
   },
   ...policyRules,
   {
@@ -223,7 +234,14 @@ const rules: readonly Rule[] = [
   ...serverRules,
   {
     from: 'bench',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b', 'novasandbox'],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      '@novasandbox/server',
+      '@novasandbox/tests/stand-in',
+      'e2b',
+      'novasandbox',
+    ],
     because: 'measurements go through the public ways in, and past a VMM to its driver',
   },
   {

@@ -51,6 +51,7 @@ const samples: { readonly [N in FieldName]: readonly [SandboxConfigInput[N], ...
   ephemeral: [true],
   enableNetwork: [false, '--no-network'],
   policy: ['none', '--net', 'none'],
+  secrets: [[{ name: 'TOKEN', value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] }]],
   hostPort: [8080, '--port', '8080:80'],
   guestPort: [80, '--port', '8080:80'],
   rateLimits: [{ disk: { bytesPerSecond: 1_048_576, operationsPerSecond: 5 } }, '--rate-limit', 'disk=1m,5ops'],

@@ -35,6 +35,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   policy: 'policy',
   // Those of strangers are tested where there is a question: policies.test.ts.
   approval: 'approval',
+  secret: 'in a sandbox',
   alias: 'of the host',
   username: 'of the admin',
   key_id: 'of the admin',
@@ -61,6 +62,7 @@ const bodies: Partial<Record<Operation, unknown>> = {
   createPortForward: { guest_port: 1 },
   createPreview: { port: 80 },
   setVmPolicy: { policy: 'none' },
+  setVmSecret: { value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] },
 };
 const queryOf = ({ query }: Route): string =>
   query !== undefined && 'path' in query.shape ? '?path=/etc/hostname' : '';

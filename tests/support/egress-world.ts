@@ -47,7 +47,7 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   undo.defer(() => rmSync(scratch, { recursive: true, force: true }));
   const [key, certificate] = [join(scratch, 'key.pem'), join(scratch, 'certificate.pem')];
   runOnHost(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ${key} \
-    -out ${certificate} -subj /CN=allowed.test -addext subjectAltName=DNS:allowed.test,DNS:other.test,DNS:*.wild.test 2>&1`);
+    -out ${certificate} -subj /CN=allowed.test -addext subjectAltName=DNS:allowed.test,DNS:other.test,DNS:*.wild.test,DNS:*.open.test 2>&1`);
 
   undo.defer(() => void runOnHost(`ip netns del ${host}; ip netns del ${world}`));
   runOnHost(`set -e
@@ -66,7 +66,11 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
     ip -n ${host} route add default via 198.51.100.2`);
   nameServer(undo, host, '198.51.100.2');
 
-  const child = await runIn(undo, world, [servers, key, certificate]);
+  const repositories = join(scratch, 'repositories');
+  runOnHost(
+    `git init -q --bare ${repositories}/some.git && git -C ${repositories}/some.git config http.receivepack true`,
+  );
+  const child = await runIn(undo, world, [servers, key, certificate, repositories]);
 
   const network = undo.use(openNetwork(layout, createLauncher()));
   await network.take('box', { forwards: [] });
@@ -84,7 +88,7 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
 
   const listener = (await createImageSource(layout).listener({})).program;
   const users = undo.use(openVmmUsers(layout));
-  const start = (): Promise<ChildProcess> => startIn(host, layout.egress.socket, listener);
+  const start = (): Promise<ChildProcess> => startIn(host, layout.egress.socket, listener, certificate);
   const egress = openEgress({ layout, users, listener: () => Promise.resolve({ program: listener }) });
   const made: EgressWorld = {
     egress,
@@ -146,13 +150,14 @@ function nameServer(undo: AsyncDisposableStack, namespace: string, address: stri
   writeFileSync(join(folder, 'resolv.conf'), `nameserver ${address}\n`);
 }
 
-async function startIn(namespace: string, socket: string, program: string): Promise<ChildProcess> {
+async function startIn(namespace: string, socket: string, program: string, certificate: string): Promise<ChildProcess> {
   rmSync(socket, { force: true });
   const child = spawn(
     'ip',
     ['netns', 'exec', namespace, process.execPath, '--max-semi-space-size=4', main, socket, '700001', program],
     {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      env: { ...process.env, NOVA_EXTRA_CA: certificate },
     },
   );
   const said = await text(child.stdio[3] as NodeJS.ReadableStream);

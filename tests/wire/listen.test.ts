@@ -45,6 +45,7 @@ const egress: Egress = {
     listeners = null;
   },
   names: () => Promise.resolve([]),
+  secretUses: () => Promise.resolve({}),
   async *decisions() {},
   contacts: () => Promise.resolve(null),
   questions: () => Promise.resolve([]),

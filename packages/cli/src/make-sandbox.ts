@@ -27,7 +27,10 @@ export async function makeSandbox(
   const volumes = await sortVolumes(options.volume);
   const policy = given ?? (await choosePolicy(options));
   const governed = policy === undefined ? {} : { policy };
+  const secrets = options.secret === undefined ? {} : { secrets: [...options.secret] };
   if (options.snapshot !== undefined) {
+    if (options.secret !== undefined)
+      throw new UsageError('--secret does not go with --snapshot: use "nova secret set" afterwards.');
     if (volumes.drives.length > 0) throw new UsageError('--snapshot does not go with a disk image as --volume.');
     if (volumes.named.length > 0 && options.diskOnly !== true)
       throw new UsageError('--snapshot goes with a volume only where it boots from the disk: add --disk-only.');
@@ -38,7 +41,10 @@ export async function makeSandbox(
     return { sandbox, writesDrives: false };
   }
   if (options.diskOnly === true) throw new UsageError('--disk-only is for --snapshot.');
-  const config: SandboxConfigInput = withVolumes({ ...toSandboxConfig(options), ...governed, ephemeral }, volumes);
+  const config: SandboxConfigInput = withVolumes(
+    { ...toSandboxConfig(options), ...governed, ...secrets, ephemeral },
+    volumes,
+  );
   const sandbox = await engine.sandboxes.create(config, context);
   await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
   return { sandbox, writesDrives: config.extraDrives?.some(({ readOnly }) => readOnly === false) ?? false };

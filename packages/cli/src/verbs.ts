@@ -101,6 +101,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => import('./commands/snapshot.ts'),
   },
   policy: { summary: 'say what sandboxes may reach', load: () => import('./commands/policy.ts') },
+  secret: {
+    summary: 'give sandboxes secrets that they use without having them',
+    load: () => import('./commands/secret.ts'),
+  },
   volume: { summary: 'create, list, fill, resize and remove volumes', load: () => import('./commands/volume.ts') },
   template: { summary: 'list, build, inspect and remove templates', load: () => import('./commands/template.ts') },
   pool: {

@@ -8,6 +8,7 @@ import type { Store } from './ports/store.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import type { Wakings } from './ports/wakings.ts';
 import type { WarmPool } from './ports/warm-pool.ts';
+import type { Seals } from './ports/seals.ts';
 
 /** The dependencies of the services, put together once (engine.ts). */
 export interface EngineContext {
@@ -18,6 +19,7 @@ export interface EngineContext {
   readonly openSession: OpenSession;
   readonly links: Links;
   readonly network: Network;
+  readonly seals: Seals;
   readonly wakings: Wakings;
   readonly pool: WarmPool;
   /** Of new sandboxes that name none; undefined: `all`. */

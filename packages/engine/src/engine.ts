@@ -31,6 +31,7 @@ import { createLinks } from './guest/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
 import type { EngineOptions, LocalEngine, NetworkEvent } from './services.ts';
+import { createSeals } from './secrets/seal.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
 import { adoptSnapshots } from './storage/adopt.ts';
@@ -131,6 +132,7 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   const pool = createPool(options.pool);
   const context: EngineContext = {
     ...{ layout, store, images, drivers, openSession, links, network },
+    seals: createSeals(layout.secretsKeyFile),
     pool: pool.creates,
     wakings,
     defaultPolicy:

@@ -52,6 +52,8 @@ export interface Layout {
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
   readonly reserveFile: string;
+  /** The key of what is sealed in the store (secrets/seal.ts). */
+  readonly secretsKeyFile: string;
   /** Files of the daemon. */
   readonly daemon: {
     readonly database: string;
@@ -171,6 +173,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
     ],
     storeFile: join(root, 'store.sqlite'),
     reserveFile: join(root, 'reserve'),
+    secretsKeyFile: join(root, 'secrets.key'),
     daemon: {
       database: join(root, 'server.sqlite'),
       // It is beside the others where the path is short enough for the system to bind it.

@@ -34,6 +34,8 @@ import type {
   SandboxInfo,
   SandboxStats,
   Scope,
+  SecretInfo,
+  SecretSettingsInput,
   SnapshotCheck,
   SnapshotInfo,
   SnapshotStatistics,
@@ -205,6 +207,19 @@ export interface SandboxService {
    * `feature_unsupported` where the policy cannot be enforced, and with `not_implemented` for rules that are not there.
    */
   setPolicy(ref: string, policy: PolicyChoiceInput, context?: CallContext): Promise<SandboxInfo>;
+  /** The secrets of the sandbox, without their values. */
+  secrets(ref: string): Promise<SecretInfo[]>;
+  /**
+   * Gives the sandbox a secret, also while it runs, or another value for one that it has, whose placeholder stays.
+   * Refused with `feature_unsupported` without a network slot, and with `sandbox_not_running` where a paused guest
+   * would have to be told of it.
+   */
+  setSecret(ref: string, name: string, settings: SecretSettingsInput, context?: CallContext): Promise<SecretInfo>;
+  /**
+   * Forgets the value of a secret and ends the requests that have it. The guest's placeholder is refused from now on.
+   * One that is not there is left alone.
+   */
+  removeSecret(ref: string, name: string, context?: CallContext): Promise<void>;
   /** The latest decisions about what the sandbox wanted to reach, oldest first; `follow` goes on with new ones. */
   decisions(ref: string, options?: DecisionOptions): Promise<AsyncIterable<Decision>>;
   /** Settles when the sandbox no longer runs. */

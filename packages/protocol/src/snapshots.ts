@@ -102,6 +102,8 @@ export const maxForks = 100;
 /** How to fork a running sandbox. */
 export const forkSchema = z.strictObject({
   count: z.int().min(1).max(maxForks).default(1),
+  /** Whether the children have the secrets of the original. Default: they have none. */
+  keepSecrets: z.boolean().default(false),
   /** Of each child; with several, the name is the beginning of theirs: `<name>-1`, `<name>-2`. */
   ...continuedConfigSchema.omit({ hostPort: true, memory: true, volumes: true }).shape,
 });

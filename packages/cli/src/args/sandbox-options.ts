@@ -12,12 +12,13 @@ import { parseMemorySize } from './memory-size.ts';
 import { addRuleOptions, type PolicyOptions } from './policy.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseRateLimit } from './rate-limit.ts';
+import { addSecretOption, type SecretOptions } from './secret.ts';
 import { parseVolume, type Volume } from './volume.ts';
 import { parseWholeNumber } from './whole-number.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** The options parsed by `addSandboxOptions`: those of config fields, and those without a field of their own. */
-export interface SandboxOptions extends PolicyOptions {
+export interface SandboxOptions extends PolicyOptions, SecretOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly envFile?: Readonly<Record<string, string>>;
   readonly network: boolean;
@@ -74,7 +75,7 @@ function describe(row: Field, note: string | undefined): string {
 /** Adds the options that configure a sandbox. The schema, which knows the limits, checks the values. */
 export function addSandboxOptions(command: Command): Command {
   for (const { option } of fieldOptions()) command.addOption(option);
-  return addRuleOptions(command)
+  return addSecretOption(addRuleOptions(command))
     .option('--env-file <file>', 'file of NAME=value lines, may be repeated', parseEnvFile)
     .option(
       '-v, --volume <host:guest>',

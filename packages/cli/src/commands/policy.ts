@@ -63,7 +63,7 @@ Examples:
     .description('Say what a policy does with an address, and why. Ends with 1 where it is denied.')
     .argument('<url>', 'https://host/path, http://host/path, tcp://host:port, or a host')
     .argument('[policy]', 'none, all, a name, or a JSON file (default: none, or all with --deny alone)')
-    .option('--method <method>', 'method of the request, for http:// (default: GET)')
+    .option('--method <method>', 'method of the request (default: GET)')
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  nova policy test https://gist.github.com --allow preset:github')
     .action((url: string, net: string | undefined, options: TryOptions) => tryPolicy(url, { ...options, net }));

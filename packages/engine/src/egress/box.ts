@@ -1,29 +1,39 @@
 import { isIPv4 } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Decision, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
-import type { Answer } from '../ports/egress.ts';
+import type { Answer, Authority } from '../ports/egress.ts';
 import { contactTable, type ContactTable } from './contacts.ts';
 import { decisionLog, type DecisionLog } from './decision-log.ts';
 import { pinnedNameTable, type PinnedNameTable } from './dns/pinned-names.ts';
 import type { NameResolution } from './dns/resolve.ts';
 import type { Surroundings } from './policy/addresses.ts';
 import { compile, type CompiledPolicy } from './policy/compile.ts';
-import { judge, judgeAddress, type Target, type Verdict } from './policy/judge.ts';
+import { judge, judgeAddress, needsReading, type Target, type Verdict } from './policy/judge.ts';
 import { remedyFor } from './policy/remedy.ts';
 import { capsOf, type Caps } from './proxy/caps.ts';
 import { questionsOf, type Questions } from './questions.ts';
 import type { Tidings } from './tidings.ts';
+import type { ServedSecret } from '@novasandbox/protocol';
+import { secretSet, type SecretSet } from './secrets/secret-set.ts';
+import { leafContexts, type LeafContexts } from './tls/leaves.ts';
+import type { UpstreamTls } from './tls/upstream.ts';
 
 /** The parts that all sandboxes share. */
 export interface Outside {
   readonly resolution: NameResolution;
   readonly surroundings: Surroundings;
   readonly tidings: Tidings;
+  readonly tls: UpstreamTls;
 }
 
 /** Something that is under way and allowed by the policy, which may change. */
 export interface Passage {
   readonly target: Target & { readonly address: string };
   readonly protocol: Decision['protocol'];
+  /** Whether it is TLS that is passed on unread, so that it ends when it has to be read. */
+  readonly unread?: boolean;
+  /** The secrets whose values it has, so that it ends when one is removed. */
+  readonly secrets?: readonly string[];
   /** Ends it at once. */
   end(): void;
 }
@@ -42,6 +52,12 @@ export interface Box {
   readonly policy: CompiledPolicy;
   readonly names: PinnedNameTable;
   readonly caps: Caps;
+  readonly tls: UpstreamTls;
+  readonly secrets: SecretSet;
+  /** Certificates for the hosts whose TLS is read; null: the guest trusts none of ours. */
+  readonly leaves: LeafContexts | null;
+  /** Whether what goes over TLS to that host and port is to be read. */
+  reads(target: Target): boolean;
   readonly log: DecisionLog;
   readonly contacts: ContactTable;
   readonly questions: Questions;
@@ -55,28 +71,44 @@ export interface Box {
    */
   route(target: Target, gone: AbortSignal): Promise<Route>;
   /** Records what was decided about a target. */
-  tell(verdict: Verdict, target: Target, protocol: Decision['protocol']): Omit<Decision, 'at'>;
+  tell(
+    verdict: Verdict,
+    target: Target,
+    protocol: Decision['protocol'],
+    secrets?: readonly string[],
+  ): Omit<Decision, 'at'>;
   /** Records a passage, which ends when the policy no longer allows it: at once, or after a change. */
   enter(passage: Passage): Disposable;
   /** Called for each change of the policy. */
   onChange(listen: () => void): Disposable;
-  change(policy: NetworkPolicy): void;
+  change(how: Ruling): void;
   /** Puts answers in force, and ends what was allowed by an answer and is denied by another now. */
   answer(answers: readonly Answer[]): void;
   close(): void;
 }
 
+/** What is in force for a sandbox. */
+export interface Ruling {
+  readonly policy: NetworkPolicy;
+  /** The authority that its guest trusts; null: none, so that no TLS can be read. */
+  readonly authority: Authority | null;
+  readonly secrets: readonly ServedSecret[];
+}
+
 /** How many names of one sandbox may be resolved at once. */
 const mostLookups = 64;
 
-export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, outside: Outside): Box {
+export function makeBox(id: string, ruling: Ruling, names: PinnedNames, outside: Outside): Box {
   const passages = new Set<Passage>();
   const listeners = new Set<() => void>();
   const log = decisionLog();
   const contacts = contactTable();
   const questions = questionsOf(id, (question) => outside.tidings.asked(question));
-  const caps = capsOf(policy.limits);
-  let compiled = compile(policy);
+  const caps = capsOf(ruling.policy.limits);
+  let compiled = compile(ruling.policy);
+  let authority = ruling.authority;
+  let leaves = authority === null ? null : leafContexts(authority);
+  let secrets = secretSet(ruling.secrets);
   const lookups = new Map<string, Promise<readonly string[] | 'failed'>>();
 
   const lookUp: Box['lookUp'] = async (name) => {
@@ -95,12 +127,15 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
     const { target, protocol } = passage;
     const isDenied = target.approved === true && questions.known(target) === 'deny';
     const verdict = judgeAt({ ...target, approved: target.approved === true && !isDenied });
-    if (verdict.allowed) return;
-    tell(verdict, target, protocol);
+    const isUnread = passage.unread === true && reads(target);
+    const isWithout = !secrets.areUsable(passage.secrets ?? []);
+    if (verdict.allowed && !isUnread && !isWithout) return;
+    if (!verdict.allowed) tell(verdict, target, protocol);
     passage.end();
   };
+  const reads: Box['reads'] = (target) => secrets.reads(target) || needsReading(compiled, target);
   const judgeAt: Box['judgeAt'] = (target) => judgeAddress(compiled, target, outside.surroundings);
-  const tell: Box['tell'] = (verdict, { host, address, port, request }, protocol) => {
+  const tell: Box['tell'] = (verdict, { host, address, port, request }, protocol, used = []) => {
     const decision: Omit<Decision, 'at'> = {
       sandbox: id,
       // A connection that nobody answers was allowed nevertheless.
@@ -110,9 +145,10 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       address,
       port,
       protocol,
-      ...request,
+      ...(typeof request === 'object' ? request : {}),
       code: verdict.code,
       ...(verdict.approval === undefined ? {} : { approval: verdict.approval }),
+      ...(used.length === 0 ? {} : { secrets: [...used] }),
       remedy: remedyFor(verdict, { host, address, port }),
     };
     const entry = log.add(decision);
@@ -145,6 +181,14 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
     },
     names: pinnedNameTable(names),
     caps,
+    tls: outside.tls,
+    get leaves() {
+      return leaves;
+    },
+    reads,
+    get secrets() {
+      return secrets;
+    },
     log,
     contacts,
     questions,
@@ -186,8 +230,13 @@ export function makeBox(id: string, policy: NetworkPolicy, names: PinnedNames, o
       };
     },
     change(next) {
-      compiled = compile(next);
-      caps.change(next.limits);
+      compiled = compile(next.policy);
+      caps.change(next.policy.limits);
+      secrets = secretSet(next.secrets, secrets.uses());
+      if (!isDeepStrictEqual(next.authority, authority)) {
+        authority = next.authority;
+        leaves = authority === null ? null : leafContexts(authority);
+      }
       for (const listen of listeners) listen();
       for (const passage of passages) judgeAgain(passage);
       questions.changed();

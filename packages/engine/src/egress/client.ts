@@ -18,7 +18,14 @@ import type { Layout } from '../layout.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { VmmUsers } from '../vmm/vmm-users.ts';
 import { startEgress } from './process/start.ts';
-import { answeredSchema, failureSchema, questionsSchema, servedSchema, tidingSchema } from './process/wire.ts';
+import {
+  answeredSchema,
+  failureSchema,
+  questionsSchema,
+  secretUsesSchema,
+  servedSchema,
+  tidingSchema,
+} from './process/wire.ts';
 
 export interface EgressOptions {
   readonly layout: Pick<Layout, 'egress'>;
@@ -46,8 +53,8 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
     });
   };
   return {
-    async serve(sandbox, { signal, ...body }) {
-      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body, signal };
+    async serve(sandbox, { signal, ...request }) {
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body: request, signal };
       for (let tries = 0; ; tries += 1) {
         throwIfAborted(signal, 'before its policy was put in force');
         try {
@@ -63,6 +70,10 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
     async names(sandbox) {
       const answer = orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/names` })), []);
       return parse(pinnedNamesSchema, await answer, 'The names of a sandbox');
+    },
+    async secretUses(sandbox) {
+      const answer = orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/secrets` })), {});
+      return parse(secretUsesSchema, await answer, 'The use of secrets');
     },
     async *decisions(sandbox, { follow = false, denied = false, signal } = {}) {
       const path = `/sandboxes/${sandbox}/decisions?follow=${follow}&denied=${denied}`;

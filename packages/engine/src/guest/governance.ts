@@ -1,7 +1,10 @@
 import {
+  builtInPolicies,
   governingPolicy,
+  isGoverned,
   NovaError,
   requireSupported,
+  type NetworkPolicy,
   type Ownership,
   type PolicyChoice,
   type SandboxConfig,
@@ -10,10 +13,27 @@ import type { EngineContext } from '../context.ts';
 import type { Answer } from '../ports/egress.ts';
 import type { Governance } from '../ports/network.ts';
 import type { ApprovalRecord, SandboxRecord, Store } from '../ports/store.ts';
+import { openedAuthority, servedSecret } from '../secrets/keep.ts';
 import type { ChosenDriver } from './choose-driver.ts';
 
 /** The parts of a sandbox that say what it may reach. */
-type Governed = Pick<SandboxRecord, 'id' | 'owner' | 'names'> & { readonly config: Pick<SandboxConfig, 'policy'> };
+export type Governed = Pick<SandboxRecord, 'id' | 'owner' | 'names' | 'secrets' | 'authority'> & {
+  readonly config: Pick<SandboxConfig, 'policy'>;
+};
+
+/**
+ * The policy of a sandbox whole; null: it reaches everything but private networks.
+ *
+ * @throws NovaError `not_found` where the policy that it names is not there
+ */
+export const policyOf = (
+  store: Pick<Store, 'policyNamed'>,
+  { config, owner }: Pick<Governed, 'config' | 'owner'>,
+): NetworkPolicy | null => governingPolicy(config.policy, (name) => store.policyNamed(name, owner)?.policy);
+
+/** Whether the egress process has to enforce anything for a guest. */
+export const needsEgress = ({ config, secrets }: Pick<Governed, 'config' | 'secrets'>): boolean =>
+  isGoverned(config.policy) || secrets.length > 0;
 
 /**
  * The rules that the egress process has to enforce for a guest; undefined: none, and the guest does not need it.
@@ -21,11 +41,18 @@ type Governed = Pick<SandboxRecord, 'id' | 'owner' | 'names'> & { readonly confi
  * @throws NovaError `not_found` where the policy that it names is not there
  */
 export function governanceOf(
-  store: Pick<Store, 'policyNamed' | 'listApprovals'>,
-  { id, owner, config, names }: Governed,
+  { store, seals }: Pick<EngineContext, 'seals'> & { readonly store: Pick<Store, 'policyNamed' | 'listApprovals'> },
+  governed: Governed,
 ): Governance | undefined {
-  const policy = governingPolicy(config.policy, (name) => store.policyNamed(name, owner)?.policy);
-  return policy === null ? undefined : { policy, names, answers: sessionAnswers(store.listApprovals(id)) };
+  if (!needsEgress(governed)) return undefined;
+  const { id, owner, config, names, secrets, authority } = governed;
+  return {
+    policy: policyOf(store, { config, owner }) ?? builtInPolicies.all,
+    names,
+    answers: sessionAnswers(store.listApprovals(id)),
+    authority: authority === null ? undefined : openedAuthority(seals, authority),
+    secrets: secrets.map((each) => servedSecret(seals, each)),
+  };
 }
 
 /** The answers that hold for more than one connection. Those for always are rules of the policy. */
@@ -37,28 +64,30 @@ export const sessionAnswers = (approvals: readonly ApprovalRecord[]): Answer[] =
   );
 
 /** The config with the policy of new sandboxes, where it names none itself. */
-export const withDefaultPolicy = (
+export const withDefaultPolicy = <Config extends Pick<SandboxConfig, 'policy'>>(
   { defaultPolicy }: Pick<EngineContext, 'defaultPolicy'>,
-  config: SandboxConfig,
-): SandboxConfig =>
+  config: Config,
+): Config =>
   config.policy === undefined && defaultPolicy !== undefined ? { ...config, policy: defaultPolicy } : config;
 
 /**
  * Refuses a policy that would not hold: one with rules that are not there yet, one that is not there itself, and any
- * for a guest that is not in a network slot.
+ * for a guest that is not in a network slot; and secrets for such a guest.
  */
 export function requireEnforceable(
   store: Pick<Store, 'policyNamed'>,
   policy: PolicyChoice | undefined,
   { driver, network, owner }: Pick<ChosenDriver, 'driver' | 'network'> & Pick<Ownership, 'owner'>,
+  { hasSecrets = false }: { readonly hasSecrets?: boolean } = {},
 ): void {
-  const governing = governingPolicy(policy, (name) => store.policyNamed(name, owner)?.policy);
-  if (governing === null) return;
-  requireSupported(governing);
+  const governing = policyOf(store, { config: { policy }, owner });
+  if (governing === null && !hasSecrets) return;
+  if (governing !== null) requireSupported(governing);
   // A virtual machine without a network reaches nothing, whatever its policy.
   if (network === 'slot' || (network === 'none' && driver.features.virtualMachine)) return;
+  const what = governing === null ? 'secrets: they cannot be placed' : 'policy: it cannot be enforced';
   const where = driver.features.virtualMachine ? 'without a network slot' : `as a ${driver.name}`;
-  throw new NovaError('feature_unsupported', `policy: it cannot be enforced for a sandbox that runs ${where}.`, {
-    hint: 'Run as root on Linux with the programs that `nova doctor` names, or leave the policy out.',
+  throw new NovaError('feature_unsupported', `${what} for a sandbox that runs ${where}.`, {
+    hint: 'Run as root on Linux with the programs that `nova doctor` names, or leave it out.',
   });
 }

@@ -54,6 +54,7 @@ export function createGovernment({
       if (failed !== undefined) throw failed.reason;
     },
     names: (sandbox) => egress.names(sandbox),
+    secretUses: (sandbox) => egress.secretUses(sandbox),
     decisions: (sandbox, how) => egress.decisions(sandbox, how),
     contacts: (sandbox) => egress.contacts(sandbox),
     questions: () => egress.questions(),

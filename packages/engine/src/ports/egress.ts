@@ -1,4 +1,18 @@
-import type { Contacts, Decision, DecisionCode, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
+import type {
+  Contacts,
+  Decision,
+  DecisionCode,
+  NetworkPolicy,
+  PinnedNames,
+  SecretUse,
+  ServedSecret,
+} from '@novasandbox/protocol';
+
+/** A certificate authority, or the certificate of a server: with its private key, as PEM. */
+export interface Authority {
+  readonly certificate: string;
+  readonly key: string;
+}
 
 export interface DecisionOptions {
   readonly follow?: boolean | undefined;
@@ -60,6 +74,10 @@ export interface Egress extends AsyncDisposable {
     how: {
       readonly slot: number;
       readonly policy: NetworkPolicy;
+      /** The authority that its guest trusts. Default: none, so that no TLS of it can be read. */
+      readonly authority?: Authority | undefined;
+      /** Default: none. */
+      readonly secrets?: readonly ServedSecret[] | undefined;
       /** Those that the guest knows from before: from its snapshot, or from a process that was killed. */
       readonly names: PinnedNames;
       /** To questions of the sandbox, as far as they hold still. */
@@ -69,6 +87,8 @@ export interface Egress extends AsyncDisposable {
   ): Promise<void>;
   /** Ends a sandbox's connections and forgets it. A sandbox that is not served is fine. */
   forget(sandbox: string): Promise<void>;
+  /** What its secrets were used for so far, by their names; empty where it is not served. */
+  secretUses(sandbox: string): Promise<Readonly<Record<string, SecretUse>>>;
   /** The names that its guest has been given addresses for; empty where it is not served. */
   names(sandbox: string): Promise<PinnedNames>;
   /**

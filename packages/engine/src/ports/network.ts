@@ -1,5 +1,5 @@
-import type { NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
-import type { Answer, Egress } from './egress.ts';
+import type { NetworkPolicy, PinnedNames, ServedSecret } from '@novasandbox/protocol';
+import type { Answer, Authority, Egress } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
 import type { TapNetwork } from './vmm-driver.ts';
@@ -19,6 +19,9 @@ export interface PortForward {
 /** What a guest may reach through the egress process, and the names that it knows from before. */
 export interface Governance {
   readonly policy: NetworkPolicy;
+  /** These as in ports/egress.ts. */
+  readonly authority?: Authority | undefined;
+  readonly secrets?: readonly ServedSecret[] | undefined;
   readonly names: PinnedNames;
   /** For a session, to questions of the sandbox. */
   readonly answers: readonly Answer[];
@@ -40,7 +43,7 @@ export interface NetworkProbe {
 }
 
 /** Calls that the egress process answers for sandboxes that it serves (ports/egress.ts). */
-type OfEgress = Pick<Egress, 'names' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'>;
+type OfEgress = Pick<Egress, 'names' | 'secretUses' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'>;
 
 export interface Network extends AsyncDisposable, OfEgress {
   /** Cached for as long as the host runs; `fresh` probes again. */

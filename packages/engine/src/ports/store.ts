@@ -8,6 +8,7 @@ import type {
   Scope,
   SnapshotKind,
 } from '@novasandbox/protocol';
+import type { StoredAuthority, StoredSecret } from '@novasandbox/protocol';
 import type { Question } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
@@ -69,6 +70,10 @@ export interface SandboxRecord extends Ownership {
    * them.
    */
   readonly names: PinnedNames;
+  /** Its secrets, with those that were removed and that its guest may still know. */
+  readonly secrets: readonly StoredSecret[];
+  /** The authority that its guest trusts, so that its TLS can be read; null: none yet. */
+  readonly authority: StoredAuthority | null;
   /** Disks of its running guest that were full when it was last looked at, by their mount points. */
   readonly fullDisks: readonly string[];
 }
@@ -164,8 +169,10 @@ export type NewSandbox = Omit<
   | 'pool'
   | 'fullDisks'
   | 'names'
+  | 'secrets'
+  | 'authority'
 > &
-  Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'pool' | 'names'>>;
+  Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'pool' | 'names' | 'secrets' | 'authority'>>;
 export type SandboxChange = Partial<Omit<SandboxRecord, 'sequence' | 'id' | 'createdAtMs' | keyof Ownership>>;
 
 /** The stored record of a volume. */

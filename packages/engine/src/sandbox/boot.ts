@@ -12,6 +12,7 @@ import { bringUp, type BringUpOptions, type Guest } from '../guest/bring-up.ts';
 import type { Connection } from '../guest/connection.ts';
 import { guestImages, guestSpec, type GuestImages } from '../guest/guest-spec.ts';
 import type { SandboxPlan } from '../guest/plan.ts';
+import { trustOwn } from '../guest/trust.ts';
 import { bootTwiceOnTimerFault } from '../guest/timer-fault.ts';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
 import type { BootedFrom, SandboxRecord } from '../ports/store.ts';
@@ -178,6 +179,7 @@ export async function start(
     signal: options.signal,
   });
   undo.use(guest);
+  await trustOwn(guest.agent, record, options.signal);
   if (plan.network === 'slot') context.network.handTo(record.id, guest.machine.record);
   undo.move();
   return guest;

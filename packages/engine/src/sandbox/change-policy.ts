@@ -1,6 +1,5 @@
 import {
   builtInPolicies,
-  isGoverned,
   NovaError,
   parse,
   policyChoiceSchema,
@@ -9,15 +8,18 @@ import {
   type SandboxInfo,
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
-import { governanceOf, requireEnforceable } from '../guest/governance.ts';
+import { governanceOf, needsEgress, policyOf, requireEnforceable } from '../guest/governance.ts';
 import { tellInBackground } from '../ports/background.ts';
 import type { DecisionOptions } from '../ports/egress.ts';
 import type { Governance } from '../ports/network.ts';
 import type { SandboxRecord } from '../ports/store.ts';
+import { needsAuthority } from '../secrets/keep.ts';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';
 import { toInfo } from './info.ts';
+import { noteUses } from './secrets.ts';
+import { putInForce } from './put-in-force.ts';
 import { takeTurn } from './turn.ts';
 
 /**
@@ -42,12 +44,9 @@ export async function changePolicy(
   const driver = requireDriver(context, record.hypervisor);
   const config = { ...record.config, policy };
   const network = !config.enableNetwork ? 'none' : (bootedFrom?.network ?? 'none');
-  requireEnforceable(context.store, policy, { driver, network, owner: record.owner });
-  if (state === 'running' || state === 'paused')
-    await context.network.govern(id, governanceOf(context.store, { ...record, config }) ?? null, signal);
-  const changed = context.store.changeSandbox(id, [state], { config });
-  if (changed === null) throw new NovaError('conflict', `The sandbox ${record.name ?? id} has changed meanwhile.`);
-  return toInfo(changed);
+  const hasSecrets = record.secrets.length > 0;
+  requireEnforceable(context.store, policy, { driver, network, owner: record.owner }, { hasSecrets });
+  return toInfo(await putInForce(context, record, { config: { ...config, policy } }, signal));
 }
 
 /** The latest decisions about what a sandbox wanted to reach, oldest first. There are none without a policy. */
@@ -68,7 +67,7 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
   const { store, network } = context;
   const wanted = new Map(
     store.listSandboxes(['running', 'paused']).flatMap((each) => {
-      const governance = governanceOrNone(store, each);
+      const governance = governanceOrNone(context, each);
       return governance === undefined ? [] : [[each.id, governance] as const];
     }),
   );
@@ -78,16 +77,19 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     // Another process is at work on it.
     if (record.state === 'creating' || record.state === 'stopping') return 'leave';
     if (record.state !== 'running' && record.state !== 'paused') return 'forget';
-    return isGoverned(record.config.policy) ? 'leave' : 'let out';
+    return needsEgress(record) ? 'leave' : 'let out';
   });
   if (!names) return;
-  for (const id of wanted.keys()) await noteNames(context, id);
+  for (const id of wanted.keys()) {
+    await noteNames(context, id);
+    await noteUses(context, id);
+  }
 }
 
 /** A sandbox whose policy is not there any more, which should not happen, reaches nothing and hinders no other. */
-function governanceOrNone(store: EngineContext['store'], record: SandboxRecord): Governance | undefined {
+function governanceOrNone(context: EngineContext, record: SandboxRecord): Governance | undefined {
   try {
-    return governanceOf(store, record);
+    return governanceOf(context, record);
   } catch (error) {
     tellInBackground(`finding the policy of ${record.id}`, error);
     return { policy: builtInPolicies.none, names: record.names, answers: [] };
@@ -103,7 +105,14 @@ export async function governAnew(context: EngineContext, id: string, signal?: Ab
   if (record?.id !== id) return;
   // One that is being made may have read the policy before.
   if (record.state !== 'running' && record.state !== 'paused' && record.state !== 'creating') return;
-  const governance = governanceOf(context.store, record);
+  const needed = needsAuthority(policyOf(context.store, record), record.secrets);
+  if (record.state !== 'creating' && record.authority === null && needed) {
+    await using _turn = await takeTurn(context, id, signal);
+    const now = await findSandbox(context, id);
+    if (now.state === 'running' || now.state === 'paused') await putInForce(context, now, {}, signal);
+    return;
+  }
+  const governance = governanceOf(context, record);
   if (governance !== undefined) await context.network.govern(id, governance, signal);
 }
 

@@ -3,6 +3,7 @@ import { NovaError, type Resize, type SandboxConfig, type SandboxInfo } from '@n
 import type { EngineContext } from '../context.ts';
 import type { NewSandbox as StoredSandbox, SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
+import { needsAuthority, newAuthority } from '../secrets/keep.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
@@ -10,7 +11,7 @@ import { bootAgain, type Boot, type Booted } from './boot.ts';
 import { diskOf } from './disk.ts';
 import { forwardsOf, startConnecting, type ConnectionWanted } from '../guest/connection.ts';
 import { cannot } from '../guest/features.ts';
-import { governanceOf } from '../guest/governance.ts';
+import { governanceOf, policyOf } from '../guest/governance.ts';
 import { governAnew } from './change-policy.ts';
 import { findSandbox } from './find.ts';
 import { newSandboxId } from './id.ts';
@@ -20,7 +21,9 @@ import { planSandbox, type SandboxPlan } from '../guest/plan.ts';
 import { takeVolumes, type WantedVolume } from './volumes.ts';
 
 /** A sandbox that is to be made. */
-export interface NewSandbox extends Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names'>> {
+export interface NewSandbox extends Partial<
+  Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names' | 'secrets' | 'authority'>
+> {
   readonly config: SandboxConfig;
   readonly plan: SandboxPlan;
   /** Its volumes (`findVolumes`). */
@@ -41,7 +44,7 @@ export async function makeSandbox(
 ): Promise<SandboxInfo> {
   const { plan, startedAt, volumes } = wanted;
   await using undo = new AsyncDisposableStack();
-  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(wanted, options) });
+  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(context, wanted, options) });
   undo.defer(() => context.store.removeSandbox(record.id));
   await takeVolumes(context, { record, plan }, options, volumes);
   const directory = context.layout.sandbox(record.id);
@@ -57,18 +60,25 @@ export async function makeSandbox(
 
 /** The record of a sandbox that is to be made, without its id. */
 export function newRecord(
-  { config, plan, snapshotId = null, forkedFrom = null, names = [] }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
+  { store, seals }: Pick<EngineContext, 'store' | 'seals'>,
+  { config, plan, ...from }: Omit<NewSandbox, 'startedAt' | 'volumes'>,
   { ownership, reservedLabels }: CreateContext,
 ): Omit<StoredSandbox, 'id'> {
+  const { snapshotId = null, forkedFrom = null, names = [], secrets = [] } = from;
+  const owner = ownership?.owner ?? null;
+  const isNeeded = needsAuthority(policyOf(store, { config, owner }), secrets);
+  const authority = from.authority ?? (isNeeded ? newAuthority(seals) : null);
   const labels = { ...config.labels, ...reservedLabels };
   return {
     name: config.name ?? null,
-    owner: ownership?.owner ?? null,
+    owner,
     team: ownership?.team ?? null,
     config: { ...config, labels, architecture: plan.template.architecture },
     snapshotId,
     forkedFrom,
     names,
+    secrets,
+    authority,
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
@@ -160,14 +170,14 @@ function requireSameKind(context: EngineContext, record: SandboxRecord, { driver
 }
 
 export const connectionOf = (
-  { store }: Pick<EngineContext, 'store'>,
+  { store, seals }: Pick<EngineContext, 'store' | 'seals'>,
   record: SandboxRecord,
   { network }: SandboxPlan,
   { signal }: BuildContext,
 ): ConnectionWanted => ({
   ...{ id: record.id, sequence: record.sequence, network, signal },
   forwards: forwardsOf(record.config),
-  governance: governanceOf(store, record),
+  governance: governanceOf({ store, seals }, record),
 });
 
 function policyChangedSince({ store }: EngineContext, { config, owner }: SandboxRecord, sinceMs: number): boolean {

@@ -27,7 +27,7 @@ export async function addNetwork(context: EngineContext, ref: string, { signal }
     const taken = await context.network.take(record.id, {
       forwards: forwardsOf(record.config),
       within: machine.record,
-      governance: governanceOf(context.store, record),
+      governance: governanceOf(context, record),
       signal,
     });
     undo.defer(() => context.network.giveBack(record.id));

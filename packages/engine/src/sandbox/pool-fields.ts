@@ -26,6 +26,7 @@ const roles: Readonly<Record<keyof SandboxConfig, 'shape' | 'claim' | PoolMiss>>
   ephemeral: 'claim',
   bootTimeoutMs: 'claim',
   policy: 'claim',
+  secrets: 'claim',
   // It means nothing without a port of the host.
   guestPort: 'claim',
   hostPort: 'host_port',

@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import {
   forkSchema,
-  isGoverned,
   NovaError,
   parse,
   toNovaError,
@@ -16,6 +15,7 @@ import { throwIfAborted } from '../abort.ts';
 import { inOwnWorkFolder } from '../artifacts/publish.ts';
 import type { EngineContext } from '../context.ts';
 import type { SnapshotFiles } from '../ports/vmm-driver.ts';
+import { needsEgress } from '../guest/governance.ts';
 import { bootFromMemory, type Memory } from '../sandbox/boot-from-memory.ts';
 import { makeSandbox } from '../sandbox/create.ts';
 import { diskOf } from '../sandbox/disk.ts';
@@ -44,7 +44,7 @@ export async function forkSandbox(
   { ids, ...options }: ForkContext = {},
 ): Promise<ForkResult[]> {
   const startedAt = performance.now();
-  const { count, ...own } = parse(forkSchema, input, 'fork');
+  const { count, keepSecrets, ...own } = parse(forkSchema, input, 'fork');
   const { signal } = options;
   await sweep(context);
   const parent = await findSandbox(context, ref);
@@ -69,7 +69,10 @@ export async function forkSandbox(
       // Those of the parent, which are read-only.
       const volumes = context.store.volumesOf(parent.id);
       const { id: forkedFrom, snapshotId } = parent;
-      const wanted = { config, plan, volumes, startedAt, forkedFrom, snapshotId, names };
+      // Its memory trusts the authority of the parent.
+      const { authority } = parent;
+      const secrets = keepSecrets ? parent.secrets : [];
+      const wanted = { config, plan, volumes, startedAt, forkedFrom, snapshotId, names, secrets, authority };
       return makeSandbox(context, wanted, { ...options, id: ids?.[index] }, (boot) =>
         bootFromMemory(context, boot, memory, { asAnother: true, parentId: parent.id }),
       );
@@ -82,7 +85,7 @@ export async function forkSandbox(
         signal,
         begun(files) {
           // The names that a guest with a policy knows are complete only once it stands still.
-          if (isGoverned(parent.config.policy)) return;
+          if (needsEgress(parent)) return;
           children = bringUp({ ...memoryIn(files), arriving: { diskBytes, written: written.promise } });
           children.catch(() => undefined);
         },

@@ -60,6 +60,7 @@ export const cloneSnapshotBodySchema = z.strictObject({
 export const forkBodySchema = z.strictObject({
   ...continuedShape,
   count: forkSchema.shape.count,
+  keep_secrets: forkSchema.shape.keepSecrets.describe("Whether they have the original's secrets"),
   name: wireShape.name.describe('Of several, the beginning of their names: `<name>-1`, `<name>-2`'),
 });
 
@@ -70,6 +71,7 @@ export const cloneOfBody = (body: z.output<typeof cloneSnapshotBodySchema>): Con
 export const forkOfBody = (body: z.output<typeof forkBodySchema>): ForkInput => ({
   ...fromWire(body),
   count: body.count,
+  keepSecrets: body.keep_secrets,
 });
 
 const labelWanted = z.string().meta({ pattern: '^[^=]+=' });

@@ -155,6 +155,15 @@ export const fields = {
     rest: 'policy',
     option: { flags: '--net <policy>', note: 'or a JSON file with a policy' },
   }),
+  secrets: field({
+    about: 'secrets that the guest uses without having them',
+    more: `it has placeholders, which become the values in requests over HTTPS to the hosts of each secret. See
+      [secrets](secrets.md)`,
+    schema: ({ secrets }) => secrets.optional(),
+    absent: 'none',
+    rest: 'secrets',
+    option: { because: 'Values are not for command lines: --secret names where they are.' },
+  }),
   hostPort: field({
     about: 'port of 127.0.0.1 on the host that leads to a port of the guest',
     schema: ({ z }) => z.int().min(1).max(65_535).optional(),

@@ -40,6 +40,8 @@ export interface SandboxConfigInput {
   enableNetwork?: Input['enableNetwork'];
   /** Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself. */
   policy?: Input['policy'];
+  /** Secrets that the guest uses without having them. */
+  secrets?: Input['secrets'];
   /** Port of 127.0.0.1 on the host that leads to a port of the guest. */
   hostPort?: Input['hostPort'];
   /** Port of the guest that the port of the host leads to. */

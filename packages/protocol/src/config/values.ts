@@ -12,6 +12,7 @@ import {
 } from '../sandbox.ts';
 import { hypervisorNameSchema } from '../hypervisors.ts';
 import { policyChoiceSchema } from '#policy-schemas';
+import { secretsSchema } from '#secret-schemas';
 import { volumeMountsSchema } from '../volume.ts';
 import { rateLimitsSchema as wireRateLimitsSchema } from './rate-limits.ts';
 import { wireVolumesSchema } from './volume-mounts.ts';
@@ -37,5 +38,6 @@ export const values = {
   architecture: architectureSchema,
   onTimeout: onTimeoutSchema,
   policy: policyChoiceSchema,
+  secrets: secretsSchema,
 };
 export type Values = typeof values;

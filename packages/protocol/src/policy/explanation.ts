@@ -6,8 +6,10 @@ export const wishSchema = z.strictObject({
   /** A name or an IPv4 address. */
   host: z.string().min(1).max(254),
   port: z.int().min(1).max(65_535),
-  /** Of a request over plain HTTP. */
+  /** Of a request over HTTP, or over TLS where a rule has it read. */
   request: z.strictObject({ method: z.string().min(1).max(32), path: z.string().min(1).max(4096) }).optional(),
+  /** Whether the request goes over TLS, where only some rules have it read. Default: it does not. */
+  tls: z.boolean().optional(),
 });
 export type Wish = z.output<typeof wishSchema>;
 

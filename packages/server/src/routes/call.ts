@@ -63,6 +63,10 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   port: integer(65_535),
   template_id: ref,
   volume_id: ref,
+  secret: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a secret'),
   username: z
     .string()
     .max(64)

@@ -25,6 +25,9 @@ export function networkHandlers({
   | 'getVmNetwork'
   | 'getVmPolicy'
   | 'setVmPolicy'
+  | 'listVmSecrets'
+  | 'setVmSecret'
+  | 'removeVmSecret'
   | 'listVmDecisions'
   | 'getLearnedPolicy'
   | 'listPortForwards'
@@ -71,6 +74,12 @@ export function networkHandlers({
     async setVmPolicy({ engine, params, body, signal }) {
       await engine.sandboxes.setPolicy(params.id, body.policy, { signal });
       return { policy: body.policy };
+    },
+    listVmSecrets: async ({ engine, params }) => ({ secrets: await engine.sandboxes.secrets(params.id) }),
+    setVmSecret: ({ engine, params, body, signal }) =>
+      engine.sandboxes.setSecret(params.id, params.secret, body, { signal }),
+    async removeVmSecret({ engine, params, signal }) {
+      await engine.sandboxes.removeSecret(params.id, params.secret, { signal });
     },
     async listVmDecisions({ engine, params, query, signal }) {
       const decisions = await Array.fromAsync(await engine.sandboxes.decisions(params.id, { ...query, signal }));

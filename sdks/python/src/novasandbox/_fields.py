@@ -7,6 +7,49 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from typing_extensions import TypedDict
 
 
+class SecretsItemHostsItem(TypedDict, total=False):
+    """A part of the config."""
+
+    host: Optional[str]
+    port: Optional[int]
+
+
+class SecretsItemPositions(TypedDict, total=False):
+    """A part of the config."""
+
+    headers: Optional[Sequence[str]]
+    basic: Optional[bool]
+    query: Optional[Sequence[str]]
+    path: Optional[bool]
+    json: Optional[Sequence[str]]
+
+
+class SecretsItemInject(TypedDict, total=False):
+    """A part of the config."""
+
+    header: Optional[str]
+    format: Optional[str]
+
+
+class SecretsItemBudget(TypedDict, total=False):
+    """A part of the config."""
+
+    requests: Optional[int]
+    bytes: Optional[int]
+
+
+class SecretsItem(TypedDict, total=False):
+    """A part of the config."""
+
+    value: Optional[str]
+    hosts: Optional[Sequence[SecretsItemHostsItem]]
+    positions: Optional[SecretsItemPositions]
+    inject: Optional[SecretsItemInject]
+    env: Optional[str]
+    budget: Optional[SecretsItemBudget]
+    name: Optional[str]
+
+
 class RateLimitsDisk(TypedDict, total=False):
     """A part of the config."""
 
@@ -71,6 +114,8 @@ class ConfigOptions(TypedDict, total=False):
     network: Optional[bool]
     #: Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself.
     policy: Optional[Union[str, Mapping[str, Any]]]
+    #: Secrets that the guest uses without having them.
+    secrets: Optional[Sequence[SecretsItem]]
     #: Port of 127.0.0.1 on the host that leads to a port of the guest.
     host_port: Optional[int]
     #: Port of the guest that the port of the host leads to.
@@ -109,6 +154,7 @@ request_names: Mapping[str, str] = {
     "ephemeral": "ephemeral",
     "network": "network",
     "policy": "policy",
+    "secrets": "secrets",
     "host_port": "host_port",
     "guest_port": "guest_port",
     "rate_limits": "rate_limits",

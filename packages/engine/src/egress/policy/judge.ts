@@ -12,8 +12,11 @@ export interface Target {
   /** Null: not known yet. */
   readonly address: string | null;
   readonly port: number;
-  /** A request over plain HTTP; undefined where the content is not known. */
-  readonly request?: { readonly method: string; readonly path: string } | undefined;
+  /**
+   * A request that was read; undefined where the content is not known. `to come`: the requests are read later, each of
+   * which is judged then, so that it is allowed where any request may be.
+   */
+  readonly request?: { readonly method: string; readonly path: string } | 'to come' | undefined;
   /** Somebody was asked and has allowed it, which counts where the policy leaves it open. */
   readonly approved?: boolean | undefined;
 }
@@ -97,6 +100,10 @@ export const isNamed = ({ rules }: CompiledPolicy, name: string): boolean =>
     ({ allows, hosts }) => allows && hosts?.some(({ host }) => host !== '*' && coversName(host, name)) === true,
   );
 
+/** Whether what goes over TLS to that host and port has to be read for the policy. */
+export const needsReading = ({ rules }: CompiledPolicy, { host, port }: Target): boolean =>
+  host !== null && rules.some((rule) => rule.intercepts && isAbout(rule, { host, address: null, port }));
+
 function matches(rule: CompiledRule, target: Target): boolean {
   return isAbout(rule, target) && fitsRequest(rule, target);
 }
@@ -117,6 +124,7 @@ function isAbout({ hosts, range, ports }: CompiledRule, { host, address, port }:
 function fitsRequest({ allows, methods, paths }: CompiledRule, { request }: Target): boolean {
   if (methods === null && paths === null) return true;
   if (request === undefined) return !allows;
+  if (request === 'to come') return allows;
   if (methods?.has(request.method) === false) return false;
   if (paths === null) return true;
   const path = plainPath(request.path);

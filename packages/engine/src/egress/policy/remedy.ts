@@ -26,6 +26,16 @@ export function remedyFor({ allowed, code, rule, approval }: Verdict, { host, ad
       return `Connect by a name that the policy allows, or allow the address with --allow ${address ?? 'ADDRESS'}/32.`;
     case 'limit':
       return 'Raise the limits of the policy, or open fewer connections.';
+    case 'secret_misplaced':
+      return `The placeholder of the ${rule} stands for its value only in its positions, over HTTPS, and for its hosts.`;
+    case 'secret_removed':
+      return `Set the ${rule} again with \`nova secret set\`.`;
+    case 'secret_spent':
+      return `Raise the budget of the ${rule}.`;
+    case 'untrusted':
+      return 'See whether the name is right. A server with a certificate of an authority of your own needs NOVA_EXTRA_CA.';
+    case 'misdirected':
+      return `Connect to the other host by its own name.`;
     case 'unreachable':
       return 'See whether the name and the port are right, and whether the host itself reaches them.';
     default:

@@ -1,12 +1,11 @@
-import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
-import { makeBox, type Box, type Outside } from '../box.ts';
+import { requireSupported, type PinnedNames } from '@novasandbox/protocol';
+import { makeBox, type Box, type Outside, type Ruling } from '../box.ts';
 import type { Answer } from '../../ports/egress.ts';
 import type { HttpProxy } from '../proxy/http.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
-export interface ServeRequest {
+export interface ServeRequest extends Ruling {
   readonly slot: number;
-  readonly policy: NetworkPolicy;
   readonly names: PinnedNames;
   readonly answers: readonly Answer[];
 }
@@ -36,18 +35,18 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
     found?.listeners.close();
     found?.box.close();
   };
-  const serveInTurn = async (sandbox: string, { slot, policy, names, answers }: ServeRequest): Promise<void> => {
+  const serveInTurn = async (sandbox: string, { slot, names, answers, ...ruling }: ServeRequest): Promise<void> => {
     const found = served.get(sandbox);
     if (found?.slot === slot) {
       found.box.questions.answer(answers);
-      return found.box.change(policy);
+      return found.box.change(ruling);
     }
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
     for (const [other, each] of served) if (each.slot === slot) forget(other);
     const listeners = await source.open(slot);
-    const box = makeBox(sandbox, policy, [...names, ...known], outside);
+    const box = makeBox(sandbox, ruling, [...names, ...known], outside);
     box.questions.answer(answers);
     served.set(sandbox, { box, slot, listeners });
     listeners.serve(box, http);

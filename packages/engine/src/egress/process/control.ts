@@ -46,6 +46,8 @@ async function answer(
       box?.answer(answers);
       return tell(response, { served: box !== undefined });
     }
+    case 'GET secrets':
+      return tell(response, boxes.find(sandbox)?.secrets.uses() ?? {});
     case 'GET decisions':
       return tellDecisions(boxes, sandbox, searchParams, response);
     default:

@@ -1,7 +1,8 @@
-import { closeSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { toNovaError } from '@novasandbox/protocol';
 import { nameResolution } from '../dns/resolve.ts';
 import { surroundingsOf } from '../policy/addresses.ts';
+import { upstreamTls } from '../tls/upstream.ts';
 import { createHttpProxy } from '../proxy/http.ts';
 import { createTidings } from '../tidings.ts';
 import { makeBoxes } from './boxes.ts';
@@ -15,7 +16,8 @@ import { startedDescriptor } from './wire.ts';
  *     node main.js SOCKET USER PROGRAM
  *
  * SOCKET is its control socket; USER the number of the user that it becomes, or `-` to stay as it is; PROGRAM opens
- * listeners.
+ * listeners. `NOVA_EXTRA_CA` names a file with authorities that servers may have their certificates from, beside those
+ * that the host trusts.
  */
 const [, , socket = '', user = '', program = ''] = process.argv;
 
@@ -31,8 +33,14 @@ async function main(): Promise<void> {
   // Files and sockets are for their owner alone.
   process.umask(0o177);
   const source = await startListenerSource(program);
+  const { NOVA_EXTRA_CA: extra = '' } = process.env;
   const tidings = createTidings();
-  const outside = { resolution: nameResolution(), surroundings: surroundingsOf(), tidings };
+  const outside = {
+    resolution: nameResolution(),
+    surroundings: surroundingsOf(),
+    tidings,
+    tls: upstreamTls(extra === '' ? [] : [readFileSync(extra, 'utf8')]),
+  };
   const boxes = makeBoxes(source, createHttpProxy(), outside);
   let idle: NodeJS.Timeout | undefined;
   const look = (): void => {

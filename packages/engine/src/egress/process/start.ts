@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -51,7 +52,13 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
     env: environment(),
   });
   closeSync(output);
-  undo.defer(() => void child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  ended.catch(() => undefined);
+  undo.defer(async () => {
+    if (child.pid === undefined) return;
+    child.kill('SIGKILL');
+    await ended;
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), startsWithinMs);
   let said: string;
   try {
@@ -76,8 +83,8 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
 
 /** No secret of ours is among these. */
 function environment(): NodeJS.ProcessEnv {
-  const { PATH, NODE_COMPILE_CACHE, NOVA_HOME } = process.env;
+  const { PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA } = process.env;
   return Object.fromEntries(
-    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME }).filter(([, value]) => value !== undefined),
+    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA }).filter(([, value]) => value !== undefined),
   );
 }

@@ -1,4 +1,12 @@
-import { decisionCodes, decisionSchema, networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol';
+import {
+  decisionCodes,
+  decisionSchema,
+  maxSecrets,
+  networkPolicySchema,
+  pinnedNamesSchema,
+  secretUseSchema,
+  servedSecretSchema,
+} from '@novasandbox/protocol';
 import * as z from 'zod';
 import type { Answer, Question, Tiding } from '../../ports/egress.ts';
 
@@ -34,9 +42,12 @@ export const tidingSchema: z.ZodType<Tiding> = z.union([
 export const serveRequestSchema = z.strictObject({
   slot: z.int().min(1).max(8192),
   policy: networkPolicySchema,
+  authority: z.strictObject({ certificate: z.string(), key: z.string() }).nullable().default(null),
+  secrets: z.array(servedSecretSchema).max(maxSecrets).default([]),
   names: pinnedNamesSchema,
   answers: answersSchema,
 });
+export const secretUsesSchema = z.record(z.string(), secretUseSchema);
 export const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
 export const servedSchema = z.object({ sandboxes: z.array(z.string()) });
 

@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import type { Decision } from '@novasandbox/protocol';
-import type { Box, Route } from '../box.ts';
+import type { Box, Passage } from '../box.ts';
 import { isOfNames } from '../dns/pinned-names.ts';
 import { peek, type Beginning } from '../peek/peek.ts';
 import { judge, type Target, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import type { Accepted } from './accepted.ts';
-import { dial, keepAliveMs } from './dial.ts';
+import { keepAliveMs } from './dial.ts';
 import type { HttpProxy } from './http.ts';
+import { intercept } from './intercept.ts';
+import { closing, openUpstream, refuse, type Upstream } from './open.ts';
 import { pump } from './pump.ts';
 
 /**
@@ -60,40 +62,21 @@ async function serveBeginning(accepted: Accepted, { content, head }: Beginning, 
   if (content.kind === 'http') return http.take(accepted, head);
   if (content.kind === 'malformed') return refuse(accepted, malformed, plain, 'tls');
   if (content.kind === 'other') return splice(accepted, plain, 'tcp', head);
-  if (content.serverName === null) return splice(accepted, plain, 'tls', head);
-  const host = nameOf(content.serverName);
-  if (host === null) return refuse(accepted, malformed, plain, 'tls');
-  return splice(accepted, { host, address, port }, 'tls', head);
+  const host = content.serverName === null ? pinned : nameOf(content.serverName);
+  if (content.serverName !== null && host === null) return refuse(accepted, malformed, plain, 'tls');
+  const target = { host, address, port };
+  if (host !== null && accepted.box.reads(target))
+    return intercept({ accepted, host, offered: content.protocols, head }, http);
+  return splice(accepted, target, 'tls', head);
 }
 
 const malformed: Verdict = { allowed: false, code: 'malformed', rule: 'protocol', byAddress: false };
 
-/** Ends a connection that may not be. A reset says so at once, whatever the protocol. */
-function refuse({ box, socket }: Accepted, verdict: Verdict, target: Target, protocol: Decision['protocol']): void {
-  box.tell(verdict, target, protocol);
-  socket.resetAndDestroy();
-}
-
 async function splice(accepted: Accepted, target: Target, protocol: Decision['protocol'], head: Buffer): Promise<void> {
-  const upstream = await open(accepted, target, protocol);
+  const upstream = await openUpstream(accepted, target, protocol);
   if (upstream === null) return;
   upstream.socket.write(head);
-  await join(accepted, upstream, protocol);
-}
-
-/** A connection to where a guest wants to go. */
-interface Upstream {
-  readonly socket: Socket;
-  readonly target: Target & { readonly address: string };
-}
-
-/** Fires when the guest has closed its connection, or nobody waits for that any more. */
-function closing(socket: Socket): Disposable & { readonly signal: AbortSignal } {
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  socket.once('close', onClose);
-  if (socket.destroyed) gone.abort();
-  return { signal: gone.signal, [Symbol.dispose]: () => void socket.off('close', onClose) };
+  await join(accepted, upstream, { protocol, unread: protocol === 'tls' });
 }
 
 async function verdictOn({ box, socket }: Accepted, target: Target): Promise<Verdict> {
@@ -101,38 +84,17 @@ async function verdictOn({ box, socket }: Accepted, target: Target): Promise<Ver
   return (await box.route(target, gone.signal)).verdict;
 }
 
-/** Connects where the policy allows; null: it does not, or nobody answers there, and the guest has been told. */
-async function open(accepted: Accepted, target: Target, protocol: Decision['protocol']): Promise<Upstream | null> {
-  const { box, socket } = accepted;
-  using gone = closing(socket);
-  const { verdict, addresses, approved }: Route = await box.route(target, gone.signal);
-  if (!verdict.allowed) {
-    refuse(accepted, verdict, target, protocol);
-    return null;
-  }
-  try {
-    const upstream = await dial(addresses, target.port, gone.signal);
-    const { host, port } = target;
-    const reached = { host, address: upstream.remoteAddress ?? '', port, approved };
-    box.tell(verdict, reached, protocol);
-    return { socket: upstream, target: reached };
-  } catch {
-    refuse(accepted, { ...verdict, allowed: false, code: 'unreachable' }, target, protocol);
-    return null;
-  }
-}
-
 /** Passes everything on in both directions until both have ended, or one has failed. */
 async function join(
   { box, socket }: Accepted,
   { socket: upstream, target }: Upstream,
-  protocol: Decision['protocol'],
+  how: Pick<Passage, 'protocol' | 'unread'>,
 ): Promise<void> {
   const end = (): void => {
     if (!socket.destroyed) socket.resetAndDestroy();
     if (!upstream.destroyed) upstream.resetAndDestroy();
   };
-  using _ = box.enter({ target, protocol, end });
+  using _ = box.enter({ target, ...how, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
   try {
     await Promise.all([pump(socket, upstream, meter), pump(upstream, socket, meter)]);
@@ -147,7 +109,7 @@ async function join(
  */
 async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy): Promise<void> {
   const { socket, box } = accepted;
-  const opened = await open(accepted, target, 'tcp');
+  const opened = await openUpstream(accepted, target, 'tcp');
   if (opened === null) return;
   const { socket: upstream } = opened;
   const end = (): void => {
@@ -158,7 +120,7 @@ async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy):
   const first = await whoSpeaks(socket, upstream);
   if (first === 'server') {
     passage[Symbol.dispose]();
-    return await join(accepted, opened, 'tcp');
+    return await join(accepted, opened, { protocol: 'tcp' });
   }
   upstream.destroy();
   if (first === 'nobody') return end();
