@@ -204,7 +204,14 @@ const rules: readonly Rule[] = [
   ...serverRules,
   {
     from: 'bench',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b', 'novasandbox'],
+    may: [
+      '@novasandbox/protocol',
+      '@novasandbox/engine',
+      '@novasandbox/server',
+      '@novasandbox/tests/stand-in',
+      'e2b',
+      'novasandbox',
+    ],
     because: 'measurements go through the public ways in, and past a VMM to its driver',
   },
   {
