@@ -170,10 +170,10 @@ test('a connection that nobody has decided about is held, told of, and answered'
 
 test('questions and answers outlive the daemon and the egress process', { skip }, async () => {
   // A question that waits, and the answer for the session from before.
-  const waiting = run(`curl -s --noproxy '*' --max-time 20 http://${internet.address}:81/`);
+  const waiting = run(`curl -s --noproxy '*' --max-time 20 http://${internet.address}:81/`).catch(() => undefined);
   await question();
   await server.end('SIGKILL');
-  await waiting.catch(() => undefined);
+  await waiting;
   for (const pid of egressProcesses(server.home.layout)) process.kill(pid, 'SIGKILL');
   await server.restart();
   await eventually('the guest is served again', async () => (await get()) === hello());

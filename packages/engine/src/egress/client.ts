@@ -35,6 +35,9 @@ export interface EgressOptions {
   readonly listener: (options: { readonly signal?: AbortSignal | undefined }) => Promise<{ readonly program: string }>;
 }
 
+/** Slots are served one after the other, each within a fraction of a second; a busy host takes longer. */
+const answersWithinMs = 60_000;
+
 interface Call {
   readonly method: 'GET' | 'PUT' | 'DELETE';
   readonly path: string;
@@ -141,8 +144,11 @@ async function callAt(socketPath: string, { method, path, body, signal }: Call):
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const asked = request({ socketPath, method, path, agent: false, ...(signal === undefined ? {} : { signal }) });
   asked.once('response', resolve).on('error', (error) => reject(asNovaError(error, signal)));
+  asked.setTimeout(answersWithinMs, () => asked.destroy(new Error('it has not answered in time')));
   asked.end(body === undefined ? undefined : JSON.stringify(body));
   const answer = await promise;
+  // What follows may take as long as it takes.
+  asked.setTimeout(0);
   if (answer.statusCode === 200) return answer;
   const { code, message, hint } = parse(failureSchema, await json(answer), 'A refusal of the egress process');
   throw new NovaError(code as ErrorCode, message, { hint });

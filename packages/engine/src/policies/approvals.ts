@@ -64,6 +64,10 @@ export async function answerApproval(
   const question = context.store.findApproval(id);
   if (question === null) throw noQuestion(id);
   const sandbox = await findSandbox(context, question.sandboxId);
+  if (answer.scope === 'always' && answer.forSeconds !== undefined)
+    throw new NovaError('invalid_argument', 'A time does not go with always: a rule of a policy has no end.', {
+      hint: 'Leave out the time, or answer for the session.',
+    });
   if (answer.scope === 'always') await addRule(context, sandbox, ruleFor(question, answer), signal);
   if (answer.scope === 'once' && sandbox.state !== 'running' && sandbox.state !== 'paused')
     throw new NovaError('sandbox_not_running', `The sandbox ${sandbox.name ?? sandbox.id} is ${sandbox.state}.`, {

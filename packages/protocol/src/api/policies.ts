@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import {
-  alwaysHasNoEnd,
   approvalAnswerShape,
   contactsSchema,
   explanationSchema,
@@ -60,19 +59,15 @@ export const approvalQuerySchema = z.strictObject({
   vm: z.string().min(1).max(64).optional().describe('Of this VM'),
   pending: queryBoolean.default(false).describe('Those alone that wait for an answer'),
 });
-export const answerApprovalSchema = z
-  .strictObject({
-    action: approvalAnswerShape.action,
-    scope: approvalAnswerShape.scope.describe(
-      'once: for one connection or request; session: as long as the VM exists; always: as a rule of its policy',
-    ),
-    for_seconds: approvalAnswerShape.forSeconds.describe(
-      'How long the answer holds; default: ten minutes for once, else without an end; not with always',
-    ),
-  })
-  .refine(({ scope, for_seconds }) => scope !== 'always' || for_seconds === undefined, alwaysHasNoEnd)
-  // For the API's document, which knows nothing of refinements.
-  .meta({ not: { properties: { scope: { const: 'always' } }, required: ['scope', 'for_seconds'] } });
+export const answerApprovalSchema = z.strictObject({
+  action: approvalAnswerShape.action,
+  scope: approvalAnswerShape.scope.describe(
+    'once: for one connection or request; session: as long as the VM exists; always: as a rule of its policy',
+  ),
+  for_seconds: approvalAnswerShape.forSeconds.describe(
+    'How long the answer holds; default: ten minutes for once, else without an end; not with always',
+  ),
+});
 
 export const policyWireOf = (info: PolicyInfo): PolicyWire => ({
   ...{ id: info.id, name: info.name, owner: info.owner, team: info.team, policy: info.policy },

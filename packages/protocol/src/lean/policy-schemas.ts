@@ -19,4 +19,3 @@ export const approvalAnswerShape: typeof whole.approvalAnswerShape = {
   scope: believed(),
   forSeconds: believed(),
 };
-export const alwaysHasNoEnd = '';

@@ -3,9 +3,6 @@ import * as z from 'zod';
 /** Longer ones would be a policy. */
 const longestSeconds = 30 * 86_400;
 
-/** A rule of a policy has no end. */
-export const alwaysHasNoEnd = 'a time does not go with always, which is a rule of the policy';
-
 export const approvalAnswerShape = {
   action: z.enum(['allow', 'deny']),
   /**
@@ -13,14 +10,12 @@ export const approvalAnswerShape = {
    * exists. `always`: as a rule of the policy, also for all others that have the policy.
    */
   scope: z.enum(['once', 'session', 'always']).default('once'),
-  /** How long the answer holds, s. Absent: ten minutes for `once`, else without an end. */
+  /** How long the answer holds, s. Absent: ten minutes for `once`, else without an end. Not with `always`. */
   forSeconds: z.number().min(1).max(longestSeconds).optional(),
 };
 
 /** Answers a question about a connection (`otherwise: 'ask'`). */
-export const approvalAnswerSchema = z
-  .strictObject(approvalAnswerShape)
-  .refine(({ scope, forSeconds }) => scope !== 'always' || forSeconds === undefined, alwaysHasNoEnd);
+export const approvalAnswerSchema = z.strictObject(approvalAnswerShape);
 export type ApprovalAnswerInput = z.input<typeof approvalAnswerSchema>;
 export type ApprovalAnswer = z.output<typeof approvalAnswerSchema>;
 
