@@ -202,7 +202,12 @@ test('redirects without end, and servers without TLS that are not of this host, 
 });
 
 /** Cuts answers to requests of blobs after so many bytes, as often as `times` says. */
-function cutBlobs({ registry, layout }: World, image: MadeImage, after: number, times: number): { readonly ranges: string[] } {
+function cutBlobs(
+  { registry, layout }: World,
+  image: MadeImage,
+  after: number,
+  times: number,
+): { readonly ranges: string[] } {
   const ranges: string[] = [];
   let left = times;
   registry.intercept = (request, response) => {
