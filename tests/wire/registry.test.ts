@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { promisify } from 'node:util';
 import { isNovaError, type ErrorCode, type ProgressEvent } from '@novasandbox/protocol';
-import { hostArchitecture, layoutAt, prepareLayout, type Layout } from '@novasandbox/engine';
+import { hostArchitecture, layoutAt, prepareLayout, runCommand, sha256, type Layout } from '@novasandbox/engine';
 import { pullImage } from '../../packages/engine/src/images/oci/pull.ts';
 import {
   makeImage,
@@ -202,7 +202,12 @@ test('redirects without end, and servers without TLS that are not of this host, 
 });
 
 /** Cuts answers to requests of blobs after so many bytes, as often as `times` says. */
-function cutBlobs({ registry, layout }: World, image: MadeImage, after: number, times: number): { readonly ranges: string[] } {
+function cutBlobs(
+  { registry, layout }: World,
+  image: MadeImage,
+  after: number,
+  times: number,
+): { readonly ranges: string[] } {
   const ranges: string[] = [];
   let left = times;
   registry.intercept = (request, response) => {
@@ -360,4 +365,29 @@ test('progress names layers and bytes', async () => {
   await pullImage(it.layout, `${it.registry.host}/a`, architecture, { progress: (event) => events.push(event) });
   assert.ok(events.some(({ detail }) => /^layer \d of 2, [\d.]+ of [\d.]+ MiB$/.test(detail ?? '')));
   assert.deepEqual([events[0]?.state, events.at(-1)?.state], ['start', 'done']);
+});
+
+test('a build that is killed at any point leaves only what is whole, and the next one finishes', async () => {
+  await using it = await world();
+  const { layout, registry } = it;
+  putImage(it, 'killed', makeImage([layerOf('a'), layerOf('b')], { architecture }));
+  const script = join(import.meta.dirname, '../support/killed-build.ts');
+  const argv = (n: number): string[] => [script, layout.home, `${registry.host}/killed`, String(n)];
+  let kills = 0;
+  // Each one gets further than the one before: what is whole already is not made again.
+  for (let n = 1, isDone = false; !isDone; n += 1) {
+    const ran = await promisify(execFile)(process.execPath, argv(n)).catch((error: unknown) => error);
+    isDone = !(ran instanceof Error);
+    if (!isDone) {
+      assert.ok(ran instanceof Error && 'signal' in ran && ran.signal === 'SIGKILL', String(ran));
+      kills += 1;
+    }
+    for (const name of await it.blobs()) assert.equal(sha256(await readFile(layout.oci.blob(name))), name);
+    const roots = (await readdir(join(layout.rootfs('lock'), '..'))).filter((name) => /^[0-9a-f]{64}$/.test(name));
+    for (const name of roots) await runCommand('e2fsck', ['-f', '-n', join(layout.rootfs(name), 'rootfs.ext4')]);
+    if (isDone) assert.equal(roots.length, 1);
+  }
+  assert.ok(kills >= 5, `${kills} kills`);
+  const left = (await readdir(layout.workDirectory)).filter((name) => !name.endsWith('.lock'));
+  assert.deepEqual([left, await readdir(layout.oci.partials)], [[], []]);
 });

@@ -26,7 +26,7 @@ export async function* unpacked(source: AsyncIterable<Buffer>, packing: Packing,
   else yield* through(source, zstd, name, true);
 }
 
-const chunkBytes = 1 << 18;
+const chunkBytes = 1 << 17;
 const zstd = (): Transform & { readonly bytesWritten: number } =>
   createZstdDecompress({ chunkSize: chunkBytes, params: { [constants.ZSTD_d_windowLogMax]: longestWindow } });
 

@@ -64,7 +64,7 @@ export async function openLayers(
       tree.count();
       entries.push(entry);
     });
-    const source = createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+    const source = createReadStream(path, { highWaterMark: 1 << 17 }) as AsyncIterable<Buffer>;
     for await (const chunk of unpacked(source, packing, `layer ${index + 1} of ${image}`)) {
       shared.throwIfAborted();
       bytes += chunk.length;

@@ -3,7 +3,7 @@ import { invalidImage } from './manifest.ts';
 import { padding, writeHeader } from './tar-header.ts';
 import type { ImageTree, Inode } from './tree.ts';
 
-const chunkBytes = 1 << 20;
+const chunkBytes = 1 << 17;
 const blockBytes = 4096;
 
 /** What an ext4 file system needs for a tree. */

@@ -10,6 +10,7 @@ import { sha256 } from '../../artifacts/stamp.ts';
 import { step, type StepUpdate } from '../../artifacts/step.ts';
 import { CommandFailure, runCommand } from '../../programs/command.ts';
 import { blobsOf, hasBlob, readBlob, type BlobSource } from './blobs.ts';
+import { failed } from './http.ts';
 import { openLocalImage } from './local.ts';
 import {
   choosePlatform,
@@ -28,6 +29,8 @@ import { registrySettings, type RegistrySettings } from './settings.ts';
 const atOnce = 4;
 /** An index may lead to another one, but not for ever. */
 const deepestIndex = 3;
+/** Other pulls wait for this one, so a registry may not drag it out for ever, ms. */
+const longestPullMs = 4 * 3_600_000;
 /** Space that is left alone: other things of the state folder need some, bytes. */
 const spaceLeft = 256 * 1024 * 1024;
 
@@ -39,6 +42,22 @@ const spaceLeft = 256 * 1024 * 1024;
  * `host_resource_exhausted`
  */
 export async function pullImage(
+  layout: Layout,
+  image: string,
+  architecture: ArchitectureName,
+  options: ImageOptions,
+): Promise<ImageRecord> {
+  const limit = AbortSignal.timeout(longestPullMs);
+  const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+  try {
+    return await pull(layout, image, architecture, { ...options, signal });
+  } catch (error) {
+    const isLate = limit.aborted && options.signal?.aborted !== true;
+    throw isLate ? failed(`it took longer than ${longestPullMs / 3_600_000} hours`, error) : error;
+  }
+}
+
+async function pull(
   layout: Layout,
   image: string,
   architecture: ArchitectureName,

@@ -69,7 +69,7 @@ export interface MadeImage {
   readonly blobs: readonly MadeBlob[];
 }
 
-export const blobOf = (bytes: Buffer): MadeBlob => ({
+const blobOf = (bytes: Buffer): MadeBlob => ({
   bytes,
   digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
 });
