@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { createServer as createTcpServer } from 'node:net';
+import type { Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
 /**
@@ -106,7 +107,7 @@ const answer = (request: IncomingMessage, response: ServerResponse): void => {
 };
 
 const block = Buffer.alloc(64 << 10, 'novasandbox');
-function sendBytes(count: number, response: ServerResponse): void {
+function sendBytes(count: number, response: Writable): void {
   let left = count;
   const goOn = (): void => {
     while (left > 0) {
@@ -133,6 +134,11 @@ const greeting = createTcpServer((socket) => {
   socket.write('hello\n');
   socket.pipe(socket);
 });
+/** Sends as many bytes as the first line says. */
+const streams = createTcpServer({ noDelay: true }, (socket) => {
+  socket.on('error', () => undefined);
+  socket.once('data', (line: Buffer) => sendBytes(Number(line.toString()), socket));
+});
 const forbidden = createTcpServer((socket) => {
   seen.connections += 1;
   socket.destroy();
@@ -148,6 +154,7 @@ await Promise.all([
   once(plain.listen(80, '0.0.0.0'), 'listening'),
   once(secure.listen(443, '0.0.0.0'), 'listening'),
   once(greeting.listen(2222, '0.0.0.0'), 'listening'),
+  once(streams.listen(2223, '0.0.0.0'), 'listening'),
   once(forbidden.listen(9999, '0.0.0.0'), 'listening'),
   ...datagrams,
 ]);

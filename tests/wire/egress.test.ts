@@ -5,7 +5,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
 import { networkPolicySchema, type Decision, type NetworkPolicyInput, type PinnedNames } from '@novasandbox/protocol';
 import { eventually } from '../support/eventually.ts';
-import { makeEgressWorld, type EgressWorld } from '../support/egress-world.ts';
+import { makeEgressWorld, queryFor, type EgressWorld } from '../support/egress-world.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { whyNoSlots } from '../support/slots.ts';
 import { testHome, type TestHome } from '../support/test-home.ts';
@@ -109,11 +109,6 @@ test('what the proxy passes on is whole: uploads, downloads, trailers, events, W
   assert.match((await exchange('allowed.test', 80, upgrade, 300)).received, /^HTTP\/1\.1 101 [\s\S]*\r\n\r\nfirst$/);
 });
 
-/** A query for a name, as bytes. */
-function queryFor(name: string, type: number): string {
-  const labels = name.split('.').map((label) => String.fromCharCode(label.length) + label);
-  return `\x12\x34\x01\x00\0\x01\0\0\0\0\0\0${labels.join('')}\0\0${String.fromCharCode(type)}\0\x01`;
-}
 const codeOf = (answer: string): number => answer.charCodeAt(3) & 0xf;
 
 test('name queries carry nothing out, whatever their type and whichever server they are for', { skip }, async () => {

@@ -20,7 +20,7 @@ export function governanceOf(policy: PolicyChoice | undefined, names: PinnedName
  */
 export function requireEnforceable(
   policy: PolicyChoice | undefined,
-  { driver, network }: Pick<ChosenDriver, 'driver' | 'network'>,
+  { driver, network, whyNoSlot }: Pick<ChosenDriver, 'driver' | 'network' | 'whyNoSlot'>,
 ): void {
   const governing = governingPolicy(policy);
   if (governing === null) return;
@@ -28,7 +28,8 @@ export function requireEnforceable(
   // A virtual machine without a network reaches nothing, whatever its policy.
   if (network === 'slot' || (network === 'none' && driver.features.virtualMachine)) return;
   const where = driver.features.virtualMachine ? 'without a network slot' : `as a ${driver.name}`;
-  throw new NovaError('feature_unsupported', `policy: it cannot be enforced for a sandbox that runs ${where}.`, {
-    hint: 'Run as root on Linux with the programs that `nova doctor` names, or leave the policy out.',
+  const why = whyNoSlot === undefined ? '' : ` (${whyNoSlot})`;
+  throw new NovaError('feature_unsupported', `policy: it cannot be enforced for a sandbox that runs ${where}${why}.`, {
+    hint: 'Create it with the policy, on a Linux host for which `nova doctor` says that there are policies; or leave the policy out.',
   });
 }

@@ -22,13 +22,14 @@ export interface SandboxPlan extends ChosenDriver {
 /**
  * Fills in the template's sizes, and refuses a config that this host cannot run.
  *
- * @param how `root: false`: it does not boot from the template's root image, which need not be there
+ * @param how `root: false`: it does not boot from the template's root image, which need not be there. `known`: the
+ * network that its memory knows
  */
 export async function planSandbox(
   context: EngineContext,
   config: SandboxConfig,
   options: BuildContext = {},
-  { root = true }: { readonly root?: boolean } = {},
+  { root = true, known }: { readonly root?: boolean; readonly known?: ChosenDriver['network'] | undefined } = {},
 ): Promise<SandboxPlan> {
   const template = await loadTemplate(context.layout, config.templateId, config.architecture);
   const memoryMb = config.memoryMb ?? template.template.memory_mb;
@@ -54,12 +55,12 @@ export async function planSandbox(
       hint: 'Leave out hostPort, or set enableNetwork; tunnels work without network.',
     });
   }
-  const [{ driver, accelerator, network }] = await together(options.signal, [
-    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, signal }),
+  const [{ driver, accelerator, network, whyNoSlot }] = await together(options.signal, [
+    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, known, signal }),
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
     async (signal) => (root ? makeRoot(context, config, template, { ...options, signal }) : undefined),
   ]);
-  requireEnforceable(config.policy, { driver, network });
+  requireEnforceable(config.policy, { driver, network, whyNoSlot });
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,

@@ -61,10 +61,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap(({ id, config, names: known }) => {
-      const governance = governanceOf(config.policy, known);
-      return governance === undefined ? [] : [[id, governance] as const];
-    }),
+    store
+      .listSandboxes(['running', 'paused'])
+      .map(({ id, config, names: known }) => [id, governanceOf(config.policy, known) ?? null] as const),
   );
   await network.governAgain(wanted, (id) => {
     const record = store.findSandbox(id);
@@ -75,7 +74,7 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     return governanceOf(record.config.policy, record.names) === undefined ? 'let out' : 'leave';
   });
   if (!names) return;
-  for (const id of wanted.keys()) await noteNames(context, id);
+  for (const [id, governance] of wanted) if (governance !== null) await noteNames(context, id);
 }
 
 /** Records the names that a guest was given addresses for, where there are new ones. */

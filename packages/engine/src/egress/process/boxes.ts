@@ -1,10 +1,13 @@
 import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import type { SlotPlace } from '../../ports/egress.ts';
 import { makeBox, type Box, type Outside } from '../box.ts';
+import { serveForwards, type ServedForwards } from '../forwards.ts';
 import type { HttpProxy } from '../proxy/http.ts';
+import { holdPlace, type HeldPlace } from './held-place.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
 export interface ServeRequest {
-  readonly slot: number;
+  readonly slot: SlotPlace;
   readonly policy: NetworkPolicy;
   readonly names: PinnedNames;
 }
@@ -19,8 +22,9 @@ export interface Boxes {
 
 interface Served {
   readonly box: Box;
-  readonly slot: number;
+  readonly place: HeldPlace;
   readonly listeners: Listeners;
+  readonly forwards: ServedForwards;
 }
 
 export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outside): Boxes {
@@ -30,19 +34,26 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
   const forget = (sandbox: string): void => {
     const found = served.get(sandbox);
     served.delete(sandbox);
+    found?.forwards.close();
     found?.listeners.close();
     found?.box.close();
+    found?.place[Symbol.dispose]();
   };
   const serveInTurn = async (sandbox: string, { slot, policy, names }: ServeRequest): Promise<void> => {
+    await using undo = new AsyncDisposableStack();
+    const place = undo.use(holdPlace(slot));
     const found = served.get(sandbox);
-    if (found?.slot === slot) return found.box.change(policy);
+    if (found?.place.name === place.name) return found.box.change(policy);
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
-    for (const [other, each] of served) if (each.slot === slot) forget(other);
-    const listeners = await source.open(slot);
+    for (const [other, each] of served) if (each.place.name === place.name) forget(other);
+    const listeners = await source.open(place.at);
+    undo.defer(() => listeners.close());
+    const forwards = await serveForwards(source, place.at, typeof slot === 'number' ? [] : slot.forwards);
     const box = makeBox(sandbox, policy, [...names, ...known], outside);
-    served.set(sandbox, { box, slot, listeners });
+    served.set(sandbox, { box, place, listeners, forwards });
+    undo.move();
     listeners.serve(box, http);
   };
   return {

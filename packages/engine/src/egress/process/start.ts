@@ -21,7 +21,7 @@ const entry = (): string =>
 const startsWithinMs = 60_000;
 
 /** The buffers of connections lie outside the heap, so a small young generation keeps the process small. */
-const memory = ['--max-semi-space-size=4'];
+export const nodeOptions: readonly string[] = ['--max-semi-space-size=4'];
 
 export interface StartOptions {
   readonly socket: string;
@@ -44,7 +44,7 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
   rmSync(log, { force: true });
   const output = openSync(log, 'wx', 0o600);
   const as = user === null ? '-' : String(user.uid);
-  const child = spawn(process.execPath, [...memory, entry(), socket, as, listener], {
+  const child = spawn(process.execPath, [...nodeOptions, entry(), socket, as, listener], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', output, output, 'pipe'],

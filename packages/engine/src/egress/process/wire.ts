@@ -3,8 +3,17 @@ import * as z from 'zod';
 
 /** The messages of the control socket: HTTP, one request a connection, with JSON. */
 export const sandboxNameSchema = z.string().regex(/^[a-z0-9]{1,64}$/);
+const portSchema = z.int().min(1).max(65_535);
+/** A sandbox has one at most today. */
+const mostForwards = 64;
 export const serveRequestSchema = z.strictObject({
-  slot: z.int().min(1).max(8192),
+  slot: z.union([
+    z.int().min(1).max(8192),
+    z.strictObject({
+      process: z.int().min(1),
+      forwards: z.array(z.strictObject({ hostPort: portSchema, guestPort: portSchema })).max(mostForwards),
+    }),
+  ]),
   policy: networkPolicySchema,
   names: pinnedNamesSchema,
 });

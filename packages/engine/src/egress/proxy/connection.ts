@@ -7,6 +7,7 @@ import { judge, type Target, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import type { Accepted } from './accepted.ts';
 import { dial, keepAliveMs } from './dial.ts';
+import { endAtOnce } from './end-at-once.ts';
 import type { HttpProxy } from './http.ts';
 import { pump } from './pump.ts';
 
@@ -34,7 +35,7 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
   const target: Target = { host: accepted.pinned, address: accepted.address, port };
   if (!box.caps.enter()) {
     box.tell(limited, target, 'tcp');
-    socket.resetAndDestroy();
+    endAtOnce(socket);
     return;
   }
   socket.once('close', () => box.caps.leave());
@@ -47,7 +48,7 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
     else refuse(accepted, (await box.route(target)).verdict, target, 'tcp');
   } catch {
     // One of the sides has failed or gone.
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   }
 }
 
@@ -70,7 +71,7 @@ const malformed: Verdict = { allowed: false, code: 'malformed', rule: 'protocol'
 /** Ends a connection that may not be. A reset says so at once, whatever the protocol. */
 function refuse({ box, socket }: Accepted, verdict: Verdict, target: Target, protocol: Decision['protocol']): void {
   box.tell(verdict, target, protocol);
-  socket.resetAndDestroy();
+  endAtOnce(socket);
 }
 
 async function splice(accepted: Accepted, target: Target, protocol: Decision['protocol'], head: Buffer): Promise<void> {
@@ -110,8 +111,8 @@ async function join(
   { host, protocol }: { readonly host: string | null; readonly protocol: Decision['protocol'] },
 ): Promise<void> {
   const end = (): void => {
-    if (!socket.destroyed) socket.resetAndDestroy();
-    if (!upstream.destroyed) upstream.resetAndDestroy();
+    endAtOnce(socket);
+    endAtOnce(upstream);
   };
   using _ = box.enter({ target: { host, address: upstream.remoteAddress ?? '', port }, protocol, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
@@ -132,7 +133,7 @@ async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy):
   if (upstream === null) return;
   const end = (): void => {
     upstream.destroy();
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   };
   using passage = box.enter({
     target: { host: target.host, address: upstream.remoteAddress ?? '', port },

@@ -5,6 +5,7 @@ import type { Decision } from '@novasandbox/protocol';
 import type { Box } from '../box.ts';
 import type { Target, Verdict } from '../policy/judge.ts';
 import type { Accepted } from './accepted.ts';
+import { endAtOnce } from './end-at-once.ts';
 import { pairsOf, passedOn } from './http-headers.ts';
 import { targetOf } from './http-target.ts';
 import { pump } from './pump.ts';
@@ -177,7 +178,7 @@ async function serveRequest(visit: Visit, request: IncomingMessage, response: Se
   upstream.once('socket', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
     box.tell(verdict, { ...target, address }, 'http');
-    const end = (): void => void visit.accepted.socket.resetAndDestroy();
+    const end = (): void => endAtOnce(visit.accepted.socket);
     passage = box.enter({ target: { ...target, address }, protocol: 'http', end });
   });
   upstream.once('response', resolve).on('error', reject);
@@ -245,7 +246,7 @@ async function serveUpgrade(visit: Visit, request: IncomingMessage, socket: Dupl
   const address = (server ?? answer.socket).remoteAddress ?? '';
   box.tell(verdict, { ...target, address }, 'http');
   const end = (): void => {
-    accepted.socket.resetAndDestroy();
+    endAtOnce(accepted.socket);
     upstream.destroy();
     server?.destroy();
   };
