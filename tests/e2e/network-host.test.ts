@@ -39,7 +39,7 @@ test('what slots need of the host is set up, mended and undone', { skip }, () =>
       { encoding: 'utf8' },
     );
     assert.equal(status, 0, `${stdout}\n${stderr}`);
-    assert.equal(stdout.match(/^passed: /gm)?.length, 5, stdout);
+    assert.equal(stdout.match(/^passed: /gm)?.length, 6, stdout);
   } finally {
     rmSync(directory, { recursive: true });
   }

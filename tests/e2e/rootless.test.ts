@@ -154,7 +154,19 @@ test('where namespaces are forbidden a policy is refused with the reason, and no
 });
 
 test('kill -9 of the engine leaves its sandbox as it was, and a removed one leaves nothing', { skip }, async () => {
+  const exchanges = `import socket, time
+s = socket.create_connection(('${internet.address}', 80))
+while True:
+    s.send(b'GET / HTTP/1.1\\r\\nHost: ${internet.address}\\r\\n\\r\\n')
+    if not s.recv(4096): break
+    open('/tmp/exchanges', 'a').write('x')
+    time.sleep(0.05)`;
+  await run(`setsid python3 -c "${exchanges}" >/dev/null 2>&1 </dev/null &`);
+  const count = async (): Promise<number> => (await run('cat /tmp/exchanges 2>/dev/null || :')).length;
+  await eventually('they are under way', async () => (await count()) > 0);
   await user.killAndRestart();
+  const before = await count();
+  await eventually('the same connection goes on', async () => (await count()) > before + 3);
   assert.equal(await helloTo(), hello());
   const { vmm } = await pids();
   const namespace = readlinkSync(`/proc/${vmm[0]}/ns/net`);

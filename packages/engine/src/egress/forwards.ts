@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { isNovaError, NovaError } from '@novasandbox/protocol';
+import { isNovaError, NovaError } from '@novasandbox/protocol/errors';
 import { inBackground } from '../ports/background.ts';
 import type { PortForward } from '../ports/network.ts';
 import type { HeldAt } from './process/held-place.ts';

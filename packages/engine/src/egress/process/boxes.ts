@@ -1,4 +1,4 @@
-import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol/policy';
 import type { SlotPlace } from '../../ports/egress.ts';
 import { makeBox, type Box, type Outside } from '../box.ts';
 import { serveForwards, type ServedForwards } from '../forwards.ts';

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { NovaError, parse, toNovaError } from '@novasandbox/protocol';
+import { NovaError, toNovaError } from '@novasandbox/protocol/errors';
+import { parse } from '@novasandbox/protocol/parse';
 import type { Boxes } from './boxes.ts';
 import { longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';
 

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError } from '@novasandbox/protocol/errors';
 import type { SlotPlace } from '../../ports/egress.ts';
 
 /**

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, Socket, type Server } from 'node:net';
-import { NovaError } from '@novasandbox/protocol';
+import { NovaError } from '@novasandbox/protocol/errors';
 import * as z from 'zod';
 import type { Box } from '../box.ts';
 import { serveNameConnection, serveNames } from '../dns/name-service.ts';

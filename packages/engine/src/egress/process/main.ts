@@ -1,5 +1,5 @@
 import { closeSync, writeFileSync } from 'node:fs';
-import { toNovaError } from '@novasandbox/protocol';
+import { toNovaError } from '@novasandbox/protocol/errors';
 import { nameResolution } from '../dns/resolve.ts';
 import { surroundingsOf } from '../policy/addresses.ts';
 import { createHttpProxy } from '../proxy/http.ts';

@@ -21,7 +21,7 @@ const entry = (): string =>
 const startsWithinMs = 60_000;
 
 /** The buffers of connections lie outside the heap, so a small young generation keeps the process small. */
-export const nodeOptions: readonly string[] = ['--max-semi-space-size=4'];
+export const nodeOptions: readonly string[] = ['--max-semi-space-size=2'];
 
 export interface StartOptions {
   readonly socket: string;
@@ -78,6 +78,9 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
 function environment(): NodeJS.ProcessEnv {
   const { PATH, NODE_COMPILE_CACHE, NOVA_HOME } = process.env;
   return Object.fromEntries(
-    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME }).filter(([, value]) => value !== undefined),
+    // The threads of Node share one arena of memory: the process is small, and mostly has one thread that works.
+    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME, MALLOC_ARENA_MAX: '1' }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
 }

@@ -1,4 +1,4 @@
-import { networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol';
+import { networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol/policy';
 import * as z from 'zod';
 
 /** The messages of the control socket: HTTP, one request a connection, with JSON. */

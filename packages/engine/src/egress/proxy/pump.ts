@@ -16,7 +16,8 @@ export function pump(source: Readable, sink: Writable, meter: Meter): Promise<vo
     if (timer === undefined && !isFull) source.resume();
   };
   const onData = (chunk: Buffer): void => {
-    isFull = !sink.write(chunk);
+    // A sink says that it is full also where it has passed the chunk on at once, as sockets mostly do.
+    isFull = !sink.write(chunk) && sink.writableLength > 0;
     const waitMs = meter(chunk.length);
     if (waitMs === null) return stop(new Error('All bytes that the policy allows are used up.'));
     if (waitMs > 0) {
