@@ -21,7 +21,7 @@ const entry = (): string =>
 const startsWithinMs = 60_000;
 
 /** The buffers of connections lie outside the heap, so a small young generation keeps the process small. */
-export const nodeOptions: readonly string[] = ['--max-semi-space-size=2'];
+export const nodeOptions: readonly string[] = ['--max-semi-space-size=1'];
 
 export interface StartOptions {
   readonly socket: string;
