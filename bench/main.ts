@@ -12,6 +12,7 @@ import { crowd } from './measures/crowd.ts';
 import { density } from './measures/density.ts';
 import { driver } from './measures/driver.ts';
 import { e2b } from './measures/e2b.ts';
+import { egress } from './measures/egress.ts';
 import { pool } from './measures/pool.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { server } from './measures/server.ts';
@@ -41,6 +42,7 @@ const measures: readonly Measure[] = [
   crowd,
   server,
   e2b,
+  egress,
   others,
 ];
 

@@ -11,7 +11,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer as createTcpServer } from 'node:net';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { issuerOf, makeAuthority } from '../../packages/engine/src/certificates/authority.ts';
 import { serveGit } from './git-server.ts';
@@ -121,7 +121,7 @@ const answer = (request: IncomingMessage, response: ServerResponse): void => {
 };
 
 const block = Buffer.alloc(64 << 10, 'novasandbox');
-function sendBytes(count: number, response: ServerResponse): void {
+function sendBytes(count: number, response: Writable): void {
   let left = count;
   const goOn = (): void => {
     while (left > 0) {
@@ -182,6 +182,11 @@ const greeting = createTcpServer((socket) => {
   socket.write('hello\n');
   socket.pipe(socket);
 });
+/** Sends as many bytes as the first line says. */
+const streams = createTcpServer({ noDelay: true }, (socket) => {
+  socket.on('error', () => undefined);
+  socket.once('data', (line: Buffer) => sendBytes(Number(line.toString()), socket));
+});
 const forbidden = createTcpServer((socket) => {
   seen.connections += 1;
   socket.destroy();
@@ -200,6 +205,7 @@ await Promise.all([
   once(grpc.listen(8444, '0.0.0.0'), 'listening'),
   once(stranger.listen(8445, '0.0.0.0'), 'listening'),
   once(greeting.listen(2222, '0.0.0.0'), 'listening'),
+  once(streams.listen(2223, '0.0.0.0'), 'listening'),
   once(forbidden.listen(9999, '0.0.0.0'), 'listening'),
   ...datagrams,
 ]);

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { createImageSource, createLauncher, openNetwork, openVmmUsers, type Layout } from '@novasandbox/engine';
 import { openEgress } from '../../packages/engine/src/egress/index.ts';
 import type { Egress } from '../../packages/engine/src/ports/egress.ts';
+import { nodeOptions } from '../../packages/engine/src/egress/process/start.ts';
 import { interceptionScript } from '../../packages/engine/src/network/interception.ts';
 import type { Order, Outcome } from './egress-client.ts';
 import type { Seen } from './egress-servers.ts';
@@ -25,6 +26,8 @@ export interface EgressWorld extends AsyncDisposable {
   readonly guest: SlotGuest;
   /** Has a program of the guest do something. */
   ask(order: Order): Promise<Outcome>;
+  /** Has the same program do it on the host, which is linked to the servers. */
+  askOnHost(order: Order): Promise<Outcome>;
   readonly slot: number;
   /** The egress process. */
   process: ChildProcess;
@@ -80,8 +83,8 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   const guest = undo.use(makeSlotGuest(slot));
   const guestName = `guest${process.pid}-${slot}`;
   nameServer(undo, guestName, '172.16.255.1');
-  const program = await runIn(undo, guestName, [client]);
-  let last = 0;
+  const inGuest = asking(await runIn(undo, guestName, [client]));
+  const onHost = asking(await runIn(undo, host, [client]));
   runOnHost(
     `nsenter --net=/run/netns/${held} /bin/sh -ec '${interceptionScript(slot).replaceAll("'", String.raw`'\''`)}'`,
   );
@@ -96,18 +99,8 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
     slot,
     certificate,
     process: await start(),
-    ask(order) {
-      const id = ++last;
-      const { promise, resolve } = Promise.withResolvers<Outcome>();
-      const hear = (message: { readonly id: number; readonly outcome: Outcome }): void => {
-        if (message.id !== id) return;
-        program.off('message', hear);
-        resolve(message.outcome);
-      };
-      program.on('message', hear);
-      program.send({ id, order });
-      return promise;
-    },
+    ask: inGuest,
+    askOnHost: onHost,
     async restart() {
       made.process = await start();
     },
@@ -126,6 +119,29 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   });
   const held_ = undo.move();
   return made;
+}
+
+/** A query for a name, as bytes. */
+export function queryFor(name: string, type: number): string {
+  const labels = name.split('.').map((label) => String.fromCharCode(label.length) + label);
+  return `\x12\x34\x01\x00\0\x01\0\0\0\0\0\0${labels.join('')}\0\0${String.fromCharCode(type)}\0\x01`;
+}
+
+/** Gives orders to a program. */
+function asking(program: ChildProcess): (order: Order) => Promise<Outcome> {
+  let last = 0;
+  return (order) => {
+    const id = ++last;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const hear = (message: { readonly id: number; readonly outcome: Outcome }): void => {
+      if (message.id !== id) return;
+      program.off('message', hear);
+      resolve(message.outcome);
+    };
+    program.on('message', hear);
+    program.send({ id, order });
+    return promise;
+  };
 }
 
 /** Runs a program of the tests in a namespace, and waits until it is ready. */
@@ -154,7 +170,7 @@ async function startIn(namespace: string, socket: string, program: string, certi
   rmSync(socket, { force: true });
   const child = spawn(
     'ip',
-    ['netns', 'exec', namespace, process.execPath, '--max-semi-space-size=4', main, socket, '700001', program],
+    ['netns', 'exec', namespace, process.execPath, ...nodeOptions, main, socket, '700001', program],
     {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
       env: { ...process.env, NOVA_EXTRA_CA: certificate },

@@ -29,7 +29,7 @@ let listeners: SlotListeners | null = null;
 
 const egress: Egress = {
   async serve(_sandbox, { slot }) {
-    if (listeners !== null) return;
+    if (listeners !== null || typeof slot !== 'number') return;
     listeners = await listener.open(slot);
     listeners.tcp.on('connection', (socket) => {
       socket.on('error', () => undefined).resume();

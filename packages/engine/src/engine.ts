@@ -10,9 +10,10 @@ import { openEgress } from './egress/index.ts';
 import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
-import { layoutAt, type Layout } from './layout.ts';
+import { layoutAt, removeEmptyRunFolder, type Layout } from './layout.ts';
 import { prepareLayout } from './prepare-layout.ts';
 import { createNetwork, type NetworkOptions } from './network/network.ts';
+import { createRootlessNetwork } from './network/rootless/network.ts';
 import { startRounds } from './rounds.ts';
 import { endLeftClones, leaveClone } from './pool/leave.ts';
 import { createPool } from './pool/pool.ts';
@@ -44,7 +45,7 @@ import { runInGuest } from './template/run-in-guest.ts';
 import { createVolumeService } from './volumes/service.ts';
 import { loadTemplate } from './images/load-template.ts';
 import { createTemplateService } from './template/service.ts';
-import { confinerFor } from './vmm/confine.ts';
+import { confinerFor, mayChangeUsers } from './vmm/confine.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/driver-options.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
@@ -66,7 +67,8 @@ export function openNetwork(
   }),
 ): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
-  return createNetwork({ home, registryFile, probeDirectory, launcher, egress, keep, openRegistry: openSlotRegistry });
+  const shared = { home, registryFile, probeDirectory, egress, openRegistry: openSlotRegistry };
+  return mayChangeUsers() ? createNetwork({ ...shared, launcher, keep }) : createRootlessNetwork(shared);
 }
 
 /** The users that VMMs of this host run as. */
@@ -191,6 +193,7 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     await kept[Symbol.asyncDispose]();
     await watching?.[Symbol.asyncDispose]();
     await links.closeAll();
+    removeEmptyRunFolder(layout.run);
   };
   const close = (): Promise<void> => (closed ??= end());
   const explain = (method: string, ref: string, error: NovaError): Promise<NovaError> =>

@@ -9,7 +9,7 @@ export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine, openNetwork, openVmmUsers } from './engine.ts';
 export { openDatabase } from './open-database.ts';
 export { prepareLayout } from './prepare-layout.ts';
-export { bindable, layoutAt, repositoryRoot, socketPath, type Layout } from './layout.ts';
+export { bindable, layoutAt, makeRunFolder, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for programs that use them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';

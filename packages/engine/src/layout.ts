@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -43,7 +43,7 @@ import { NovaError } from '@novasandbox/protocol';
  *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder belongs to its VMM, all others
  *                               are ours
  *     <run>/egress.*            control socket, lock and output of the process that decides what sandboxes reach
- *     /run/novasandbox/slots.sqlite   network slots of the host
+ *     /run/novasandbox/slots.sqlite   network slots of the host; of a user who is not root, beside their <run>
  *     /run/novasandbox/uids.sqlite    user ids of the host's VMMs
  */
 export interface Layout {
@@ -66,8 +66,8 @@ export interface Layout {
   /** The process that decides what sandboxes reach (egress/). */
   readonly egress: { readonly socket: string; readonly lock: string; readonly log: string };
   /**
-   * The registry of this host's network slots. There is one file per host, whatever the state folder, and it is gone
-   * after a reboot, as the slots are.
+   * The registry of this host's network slots. There is one file per host, and one for each user who is not root,
+   * whatever the state folder. It is gone after a reboot, as the slots are.
    */
   readonly slotRegistryFile: string;
   /** The registry of the users of this host's VMMs. It is also one per host and gone after a reboot. */
@@ -189,7 +189,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       lock: join(run, 'egress.lock'),
       log: join(run, 'egress.log'),
     },
-    slotRegistryFile: join(hostRun, 'slots.sqlite'),
+    slotRegistryFile: join(runtimeBase(), 'slots.sqlite'),
     uidRegistryFile: join(hostRun, 'uids.sqlite'),
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
@@ -234,6 +234,25 @@ export function layoutAt(home: string = defaultHome()): Layout {
     volume: below('volumes'),
     sockets: (id) => join(run, safe(id)),
   };
+}
+
+/** Mode of folders that VMMs, who are other users, only pass through. */
+const passable = 0o711;
+
+/** Makes the folder of sockets again where an engine that was closed has removed it, because nothing was in it. */
+export function makeRunFolder(run: string): void {
+  if (existsSync(run)) return;
+  mkdirSync(run, { recursive: true, mode: passable });
+  chmodSync(run, passable);
+}
+
+/** Removes the folder of sockets where nothing is in it: no sandbox runs, and nothing serves any. */
+export function removeEmptyRunFolder(run: string): void {
+  try {
+    rmdirSync(run);
+  } catch {
+    // It is in use, or gone.
+  }
 }
 
 /** The folder, in a machine's socket folder, that belongs to the VMM, which makes its sockets there. */

@@ -5,6 +5,7 @@ import {
   createEngine,
   keepReserve,
   layoutAt,
+  makeRunFolder,
   onBackgroundFailure,
   prepareLayout,
   withReserve,
@@ -81,6 +82,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
 
   const { main, local } = server.listeners;
   if (local !== null) {
+    makeRunFolder(layout.run);
     rmSync(layout.daemon.socket, { force: true });
     // The umask protects the socket until its mode is set.
     const umask = process.umask(0o177);

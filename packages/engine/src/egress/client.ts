@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { json } from 'node:stream/consumers';
@@ -14,7 +15,7 @@ import {
 import type * as z from 'zod';
 import { throwIfAborted } from '../abort.ts';
 import { withLock } from '../artifacts/lock.ts';
-import type { Layout } from '../layout.ts';
+import { makeRunFolder, type Layout } from '../layout.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { VmmUsers } from '../vmm/vmm-users.ts';
 import { startEgress } from './process/start.ts';
@@ -50,6 +51,7 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
   const call = (how: Call): Promise<IncomingMessage> => callAt(paths.socket, how);
   const start = async (signal: AbortSignal | undefined): Promise<void> => {
     const { program } = await listener({ signal });
+    makeRunFolder(dirname(paths.lock));
     await withLock(paths.lock, { signal }, async () => {
       // Another process may have started it meanwhile.
       if (!(await isThere(call))) await startEgress({ ...paths, users, listener: program });

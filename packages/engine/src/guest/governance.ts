@@ -77,7 +77,12 @@ export const withDefaultPolicy = <Config extends Pick<SandboxConfig, 'policy'>>(
 export function requireEnforceable(
   store: Pick<Store, 'policyNamed'>,
   policy: PolicyChoice | undefined,
-  { driver, network, owner }: Pick<ChosenDriver, 'driver' | 'network'> & Pick<Ownership, 'owner'>,
+  {
+    driver,
+    network,
+    owner,
+    whyNoSlot,
+  }: Pick<ChosenDriver, 'driver' | 'network' | 'whyNoSlot'> & Pick<Ownership, 'owner'>,
   { hasSecrets = false }: { readonly hasSecrets?: boolean } = {},
 ): void {
   const governing = policyOf(store, { config: { policy }, owner });
@@ -87,7 +92,8 @@ export function requireEnforceable(
   if (network === 'slot' || (network === 'none' && driver.features.virtualMachine)) return;
   const what = governing === null ? 'secrets: they cannot be placed' : 'policy: it cannot be enforced';
   const where = driver.features.virtualMachine ? 'without a network slot' : `as a ${driver.name}`;
-  throw new NovaError('feature_unsupported', `${what} for a sandbox that runs ${where}.`, {
-    hint: 'Run as root on Linux with the programs that `nova doctor` names, or leave it out.',
+  const why = whyNoSlot === undefined ? '' : ` (${whyNoSlot})`;
+  throw new NovaError('feature_unsupported', `${what} for a sandbox that runs ${where}${why}.`, {
+    hint: 'Create it with the policy or the secrets, on a Linux host for which `nova doctor` says that there are policies; or leave them out.',
   });
 }

@@ -25,13 +25,14 @@ export type PlanContext = BuildContext & Pick<CreateContext, 'ownership'>;
 /**
  * Fills in the template's sizes, and refuses a config that this host cannot run.
  *
- * @param how `root: false`: it does not boot from the template's root image, which need not be there
+ * @param how `root: false`: it does not boot from the template's root image, which need not be there. `known`: the
+ * network that its memory knows
  */
 export async function planSandbox(
   context: EngineContext,
   config: SandboxConfig,
   options: PlanContext = {},
-  { root = true }: { readonly root?: boolean } = {},
+  { root = true, known }: { readonly root?: boolean; readonly known?: ChosenDriver['network'] | undefined } = {},
 ): Promise<SandboxPlan> {
   if (config.image !== undefined) {
     throw new NovaError('invalid_argument', 'image: only a new sandbox can be made of an image by its name.', {
@@ -62,12 +63,13 @@ export async function planSandbox(
       hint: 'Leave out hostPort, or set enableNetwork; tunnels work without network.',
     });
   }
-  const [{ driver, accelerator, network }] = await together(options.signal, [
-    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, signal }),
+  const [{ driver, accelerator, network, whyNoSlot }] = await together(options.signal, [
+    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, known, signal }),
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
     async (signal) => (root ? makeRoot(context, config, declared, { ...options, signal }) : undefined),
   ]);
-  requireEnforceable(context.store, config.policy, { driver, network, owner: options.ownership?.owner ?? null });
+  const owner = options.ownership?.owner ?? null;
+  requireEnforceable(context.store, config.policy, { driver, network, whyNoSlot, owner });
   // What an image says of its guests is known once it has been fetched.
   const template =
     declared.template.source.type === 'oci'

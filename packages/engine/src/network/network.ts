@@ -1,15 +1,16 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import type { Egress } from '../ports/egress.ts';
-import type { Network, NetworkProbe, NetworkSlot } from '../ports/network.ts';
+import type { Governance, Network, NetworkProbe, NetworkSlot } from '../ports/network.ts';
 import type { SlotRecord, SlotRegistry } from '../ports/slot-registry.ts';
 import type { Launcher } from '../vmm/launcher.ts';
 import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
 import type { SlotHost } from './commands.ts';
 import { createGovernment } from './government.ts';
+import { createTurns } from './in-turn.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { setIntercepted } from './interception.ts';
 import { probeNetwork, whyNoSlots } from './probe.ts';
@@ -38,17 +39,6 @@ const removalMs = 30_000;
 const lookEveryMs = 10;
 const lookAfterMs = 10_000;
 
-/** The registry is root's, as slots are. For other users of the host there is none. */
-function registryIsThere(file: string): boolean {
-  if (!existsSync(file)) return false;
-  try {
-    accessSync(file, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 export function createNetwork(options: NetworkOptions): Network {
   const { home, registryFile, probeDirectory, egress } = options;
   let taken = 0;
@@ -58,22 +48,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const registry = (): SlotRegistry => (opened ??= options.openRegistry(registryFile, slotCount));
   const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher });
   let probed: Promise<NetworkProbe> | undefined;
-  /** Work on a sandbox's slot runs one at a time. */
-  const underWay = new Map<string, Promise<unknown>>();
-  const inTurn = <T>(sandbox: string, work: () => Promise<T>): Promise<T> => {
-    const before = underWay.get(sandbox) ?? Promise.resolve();
-    const running = before.then(work, work);
-    const settled = running.then(
-      () => undefined,
-      () => undefined,
-    );
-    underWay.set(sandbox, settled);
-    const forget = (): void => {
-      if (underWay.get(sandbox) === settled) underWay.delete(sandbox);
-    };
-    settled.then(forget, forget);
-    return running;
-  };
+  const turns = createTurns();
 
   let closed = false;
   let filling: Promise<void> | undefined;
@@ -146,7 +121,7 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const remove = async (sandbox: string): Promise<void> => {
-    if (opened === undefined && !registryIsThere(registryFile)) return;
+    if (opened === undefined && !existsSync(registryFile)) return;
     const end = performance.now() + removalMs;
     for (;;) {
       const slot = registry().find({ home, sandbox });
@@ -161,8 +136,23 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const held = (sandbox: string): NetworkSlot | null => {
-    const slot = opened === undefined && !registryIsThere(registryFile) ? null : registry().find({ home, sandbox });
+    const slot = opened === undefined && !existsSync(registryFile) ? null : registry().find({ home, sandbox });
     return slot?.state === 'held' ? slotOf(slot.number) : null;
+  };
+
+  const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
+    const slot = held(sandbox);
+    if (slot === null) return;
+    const { launcher } = options;
+    if (governance === null) {
+      // The guest is let out last, so that one that is served is always intercepted.
+      await egress.forget(sandbox);
+      await setIntercepted({ launcher }, slot.number, { on: false, signal });
+      return;
+    }
+    if (!(await egress.served()).includes(sandbox))
+      await setIntercepted({ launcher }, slot.number, { on: true, signal });
+    await egress.serve(sandbox, { slot: slot.number, ...governance, signal });
   };
 
   const reclaim = async (): Promise<void> => {
@@ -200,7 +190,7 @@ export function createNetwork(options: NetworkOptions): Network {
   return {
     probe,
     take: (sandbox, how) =>
-      inTurn(sandbox, async () => {
+      turns.run(sandbox, async () => {
         taken += 1;
         const { number } = await claim(sandbox, how);
         const { governance, signal } = how;
@@ -212,21 +202,21 @@ export function createNetwork(options: NetworkOptions): Network {
         }
         return slotOf(number);
       }),
-    ...createGovernment({ egress, inTurn, held, launcher: options.launcher }),
+    ...createGovernment({ egress, turns, govern, served: (_sandbox, governance) => governance }),
     held,
     handTo(sandbox, process) {
       registry().handTo({ home, sandbox }, process);
       // It is not called earlier, because it would have taken time from the sandbox being made.
       fill();
     },
-    giveBack: (sandbox) => inTurn(sandbox, () => release(sandbox)),
+    giveBack: (sandbox) => turns.run(sandbox, () => release(sandbox)),
     reclaim,
     mend,
     async [Symbol.asyncDispose]() {
       closed = true;
       await rounds?.[Symbol.asyncDispose]();
       await filling;
-      await Promise.all(underWay.values());
+      await turns.ended();
       for (const slot of opened?.list().filter(own) ?? []) await takeDown(host(), slot);
       opened?.[Symbol.dispose]();
     },

@@ -7,6 +7,7 @@ import type {
   SecretUse,
   ServedSecret,
 } from '@novasandbox/protocol';
+import type { PortForward } from './network.ts';
 
 /** A certificate authority, or the certificate of a server: with its private key, as PEM. */
 export interface Authority {
@@ -57,6 +58,12 @@ export type Tiding =
     };
 
 /**
+ * The slot that a sandbox is served in: one of root's by its number. One without root by a process in it, with the
+ * ports of the host that lead into it, which the egress process serves because the slot has no link to the host.
+ */
+export type SlotPlace = number | { readonly process: number; readonly forwards: readonly PortForward[] };
+
+/**
  * The interface to the process that decides what sandboxes reach. There is one such process for a state folder. The
  * first call of `serve` starts it, it outlives the process that started it, and it ends by itself some time after the
  * last sandbox is forgotten. When it is killed, no sandbox with a policy reaches anything until it is served again.
@@ -67,12 +74,12 @@ export interface Egress extends AsyncDisposable {
    * Puts a policy in force for a sandbox's slot, and resolves once the listeners are there. Serving a sandbox again
    * replaces its policy, keeps the names that it has, and ends the connections that are now denied. After an error, or
    * an abort, a sandbox that was not served before is not served.
-   * @throws NovaError `not_implemented` for rules that cannot be enforced yet; `network_failed`
+   * @throws NovaError `not_implemented` for rules that cannot be enforced yet; `network_failed`; `port_in_use`
    */
   serve(
     sandbox: string,
     how: {
-      readonly slot: number;
+      readonly slot: SlotPlace;
       readonly policy: NetworkPolicy;
       /** The authority that its guest trusts. Default: none, so that no TLS of it can be read. */
       readonly authority?: Authority | undefined;

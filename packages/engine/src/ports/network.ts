@@ -36,14 +36,23 @@ export interface NetworkSlot {
 }
 
 export interface NetworkProbe {
-  /** Whether slots can be made on this host, proved by making one. */
+  /** Whether every sandbox can have a slot on this host, proved by making one. */
   readonly slots: boolean;
+  /**
+   * Whether a sandbox with a policy can. Without root a slot has no link to the host, and the egress process is its
+   * only way out, so a sandbox without a policy is better served by its VMM's own user-mode stack.
+   */
+  readonly slotsForPolicies: boolean;
   /** One line for people: which network is used and why, or what is missing. */
   readonly reason: string;
 }
 
 /** Calls that the egress process answers for sandboxes that it serves (ports/egress.ts). */
-type OfEgress = Pick<Egress, 'names' | 'secretUses' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'>;
+/** The parts of the egress process that a network passes on. */
+export type OfEgress = Pick<
+  Egress,
+  'names' | 'secretUses' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'
+>;
 
 export interface Network extends AsyncDisposable, OfEgress {
   /** Cached for as long as the host runs; `fresh` probes again. */
@@ -72,11 +81,11 @@ export interface Network extends AsyncDisposable, OfEgress {
    */
   govern(sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void>;
   /**
-   * Serves the sandboxes that are to be served and are not. `othersAre` says what becomes of others that are served:
-   * they are forgotten, left as they are, or reach everything but private networks by themselves from now on.
+   * Serves the sandboxes that are to be served and are not; null: as for `govern`. `othersAre` says what becomes of
+   * others that are served: they are forgotten, left as they are, or reach everything but private networks from now on.
    */
   governAgain(
-    wanted: ReadonlyMap<string, Governance>,
+    wanted: ReadonlyMap<string, Governance | null>,
     othersAre: (sandbox: string) => 'forget' | 'leave' | 'let out',
   ): Promise<void>;
   /** Passes the slot to that process. From now on the slot lasts as long as that process, whatever happens to ours. */

@@ -66,10 +66,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap((each) => {
-      const governance = governanceOrNone(context, each);
-      return governance === undefined ? [] : [[each.id, governance] as const];
-    }),
+    store
+      .listSandboxes(['running', 'paused'])
+      .map((each) => [each.id, governanceOrNone(context, each) ?? null] as const),
   );
   await network.governAgain(wanted, (id) => {
     const record = store.findSandbox(id);
@@ -80,7 +79,8 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     return needsEgress(record) ? 'leave' : 'let out';
   });
   if (!names) return;
-  for (const id of wanted.keys()) {
+  for (const [id, governance] of wanted) {
+    if (governance === null) continue;
     await noteNames(context, id);
     await noteUses(context, id);
   }

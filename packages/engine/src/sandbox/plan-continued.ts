@@ -12,7 +12,7 @@ export async function planContinued(
 ): Promise<SandboxPlan> {
   const { hypervisor, memoryMb, vcpus, diskSizeMb, bootedFrom } = from;
   // Memory knows the image that its guest was booted from.
-  const how = { root: bootedFrom === null };
+  const how = { root: bootedFrom === null, known: bootedFrom?.network };
   const planned = await planSandbox(context, { ...config, hypervisor, memoryMb, vcpus }, options, how);
   const plan = { ...planned, diskSizeMb };
   if (bootedFrom !== null && bootedFrom.network !== plan.network)

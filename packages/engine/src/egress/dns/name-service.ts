@@ -2,6 +2,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import { inBackground } from '../../ports/background.ts';
 import type { Box } from '../box.ts';
+import { endAtOnce } from '../proxy/end-at-once.ts';
 import { isNamed, judgeName, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import { remedyFor } from '../policy/remedy.ts';
@@ -97,7 +98,7 @@ const queryWithinMs = 10_000;
 /** Answers the queries of a connection, one after the other. */
 export function serveNameConnection(box: Box, socket: Socket): void {
   socket.on('error', () => undefined);
-  if (!box.caps.enter()) return void socket.resetAndDestroy();
+  if (!box.caps.enter()) return endAtOnce(socket);
   socket.once('close', () => box.caps.leave());
   socket.setTimeout(queryWithinMs, () => socket.destroy());
   answerConnection(box, socket).catch(() => socket.destroy());

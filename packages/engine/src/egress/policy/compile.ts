@@ -1,4 +1,4 @@
-import { readsTls, type NetworkPolicy, type PolicyRule, type Ports } from '@novasandbox/protocol';
+import { readsTls, type NetworkPolicy, type PolicyRule, type Ports } from '@novasandbox/protocol/policy';
 import { rangeOf, type Range } from './addresses.ts';
 import { presets } from './presets.ts';
 

@@ -1,11 +1,13 @@
-import { requireSupported, type PinnedNames } from '@novasandbox/protocol';
+import { requireSupported, type PinnedNames } from '@novasandbox/protocol/policy';
+import type { Answer, SlotPlace } from '../../ports/egress.ts';
 import { makeBox, type Box, type Outside, type Ruling } from '../box.ts';
-import type { Answer } from '../../ports/egress.ts';
+import { serveForwards, type ServedForwards } from '../forwards.ts';
 import type { HttpProxy } from '../proxy/http.ts';
+import { holdPlace, type HeldPlace } from './held-place.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
 export interface ServeRequest extends Ruling {
-  readonly slot: number;
+  readonly slot: SlotPlace;
   readonly names: PinnedNames;
   readonly answers: readonly Answer[];
 }
@@ -21,8 +23,9 @@ export interface Boxes {
 
 interface Served {
   readonly box: Box;
-  readonly slot: number;
+  readonly place: HeldPlace;
   readonly listeners: Listeners;
+  readonly forwards: ServedForwards;
 }
 
 export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outside): Boxes {
@@ -32,23 +35,30 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Outs
   const forget = (sandbox: string): void => {
     const found = served.get(sandbox);
     served.delete(sandbox);
+    found?.forwards.close();
     found?.listeners.close();
     found?.box.close();
+    found?.place[Symbol.dispose]();
   };
   const serveInTurn = async (sandbox: string, { slot, names, answers, ...ruling }: ServeRequest): Promise<void> => {
+    await using undo = new AsyncDisposableStack();
+    const place = undo.use(holdPlace(slot));
     const found = served.get(sandbox);
-    if (found?.slot === slot) {
+    if (found?.place.name === place.name) {
       found.box.questions.answer(answers);
       return found.box.change(ruling);
     }
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
-    for (const [other, each] of served) if (each.slot === slot) forget(other);
-    const listeners = await source.open(slot);
+    for (const [other, each] of served) if (each.place.name === place.name) forget(other);
+    const listeners = await source.open(place.at);
+    undo.defer(() => listeners.close());
+    const forwards = await serveForwards(source, place.at, typeof slot === 'number' ? [] : slot.forwards);
     const box = makeBox(sandbox, ruling, [...names, ...known], outside);
     box.questions.answer(answers);
-    served.set(sandbox, { box, slot, listeners });
+    served.set(sandbox, { box, place, listeners, forwards });
+    undo.move();
     listeners.serve(box, http);
   };
   return {

@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { NovaError, parse, toNovaError, type Decision } from '@novasandbox/protocol';
+import { NovaError, toNovaError } from '@novasandbox/protocol/errors';
+import { parse } from '@novasandbox/protocol/parse';
+import type { Decision } from '@novasandbox/protocol/policy';
 import type { Tidings } from '../tidings.ts';
 import type { Boxes } from './boxes.ts';
 import { answersSchema, longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';

@@ -22,7 +22,7 @@ const entry = (): string =>
 const startsWithinMs = 60_000;
 
 /** The buffers of connections lie outside the heap, so a small young generation keeps the process small. */
-const memory = ['--max-semi-space-size=4'];
+export const nodeOptions: readonly string[] = ['--max-semi-space-size=1'];
 
 export interface StartOptions {
   readonly socket: string;
@@ -45,7 +45,7 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
   rmSync(log, { force: true });
   const output = openSync(log, 'wx', 0o600);
   const as = user === null ? '-' : String(user.uid);
-  const child = spawn(process.execPath, [...memory, entry(), socket, as, listener], {
+  const child = spawn(process.execPath, [...nodeOptions, entry(), socket, as, listener], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', output, output, 'pipe'],
@@ -85,6 +85,9 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
 function environment(): NodeJS.ProcessEnv {
   const { PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA } = process.env;
   return Object.fromEntries(
-    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA }).filter(([, value]) => value !== undefined),
+    // The threads of Node share one arena of memory: the process is small, and mostly has one thread that works.
+    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA, MALLOC_ARENA_MAX: '1' }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
 }

@@ -1,12 +1,5 @@
-import {
-  decisionCodes,
-  decisionSchema,
-  maxSecrets,
-  networkPolicySchema,
-  pinnedNamesSchema,
-  secretUseSchema,
-  servedSecretSchema,
-} from '@novasandbox/protocol';
+import { decisionCodes, decisionSchema, networkPolicySchema, pinnedNamesSchema } from '@novasandbox/protocol/policy';
+import { maxSecrets, secretUseSchema, servedSecretSchema } from '@novasandbox/protocol/secrets';
 import * as z from 'zod';
 import type { Answer, Question, Tiding } from '../../ports/egress.ts';
 
@@ -39,8 +32,17 @@ export const tidingSchema: z.ZodType<Tiding> = z.union([
     more: z.int(),
   }),
 ]);
+const portSchema = z.int().min(1).max(65_535);
+/** A sandbox has one at most today. */
+const mostForwards = 64;
 export const serveRequestSchema = z.strictObject({
-  slot: z.int().min(1).max(8192),
+  slot: z.union([
+    z.int().min(1).max(8192),
+    z.strictObject({
+      process: z.int().min(1),
+      forwards: z.array(z.strictObject({ hostPort: portSchema, guestPort: portSchema })).max(mostForwards),
+    }),
+  ]),
   policy: networkPolicySchema,
   authority: z.strictObject({ certificate: z.string(), key: z.string() }).nullable().default(null),
   secrets: z.array(servedSecretSchema).max(maxSecrets).default([]),

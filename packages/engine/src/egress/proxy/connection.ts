@@ -7,6 +7,7 @@ import { judge, type Target, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import type { Accepted } from './accepted.ts';
 import { keepAliveMs } from './dial.ts';
+import { endAtOnce } from './end-at-once.ts';
 import type { HttpProxy } from './http.ts';
 import { intercept } from './intercept.ts';
 import { closing, openUpstream, refuse, type Upstream } from './open.ts';
@@ -36,7 +37,7 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
   const target: Target = { host: accepted.pinned, address: accepted.address, port };
   if (!box.caps.enter()) {
     box.tell(limited, target, 'tcp');
-    socket.resetAndDestroy();
+    endAtOnce(socket);
     return;
   }
   socket.once('close', () => box.caps.leave());
@@ -50,7 +51,7 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
     else refuse(accepted, await verdictOn(accepted, target), target, 'tcp');
   } catch {
     // One of the sides has failed or gone.
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   }
 }
 
@@ -91,8 +92,8 @@ async function join(
   how: Pick<Passage, 'protocol' | 'unread'>,
 ): Promise<void> {
   const end = (): void => {
-    if (!socket.destroyed) socket.resetAndDestroy();
-    if (!upstream.destroyed) upstream.resetAndDestroy();
+    endAtOnce(socket);
+    endAtOnce(upstream);
   };
   using _ = box.enter({ target, ...how, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
@@ -114,7 +115,7 @@ async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy):
   const { socket: upstream } = opened;
   const end = (): void => {
     upstream.destroy();
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   };
   using passage = box.enter({ target: opened.target, protocol: 'tcp', end });
   const first = await whoSpeaks(socket, upstream);

@@ -5,6 +5,7 @@ import type { Target, Verdict } from '../policy/judge.ts';
 import type { Accepted } from './accepted.ts';
 import { explanationOf, malformed, spentOf, statusOf, unsupported } from './denial.ts';
 import { dial } from './dial.ts';
+import { endAtOnce } from './end-at-once.ts';
 import { pairsOf, passedOn } from './http-headers.ts';
 import { targetOf } from './http-target.ts';
 import { pump, type Filter } from './pump.ts';
@@ -203,7 +204,7 @@ async function serveRequest(visit: Http1Visit, request: IncomingMessage, respons
     const address = socket.remoteAddress ?? '';
     const protocol = protocolOf(visit);
     box.tell(verdict, { ...target, address }, protocol, used);
-    const end = (): void => void guest.resetAndDestroy();
+    const end = (): void => endAtOnce(guest);
     passage = box.enter({ target: { ...target, address }, protocol, secrets: used, end });
   });
   upstream.once('response', resolve).on('error', reject);
@@ -317,7 +318,7 @@ async function serveUpgrade(visit: Http1Visit, request: IncomingMessage, socket:
   const address = (server ?? answer.socket).remoteAddress ?? '';
   box.tell(verdict, { ...target, address }, protocolOf(visit), placed.used);
   const end = (): void => {
-    accepted.socket.resetAndDestroy();
+    endAtOnce(accepted.socket);
     upstream.destroy();
     server?.destroy();
   };

@@ -25,7 +25,8 @@ export function pump(source: Readable, sink: Writable, meter: Meter, filter?: Fi
   };
   const onData = (chunk: Buffer): void => {
     const passed = filter === undefined ? chunk : filter.write(chunk);
-    isFull = passed.length > 0 && !sink.write(passed);
+    // A sink says that it is full also where it has passed the chunk on at once, as sockets mostly do.
+    isFull = passed.length > 0 && !sink.write(passed) && sink.writableLength > 0;
     const waitMs = meter(chunk.length);
     if (waitMs === null) return stop(new Error('All bytes that the policy allows are used up.'));
     if (waitMs > 0) {
