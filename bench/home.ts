@@ -7,6 +7,7 @@ import { createEngine, layoutAt, type Layout } from '@novasandbox/engine';
 const shared = [
   'agent',
   'confine',
+  'listen',
   'kernels',
   'initramfs',
   'rootfs',

@@ -12,10 +12,12 @@ import { crowd } from './measures/crowd.ts';
 import { density } from './measures/density.ts';
 import { driver } from './measures/driver.ts';
 import { e2b } from './measures/e2b.ts';
+import { egress } from './measures/egress.ts';
 import { pool } from './measures/pool.ts';
 import { agent, command, others } from './measures/processes.ts';
 import { server } from './measures/server.ts';
 import { fork, hibernated, snapshot } from './measures/state.ts';
+import { workspace } from './measures/workspace.ts';
 import { renderTable } from './render.ts';
 
 const measures: readonly Measure[] = [
@@ -32,6 +34,7 @@ const measures: readonly Measure[] = [
   fork,
   snapshot,
   hibernated,
+  workspace,
   command,
   agent,
   driver,
@@ -39,6 +42,7 @@ const measures: readonly Measure[] = [
   crowd,
   server,
   e2b,
+  egress,
   others,
 ];
 

@@ -4,7 +4,7 @@ import type { Summary } from './statistics.ts';
 /** One row of the result. `value` is the median if there were several runs. */
 export interface Row {
   readonly name: string;
-  readonly unit: 'ms' | 'MB/s' | 'req/s' | 'MB' | '%' | 'kB';
+  readonly unit: 'ms' | 's' | 's/GiB' | 'MB/s' | 'req/s' | 'MB' | '%' | 'kB';
   readonly value: number;
   readonly summary?: Summary;
   /** Limit on a 2-core machine without KVM: a maximum, or a minimum for throughput. */

@@ -94,6 +94,7 @@ export const published: readonly Published[] = [
       '#administration': 'packages/sdk/src/administration/of-client.ts',
       '#backend': 'packages/sdk/src/backend/remote-only.ts',
       '#policy-schemas': 'packages/protocol/src/lean/policy-schemas.ts',
+      '#secret-schemas': 'packages/protocol/src/lean/secret-schemas.ts',
       '#storage-errors': 'packages/protocol/src/lean/storage-errors.ts',
       '#manifest': 'packages/sdk/src/remote/manifest/left-out.ts',
       '#workspace': 'packages/sdk/src/workspace/left-out.ts',

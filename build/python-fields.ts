@@ -24,7 +24,7 @@ export function pythonModule(): string {
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from typing_extensions import TypedDict
 
@@ -43,14 +43,16 @@ ${names.join('\n')}
 `;
 }
 
-type Json = Pick<z.core.JSONSchema.JSONSchema, 'type' | 'properties' | 'items'>;
+type Json = Pick<z.core.JSONSchema.JSONSchema, 'type' | 'properties' | 'items' | 'anyOf'>;
 
 const types: Readonly<Record<string, string>> = { string: 'str', integer: 'int', number: 'float', boolean: 'bool' };
 
 /**
  * Returns the type of a field in Python. An object with fields of its own becomes a class, which is added to `classes`.
  */
-function typeOf({ type, properties, items }: Json, name: string, classes: string[]): string {
+function typeOf({ type, properties, items, anyOf }: Json, name: string, classes: string[]): string {
+  // A document beside a name: its fields are for the daemon to check.
+  if (anyOf?.some((each) => (each as Json).type === 'object') === true) return 'Union[str, Mapping[str, Any]]';
   if (type === 'array') return `Sequence[${typeOf((items ?? {}) as Json, `${name}Item`, classes)}]`;
   if (properties !== undefined) {
     const members = Object.entries(properties).map(

@@ -40,7 +40,7 @@ const policyRules = policyFolders.map((name, index): Rule => ({
     ports,
     ...policyFolders.slice(index + 1).map((later) => `${engine}/${later}`),
     ...['context', 'services', 'layout', 'abort', 'rounds', 'architecture'].map((file) => `${engine}/${file}.ts`),
-    ...['artifacts', 'programs', 'images', 'vmm'].map((folder) => `${engine}/${folder}`),
+    ...['artifacts', 'programs', 'images', 'vmm', 'secrets', 'certificates'].map((folder) => `${engine}/${folder}`),
   ],
   because:
     'what holds policy speaks to drivers, agent and store through their ports, and the order of its folders has no circle',
@@ -50,8 +50,13 @@ const policyRules = policyFolders.map((name, index): Rule => ({
 const rules: readonly Rule[] = [
   {
     from: 'packages/protocol/src',
-    may: ['zod', '#policy-schemas', '#storage-errors'],
+    may: ['zod', '#policy-schemas', '#secret-schemas', '#storage-errors'],
     because: 'the contract runs in a browser too and depends on zod alone',
+  },
+  {
+    from: 'packages/mcp/src',
+    may: ['@novasandbox/protocol', '@novasandbox/engine', '@modelcontextprotocol/server', 'zod'],
+    because: 'the tools act on services, whoever offers them and whichever way the host is connected',
   },
   {
     from: ports,
@@ -110,6 +115,7 @@ const rules: readonly Rule[] = [
     from: `${engine}/images`,
     may: [
       '@novasandbox/protocol',
+      'yaml',
       'zod',
       ports,
       `${engine}/artifacts`,
@@ -167,13 +173,37 @@ const rules: readonly Rule[] = [
       `${engine}/abort.ts`,
       `${engine}/layout.ts`,
       `${engine}/artifacts/lock.ts`,
+      `${engine}/certificates`,
       `${engine}/network/resolver.ts`,
       `${engine}/vmm/process-identity.ts`,
       `${engine}/vmm/vmm-users.ts`,
     ],
     because: 'what a sandbox may reach is decided without knowing how its slot was made',
   },
+  {
+    from: `${engine}/certificates`,
+    may: [ports],
+    because: 'how a certificate is written does not depend on whom it is for',
+  },
+  {
+    from: `${engine}/secrets`,
+    may: ['@novasandbox/protocol', ports, `${engine}/certificates`],
+    because: 'how a secret is kept does not depend on what is done with it',
+  },
   ...policyRules,
+  {
+    from: `${engine}/policies`,
+    may: [
+      '@novasandbox/protocol',
+      'tldts',
+      ports,
+      `${engine}/sandbox`,
+      `${engine}/guest`,
+      `${engine}/egress/policy`,
+      ...['context', 'services', 'abort'].map((file) => `${engine}/${file}.ts`),
+    ],
+    because: 'policies with names, questions and what is learned are about sandboxes that are there',
+  },
   {
     from: `${engine}/services.ts`,
     may: ['@novasandbox/protocol', ports],
@@ -219,7 +249,10 @@ const rules: readonly Rule[] = [
   ...serverRules,
   {
     from: 'bench',
-    may: ['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', '@novasandbox/tests/stand-in', 'e2b'],
+    may: [
+      ...['@novasandbox/protocol', '@novasandbox/engine', '@novasandbox/server', 'e2b', 'novasandbox'],
+      ...['@novasandbox/tests/stand-in', '@novasandbox/tests/egress-process', '@novasandbox/tests/egress-world'],
+    ],
     because: 'measurements go through the public ways in, and past a VMM to its driver',
   },
   {

@@ -36,6 +36,7 @@ test('what is written from the table of config fields is what it would be writte
 /** For each field, a value that is not its default, and the command-line options that set it. */
 const samples: { readonly [N in FieldName]: readonly [SandboxConfigInput[N], ...(readonly string[])] } = {
   templateId: ['minimal', '--template', 'minimal'],
+  image: ['alpine:3.22', '--image', 'alpine:3.22'],
   name: ['box', '--name', 'box'],
   vcpus: [2, '--vcpus', '2'],
   memoryMb: [512, '--memory', '512m'],
@@ -51,6 +52,7 @@ const samples: { readonly [N in FieldName]: readonly [SandboxConfigInput[N], ...
   enableNetwork: [false, '--no-network'],
   policy: ['none', '--net', 'none'],
   networks: [['backend', 'front'], '--network', 'backend', '--network', 'front'],
+  secrets: [[{ name: 'TOKEN', value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] }]],
   hostPort: [8080, '--port', '8080:80'],
   guestPort: [80, '--port', '8080:80'],
   rateLimits: [{ disk: { bytesPerSecond: 1_048_576, operationsPerSecond: 5 } }, '--rate-limit', 'disk=1m,5ops'],

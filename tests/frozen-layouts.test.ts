@@ -43,7 +43,7 @@ const network = {
 
 const store: Kind = {
   name: 'store',
-  layout: 5,
+  layout: 6,
   keepsCopy: true,
   open: (file) => openSqliteStore(file, reserve),
   use(file) {
@@ -75,6 +75,11 @@ const store: Kind = {
     assert.equal(opened.addSandbox({ ...another, id: 'next0000000000000000', name: 'next' }).sequence, 5);
     opened.addVolume({ ...volume, id: 'new0', name: 'new' });
     assert.deepEqual(opened.takeVolumes(box.id, [{ volumeId: 'new0', readOnly: true }]), []);
+    const policy = opened.policyNamed('web', 'user:ann');
+    if (policy !== null) {
+      assert.deepEqual([policy.policy.otherwise, opened.removePolicy(policy.id)], ['ask', []]);
+      assert.equal(opened.listApprovals(box.id)[0]?.scope, 'session');
+    }
     opened.addNetwork({ ...network, id: 'new0', name: 'new', subnet: null });
     opened.joinNetworks(box.id, ['new0']);
     assert.equal(opened.membershipsOf(box.id)[0]?.network.name, 'new');
@@ -190,8 +195,8 @@ test('store, layout 4: volumes, who has them, and which are half-made', () => {
   assert.deepEqual(opened.takeVolumes('box1aaaaaaaaaaaaaaaa', [{ volumeId: cache.id, readOnly: true }]), [use]);
 });
 
-test('store, layout 5: private networks and their members', () => {
-  using opened = openSqliteStore(thaw(store, 5), reserve);
+test('store, layout 6: private networks and their members', () => {
+  using opened = openSqliteStore(thaw(store, 6), reserve);
   const backend = { ...network, id: 'net1aaaaaaaaaaaaaaaa', name: 'backend', subnet: '10.20.0.0/24' };
   const anns = { id: 'net2bbbbbbbbbbbbbbbb', owner: 'user:ann', team: 'crew', isolation: 'strict' };
   assert.deepEqual(opened.listNetworks(), [backend, { ...backend, ...anns, subnet: '10.128.0.0/24' }]);

@@ -194,6 +194,19 @@ test('what sandboxes need is installed first, and all when something needs all',
   assert.deepEqual(await machine.calls(), [npmAll]);
 });
 
+test('tools for an agent need all packages, and no guest where a daemon has them or a file alone is written', async () => {
+  for (const argv of [
+    ['mcp', 'install', 'codex'],
+    ['mcp', '--api-url', 'http://127.0.0.1:1'],
+  ]) {
+    await using machine = await Machine.make();
+    await machine.node('v24.1.0');
+    const { code, stderr } = await machine.run(argv);
+    assert.deepEqual([code, await machine.calls()], [7, [npmAll]], stderr);
+    assert.doesNotMatch(stderr, /System packages/);
+  }
+});
+
 test('an installed package runs what was compiled, and leaves its modules to npm', async () => {
   await using machine = await Machine.make();
   await machine.install();

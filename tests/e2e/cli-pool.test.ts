@@ -4,6 +4,7 @@ import { createEngine, processesNaming } from '@novasandbox/engine';
 import type { PoolStatus } from '@novasandbox/protocol';
 import { DatabaseSync } from 'node:sqlite';
 import { eventually } from '../support/eventually.ts';
+import { isThere } from '../support/is-there.ts';
 import { assertNoLeaks, findLeaks } from '../support/leaks.ts';
 import { cliUnderTest, type Cli } from '../support/nova-cli.ts';
 import { readyClones } from '../support/pool.ts';
@@ -78,12 +79,3 @@ test('a command leaves nothing unless it is told to, and refuses a time that it 
     assert.match(refused.stderr, /NOVA_KEEP_WARM/);
   }
 });
-
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

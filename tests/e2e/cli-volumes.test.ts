@@ -33,7 +33,11 @@ test('a volume is created, filled, used, emptied into a folder, resized and remo
     const [shown] = JSON.parse(await cli.ok('volume', 'inspect', 'cache'));
     assert.deepEqual([shown.name, shown.sizeMb, shown.usedBy[0].sandboxName], ['cache', 256, 'box']);
     assert.match(await cli.ok('volume', 'ls'), /^NAME.*\ncache +\S+ +256 MiB .* box /);
+    await cli.ok('snapshot', 'create', 'box', '--name', 'disk', '--disk-only');
     await cli.ok('rm', '--force', 'box');
+    const from = ['run', '-q', '--snapshot', 'disk', '-v', 'cache:/elsewhere'];
+    assert.equal(await cli.ok(...from, '--disk-only', '--', 'cat', '/elsewhere/answer'), 'from the guest');
+    assert.match((await cli.nova([...from, '--', 'true'])).stderr, /add --disk-only/);
 
     assert.equal(await cli.ok('volume', 'resize', 'cache', '1g'), 'cache: 1 GiB');
     assert.equal(await cli.ok('volume', 'ls', '-q'), 'cache');

@@ -81,7 +81,23 @@ for (const { version, e2b } of clients) {
       Sandbox.create('base', { ...options, volumeMounts: { '/mnt/data': 'shared' } }),
       /writes to the volume shared/,
     );
+    const taken = await server.call('POST', `/vms/${box.sandboxId}/snapshots`, {
+      key: null,
+      headers: { 'x-api-key': apiKey },
+      body: { include_memory: false },
+    });
+    assert.equal(taken.status, 201, taken.bytes.toString());
     await box.kill();
+    const again = await Sandbox.create(taken.body.id, { ...options, volumeMounts: { '/mnt/again': volume } });
+    assert.equal(await again.files.read('/mnt/again/second', { user: 'root' }), 'from the sandbox\n');
+    await again.kill();
+    const plain = await Sandbox.create('base', options);
+    const { snapshotId } = await plain.createSnapshot(options);
+    await plain.kill();
+    await assert.rejects(
+      Sandbox.create(snapshotId, { ...options, volumeMounts: { '/mnt/again': volume } }),
+      /has the disks that it knows/,
+    );
 
     const connected = await Volume.connect(volume.volumeId, options);
     assert.equal(await connected.readFile('/second', content), 'from the sandbox\n');

@@ -151,6 +151,64 @@ test('a fork with an Idempotency-Key whose daemon is killed, at any moment: sent
   }
 });
 
+test('a snapshot with an Idempotency-Key whose daemon is killed, at any moment: sent again it takes one in all', async () => {
+  await using server = await serverUnderTest();
+  const { layout } = server.home;
+  const { id } = await server.vm({ memory_mb: 256 });
+  {
+    // Between a snapshot and its stored answer there are moments only: no answer is stored here.
+    using store = new DatabaseSync(layout.daemon.database);
+    store.exec(
+      "CREATE TRIGGER lost BEFORE INSERT ON answers WHEN NEW.status <> 0 BEGIN SELECT RAISE(ABORT, 'lost'); END",
+    );
+  }
+  const folders = (): Promise<string[]> => readdir(layout.snapshots).catch(() => []);
+  const moments: readonly [string, () => boolean | Promise<boolean>][] = [
+    [
+      'it is being written',
+      async () => (await readdir(layout.instants.workDirectory)).some((name) => !name.endsWith('.lock')),
+    ],
+    ['its folder is there', async () => (await folders()).length > 0],
+    [
+      'it is recorded',
+      async () => {
+        await using engine = await createEngine({ home: server.home.home });
+        return (await engine.snapshots.list()).length > 0;
+      },
+    ],
+  ];
+  for (const [what, isSo] of moments) {
+    const request = { body: { name: 'mine' }, headers: { 'idempotency-key': `snapshot-${what.length}` } };
+    const lost = server.call('POST', `/vms/${id}/snapshots`, request).catch(() => null);
+    await eventually(what, isSo);
+    await server.end('SIGKILL');
+    const before = await lost;
+    if (what === 'its folder is there') {
+      // It is recorded moments later.
+      using store = new DatabaseSync(layout.storeFile);
+      store.exec('DELETE FROM snapshots');
+    }
+    await server.restart();
+    const again = await server.call('POST', `/vms/${id}/snapshots`, request);
+    assert.equal(again.status, 201, `${what}: ${again.bytes.toString()}`);
+    if (before !== null) assert.deepEqual(again.body, before.body, what);
+    const same = await server.call('POST', `/vms/${id}/snapshots`, request);
+    assert.deepEqual([same.body, same.headers.get('idempotency-replayed')], [again.body, 'true'], what);
+    const { snapshots } = await server.ok('GET', '/snapshots');
+    assert.deepEqual(snapshots, [again.body], what);
+    assert.deepEqual(await folders(), [again.body.id], what);
+    assert.deepEqual(await server.ok('POST', `/snapshots/${again.body.id}/verify`), { valid: true, problems: [] });
+    await server.ok('DELETE', `/snapshots/${again.body.id}`);
+  }
+  // A volume too is found again.
+  const request = { body: { name: 'data' }, headers: { 'idempotency-key': 'volume' } };
+  const made = await server.call('POST', '/volumes', request);
+  await server.end('SIGKILL');
+  await server.restart();
+  const again = await server.call('POST', '/volumes', request);
+  assert.deepEqual([again.status, again.body.id], [201, made.body.id], again.bytes.toString());
+});
+
 test('a removal whose process was killed is finished by whoever looks next', async () => {
   await using under = await engineUnderTest();
   const { engine, layout } = under;

@@ -288,6 +288,26 @@ test('what was reviewed is what is applied', async () => {
   assert.equal((await sandbox.commands.run('cat /workspace/b')).stdout, 'mine\n');
 });
 
+test('a sandbox that is taken back to before a push has removed nothing', async () => {
+  await using sdk = await sdkUnderTest();
+  await using sandbox = await sdk.create();
+  using folder = project({ a: 'a\n', b: 'b\n' });
+  await sandbox.workspace.push(folder.path);
+  const snapshot = await sandbox.snapshot();
+  folder.write('b', 'later\n');
+  folder.write('late', 'late\n');
+  assert.equal((await sandbox.workspace.push(folder.path)).sentFiles, 2);
+  await sandbox.restore(snapshot);
+  await assert.rejects(sandbox.workspace.diff(), { code: 'conflict', message: /taken back to a snapshot/ });
+  await assert.rejects(sandbox.workspace.apply(), { code: 'conflict' });
+  const pushed = await sandbox.workspace.push(folder.path);
+  assert.deepEqual([pushed.sentFiles, paths(pushed.conflicts)], [1, ['b']]);
+  assert.deepEqual(kinds(await sandbox.workspace.diff()), { b: 'added' });
+  assert.equal((await sandbox.workspace.push(folder.path, { overwrite: true })).sentFiles, 1);
+  assert.deepEqual((await sandbox.workspace.diff()).changes, []);
+  assert.deepEqual([folder.read('b'), folder.read('late')], ['later\n', 'late\n']);
+});
+
 test('large files and many paths; another process sees the same, and nothing is left', async () => {
   await using sdk = await sdkUnderTest();
   await using sandbox = await sdk.create();

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { createEngine, processesNaming } from '@novasandbox/engine';
+import { freePort } from '../support/free-port.ts';
 import { findLeaks } from '../support/leaks.ts';
 import { cliUnderTest, finished } from '../support/nova-cli.ts';
 import { eventually } from '../support/eventually.ts';
@@ -115,6 +117,59 @@ test('an idle VM is stopped or put away; a command and a guest that computes kee
   }
   assert.equal(await run(pauses, 'echo woken'), 'woken\n');
   socket.close();
+});
+
+/** Answers each piece that it is sent. The guest takes hardly any CPU time for it. */
+const answering = `import pathlib, socket
+s = socket.create_server(('', 8080)); pathlib.Path('/dev/shm/ready').touch()
+while True:
+    c, _ = s.accept()
+    while c.recv(4096): c.sendall(b'.')
+    c.close()`;
+
+/** Sends a little to a port of the host, again and again, until it is disposed. */
+async function talkTo(port: number): Promise<Disposable & { readonly answers: () => number }> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  let answers = 0;
+  socket.on('data', (data) => (answers += data.length));
+  socket.on('error', () => undefined);
+  const timer = setInterval(() => socket.write(Buffer.alloc(200, 'x')), 250);
+  return {
+    answers: () => answers,
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      socket.destroy();
+    },
+  };
+}
+
+test('traffic of a forwarded port keeps its VM from being idle, for as long as it lasts', async () => {
+  await using server = await serverUnderTest();
+  const statusOf = async ({ id }: { id: string }): Promise<string> => (await server.ok('GET', `/vms/${id}`)).status;
+  const small = { idle_timeout_seconds: 3, memory_mb: 256, on_timeout: 'stop' };
+  const hostPort = await freePort();
+  const byConfig = await server.vm({ ...small, host_port: hostPort, guest_port: 8080 });
+  const byForward = await server.vm(small);
+  for (const { id } of [byConfig, byForward]) {
+    // In the background of a command that has ended: what the guest runs by itself keeps nothing alive.
+    const command = `nohup python3 -c "$1" >/dev/null 2>&1 & until [ -e /dev/shm/ready ]; do sleep 0.1; done`;
+    await server.ok('POST', `/vms/${id}/execute`, { command: ['sh', '-c', command, 'sh', answering] });
+  }
+  const forward = await server.ok('POST', `/vms/${byForward.id}/network/port-forwards`, { guest_port: 8080 });
+  {
+    using atConfig = await talkTo(hostPort);
+    using atForward = await talkTo(forward.host_port);
+    const idle = await server.vm(small);
+    for (const time of ['once', 'twice']) {
+      await eventually(`another is stopped ${time}`, async () => (await statusOf(idle)) === 'stopped');
+      assert.deepEqual(await Promise.all([byConfig, byForward].map(statusOf)), ['running', 'running'], time);
+      if (time === 'once') await server.ok('POST', `/vms/${idle.id}/start`);
+    }
+    assert.ok(atConfig.answers() > 0 && atForward.answers() > 0, 'the guests have answered');
+  }
+  for (const vm of [byConfig, byForward])
+    await eventually('without traffic it is idle', async () => (await statusOf(vm)) === 'stopped');
 });
 
 test('a VM made or ended by another process of the host is seen', async () => {

@@ -11,7 +11,17 @@ import { registeredRoutes, tenant, type Tenant } from '../support/tenants.ts';
  * The kinds of things that parameters of routes name. A new parameter fails a test until its ownership is stated and
  * tested here.
  */
-type Kind = 'sandbox' | 'in a sandbox' | 'snapshot' | 'volume' | 'network' | 'of the host' | 'of the admin' | 'to come';
+type Kind =
+  | 'sandbox'
+  | 'in a sandbox'
+  | 'snapshot'
+  | 'volume'
+  | 'network'
+  | 'policy'
+  | 'approval'
+  | 'of the host'
+  | 'of the admin'
+  | 'to come';
 const kinds: Readonly<Record<string, Kind>> = {
   // DELETE /templates/:id of E2B's API names a snapshot.
   id: 'sandbox',
@@ -25,6 +35,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   volume_id: 'volume',
   volume: 'volume',
   network_id: 'network',
+  policy: 'policy',
+  // Those of strangers are tested where there is a question: policies.test.ts.
+  approval: 'approval',
+  secret: 'in a sandbox',
   alias: 'of the host',
   username: 'of the admin',
   key_id: 'of the admin',
@@ -52,6 +66,7 @@ const bodies: Partial<Record<Operation, unknown>> = {
   createPreview: { port: 80 },
   createFirewallRule: { rule_type: 'deny' },
   setVmPolicy: { policy: 'none' },
+  setVmSecret: { value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] },
 };
 const queryOf = ({ query }: Route): string =>
   query !== undefined && 'path' in query.shape ? '?path=/etc/hostname' : '';
@@ -145,6 +160,45 @@ test('every REST route answers a stranger as if the thing were not there, and ch
   }
   assert.ok(asked > 300, String(asked));
   assert.deepEqual(await factsOf(box), before);
+});
+
+test('policies with names answer a stranger as if they were not there; those of the host are for all to name', async () => {
+  const policy = { otherwise: 'deny' };
+  const made = await server.call('POST', '/network/policies', { key: ann.key, body: { name: 'anns-web', policy } });
+  assert.deepEqual([made.status, made.body.owner], [201, ann.owner]);
+  await server.ok('POST', '/network/policies', { name: 'of-the-host', policy });
+  const ofBox = async (key: string, choice: string) =>
+    (await server.call('PUT', `/vms/${box}/network/policy`, { key, body: { policy: choice } })).status;
+  assert.deepEqual([await ofBox(ann.key, 'anns-web'), await ofBox(ann.key, 'of-the-host')], [200, 200]);
+  const taken = { key: ann.key, body: { name: 'of-the-host', policy } };
+  assert.equal((await server.call('POST', '/network/policies', taken)).status, 409, 'nobody else means another by it');
+  for (const role of strangers) {
+    const { key } = others[role];
+    const { policies } = (await server.call('GET', '/network/policies', { key })).body;
+    assert.deepEqual(policies, [], `${role} lists none`);
+    for (const [method, body] of [['GET'], ['PUT', { policy }], ['DELETE']] as const) {
+      const answerFor = async (ref: string) => {
+        const path = `/network/policies/${ref}`;
+        const { status, bytes } = await server.call(method, path, { key, ...(body === undefined ? {} : { body }) });
+        return [status, bytes.toString().replaceAll(ref, 'REF')];
+      };
+      const missing = await answerFor(nobodys);
+      assert.ok(missing[0] === 404 || (role === 'readonly' && missing[0] === 403), `${method} as ${role}`);
+      for (const ref of ['anns-web', made.body.id, 'of-the-host'])
+        assert.deepEqual(await answerFor(ref), missing, `${method} as ${role}: ${ref}`);
+    }
+    const tested = await server.call('POST', '/network/policies/test', {
+      key,
+      body: { policy: 'anns-web', to: { host: 'a.example', port: 443 } },
+    });
+    assert.equal(tested.status, 404, `${role} tests it`);
+  }
+  assert.equal(await ofBox(ann.key, 'all'), 200);
+  for (const [key, name] of [
+    [ann.key, 'anns-web'],
+    [server.key, 'of-the-host'],
+  ] as const)
+    assert.equal((await server.call('DELETE', `/network/policies/${name}`, { key })).status, 204);
 });
 
 const isBelow = (url: string): boolean => /^\/(v2\/)?sandboxes\/:id\//.test(url);

@@ -122,6 +122,30 @@ test('several volumes are mounted where each belongs, also below one another and
   assert.equal(await said(engine, frozen.id, 'cat /mnt/name; echo more >> /mnt/name'), '/srv/data/inner');
 });
 
+test('a sandbox that boots from the disk of a snapshot has volumes of its own; memory knows its disks', async () => {
+  await using under = await engineUnderTest();
+  const { engine } = under;
+  for (const name of ['data', 'other']) await engine.volumes.create({ name });
+  await using writer = await sandbox(engine, { volumes: [data] });
+  await said(engine, writer.id, 'echo kept > /root/file; echo of data > /data/file');
+  const { id } = await engine.snapshots.take(writer.id, { memory: false });
+  await assert.rejects(engine.snapshots.create(id), { code: 'volume_in_use' });
+  const created = await engine.snapshots.create(id, { volumes: [{ name: 'other', path: '/other' }] });
+  const script = 'cat /root/file; ls -A /data; echo of other > /other/file; cat /other/file';
+  assert.equal(await said(engine, created.id, script), 'kept\nof other');
+  assert.deepEqual(
+    (await engine.volumes.get('other')).usedBy.map(({ sandboxId }) => sandboxId),
+    [created.id],
+  );
+  const withMemory = await engine.snapshots.take((await engine.snapshots.create(id, { volumes: [] })).id);
+  const wanted = { volumes: [{ name: 'other', path: '/other', readOnly: true }] };
+  await assert.rejects(engine.snapshots.create(withMemory.id, wanted), { code: 'not_implemented' });
+  await assert.rejects(engine.snapshots.create(withMemory.id, { ...wanted, memory: false }), { code: 'volume_in_use' });
+  await engine.sandboxes.remove(created.id, { force: true });
+  const reader = await engine.snapshots.create(withMemory.id, { ...wanted, memory: false });
+  assert.equal(await said(engine, reader.id, 'cat /root/file /other/file'), 'kept\nof other');
+});
+
 test('a volume grows, and its file system with it', async () => {
   await using under = await engineUnderTest();
   const { engine } = under;

@@ -1,4 +1,11 @@
 BEGIN TRANSACTION;
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    sandbox TEXT NOT NULL,
+    asked_at INTEGER NOT NULL,
+    record TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+INSERT INTO "approvals" VALUES('0123456789abcdef0123456789abcdef','box1aaaaaaaaaaaaaaaa',1763800002000,'{"id":"0123456789abcdef0123456789abcdef","sandboxId":"box1aaaaaaaaaaaaaaaa","host":"a.example.com","address":null,"port":443,"askedAtMs":1763800002000,"answer":"allow","scope":"session","untilMs":null}');
 CREATE TABLE leases (
     thing TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -7,23 +14,13 @@ CREATE TABLE leases (
     PRIMARY KEY (thing, number)
   ) STRICT, WITHOUT ROWID;
 INSERT INTO "leases" VALUES('run2bbbbbbbbbbbbbbbb',0,12542,'349033');
-CREATE TABLE network_members (
-    network TEXT NOT NULL,
-    sandbox TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    place INTEGER NOT NULL,
-    PRIMARY KEY (network, sandbox)
-  ) STRICT, WITHOUT ROWID;
-INSERT INTO "network_members" VALUES('net1aaaaaaaaaaaaaaaa','run2bbbbbbbbbbbbbbbb',0,2);
-CREATE TABLE networks (
+CREATE TABLE policies (
     id TEXT PRIMARY KEY,
     owner TEXT,
     name TEXT NOT NULL,
-    record TEXT NOT NULL,
-    latest INTEGER NOT NULL DEFAULT 1
+    record TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-INSERT INTO "networks" VALUES('net1aaaaaaaaaaaaaaaa',NULL,'backend','{"name":"backend","owner":null,"team":null,"isolation":"minimal","bridge":"br0","createdAtMs":1763800000000,"id":"net1aaaaaaaaaaaaaaaa","subnet":"10.20.0.0/24"}',2);
-INSERT INTO "networks" VALUES('net2bbbbbbbbbbbbbbbb','user:ann','backend','{"name":"backend","owner":"user:ann","team":"crew","isolation":"strict","bridge":"br0","createdAtMs":1763800000000,"id":"net2bbbbbbbbbbbbbbbb","subnet":"10.128.0.0/24"}',1);
+INSERT INTO "policies" VALUES('pol1aaaaaaaaaaaaaaaa',NULL,'web','{"id":"pol1aaaaaaaaaaaaaaaa","name":"web","owner":null,"team":null,"policy":{"rules":[{"action":"allow","host":"api.example.com","ports":[443]}],"otherwise":"ask","deniedNames":"refused","limits":{"connections":1024,"newConnectionsPerSecond":200}},"createdAtMs":1763800000000,"changedAtMs":1763800001000}');
 CREATE TABLE "sandboxes" (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -66,9 +63,8 @@ CREATE UNIQUE INDEX sandboxes_by_name ON sandboxes (name, ifnull(owner, ''));
 CREATE UNIQUE INDEX snapshots_by_name ON snapshots (sandbox, name);
 CREATE UNIQUE INDEX volumes_by_name ON volumes (name, ifnull(owner, ''));
 CREATE INDEX volume_uses_by_volume ON volume_uses (volume);
-CREATE UNIQUE INDEX networks_by_name ON networks (name, ifnull(owner, ''));
-CREATE UNIQUE INDEX network_members_by_place ON network_members (network, place);
-CREATE INDEX network_members_by_sandbox ON network_members (sandbox, position);
+CREATE UNIQUE INDEX policies_by_name ON policies (name, ifnull(owner, ''));
+CREATE INDEX approvals_by_sandbox ON approvals (sandbox, asked_at);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('sandboxes',4);
 INSERT INTO "sqlite_sequence" VALUES('snapshots',1);

@@ -72,7 +72,21 @@ export const cliRules: readonly Rule[] = [
     { packages: ['ssh2'], parts: ['process'] },
     'an SSH client is served in the same way whoever has started it',
   ),
-  part('policies', { parts: ['args', 'render', 'usage-error.ts'] }, 'a policy is tried without a sandbox'),
+  part('own-command.ts', {}, 'the words of this program are facts of the process'),
+  part('config-file.ts', {}, "a user's file is replaced whatever is in it"),
+  part(
+    'mcp',
+    { packages: ['jsonc-parser', 'smol-toml'] },
+    'the file of a host is changed without a host, and without a server',
+  ),
+  part(
+    'policies',
+    {
+      packages: ['commander', 'novasandbox'],
+      parts: ['args', 'is-gone.ts', 'make-sandbox.ts', 'open-engine.ts', 'process', 'render', 'usage-error.ts'],
+    },
+    'what is done with policies does not depend on the verb that offers it',
+  ),
   part('list', { packages: ['novasandbox'], parts: ['render'] }, 'a list is shown, and does not know who asks for it'),
   part('doctor', { parts: ['open-engine.ts', 'render', 'version.ts'] }, 'findings are found before they are shown'),
   part(
@@ -83,7 +97,7 @@ export const cliRules: readonly Rule[] = [
   part(
     'commands',
     {
-      packages: [...client, '@novasandbox/server', '@novasandbox/bench', '@novasandbox/lab'],
+      packages: [...client, '@novasandbox/mcp', '@novasandbox/server', '@novasandbox/bench', '@novasandbox/lab'],
       parts: [
         ...[
           'access',
@@ -94,13 +108,23 @@ export const cliRules: readonly Rule[] = [
           'fork',
           'list',
           'logs',
+          'mcp',
           'path',
           'policies',
           'process',
           'render',
         ],
-        ...['snapshots', 'ssh', 'volumes', 'workspace', 'agree.ts', 'copying.ts', 'each-sandbox.ts', 'exit-codes.ts'],
-        ...['from-checkout.ts', 'is-gone.ts', 'make-sandbox.ts', 'open-engine.ts', 'usage-error.ts', 'version.ts'],
+        ...['snapshots', 'ssh', 'volumes', 'workspace', 'agree.ts', 'config-file.ts', 'copying.ts', 'each-sandbox.ts'],
+        ...[
+          'exit-codes.ts',
+          'from-checkout.ts',
+          'is-gone.ts',
+          'own-command.ts',
+          'make-sandbox.ts',
+          'open-engine.ts',
+          'usage-error.ts',
+          'version.ts',
+        ],
         'warm.ts',
       ],
     },

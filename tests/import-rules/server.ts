@@ -30,6 +30,7 @@ export const serverRules: readonly Rule[] = [
   part('drain.ts', { parts: ['context.ts', 'vms/restarting.ts'] }, 'the end of the daemon knows no client'),
   part('log.ts', { packages: ['pino'], parts: ['config/schema.ts'] }, 'the log knows nothing of what it tells'),
   part('version.ts', {}, 'a version depends on nothing'),
+  part('agent-port.ts', {}, 'a number depends on nothing'),
   part(
     'trace',
     { packages: ['@opentelemetry'], parts: ['config/schema.ts', 'version.ts'] },
@@ -72,7 +73,7 @@ export const serverRules: readonly Rule[] = [
   ),
   part(
     'previews',
-    { parts: ['auth/secrets.ts', 'context.ts', 'store'] },
+    { parts: ['auth/secrets.ts', 'config/schema.ts', 'context.ts', 'agent-port.ts', 'store'] },
     'who may see a port is kept apart from how it is shown',
   ),
   part(
@@ -104,10 +105,18 @@ export const serverRules: readonly Rule[] = [
       packages: ['fastify', 'zod'],
       parts: [
         ...['auth', 'authority', 'bodies', 'context.ts', 'daemon-context.ts', 'forwards', 'http', 'idempotency'],
-        ...['previews', 'proxy/target.ts', 'sockets', 'store/rows.ts', 'streams', 'system', 'vms'],
+        ...['previews', 'sockets', 'store/rows.ts', 'streams', 'system', 'vms'],
       ],
     },
     'a route takes a request to what does it, and is used by nothing but the server',
+  ),
+  part(
+    'mcp',
+    {
+      packages: ['@modelcontextprotocol', '@novasandbox/mcp', 'fastify'],
+      parts: ['context.ts', 'daemon-context.ts', 'http', 'previews', 'version.ts'],
+    },
+    'the tools act on the view of their caller, as routes do',
   ),
   part(
     'openapi',
@@ -126,7 +135,18 @@ export const serverRules: readonly Rule[] = [
     'proxy',
     {
       packages: ['@connectrpc', '@bufbuild', '@fastify/busboy'],
-      parts: ['auth', 'authority', 'bodies', 'context.ts', 'e2b', 'http', 'previews', 'streams', 'vms'],
+      parts: [
+        'agent-port.ts',
+        'auth',
+        'authority',
+        'bodies',
+        'context.ts',
+        'e2b',
+        'http',
+        'previews',
+        'streams',
+        'vms',
+      ],
     },
     'the data plane answers before any route, and knows none',
   ),

@@ -54,6 +54,7 @@ export async function cliContract(env: NodeJS.ProcessEnv, flags: readonly string
     assert.match((await nova(['rename', '--json', renamed, name])).stderr, /sandbox_exists/);
     await ok('rm', '--force', other);
     assert.equal(await ok('rename', renamed, name), name);
+    await namedPolicies(nova, ok, name, id);
     assert.match(await ok('stats', name), new RegExp(id));
     await ok('logs', name);
     assert.equal(await ok('pause', name), name);
@@ -146,4 +147,23 @@ async function detachedCommands(
   const gone = await nova(['logs', '--json', '--exec', '999999', box]);
   assert.equal(gone.code, 1);
   assert.match(gone.stderr, /process_not_found/);
+}
+
+/** Policies with names. */
+async function namedPolicies(nova: Run, ok: (...argv: string[]) => Promise<string>, name: string, id: string) {
+  const policy = `${name}-policy`;
+  assert.equal(await ok('policy', 'create', policy, '--allow', '*.example.com:443'), policy);
+  assert.match((await nova(['policy', 'create', policy])).stderr, /exists already/);
+  await ok('policy', 'set', name, policy);
+  assert.equal(await ok('policy', 'get', name), JSON.stringify(policy));
+  assert.match(await ok('policy', 'ls'), new RegExp(`${policy} +1 +deny +1 `));
+  assert.match(await ok('policy', 'test', 'https://a.example.com', policy), /allowed by/);
+  assert.equal((await nova(['policy', 'test', 'https://a.example.org', policy])).code, 1);
+  assert.match((await nova(['policy', 'rm', policy])).stderr, new RegExp(id));
+  await ok('policy', 'change', policy, '--deny', 'a.example.com');
+  assert.match(await ok('policy', 'show', policy), /"otherwise": "allow"/);
+  assert.equal(await ok('policy', 'pending', name, '--json'), '[]');
+  await ok('policy', 'set', name, 'all');
+  assert.equal(await ok('policy', 'rm', policy), policy);
+  assert.match((await nova(['policy', 'show', policy])).stderr, /There is no network policy/);
 }

@@ -5,7 +5,15 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Access, CommandError, Sandbox, TemplateManager, type ConnectionOptions, type SandboxEvent } from 'novasandbox';
+import {
+  Access,
+  CommandError,
+  NetworkPolicies,
+  Sandbox,
+  TemplateManager,
+  type ConnectionOptions,
+  type SandboxEvent,
+} from 'novasandbox';
 import {
   entrySchema,
   manifestEntrySchema,
@@ -15,6 +23,7 @@ import {
   sandboxStatsSchema,
   templateInfoSchema,
   type ManifestEntry,
+  type NetworkPolicyInput,
 } from '@novasandbox/protocol';
 
 const mebibyte = 1024 * 1024;
@@ -440,6 +449,32 @@ c.sendall(b'x' * 3000000 + str(n).encode()); c.close()`;
     assert.equal(all.length, 3_000_000 + 7);
     assert.equal(all.slice(-7), String(5 * mebibyte));
     await server.wait();
+  },
+
+  'policies with names are made, tested, used, changed and removed': async (way) => {
+    const policies = new NetworkPolicies(way);
+    const name = `p-${randomBytes(4).toString('hex')}`;
+    const rules: NetworkPolicyInput['rules'] = [{ action: 'allow', host: '*.example.com', ports: [443] }];
+    const made = await policies.create({ name, policy: { rules } });
+    assert.deepEqual([made.owner, made.usedBy, made.policy.otherwise], [null, [], 'deny']);
+    await assert.rejects(policies.create({ name, policy: {} }), { code: 'conflict' });
+    await assert.rejects(policies.create({ name: 'none', policy: {} }), { code: 'invalid_argument' });
+    assert.equal((await policies.test(name, { host: 'a.example.com', port: 443 })).rule, 'allow *.example.com:443');
+    const denied = await policies.test(name, { host: 'a.example.com', port: 80 });
+    assert.deepEqual([denied.allowed, denied.code, denied.at], [false, 'not_allowed', 'connection']);
+    await using box = await Sandbox.create({ ...way, ...quick, policy: name });
+    await assert.rejects(Sandbox.create({ ...way, ...quick, policy: `${name}-not` }), { code: 'not_found' });
+    assert.deepEqual((await policies.get(name)).usedBy, [box.id]);
+    await assert.rejects(policies.remove(name), { code: 'conflict' });
+    assert.equal((await policies.change(name, { otherwise: 'ask' })).policy.otherwise, 'ask');
+    assert.equal((await policies.test(name, { host: 'a.test', port: 443 })).code, 'approval_needed');
+    assert.deepEqual(await policies.approvals({ sandbox: box.id, pending: true }), []);
+    await assert.rejects(policies.answer('0'.repeat(32), { action: 'allow' }), { code: 'not_found' });
+    await assert.rejects(policies.learned(box.id), { code: 'invalid_state' });
+    await box.setPolicy('none');
+    assert.ok((await policies.list()).some((each) => each.id === made.id));
+    await policies.remove(made.id);
+    await assert.rejects(policies.get(name), { code: 'not_found' });
   },
 
   'a sandbox that ends by itself is noticed': async (way) => {

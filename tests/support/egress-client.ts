@@ -31,10 +31,22 @@ export type Order =
   | { readonly kind: 'count' }
   /** Sends TLS hellos for so many names, one connection each. */
   | { readonly kind: 'names'; readonly host: string; readonly count: number }
-  | { readonly kind: 'close' };
+  | { readonly kind: 'close' }
+  /** Sends so many queries, some of them at once, and tells how long each answer took, ms. */
+  | {
+      readonly kind: 'queries';
+      readonly server: string;
+      readonly message: string;
+      readonly count: number;
+      readonly atOnce: number;
+    }
+  /** Connects so many times, sends a line, and tells how long the first byte took from the beginning, ms. */
+  | { readonly kind: 'first bytes'; readonly host: string; readonly port: number; readonly count: number }
+  /** Asks the server of streams for so many bytes (egress-servers.ts), and tells how many came. */
+  | { readonly kind: 'stream'; readonly host: string; readonly bytes: number };
 
 export interface Outcome {
-  /** Of the other side, as Latin-1; for `count` and `names` a number of connections. */
+  /** Of the other side, as Latin-1; for `count` and `names` a number of connections; for others numbers as JSON. */
   readonly received: string;
   readonly error: string | null;
   readonly ms: number;
@@ -129,6 +141,66 @@ async function names(host: string, count: number): Promise<Omit<Outcome, 'ms'>> 
   return { received: String(refused), error: null };
 }
 
+async function queries(server: string, message: string, count: number, atOnce: number): Promise<Omit<Outcome, 'ms'>> {
+  const socket = createSocket('udp4');
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  socket.connect(53, server, resolve);
+  await connected;
+  const query = Buffer.from(message, 'latin1');
+  const sentAt = new Map<number, number>();
+  const times: number[] = [];
+  const { promise, resolve: end, reject } = Promise.withResolvers<void>();
+  let next = 0;
+  const send = (): void => {
+    if (next >= count) return;
+    const id = next++ & 0xffff;
+    query.writeUInt16BE(id, 0);
+    sentAt.set(id, performance.now());
+    socket.send(Buffer.from(query));
+  };
+  socket.on('error', reject);
+  socket.on('message', (answer) => {
+    const at = sentAt.get(answer.readUInt16BE(0));
+    if (at === undefined) return;
+    times.push(performance.now() - at);
+    if (times.length === count) end();
+    else send();
+  });
+  for (let index = 0; index < atOnce; index += 1) send();
+  try {
+    await promise;
+  } finally {
+    socket.close();
+  }
+  return { received: JSON.stringify(times), error: null };
+}
+
+async function firstBytes(host: string, port: number, count: number): Promise<Omit<Outcome, 'ms'>> {
+  const times: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const startedAt = performance.now();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const socket = connect({ host, port, noDelay: true });
+    socket.once('connect', () => socket.write('first\n'));
+    socket.once('data', () => resolve()).on('error', reject);
+    await promise;
+    times.push(performance.now() - startedAt);
+    socket.destroy();
+  }
+  return { received: JSON.stringify(times), error: null };
+}
+
+function stream(host: string, bytes: number): Promise<Omit<Outcome, 'ms'>> {
+  const { promise, resolve, reject } = Promise.withResolvers<Omit<Outcome, 'ms'>>();
+  const socket = connect({ host, port: 2223, noDelay: true });
+  let received = 0;
+  socket.once('connect', () => socket.write(`${bytes}\n`));
+  socket.on('data', (chunk) => (received += chunk.length));
+  socket.on('end', () => resolve({ received: String(received), error: null }));
+  socket.on('error', reject);
+  return promise;
+}
+
 async function follow(order: Order): Promise<Omit<Outcome, 'ms'>> {
   switch (order.kind) {
     case 'exchange':
@@ -145,6 +217,12 @@ async function follow(order: Order): Promise<Omit<Outcome, 'ms'>> {
       return { received: String([...held].filter((socket) => !socket.destroyed).length), error: null };
     case 'names':
       return names(order.host, order.count);
+    case 'queries':
+      return queries(order.server, order.message, order.count, order.atOnce);
+    case 'first bytes':
+      return firstBytes(order.host, order.port, order.count);
+    case 'stream':
+      return stream(order.host, order.bytes);
     case 'close':
       for (const socket of held) socket.destroy();
       held.clear();

@@ -2,18 +2,28 @@ import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer as createOlderServer } from 'node:https';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import {
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { createServer as createTcpServer } from 'node:net';
+import type { Duplex, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { issuerOf, makeAuthority } from '../../packages/engine/src/certificates/authority.ts';
+import { serveGit } from './git-server.ts';
+import { sendCoded, sendForms } from './secret-echo.ts';
 
 /**
  * The servers of the world that egress tests reach (egress-world.ts). They say what arrived, so that a test sees both
  * what a guest got and what left for the outside.
  *
- *     node egress-servers.ts KEY CERTIFICATE
+ *     node egress-servers.ts KEY CERTIFICATE REPOSITORIES
  */
-const [, , key = '', certificate = ''] = process.argv;
+const [, , key = '', certificate = '', repositories = ''] = process.argv;
 
 /** Everything that has arrived, by kind. */
 export interface Seen {
@@ -73,6 +83,11 @@ function sixOf(address: string | undefined): Buffer | null {
   return Buffer.concat([prefix, middle, hidden]);
 }
 
+function strangersIdentity() {
+  const { certificate: cert, key: own } = issuerOf(makeAuthority()).issueFor('allowed.test');
+  return { cert, key: own };
+}
+
 const answer = (request: IncomingMessage, response: ServerResponse): void => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x');
   if (pathname === '/bytes') return sendBytes(Number(searchParams.get('count')), response);
@@ -106,7 +121,7 @@ const answer = (request: IncomingMessage, response: ServerResponse): void => {
 };
 
 const block = Buffer.alloc(64 << 10, 'novasandbox');
-function sendBytes(count: number, response: ServerResponse): void {
+function sendBytes(count: number, response: Writable): void {
   let left = count;
   const goOn = (): void => {
     while (left > 0) {
@@ -120,18 +135,57 @@ function sendBytes(count: number, response: ServerResponse): void {
 }
 
 const plain = createServer(answer);
-plain.on('upgrade', (_request, socket, head: Buffer) => {
+function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
   socket.on('error', () => undefined);
-  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  const extensions = request.headers['sec-websocket-extensions'] ?? 'none';
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Extensions: ${extensions}\r\n\r\n`,
+  );
+  socket.write(request.headers['x-api-key'] ?? '');
   socket.write(head);
   socket.pipe(socket);
+}
+plain.on('upgrade', upgrade);
+
+const identity = { key: readFileSync(key), cert: readFileSync(certificate) };
+/** What is special to requests over TLS: those about secrets, gRPC and git. */
+function answerSecurely(request: Http2ServerRequest, response: Http2ServerResponse): void {
+  const plain = [request as unknown as IncomingMessage, response as unknown as ServerResponse] as const;
+  const { pathname } = new URL(request.url, 'https://x');
+  if (pathname === '/forms') return sendForms(request, response);
+  if (pathname.startsWith('/coded/')) return sendCoded(pathname.slice('/coded/'.length), request, response);
+  if (pathname.endsWith('.git') || pathname.includes('.git/')) return serveGit(...plain, repositories);
+  return answer(...plain);
+}
+const secure = createSecureServer({ ...identity, allowHTTP1: true }, answerSecurely);
+secure.on('upgrade', upgrade);
+/** Speaks HTTP/1 alone. */
+const older = createOlderServer(identity, answer);
+/** gRPC: the same messages back, and the status in the trailers. */
+const grpc = createSecureServer(identity);
+grpc.on('stream', (stream: ServerHttp2Stream, { ':path': path = '' }) => {
+  stream.on('error', () => undefined);
+  const status = { 'grpc-status': path.endsWith('/Fail') ? '7' : '0', 'grpc-message': 'done' };
+  if (path.endsWith('/Fail')) {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...status }, { endStream: true });
+    return;
+  }
+  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  stream.on('wantTrailers', () => stream.sendTrailers(status));
+  stream.pipe(stream);
 });
-const secure = createSecureServer({ key: readFileSync(key), cert: readFileSync(certificate) }, answer);
+/** Its certificate is its own. */
+const stranger = createSecureServer({ ...strangersIdentity(), allowHTTP1: true }, answerSecurely);
 /** Speaks first, as SSH does, and then sends back what it gets. */
 const greeting = createTcpServer((socket) => {
   socket.on('error', () => undefined);
   socket.write('hello\n');
   socket.pipe(socket);
+});
+/** Sends as many bytes as the first line says. */
+const streams = createTcpServer({ noDelay: true }, (socket) => {
+  socket.on('error', () => undefined);
+  socket.once('data', (line: Buffer) => sendBytes(Number(line.toString()), socket));
 });
 const forbidden = createTcpServer((socket) => {
   seen.connections += 1;
@@ -147,7 +201,11 @@ await Promise.all([
   once(names.bind(53, '0.0.0.0'), 'listening'),
   once(plain.listen(80, '0.0.0.0'), 'listening'),
   once(secure.listen(443, '0.0.0.0'), 'listening'),
+  once(older.listen(8443, '0.0.0.0'), 'listening'),
+  once(grpc.listen(8444, '0.0.0.0'), 'listening'),
+  once(stranger.listen(8445, '0.0.0.0'), 'listening'),
   once(greeting.listen(2222, '0.0.0.0'), 'listening'),
+  once(streams.listen(2223, '0.0.0.0'), 'listening'),
   once(forbidden.listen(9999, '0.0.0.0'), 'listening'),
   ...datagrams,
 ]);

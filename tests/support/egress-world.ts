@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { createImageSource, createLauncher, openNetwork, openVmmUsers, type Layout } from '@novasandbox/engine';
 import { openEgress } from '../../packages/engine/src/egress/index.ts';
 import type { Egress } from '../../packages/engine/src/ports/egress.ts';
+import { nodeOptions } from '../../packages/engine/src/egress/process/start.ts';
 import { interceptionScript } from '../../packages/engine/src/network/interception.ts';
 import type { Order, Outcome } from './egress-client.ts';
 import type { Seen } from './egress-servers.ts';
@@ -25,6 +26,8 @@ export interface EgressWorld extends AsyncDisposable {
   readonly guest: SlotGuest;
   /** Has a program of the guest do something. */
   ask(order: Order): Promise<Outcome>;
+  /** Has the same program do it on the host, which is linked to the servers. */
+  askOnHost(order: Order): Promise<Outcome>;
   readonly slot: number;
   /** The egress process. */
   process: ChildProcess;
@@ -47,7 +50,7 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   undo.defer(() => rmSync(scratch, { recursive: true, force: true }));
   const [key, certificate] = [join(scratch, 'key.pem'), join(scratch, 'certificate.pem')];
   runOnHost(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ${key} \
-    -out ${certificate} -subj /CN=allowed.test -addext subjectAltName=DNS:allowed.test,DNS:other.test,DNS:*.wild.test 2>&1`);
+    -out ${certificate} -subj /CN=allowed.test -addext subjectAltName=DNS:allowed.test,DNS:other.test,DNS:*.wild.test,DNS:*.open.test 2>&1`);
 
   undo.defer(() => void runOnHost(`ip netns del ${host}; ip netns del ${world}`));
   runOnHost(`set -e
@@ -66,7 +69,11 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
     ip -n ${host} route add default via 198.51.100.2`);
   nameServer(undo, host, '198.51.100.2');
 
-  const child = await runIn(undo, world, [servers, key, certificate]);
+  const repositories = join(scratch, 'repositories');
+  runOnHost(
+    `git init -q --bare ${repositories}/some.git && git -C ${repositories}/some.git config http.receivepack true`,
+  );
+  const child = await runIn(undo, world, [servers, key, certificate, repositories]);
 
   const network = undo.use(openNetwork(layout, createLauncher()));
   await network.take('box', { forwards: [] });
@@ -76,15 +83,15 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   const guest = undo.use(makeSlotGuest(slot));
   const guestName = `guest${process.pid}-${slot}`;
   nameServer(undo, guestName, '172.16.255.1');
-  const program = await runIn(undo, guestName, [client]);
-  let last = 0;
+  const inGuest = asking(await runIn(undo, guestName, [client]));
+  const onHost = asking(await runIn(undo, host, [client]));
   runOnHost(
     `nsenter --net=/run/netns/${held} /bin/sh -ec '${interceptionScript(slot, 'all').replaceAll("'", String.raw`'\''`)}'`,
   );
 
   const listener = (await createImageSource(layout).listener({})).program;
   const users = undo.use(openVmmUsers(layout));
-  const start = (): Promise<ChildProcess> => startIn(host, layout.egress.socket, listener);
+  const start = (): Promise<ChildProcess> => startIn(host, layout.egress.socket, listener, certificate);
   const egress = openEgress({ layout, users, listener: () => Promise.resolve({ program: listener }) });
   const made: EgressWorld = {
     egress,
@@ -92,18 +99,8 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
     slot,
     certificate,
     process: await start(),
-    ask(order) {
-      const id = ++last;
-      const { promise, resolve } = Promise.withResolvers<Outcome>();
-      const hear = (message: { readonly id: number; readonly outcome: Outcome }): void => {
-        if (message.id !== id) return;
-        program.off('message', hear);
-        resolve(message.outcome);
-      };
-      program.on('message', hear);
-      program.send({ id, order });
-      return promise;
-    },
+    ask: inGuest,
+    askOnHost: onHost,
     async restart() {
       made.process = await start();
     },
@@ -122,6 +119,29 @@ export async function makeEgressWorld(layout: Layout): Promise<EgressWorld> {
   });
   const held_ = undo.move();
   return made;
+}
+
+/** A query for a name, as bytes. */
+export function queryFor(name: string, type: number): string {
+  const labels = name.split('.').map((label) => String.fromCharCode(label.length) + label);
+  return `\x12\x34\x01\x00\0\x01\0\0\0\0\0\0${labels.join('')}\0\0${String.fromCharCode(type)}\0\x01`;
+}
+
+/** Gives orders to a program. */
+function asking(program: ChildProcess): (order: Order) => Promise<Outcome> {
+  let last = 0;
+  return (order) => {
+    const id = ++last;
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const hear = (message: { readonly id: number; readonly outcome: Outcome }): void => {
+      if (message.id !== id) return;
+      program.off('message', hear);
+      resolve(message.outcome);
+    };
+    program.on('message', hear);
+    program.send({ id, order });
+    return promise;
+  };
 }
 
 /** Runs a program of the tests in a namespace, and waits until it is ready. */
@@ -146,13 +166,14 @@ function nameServer(undo: AsyncDisposableStack, namespace: string, address: stri
   writeFileSync(join(folder, 'resolv.conf'), `nameserver ${address}\n`);
 }
 
-async function startIn(namespace: string, socket: string, program: string): Promise<ChildProcess> {
+async function startIn(namespace: string, socket: string, program: string, certificate: string): Promise<ChildProcess> {
   rmSync(socket, { force: true });
   const child = spawn(
     'ip',
-    ['netns', 'exec', namespace, process.execPath, '--max-semi-space-size=4', main, socket, '700001', program],
+    ['netns', 'exec', namespace, process.execPath, ...nodeOptions, main, socket, '700001', program],
     {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      env: { ...process.env, NOVA_EXTRA_CA: certificate },
     },
   );
   const said = await text(child.stdio[3] as NodeJS.ReadableStream);

@@ -44,6 +44,7 @@ const forwarded = 23_903;
 {
   await using under = await engineUnderTest();
   const { engine } = under;
+  await using network = openNetwork(under.layout, createLauncher());
   await using box = await sandbox(engine, { hostPort: forwarded, guestPort: 8080 });
   assert.equal((await sh(engine, box.id, get('http://anything.example/'))).stdout, hello);
   passed("names are resolved by the host's resolver");
@@ -55,12 +56,21 @@ const forwarded = 23_903;
   assert.throws(() => runOnHost(fromWorld));
   passed('the host is no router for others');
 
+  const toHost = get(`http://${internet.hostAddress}:${hostPort}/`);
+  const allowed = { action: 'allow', cidr: `${internet.address}/32` } as const;
+  await engine.sandboxes.setPolicy(box.id, { rules: [allowed] });
+  runOnHost('nft flush ruleset');
+  for (const other of [toHost, get('http://10.77.0.2/')])
+    assert.doesNotMatch((await sh(engine, box.id, other)).stdout, /^(the host|hello)/);
+  assert.equal((await sh(engine, box.id, get(`http://${internet.address}/`))).stdout, hello);
+  passed('rules that somebody flushed open nothing for a guest with a policy');
+  await network.mend();
+  await engine.sandboxes.setPolicy(box.id, 'all');
+
   await engine.exec.startDetached(box.id, { argv: ['python3', '-m', 'http.server', '8080'], user: 'root' });
   await sh(engine, box.id, `until ${get('http://127.0.0.1:8080/')}; do sleep 0.1; done`);
   runOnHost('nft flush ruleset');
-  await using network = openNetwork(under.layout, createLauncher());
   await network.mend();
-  const toHost = get(`http://${internet.hostAddress}:${hostPort}/`);
   assert.equal((await sh(engine, box.id, `${toHost}; ${get(`http://${internet.address}/`)}`)).stdout, hello);
   assert.match(runOnHost(get(`http://127.0.0.1:${forwarded}/`)), /Directory listing/);
   passed('rules that somebody flushed are mended, forwards too');

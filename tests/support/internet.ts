@@ -13,16 +13,21 @@ export interface Internet extends AsyncDisposable {
   readonly hostAddress: string;
 }
 
-/** Parts of a range for documents, by their last number. Test files that run beside each other use different ones. */
-const parts = { first: 0, second: 64, third: 128 } as const;
-const network = '198.51.100';
+/** Parts of ranges for documents. Test files that run beside each other use different ones. */
+const parts = {
+  first: ['198.51.100', 0],
+  second: ['198.51.100', 64],
+  third: ['198.51.100', 128],
+  fourth: ['198.51.100', 192],
+  rootless: ['203.0.113', 64],
+} as const;
 /** Where clouds keep the credentials of a machine. */
 export const metadataAddress = '169.254.169.254';
 const servers = new URL('./internet-servers.ts', import.meta.url).pathname;
 
 /** @param which also tells whether it has the metadata address: the first alone does */
 export async function makeInternet(which: keyof typeof parts = 'first'): Promise<Internet> {
-  const part = parts[which];
+  const [network, part] = parts[which];
   const name = `internet${process.pid}`;
   const link = `it${process.pid}`;
   const [address, hostAddress] = [`${network}.${part + 2}`, `${network}.${part + 1}`];

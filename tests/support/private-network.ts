@@ -19,6 +19,7 @@ export const membership = (address: string, isolation: Isolation = 'minimal', na
 export const memberOf = (name: string, ...memberships: Membership[]): Governance => ({
   policy: null,
   names: [],
+  answers: [],
   memberships,
   hostnames: [name, `${name}id`],
 });

@@ -27,7 +27,7 @@ export function makeSlotGuest(slot: number): SlotGuest {
   return {
     async run(program, ...words) {
       const inGuest = ['netns', 'exec', guest, program, ...words];
-      return (await promisify(execFile)('/sbin/ip', inGuest, { timeout: 30_000 })).stdout;
+      return (await promisify(execFile)('/sbin/ip', inGuest, { timeout: 150_000 })).stdout;
     },
     [Symbol.asyncDispose]: () => Promise.resolve(void runOnHost(`ip netns del ${guest}`)),
   };

@@ -15,7 +15,7 @@ import { testHome, type TestHome } from '../support/test-home.ts';
  * answers whoever connects with the address that was connected to.
  */
 const skip = await whyNoSlots();
-const governance = { policy: builtInPolicies.none, names: [], memberships: [], hostnames: [] };
+const governance = { policy: builtInPolicies.none, names: [], answers: [], memberships: [], hostnames: [] };
 const fromGuest = ['--noproxy', '*', '-sS', '--max-time', '5'];
 
 let home: TestHome;
@@ -29,7 +29,7 @@ let listeners: SlotListeners | null = null;
 
 const egress: Egress = {
   async serve(_sandbox, { slot }) {
-    if (listeners !== null) return;
+    if (listeners !== null || typeof slot !== 'number') return;
     listeners = await listener.open(slot);
     listeners.tcp.on('connection', (socket) => {
       socket.on('error', () => undefined).resume();
@@ -45,7 +45,12 @@ const egress: Egress = {
     listeners = null;
   },
   names: () => Promise.resolve([]),
+  secretUses: () => Promise.resolve({}),
   async *decisions() {},
+  contacts: () => Promise.resolve(null),
+  questions: () => Promise.resolve([]),
+  answer: () => Promise.resolve(false),
+  async *tidings() {},
   served: () => Promise.resolve(listeners === null ? [] : ['box']),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };

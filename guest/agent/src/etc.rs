@@ -103,13 +103,18 @@ fn put(path: &CStr, content: &[u8]) {
 
 /// Writes in place: the space is allocated already, and only a page in memory changes.
 fn replace(path: &CStr, content: &[u8]) -> Sys<()> {
-    if sys::read_small(path, content.len() + 1).is_ok_and(|old| old == content) {
+    let old = sys::read_small(path, content.len() + 1).unwrap_or_default();
+    if old == content {
         return Ok(());
     }
     // The file is opened without following a link or waiting for a pipe.
     let file = paths::open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0o644)?;
     sys::write_all(file.as_raw_fd(), content)?;
-    sys::set_length(&file, content.len() as u64)
+    // Even where it changes nothing, cutting a file is a transaction of the file system.
+    if old.len() > content.len() {
+        sys::set_length(&file, content.len() as u64)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ pub fn check_boot_id(value: &[u8]) -> Outcome<Vec<u8>> {
 }
 
 pub fn set_boot_id(boot_id: &[u8]) -> Sys<()> {
-    sys::write_small(OWN_BOOT_ID, libc::O_TRUNC, boot_id)
+    // Every boot id has the same length, so nothing of the old one is left; cutting the file would take time.
+    sys::write_small(OWN_BOOT_ID, 0, boot_id)
 }
 
 /// Mounts a boot id of the agent's own over the kernel's once, at boot, because clones would share the kernel's. The

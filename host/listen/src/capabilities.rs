@@ -1,4 +1,5 @@
-//! Gives up all capabilities but those for entering a namespace and for the sockets.
+//! Gives up all capabilities but those for entering a namespace and for the sockets. Others than root have none, and
+//! get those of a slot's user namespace when they enter it.
 
 use crate::sys::{check, Failure};
 
@@ -22,8 +23,11 @@ struct Sets {
 }
 
 pub fn keep_needed() -> Result<(), Failure> {
+    // SAFETY: The call takes nothing.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let kept = if is_root { NEEDED } else { 0 };
     let header = Header { version: VERSION_3, pid: 0 };
-    let sets = [Sets { effective: NEEDED, permitted: NEEDED, inheritable: 0 }, Sets::default()];
+    let sets = [Sets { effective: kept, permitted: kept, inheritable: 0 }, Sets::default()];
     // SAFETY: The structures have the layout of capset(2).
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) }, "giving up capabilities")?;
     // SAFETY: The option takes numbers and no pointers.

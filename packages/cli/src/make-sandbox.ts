@@ -1,5 +1,5 @@
 import type { Engine } from '@novasandbox/engine';
-import type { ContinuedConfigInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
+import type { ContinuedConfigInput, PolicyChoiceInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
 import { toSandboxConfig, type SandboxOptions } from './args/sandbox-options.ts';
 import { choosePolicy } from './args/policy.ts';
 import { toContinuedConfig, type SnapshotOptions } from './args/snapshot-options.ts';
@@ -21,20 +21,30 @@ export async function makeSandbox(
   ephemeral: boolean,
   context: Shown,
   telling: Telling,
+  /** Default: the one that the options ask for. */
+  given?: PolicyChoiceInput,
 ): Promise<MadeSandbox> {
   const volumes = await sortVolumes(options.volume);
-  const policy = await choosePolicy(options);
+  const policy = given ?? (await choosePolicy(options));
   const governed = policy === undefined ? {} : { policy };
+  const secrets = options.secret === undefined ? {} : { secrets: [...options.secret] };
   if (options.snapshot !== undefined) {
-    if (volumes.drives.length > 0 || volumes.named.length > 0)
-      throw new UsageError('--snapshot goes with --volume only for folders and files, which are copied in.');
-    const own = { ...toContinuedConfig(options), ...governed, ephemeral };
+    if (options.secret !== undefined)
+      throw new UsageError('--secret does not go with --snapshot: use "nova secret set" afterwards.');
+    if (volumes.drives.length > 0) throw new UsageError('--snapshot does not go with a disk image as --volume.');
+    if (volumes.named.length > 0 && options.diskOnly !== true)
+      throw new UsageError('--snapshot goes with a volume only where it boots from the disk: add --disk-only.');
+    const mounted = volumes.named.length === 0 ? {} : { volumes: volumes.named };
+    const own = { ...toContinuedConfig(options), ...governed, ...mounted, ephemeral };
     const sandbox = await fromSnapshot(engine, options.snapshot, own, options.port, context);
     await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
     return { sandbox, writesDrives: false };
   }
   if (options.diskOnly === true) throw new UsageError('--disk-only is for --snapshot.');
-  const config: SandboxConfigInput = withVolumes({ ...toSandboxConfig(options), ...governed, ephemeral }, volumes);
+  const config: SandboxConfigInput = withVolumes(
+    { ...toSandboxConfig(options), ...governed, ...secrets, ephemeral },
+    volumes,
+  );
   const sandbox = await engine.sandboxes.create(config, context);
   await copyVolumesIn(engine, sandbox, volumes.copies, context, telling);
   return { sandbox, writesDrives: config.extraDrives?.some(({ readOnly }) => readOnly === false) ?? false };

@@ -91,6 +91,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => import('./commands/fork.ts'),
     errorExitCode: notTheCommandExitCode,
   },
+  race: {
+    summary: 'run a command in copies of a sandbox, and keep the best',
+    load: () => import('./commands/race.ts'),
+    errorExitCode: notTheCommandExitCode,
+  },
   snapshot: {
     summary: 'take, list, restore, save, load and remove snapshots of sandboxes',
     load: () => import('./commands/snapshot.ts'),
@@ -99,6 +104,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   network: {
     summary: 'make, list and remove private networks, which sandboxes join',
     load: () => import('./commands/network.ts'),
+  },
+  secret: {
+    summary: 'give sandboxes secrets that they use without having them',
+    load: () => import('./commands/secret.ts'),
   },
   volume: { summary: 'create, list, fill, resize and remove volumes', load: () => import('./commands/volume.ts') },
   template: { summary: 'list, build, inspect and remove templates', load: () => import('./commands/template.ts') },
@@ -109,6 +118,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
   images: { summary: 'list templates', load: () => import('./commands/images.ts') },
   df: { summary: 'show the space that sandboxes and their images take', load: () => import('./commands/df.ts') },
   gc: { summary: 'remove images and leftovers that nobody needs', load: () => import('./commands/gc.ts') },
+  mcp: {
+    summary: 'give sandboxes to an AI agent by the Model Context Protocol',
+    load: () => import('./commands/mcp.ts'),
+  },
   key: { summary: "create, list and revoke the daemon's keys", load: () => import('./commands/key.ts') },
   user: { summary: "add, list and remove the daemon's users", load: () => import('./commands/user.ts') },
   setup: { summary: 'set up this machine, or a hypervisor on it', load: () => import('./commands/setup.ts') },

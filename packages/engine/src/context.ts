@@ -1,4 +1,4 @@
-import type { HypervisorName } from '@novasandbox/protocol';
+import type { HypervisorName, PolicyChoice } from '@novasandbox/protocol';
 import type { Layout } from './layout.ts';
 import type { OpenSession } from './ports/guest-agent.ts';
 import type { Links } from './ports/guest-links.ts';
@@ -8,6 +8,7 @@ import type { Store } from './ports/store.ts';
 import type { VmmDriver } from './ports/vmm-driver.ts';
 import type { Wakings } from './ports/wakings.ts';
 import type { WarmPool } from './ports/warm-pool.ts';
+import type { Seals } from './ports/seals.ts';
 
 /** The dependencies of the services, put together once (engine.ts). */
 export interface EngineContext {
@@ -18,6 +19,9 @@ export interface EngineContext {
   readonly openSession: OpenSession;
   readonly links: Links;
   readonly network: Network;
+  readonly seals: Seals;
   readonly wakings: Wakings;
   readonly pool: WarmPool;
+  /** Of new sandboxes that name none; undefined: `all`. */
+  readonly defaultPolicy: PolicyChoice | undefined;
 }

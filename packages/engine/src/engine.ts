@@ -1,4 +1,4 @@
-import { toNovaError, type NovaError } from '@novasandbox/protocol';
+import { parse, policyChoiceSchema, toNovaError, type NovaError } from '@novasandbox/protocol';
 import { together } from './abort.ts';
 import { openSession } from './agent/index.ts';
 import { hostArchitecture } from './architecture.ts';
@@ -10,12 +10,15 @@ import { openEgress } from './egress/index.ts';
 import { createExecService } from './exec/service.ts';
 import { createFileService } from './files/service.ts';
 import { createImageSource } from './images/index.ts';
-import { layoutAt, type Layout } from './layout.ts';
+import { layoutAt, removeEmptyRunFolder, type Layout } from './layout.ts';
 import { prepareLayout } from './prepare-layout.ts';
 import { createNetwork, type NetworkOptions } from './network/network.ts';
+import { createRootlessNetwork } from './network/rootless/network.ts';
 import { startRounds } from './rounds.ts';
 import { endLeftClones, leaveClone } from './pool/leave.ts';
 import { createPool } from './pool/pool.ts';
+import { createPolicyService } from './policies/service.ts';
+import { watchEgress } from './policies/watch.ts';
 import type { Egress } from './ports/egress.ts';
 import type { Network } from './ports/network.ts';
 import { traced } from './ports/trace.ts';
@@ -28,9 +31,11 @@ import { keepTimesToLive } from './sandbox/expiry.ts';
 import { createLinks } from './guest/links.ts';
 import { removeOrphans } from './sandbox/orphans.ts';
 import { createSandboxService } from './sandbox/service.ts';
-import type { EngineOptions, LocalEngine } from './services.ts';
+import type { EngineOptions, LocalEngine, NetworkEvent } from './services.ts';
+import { createSeals } from './secrets/seal.ts';
 import { createFetchPrebuilt } from './setup/fetch-prebuilt.ts';
 import { createSnapshotService } from './snapshot/service.ts';
+import { adoptSnapshots } from './storage/adopt.ts';
 import { createStorageService } from './storage/service.ts';
 import { keepReserve } from './store/reserve.ts';
 import { createNetworkService } from './networks/service.ts';
@@ -41,7 +46,7 @@ import { runInGuest } from './template/run-in-guest.ts';
 import { createVolumeService } from './volumes/service.ts';
 import { loadTemplate } from './images/load-template.ts';
 import { createTemplateService } from './template/service.ts';
-import { confinerFor } from './vmm/confine.ts';
+import { confinerFor, mayChangeUsers } from './vmm/confine.ts';
 import { createLauncher, type Launcher } from './vmm/launcher.ts';
 import type { DriverOptions } from './vmm/driver-options.ts';
 import { createVmmUsers, type VmmUsers } from './vmm/vmm-users.ts';
@@ -63,7 +68,8 @@ export function openNetwork(
   }),
 ): Network {
   const { home, slotRegistryFile: registryFile, probeDirectory } = layout;
-  return createNetwork({ home, registryFile, probeDirectory, launcher, egress, keep, openRegistry: openSlotRegistry });
+  const shared = { home, registryFile, probeDirectory, egress, openRegistry: openSlotRegistry };
+  return mayChangeUsers() ? createNetwork({ ...shared, launcher, keep }) : createRootlessNetwork(shared);
 }
 
 /** The users that VMMs of this host run as. */
@@ -129,14 +135,23 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   const pool = createPool(options.pool);
   const context: EngineContext = {
     ...{ layout, store, images, drivers, openSession, links, network },
+    seals: createSeals(layout.secretsKeyFile),
     pool: pool.creates,
     wakings,
+    defaultPolicy:
+      options.defaultPolicy === undefined
+        ? undefined
+        : parse(policyChoiceSchema, options.defaultPolicy, 'defaultPolicy'),
   };
   await reclaimWork(context);
   await sweep(context, ['creating', 'stopping', 'stopped', 'failed']).catch((error: unknown) =>
     tellInBackground('clearing up what makers left', error),
   );
-  if (options.recover === true) await removeOrphans(context);
+  if (options.recover === true) {
+    await removeOrphans(context);
+    // A process may have been killed between publishing a snapshot and recording it.
+    await adoptSnapshots(context, {}).catch((error: unknown) => tellInBackground('recording snapshots', error));
+  }
   // The next engine tries again to clear up what cannot be cleared up now; `nova doctor` says why it cannot.
   await network.reclaim().catch(() => undefined);
 
@@ -163,6 +178,8 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
   });
 
   const kept = pool.keep(context);
+  const networkListeners = new Set<(event: NetworkEvent) => void>();
+  let watching: AsyncDisposable | undefined;
 
   let closed: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -175,7 +192,9 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     await using _rounds = rounds;
     await Promise.allSettled([...made.values()].map(async (driver) => driver.endProbes?.()));
     await kept[Symbol.asyncDispose]();
+    await watching?.[Symbol.asyncDispose]();
     await links.closeAll();
+    removeEmptyRunFolder(layout.run);
   };
   const close = (): Promise<void> => (closed ??= end());
   const explain = (method: string, ref: string, error: NovaError): Promise<NovaError> =>
@@ -189,6 +208,14 @@ async function assemble(options: EngineOptions): Promise<LocalEngine> {
     snapshots: offer('snapshots', createSnapshotService(context)),
     volumes: offer('volumes', createVolumeService(context)),
     networks: offer('networks', createNetworkService(context)),
+    policies: offer('policies', createPolicyService(context)),
+    onNetworkEvent(listen) {
+      networkListeners.add(listen);
+      watching ??= watchEgress(context, (event) => {
+        for (const each of networkListeners) each(event);
+      });
+      return { [Symbol.dispose]: () => void networkListeners.delete(listen) };
+    },
     pool: offer('pool', pool.serviceOf(context)),
     onPoolEvent: pool.onEvent,
     storage: offer('storage', createStorageService(context)),

@@ -9,7 +9,7 @@ export { withTrace, type Trace } from './ports/trace.ts';
 export { createEngine, openNetwork, openVmmUsers } from './engine.ts';
 export { openDatabase } from './open-database.ts';
 export { prepareLayout } from './prepare-layout.ts';
-export { bindable, layoutAt, repositoryRoot, socketPath, type Layout } from './layout.ts';
+export { bindable, layoutAt, makeRunFolder, repositoryRoot, socketPath, type Layout } from './layout.ts';
 
 // The parts below the engine, for programs that use them one by one: the conformance suite, the benchmark, the lab.
 export { openSession } from './agent/index.ts';
@@ -25,9 +25,9 @@ export { inWorkFolder, publish } from './artifacts/publish.ts';
 export { fileMark, sha256 } from './artifacts/stamp.ts';
 export { step } from './artifacts/step.ts';
 export type * from './ports/image-source.ts';
-export { childIds, newSandboxId } from './sandbox/id.ts';
+export { childIds, newSandboxId, snapshotIdFrom } from './sandbox/id.ts';
 export { uniqueIdentity } from './guest/identity.ts';
-export { explain, type Explanation } from './egress/policy/explain.ts';
+export { explain } from './egress/policy/explain.ts';
 export { presets } from './egress/policy/presets.ts';
 export { whatDropsForwarded } from './network/obstacles.ts';
 export { copyDatabase, migrate, newerVersionHint } from './store/migrate.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
@@ -22,6 +22,9 @@ import { NovaError } from '@novasandbox/protocol';
  *       kernels/<digest>/       vmlinux, modules
  *       initramfs/<digest>/     initramfs.cpio
  *       rootfs/<digest>/        rootfs.ext4, manifest.json, build.log
+ *       oci/                    images that templates are made of: blobs/<digest>, partial/<digest>,
+ *                               images/<digest>.json (images/oci/record.ts), templates/<id>/template.json
+ *       registries.json         how to reach registries, written by people
  *       lab/<digest>/           disk.ext4: disks of the KVM lab
  *       golden/<digest>/        ram, state, disk.raw, snapshot.json: guests that sandboxes are clones of
  *       snapshots/<id>/         manifest.json, disk.raw; state, and ram or pages: snapshots of sandboxes
@@ -40,7 +43,7 @@ import { NovaError } from '@novasandbox/protocol';
  *     <run>/<id>/vmm/           Unix sockets of one sandbox (short paths); this folder belongs to its VMM, all others
  *                               are ours
  *     <run>/egress.*            control socket, lock and output of the process that decides what sandboxes reach
- *     /run/novasandbox/slots.sqlite   network slots of the host
+ *     /run/novasandbox/slots.sqlite   network slots of the host; of a user who is not root, beside their <run>
  *     /run/novasandbox/uids.sqlite    user ids of the host's VMMs
  */
 export interface Layout {
@@ -49,6 +52,8 @@ export interface Layout {
   readonly templateDirectories: readonly string[];
   readonly storeFile: string;
   readonly reserveFile: string;
+  /** The key of what is sealed in the store (secrets/seal.ts). */
+  readonly secretsKeyFile: string;
   /** Files of the daemon. */
   readonly daemon: {
     readonly database: string;
@@ -61,8 +66,8 @@ export interface Layout {
   /** The process that decides what sandboxes reach (egress/). */
   readonly egress: { readonly socket: string; readonly lock: string; readonly log: string };
   /**
-   * The registry of this host's network slots. There is one file per host, whatever the state folder, and it is gone
-   * after a reboot, as the slots are.
+   * The registry of this host's network slots. There is one file per host, and one for each user who is not root,
+   * whatever the state folder. It is gone after a reboot, as the slots are.
    */
   readonly slotRegistryFile: string;
   /** The registry of the users of this host's VMMs. It is also one per host and gone after a reboot. */
@@ -78,6 +83,23 @@ export interface Layout {
   readonly kernel: (digest: string) => string;
   readonly initramfs: (digest: string) => string;
   readonly rootfs: (digest: string) => string;
+  /** Images of registries and files, whose layers root images are made of. */
+  readonly oci: {
+    readonly directory: string;
+    /** A manifest, config or layer, by the SHA-256 of its bytes. */
+    readonly blob: (digest: string) => string;
+    readonly blobs: string;
+    /** The beginning of a blob that is being fetched. */
+    readonly partial: (digest: string) => string;
+    readonly partials: string;
+    /** The record of an image. */
+    readonly image: (name: string) => string;
+    readonly images: string;
+    /** Templates that were made by naming an image. */
+    readonly templates: string;
+    readonly lock: string;
+    readonly settings: string;
+  };
   readonly lab: (digest: string) => string;
   readonly golden: (digest: string) => string;
   readonly goldenSnapshots: string;
@@ -146,10 +168,12 @@ export function layoutAt(home: string = defaultHome()): Layout {
     templateDirectories: [
       ...(process.env['NOVA_TEMPLATES'] ?? '').split(':').filter((path) => path !== ''),
       join(root, 'templates'),
+      join(root, 'oci', 'templates'),
       join(repositoryRoot, 'templates'),
     ],
     storeFile: join(root, 'store.sqlite'),
     reserveFile: join(root, 'reserve'),
+    secretsKeyFile: join(root, 'secrets.key'),
     daemon: {
       database: join(root, 'server.sqlite'),
       // It is beside the others where the path is short enough for the system to bind it.
@@ -165,7 +189,7 @@ export function layoutAt(home: string = defaultHome()): Layout {
       lock: join(run, 'egress.lock'),
       log: join(run, 'egress.log'),
     },
-    slotRegistryFile: join(hostRun, 'slots.sqlite'),
+    slotRegistryFile: join(runtimeBase(), 'slots.sqlite'),
     uidRegistryFile: join(hostRun, 'uids.sqlite'),
     probeDirectory: join(root, 'probes'),
     vmmDirectory: join(root, 'vmm'),
@@ -177,6 +201,18 @@ export function layoutAt(home: string = defaultHome()): Layout {
     kernel: below('kernels'),
     initramfs: below('initramfs'),
     rootfs: below('rootfs'),
+    oci: {
+      directory: join(root, 'oci'),
+      blob: below('oci/blobs'),
+      blobs: join(root, 'oci', 'blobs'),
+      partial: below('oci/partial'),
+      partials: join(root, 'oci', 'partial'),
+      image: (name) => join(root, 'oci', 'images', `${safe(name)}.json`),
+      images: join(root, 'oci', 'images'),
+      templates: join(root, 'oci', 'templates'),
+      lock: join(root, 'oci', 'lock'),
+      settings: join(root, 'registries.json'),
+    },
     lab: below('lab'),
     golden: below('golden'),
     goldenSnapshots: join(root, 'golden'),
@@ -190,11 +226,33 @@ export function layoutAt(home: string = defaultHome()): Layout {
     imageFolders: [
       ...['confine', 'kernels', 'initramfs', 'rootfs', 'golden', 'snapshots', 'instants', 'probes', 'volumes'],
     ].map((name) => join(root, name)),
-    ownFolders: ['agent', 'cache', 'lab', 'listen', 'setup', 'ssh'].map((name) => join(root, name)),
+    ownFolders: [
+      ...['agent', 'cache', 'lab', 'listen', 'setup', 'ssh'],
+      ...['oci', 'oci/blobs', 'oci/images', 'oci/partial', 'oci/templates'],
+    ].map((name) => join(root, name)),
     sandbox: below('sandboxes'),
     volume: below('volumes'),
     sockets: (id) => join(run, safe(id)),
   };
+}
+
+/** Mode of folders that VMMs, who are other users, only pass through. */
+const passable = 0o711;
+
+/** Makes the folder of sockets again where an engine that was closed has removed it, because nothing was in it. */
+export function makeRunFolder(run: string): void {
+  if (existsSync(run)) return;
+  mkdirSync(run, { recursive: true, mode: passable });
+  chmodSync(run, passable);
+}
+
+/** Removes the folder of sockets where nothing is in it: no sandbox runs, and nothing serves any. */
+export function removeEmptyRunFolder(run: string): void {
+  try {
+    rmdirSync(run);
+  } catch {
+    // It is in use, or gone.
+  }
 }
 
 /** The folder, in a machine's socket folder, that belongs to the VMM, which makes its sockets there. */

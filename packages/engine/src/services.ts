@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type {
+  Approval,
+  ApprovalAnswerInput,
   ArchitectureName,
   Change,
   Collected,
@@ -9,16 +11,21 @@ import type {
   Entry,
   EventKind,
   Exit,
+  Explanation,
   ExtraDriveInput,
   ForkInput,
   ForkResult,
   HypervisorName,
+  LearnedPolicy,
+  NetworkPolicyInput,
+  NewPolicyInput,
   Isolation,
   NetworkInfo,
   NewNetworkInput,
   NewVolumeInput,
   Ownership,
   PolicyChoiceInput,
+  PolicyInfo,
   PoolDiscard,
   PoolMiss,
   PoolStatus,
@@ -30,6 +37,8 @@ import type {
   SandboxInfo,
   SandboxStats,
   Scope,
+  SecretInfo,
+  SecretSettingsInput,
   SnapshotCheck,
   SnapshotInfo,
   SnapshotStatistics,
@@ -37,8 +46,9 @@ import type {
   TakeSnapshotInput,
   TemplateInfo,
   VolumeInfo,
+  Wish,
 } from '@novasandbox/protocol';
-import type { DecisionOptions } from './ports/egress.ts';
+import type { DecisionOptions, Tiding } from './ports/egress.ts';
 import type {
   AttachedProcess,
   ByteSource,
@@ -75,7 +85,10 @@ export interface BuildContext extends CallContext {
 export interface CreateContext extends BuildContext {
   /** Default: the host itself owns it. Names are unique among the sandboxes of one owner. */
   readonly ownership?: Ownership | undefined;
-  /** Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one. */
+  /**
+   * Its id, where it has to be known before the sandbox is made; `newSandboxId()` makes one, and `snapshotIdFrom()`
+   * that of a snapshot.
+   */
   readonly id?: string | undefined;
   /**
    * Called before the sandbox exists where it gets another id than `id`: a clone from the warm pool has its own. Left
@@ -197,6 +210,19 @@ export interface SandboxService {
    * `feature_unsupported` where the policy cannot be enforced, and with `not_implemented` for rules that are not there.
    */
   setPolicy(ref: string, policy: PolicyChoiceInput, context?: CallContext): Promise<SandboxInfo>;
+  /** The secrets of the sandbox, without their values. */
+  secrets(ref: string): Promise<SecretInfo[]>;
+  /**
+   * Gives the sandbox a secret, also while it runs, or another value for one that it has, whose placeholder stays.
+   * Refused with `feature_unsupported` without a network slot, and with `sandbox_not_running` where a paused guest
+   * would have to be told of it.
+   */
+  setSecret(ref: string, name: string, settings: SecretSettingsInput, context?: CallContext): Promise<SecretInfo>;
+  /**
+   * Forgets the value of a secret and ends the requests that have it. The guest's placeholder is refused from now on.
+   * One that is not there is left alone.
+   */
+  removeSecret(ref: string, name: string, context?: CallContext): Promise<void>;
   /** The latest decisions about what the sandbox wanted to reach, oldest first; `follow` goes on with new ones. */
   decisions(ref: string, options?: DecisionOptions): Promise<AsyncIterable<Decision>>;
   /** Settles when the sandbox no longer runs. */
@@ -338,15 +364,23 @@ export interface TemplateService {
   list(): Promise<TemplateInfo[]>;
   inspect(id: string): Promise<TemplateInfo>;
   /**
-   * Makes the missing parts: kernel, agent, root image, snapshot. `force` rebuilds the root image; `architecture`
-   * defaults to the host's own.
+   * Makes the missing parts: kernel, agent, root image, snapshot. `force` rebuilds the root image, and looks up anew
+   * what the name of an OCI image leads to; `architecture` defaults to the host's own. With `image` the template itself
+   * is made, of that OCI image: nothing of it stays after an error.
    */
   build(
     id: string,
-    options?: { readonly force?: boolean; readonly architecture?: ArchitectureName | undefined },
+    options?: {
+      readonly force?: boolean;
+      readonly architecture?: ArchitectureName | undefined;
+      readonly image?: string | undefined;
+    },
     context?: BuildContext,
   ): Promise<TemplateInfo>;
-  /** Removes the built images for all processors, and their snapshots; template.json stays. */
+  /**
+   * Removes the built images for all processors, and their snapshots. A template that was made by naming an OCI image
+   * goes as a whole; of others template.json stays.
+   */
   remove(id: string): Promise<void>;
 }
 
@@ -410,7 +444,7 @@ export interface VolumeService {
    * Makes an empty volume, which takes space on the host only as it is written to. Throws `volume_exists` when its
    * owner has another one of that name.
    */
-  create(volume: NewVolumeInput, context?: OwnedContext): Promise<VolumeInfo>;
+  create(volume: NewVolumeInput, context?: VolumeContext): Promise<VolumeInfo>;
   /** Looks names and prefixes up within `scope`; default: all there are. Throws `volume_not_found`. */
   get(ref: string, scope?: Scope): Promise<VolumeInfo>;
   list(scope?: Scope): Promise<VolumeInfo[]>;
@@ -442,10 +476,58 @@ export interface NetworkService {
   remove(ref: string): Promise<void>;
 }
 
+/** Default: the host itself owns it. */
+export type PolicyContext = CallContext & Pick<CreateContext, 'ownership'>;
+
+export interface ApprovalFilter {
+  /** Of this sandbox, by its id, a prefix of it or its name; default: of all. */
+  readonly sandbox?: string | undefined;
+  /** Those alone that wait for an answer. */
+  readonly pending?: boolean | undefined;
+}
+
+/**
+ * Policies with names, which sandboxes name in their config, and questions about connections that a policy neither
+ * allows nor denies. `ref` of a policy is its id or its name. A name means the policy of the sandbox's owner, or else
+ * the host's.
+ */
+export interface PolicyService {
+  /** Throws `conflict` when its owner, or the host, has another one of that name. */
+  create(policy: NewPolicyInput, context?: PolicyContext): Promise<PolicyInfo>;
+  get(ref: string, scope?: Scope): Promise<PolicyInfo>;
+  list(scope?: Scope): Promise<PolicyInfo[]>;
+  /** Changes it for all sandboxes that name it: what it denies now ends at once in those that run. */
+  change(ref: string, policy: NetworkPolicyInput, context?: CallContext): Promise<PolicyInfo>;
+  /** Refused with `conflict` while sandboxes name it, stopped ones included. */
+  remove(ref: string): Promise<void>;
+  /** Says what a policy does with a destination, and why. Where a name leads is not looked up. */
+  test(policy: PolicyChoiceInput, wish: Wish, context?: PolicyContext): Promise<Explanation>;
+  /**
+   * The smallest policy that allows what a sandbox was let through to since it runs under a policy. Throws
+   * `invalid_state` where it has none, or does not run.
+   */
+  learned(sandbox: string): Promise<LearnedPolicy>;
+  /** Questions and answers, oldest first. They are forgotten with their sandbox. */
+  approvals(filter?: ApprovalFilter, scope?: Scope): Promise<Approval[]>;
+  /** Answers a question by its id, also one that was answered before. Throws `not_found`. */
+  answer(id: string, answer: ApprovalAnswerInput, context?: CallContext): Promise<Approval>;
+}
+
+/** What a sandbox was denied, or what somebody is asked about it. */
+export type NetworkEvent = { readonly about: SandboxInfo } & (
+  | { readonly type: 'asked'; readonly approval: Approval }
+  | ({ readonly type: 'denied' } & Pick<Extract<Tiding, { kind: 'denied' }>, 'counts' | 'denials' | 'more'>)
+);
+
 /** A call that makes something which belongs to somebody. */
 export interface OwnedContext extends CallContext {
   /** Default: the host itself owns it. Names are unique among the things of one kind that one owner has. */
   readonly ownership?: Ownership | undefined;
+}
+
+export interface VolumeContext extends OwnedContext {
+  /** Its id, where it has to be known before the volume is made; `newSandboxId()` makes one. */
+  readonly id?: string | undefined;
 }
 
 /** The clones that wait, paused, to become sandboxes at once (docs/pool.md). */
@@ -526,6 +608,7 @@ export interface Engine extends AsyncDisposable {
   readonly templates: TemplateService;
   readonly snapshots: SnapshotService;
   readonly volumes: VolumeService;
+  readonly policies: PolicyService;
   readonly networks: NetworkService;
   readonly pool: PoolService;
   readonly storage: StorageService;
@@ -559,6 +642,11 @@ export interface LocalEngine extends Engine {
   admitWakings(admit: AdmitWaking): void;
   /** Calls `listen` at each change of the pool until the result is disposed. `listen` must not throw. */
   onPoolEvent(listen: (event: PoolEvent) => void): Disposable;
+  /**
+   * Calls `listen` with denials and questions of sandboxes until the result is disposed. A sandbox with many of them is
+   * told of by counts. `listen` must not throw.
+   */
+  onNetworkEvent(listen: (event: NetworkEvent) => void): Disposable;
   /**
    * Makes a clone that outlives this process and waits for the next create in this state folder, for `keepMs`. `ender`
    * is a command that calls `endLeftClones` when that time is over. False where
@@ -595,6 +683,8 @@ export interface EngineOptions {
    * one; default 0.
    */
   readonly readySlots?: number;
+  /** The network policy of new sandboxes that name none: a name, or the policy itself; default `all`. */
+  readonly defaultPolicy?: PolicyChoiceInput | undefined;
   /** Keeps clones ready while the engine is open; default: none. Those that others have left are used all the same. */
   readonly pool?: PoolOptions | undefined;
 }

@@ -25,6 +25,15 @@ export const errorTable = {
     status: 500,
     hint: 'Read the build log named in the message, mend template.json and build again.',
   },
+  image_not_found: {
+    status: 404,
+    hint: 'Check the name, the tag and the processor of the image.',
+  },
+  registry_denied: {
+    status: 403,
+    hint: 'Log in with `docker login` as the user that runs NovaSandbox: its credentials are taken from there.',
+  },
+  image_invalid: { status: 422, hint: 'Use another image, or make this one anew with a current tool.' },
   sandbox_not_found: { status: 404, hint: 'List the sandboxes with `nova ls --all`; names and id prefixes work too.' },
   sandbox_exists: { status: 409, hint: 'Choose another name, or remove the sandbox that has it.' },
   sandbox_not_running: { status: 409, hint: 'Start it with `nova start`, or resume it with `nova resume`.' },

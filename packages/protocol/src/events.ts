@@ -27,6 +27,9 @@ export const eventTypeSchema = z.enum([
   'pool.hit',
   'pool.missed',
   'pool.discarded',
+  'network.denied',
+  'network.approval_needed',
+  'network.approval_answered',
   'server.started',
   'server.stopping',
 ]);
@@ -40,6 +43,7 @@ export const eventKindSchema = z.enum([
   'command',
   'template',
   'pool',
+  'network',
   'server',
 ]);
 export type EventKind = z.infer<typeof eventKindSchema>;

@@ -11,6 +11,7 @@ export * from './own-hypervisors.ts';
 export * from './ownership.ts';
 export * from './parse.ts';
 export * from './policy/index.ts';
+export * from './secrets/index.ts';
 export * from './pool.ts';
 export * from './progress.ts';
 export * from './sandbox.ts';

@@ -205,6 +205,8 @@ export const sandboxInfoSchema = z.object({
    * a fork begins with its parent's.
    */
   snapshotId: snapshotIdSchema.nullable().default(null),
+  /** When it was last taken back to a snapshot. What was done to it before may be undone. */
+  restoredAt: z.iso.datetime().nullable().default(null),
   volumes: z.array(volumeMountSchema).default([]),
   /** Private networks that it has joined, as its config names them. */
   networks: z.array(z.string()).default([]),

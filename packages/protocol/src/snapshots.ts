@@ -11,6 +11,7 @@ import {
   snapshotIdSchema,
   type SandboxInfo,
 } from './sandbox.ts';
+import { volumeMountsSchema } from './volume.ts';
 
 /**
  * `memory`: memory, devices and disk of one instant, from which sandboxes go on with all their processes. `disk`: the
@@ -90,6 +91,11 @@ export const continuedConfigSchema = z.strictObject({
   memory: z.boolean().default(true),
   /** A port of the host that leads to the guest's `guestPort`; the original's is not taken over. */
   hostPort: z.int().min(1).max(65_535).optional(),
+  /**
+   * Its volumes; default: the original's. Memory knows the disks of the machine, so others are for a sandbox that boots
+   * from the disk alone.
+   */
+  volumes: volumeMountsSchema.optional(),
 });
 export type ContinuedConfigInput = z.input<typeof continuedConfigSchema>;
 
@@ -99,8 +105,10 @@ export const maxForks = 100;
 /** How to fork a running sandbox. */
 export const forkSchema = z.strictObject({
   count: z.int().min(1).max(maxForks).default(1),
+  /** Whether the children have the secrets of the original. Default: they have none. */
+  keepSecrets: z.boolean().default(false),
   /** Of each child; with several, the name is the beginning of theirs: `<name>-1`, `<name>-2`. */
-  ...continuedConfigSchema.omit({ hostPort: true, memory: true }).shape,
+  ...continuedConfigSchema.omit({ hostPort: true, memory: true, volumes: true }).shape,
 });
 export type ForkInput = z.input<typeof forkSchema>;
 

@@ -3,6 +3,7 @@ import * as z from 'zod';
 /** Kinds of things in the state folder. `other` is what belongs to none of the others, such as installed VMMs. */
 export const storageKinds = [
   'root-image',
+  'oci-image',
   'kernel',
   'initramfs',
   'program',

@@ -1,6 +1,12 @@
 import * as z from 'zod';
 import { architectureSchema, limits, nameSchema } from './sandbox.ts';
 
+/** Whether an image's name is a path or names an image of a container engine, and so something of the host. */
+export const isLocalImage = (name: string): boolean => /^\.{0,2}\/|^(?:docker|podman):(?!\d)/.test(name);
+
+/** A name such as `python:3.13-slim`, or a path (images/oci/reference.ts in the engine). */
+export const imageNameSchema = z.string().min(1).max(1000);
+
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]*$/, 'must be a Debian package name');
 
 /** `templates/<id>/template.json`. */
@@ -34,25 +40,53 @@ export const templateSchema = z.strictObject({
           .default('bookworm'),
         variant: z.enum(['essential', 'minbase', 'apt']).default('minbase'),
       }),
-      /** Built from an OCI image. */
-      z.strictObject({ type: z.literal('oci'), image: z.string().min(1).max(500) }),
+      /** Made of an image in a registry or in files of the host. */
+      z.strictObject({ type: z.literal('oci'), image: imageNameSchema }),
+      /** A file with an ext4, erofs or squashfs file system; the kernel is the distribution's. */
+      z.strictObject({ type: z.literal('disk'), path: z.string().max(4096).startsWith('/') }),
       /** Ready-made: vmlinux and rootfs.ext4 lie beside template.json. */
       z.strictObject({ type: z.literal('files') }),
     ])
     .default({ type: 'files' }),
-  /** Default user of commands. If it is `user`, that user is created with password-less sudo. */
+  /**
+   * Default user of commands, by name or number; default: root, or the one that the OCI image names. If it is `user`, a
+   * root image of Debian packages gets that user, with password-less sudo.
+   */
   user: z
     .string()
-    .regex(/^[a-z_][a-z0-9_-]{0,31}$/)
-    .default('root'),
+    .regex(/^(?:[a-z_][a-z0-9_-]{0,31}|\d{1,10})$/)
+    .optional(),
   /** Commands run once before the snapshot, so that clones already have in memory what a first command needs. */
   warm: z
     .array(z.array(z.string().min(1)).min(1))
     .max(32)
     .default([]),
   env: z.record(z.string(), z.string()).default({}),
+  /** Folder in which commands run; default: the one that the OCI image names, else the home of the user. */
+  workdir: z
+    .string()
+    .max(4096)
+    .regex(/^\/[^\0]*$/, 'must be an absolute path')
+    .optional(),
+  /** Command that `nova run` runs where none is given; default: entrypoint and command of the OCI image. */
+  start: z.array(z.string()).max(1000).default([]),
 });
 export type Template = z.output<typeof templateSchema>;
+
+/** What an OCI image says of itself. */
+const imageInfoSchema = z.object({
+  /** Its whole name, or its path. */
+  name: z.string(),
+  /** Digest of the manifest that the name led to when it was fetched. */
+  digest: z.string(),
+  layers: z.int(),
+  /** Sum of its packed layers, bytes. */
+  sizeBytes: z.number(),
+  /** Such as `8080/tcp`. */
+  ports: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+});
+export type ImageInfo = z.infer<typeof imageInfoSchema>;
 
 export const templateInfoSchema = z.object({
   id: z.string(),
@@ -67,6 +101,12 @@ export const templateInfoSchema = z.object({
   diskSizeMb: z.int(),
   user: z.string(),
   packages: z.array(z.string()),
+  /** Folder in which commands run; null: the home of the user. */
+  workdir: z.string().nullable(),
+  /** Command that `nova run` runs where none is given; empty: there is none. */
+  start: z.array(z.string()),
+  /** Its OCI image for the host's own processor; null where it is made of none, or that was not fetched. */
+  image: imageInfoSchema.nullable(),
   /** Whether its root image exists for the host's own processor. */
   built: z.boolean(),
   /** The processors for which its root image exists. */

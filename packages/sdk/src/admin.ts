@@ -22,18 +22,27 @@ export {
   QemuHypervisor,
 } from './administration/hypervisor.ts';
 export { Network } from './administration/network.ts';
+export { NetworkPolicies } from './administration/policies.ts';
 export { Storage } from './administration/storage.ts';
 export { TemplateManager } from './administration/template-manager.ts';
 export { Volume, type OpenVolume } from './administration/volume.ts';
 export { WarmPool } from './administration/warm-pool.ts';
 export type {
+  Approval,
+  ApprovalAnswerInput,
   Collected,
+  Contact,
   DriverFeatures,
   Isolation,
   NetworkInfo,
   NetworkMember,
   NewNetworkInput,
+  Explanation,
+  LearnedPolicy,
+  NetworkPolicyInput,
+  NewPolicyInput,
   NewVolumeInput,
+  PolicyInfo,
   PoolClone,
   PoolShape,
   PoolStatus,
@@ -42,5 +51,6 @@ export type {
   TemplateInfo,
   VolumeInfo,
   VolumeUse,
+  Wish,
 } from '@novasandbox/protocol';
-export type { HypervisorReport } from '@novasandbox/engine/services';
+export type { ApprovalFilter, HypervisorReport } from '@novasandbox/engine/services';

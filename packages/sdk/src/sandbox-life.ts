@@ -1,5 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { hasMachine, isNovaError, type Decision, type PolicyChoiceInput } from '@novasandbox/protocol';
+import {
+  hasMachine,
+  isNovaError,
+  type Decision,
+  type PolicyChoiceInput,
+  type SecretInfo,
+  type SecretSettingsInput,
+} from '@novasandbox/protocol';
 import type {
   ExtraDriveInput,
   HypervisorName,
@@ -206,6 +213,22 @@ export abstract class SandboxLife implements AsyncDisposable {
   async setPolicy(policy: PolicyChoiceInput, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#learn(await this.scope.engine.sandboxes.setPolicy(this.id, policy, options));
   }
+
+  /**
+   * The secrets of the sandbox. `set` gives it one, also while it runs, or another value for one that it has, whose
+   * placeholder stays. `remove` forgets the value, ends the requests that have it, and has the placeholder refused.
+   * `list` tells all but the values.
+   */
+  readonly secrets = {
+    set: (
+      name: string,
+      settings: SecretSettingsInput,
+      options: { readonly signal?: AbortSignal } = {},
+    ): Promise<SecretInfo> => this.#sandboxes.setSecret(this.id, name, settings, options),
+    list: (): Promise<SecretInfo[]> => this.#sandboxes.secrets(this.id),
+    remove: (name: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> =>
+      this.#sandboxes.removeSecret(this.id, name, options),
+  };
 
   /**
    * Yields the latest decisions of the sandbox's network policy, oldest first, or its denials alone. `follow` goes on

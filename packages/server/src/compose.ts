@@ -26,6 +26,7 @@ import { createEvents } from './observe/events.ts';
 import { createGuestWork } from './observe/guest-work.ts';
 import { createIdle, type Idle } from './observe/idle.ts';
 import { createLimits } from './observe/limits.ts';
+import { observeNetwork } from './observe/network.ts';
 import { observePool } from './observe/pool.ts';
 import { createRoster } from './observe/roster.ts';
 import { createPreviews } from './previews/previews.ts';
@@ -69,6 +70,7 @@ export function createDaemonContext({
     },
   });
   observePool(quietEngine, events, (event) => metrics.pooled(event));
+  observeNetwork(quietEngine, events, (event) => metrics.network(event));
   const activity = createActivity();
   const parts: { idle?: Idle; forwards?: Forwards; volumes?: VolumeDesk } = {};
   const previews = createPreviews(store);

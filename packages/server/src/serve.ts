@@ -5,6 +5,7 @@ import {
   createEngine,
   keepReserve,
   layoutAt,
+  makeRunFolder,
   onBackgroundFailure,
   prepareLayout,
   withReserve,
@@ -18,6 +19,7 @@ import { createLog } from './log.ts';
 import { createServer, type Server } from './server.ts';
 import { openServerStore } from './store/server-store.ts';
 import { openTracing } from './trace/tracing.ts';
+import { startWebhook } from './observe/webhook.ts';
 import { startRounds } from './rounds.ts';
 import { removeLeftExports } from './vms/export.ts';
 
@@ -42,6 +44,10 @@ export interface ServeOptions {
 }
 
 /** Starts the daemon: claims the state folder, recovers it after a crash, and listens. */
+/** `all` is that of a sandbox without a policy, which needs no egress process. */
+const defaultPolicyOf = ({ networking }: ServerConfig): string | undefined =>
+  networking.default_policy === 'all' ? undefined : networking.default_policy;
+
 export async function serve(config: ServerConfig, options: ServeOptions = {}): Promise<Daemon> {
   const layout = layoutAt(options.home);
   prepareLayout(layout);
@@ -56,6 +62,7 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
       recover: true,
       readySlots: config.networking.ready_slots,
       pool: poolOptionsOf(config),
+      defaultPolicy: defaultPolicyOf(config),
     }),
   );
   const tracing = undo.use(await openTracing(config, process.env));
@@ -69,11 +76,13 @@ export async function serve(config: ServerConfig, options: ServeOptions = {}): P
   undo.use(context.forwards);
   await context.forwards.restore(vmIds);
   context.previews.prune(vmIds);
+  undo.use(startWebhook(context));
   undo.use(startRounds(context));
   removeLeftExports(context);
 
   const { main, local } = server.listeners;
   if (local !== null) {
+    makeRunFolder(layout.run);
     rmSync(layout.daemon.socket, { force: true });
     // The umask protects the socket until its mode is set.
     const umask = process.umask(0o177);

@@ -19,6 +19,7 @@ import { networkHandlers } from './routes/network.ts';
 import { networksHandlers } from './routes/networks.ts';
 import { poolHandlers } from './routes/pool.ts';
 import { resourceHandlers } from './routes/resources.ts';
+import { addMcp } from './mcp/mcp.ts';
 import { addRootRoutes } from './routes/root.ts';
 import { securityHandlers } from './routes/security.ts';
 import { snapshotHandlers, snapshotStreams } from './routes/snapshots.ts';
@@ -26,6 +27,7 @@ import { socketHandlers } from './routes/sockets.ts';
 import { systemHandlers } from './routes/system.ts';
 import { templateHandlers } from './routes/templates.ts';
 import { vmHandlers } from './routes/vms.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { volumeHandlers } from './routes/volumes.ts';
 import { createSockets, type Sockets } from './sockets/accept.ts';
 import { createHostLook } from './system/host.ts';
@@ -71,6 +73,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
   const look = createHostLook(context.layout.home);
   addRootRoutes(app, context, createGauges(context, look));
   addDescription(app);
+  addMcp(app, context);
   bindRoutes(app, context, sockets, {
     json: {
       ...vmHandlers(context),
@@ -78,6 +81,7 @@ export async function createServer(context: DaemonContext): Promise<Server> {
       ...fileHandlers(context),
       ...snapshotHandlers(context),
       ...templateHandlers(),
+      ...policyHandlers(),
       ...volumeHandlers(),
       ...poolHandlers(),
       ...systemHandlers(context, look),

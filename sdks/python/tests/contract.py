@@ -83,7 +83,8 @@ class Contract:
     def sample(self, schema: Mapping[str, Any]) -> Any:
         schema = self.resolve(schema)
         for choice in ("anyOf", "oneOf"):
-            if choice in schema:
+            # Beside properties it is a condition on them.
+            if choice in schema and "properties" not in schema:
                 return self.sample(schema[choice][-1])
         if "const" in schema:
             return schema["const"]

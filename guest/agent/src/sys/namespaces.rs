@@ -5,6 +5,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::errno::{check, Errno, Sys};
 
+/// The network namespace of this process.
+pub fn own_network() -> Sys<OwnedFd> {
+    std::fs::File::open("/proc/self/ns/net").map(OwnedFd::from).map_err(Errno::from)
+}
+
 /// Finds the network namespaces of all processes other than that of this one, each once. A process that ends meanwhile
 /// is passed over.
 pub fn other_networks() -> Sys<Vec<OwnedFd>> {

@@ -6,18 +6,20 @@ import { ownHypervisors } from '@novasandbox/protocol/own-hypervisors';
 import { parseDrive } from './drive.ts';
 import { parseDuration } from './duration.ts';
 import { parseEnvFile } from './env-file.ts';
+import { imageName } from './image-name.ts';
 import { parseLabel, parseVariable } from './key-value.ts';
 import { parseMemorySize } from './memory-size.ts';
 import { addRuleOptions, type PolicyOptions } from './policy.ts';
 import { parsePortMapping } from './port-mapping.ts';
 import { parseRateLimit } from './rate-limit.ts';
 import { parseName } from './name.ts';
+import { addSecretOption, type SecretOptions } from './secret.ts';
 import { parseVolume, type Volume } from './volume.ts';
 import { parseWholeNumber } from './whole-number.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** The options parsed by `addSandboxOptions`: those of config fields, and those without a field of their own. */
-export interface SandboxOptions extends PolicyOptions {
+export interface SandboxOptions extends PolicyOptions, SecretOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly envFile?: Readonly<Record<string, string>>;
   /** The names of `--network`; false: `--no-network`. */
@@ -34,6 +36,7 @@ const readers: Readonly<Record<string, (text: string, before: never) => unknown>
   'device=rate': parseRateLimit,
   'host:guest': parsePortMapping,
   image: (path) => resolve(path),
+  'image-name': imageName,
   'image:path': parseDrive,
   'key=value': parseLabel,
   'NAME=value': parseVariable,
@@ -75,7 +78,7 @@ function describe(row: Field, note: string | undefined): string {
 /** Adds the options that configure a sandbox. The schema, which knows the limits, checks the values. */
 export function addSandboxOptions(command: Command): Command {
   for (const { option } of fieldOptions()) command.addOption(option);
-  return addRuleOptions(command)
+  return addSecretOption(addRuleOptions(command))
     .option('--env-file <file>', 'file of NAME=value lines, may be repeated', parseEnvFile)
     .option(
       '-v, --volume <host:guest>',

@@ -25,6 +25,7 @@ interface Options extends CommandOptions {
   readonly ttl?: number;
   readonly user?: string;
   readonly keep?: boolean;
+  readonly keepSecrets?: boolean;
   readonly quiet?: boolean;
 }
 
@@ -39,6 +40,7 @@ export function define(command: Command): void {
     .option('--ttl <time>', 'time that the children live, such as 30s or 2h (0: no limit)', parseDuration)
     .option('-u, --user <user>', "user that the command runs as (default: the sandbox's)")
     .option('--keep', 'with a command: leave the children')
+    .option('--keep-secrets', 'give the children the secrets of the sandbox too')
     .option('-q, --quiet', 'no progress')
     .addHelpText(
       'after',
@@ -83,9 +85,10 @@ async function forkChildren(
   options: Options,
   signal: AbortSignal,
 ): Promise<SandboxInfo[]> {
-  const { count, name, label, env, ttl, quiet = false, json = false } = options;
+  const { count, name, label, env, ttl, keepSecrets, quiet = false, json = false } = options;
   const how: ForkInput = {
     count,
+    ...(keepSecrets === undefined ? {} : { keepSecrets }),
     ...(name === undefined ? {} : { name }),
     ...(label === undefined ? {} : { labels: label }),
     ...(env === undefined ? {} : { env }),

@@ -3,7 +3,10 @@ import { printable } from '@novasandbox/protocol/visible';
 import type { Decision } from '@novasandbox/protocol';
 import { addRuleOptions, choosePolicy, type PolicyOptions } from '../args/policy.ts';
 import { openEngine } from '../open-engine.ts';
+import { defineApprovals } from '../policies/approvals.ts';
 import { chosenPolicy } from '../policies/chosen-policy.ts';
+import { defineLearn } from '../policies/learn.ts';
+import { defineNamed } from '../policies/named.ts';
 import { showPresets } from '../policies/presets.ts';
 import { tryPolicy, type TryOptions } from '../policies/try-policy.ts';
 import { Interrupts } from '../process/interrupts.ts';
@@ -26,12 +29,15 @@ Examples:
   nova policy set box none
   nova policy set box --allow api.github.com --allow preset:npm
   nova policy log box --denied
+  nova policy create web --allow preset:npm
+  nova run --net web -- npm ci
+  nova policy learn -- npm ci
   nova policy test https://api.github.com/user --allow preset:github`,
   );
   addRuleOptions(command.command('set'))
     .description('Change what a sandbox may reach, also while it runs; connections that are denied now end.')
     .argument('<sandbox>', 'id, beginning of the id, or name')
-    .argument('[policy]', 'none, all, or a JSON file')
+    .argument('[policy]', 'none, all, the name of a policy, or a JSON file')
     .addHelpText('after', '\nExample:\n  nova policy set box none --allow api.github.com')
     .action((ref: string, net: string | undefined, options: PolicyOptions) => set(ref, { ...options, net }));
   command
@@ -50,17 +56,20 @@ Examples:
     .option('--json', 'print as JSON, one document a line')
     .addHelpText('after', '\nExample:\n  nova policy log box --denied')
     .action((ref: string, options: LogOptions) => log(ref, options));
+  defineNamed(command);
+  defineApprovals(command);
+  defineLearn(command);
   addRuleOptions(command.command('test'))
     .description('Say what a policy does with an address, and why. Ends with 1 where it is denied.')
     .argument('<url>', 'https://host/path, http://host/path, tcp://host:port, or a host')
-    .argument('[policy]', 'none, all, or a JSON file (default: none, or all with --deny alone)')
-    .option('--method <method>', 'method of the request, for http:// (default: GET)')
+    .argument('[policy]', 'none, all, a name, or a JSON file (default: none, or all with --deny alone)')
+    .option('--method <method>', 'method of the request (default: GET)')
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  nova policy test https://gist.github.com --allow preset:github')
     .action((url: string, net: string | undefined, options: TryOptions) => tryPolicy(url, { ...options, net }));
   addRuleOptions(command.command('show'))
     .description('Print a policy whole, as JSON, with the rules of --allow and --deny.')
-    .argument('[policy]', 'none, all, or a JSON file (default: none, or all with --deny alone)')
+    .argument('[policy]', 'none, all, a name, or a JSON file (default: none, or all with --deny alone)')
     .option('--json', 'print as JSON, which is the default')
     .addHelpText('after', '\nExample:\n  nova policy show --allow preset:npm --allow api.github.com > policy.json')
     .action(async (net: string | undefined, options: PolicyOptions) =>

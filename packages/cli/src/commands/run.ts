@@ -22,11 +22,16 @@ interface Options extends SandboxOptions, SnapshotOptions, CommandOptions {
   readonly user?: string;
   readonly workspace?: string;
   readonly apply?: boolean;
+  readonly image?: string;
+  readonly template?: string;
 }
 
 export function define(command: Command): void {
   addSnapshotOptions(addSandboxOptions(addCommandOptions(command)))
-    .argument('[command...]', 'command and its arguments; with --tty a shell when left out')
+    .argument(
+      '[command...]',
+      'command and its arguments; when left out, a shell with --tty, or the command that the image or template names',
+    )
     .option('-d, --detach', 'leave the sandbox running and print its id')
     .option('--rm', 'with --detach: remove the sandbox when it stops; with --workspace: even if there are changes')
     .option('--workspace <folder>', `push a folder to ${workspacePath}, and run the command there`)
@@ -52,6 +57,7 @@ Examples:
   nova run --no-network --read-only -- ./untrusted
   nova run -v .:/work:ro -w /work -- python3 -m unittest
   nova run --snapshot installed -- make test
+  nova run --image alpine:3.22 -- sh -c 'cat /etc/os-release'
   nova run -v cache:/home/user/.cache -- pip download requests
   nova run --workspace . -- sed -i s/colour/color/ README.md
   nova run -d --name web --port 8080:8000 -- python3 -m http.server 8000`,
@@ -63,14 +69,15 @@ async function run(words: readonly string[], options: Options): Promise<void> {
   // Loaded only here: help does not need it.
   const { loginShell } = await import('@novasandbox/protocol');
   const argv = words.length > 0 ? words : options.tty === true ? loginShell : [];
-  if (argv.length === 0 && options.detach !== true) {
+  // An image may name its own command, which is known once it has been fetched.
+  if (argv.length === 0 && options.detach !== true && options.image === undefined && options.template === undefined) {
     throw new UsageError("Say what to run: nova run -- python3 -c 'print(6 * 7)', or nova run -it for a shell.");
   }
   if (options.apply === true && options.workspace === undefined) throw new UsageError('--apply goes with --workspace.');
   if (options.detach === true && (options.tty === true || options.interactive === true)) {
     throw new UsageError('--detach does not go with --interactive or --tty: use nova create, then nova shell.');
   }
-  const keepMs = options.snapshot === undefined ? keepWarmMs() : 0;
+  const keepMs = options.snapshot === undefined && options.image === undefined ? keepWarmMs() : 0;
   using interrupts = new Interrupts();
   const own = keepMs === 0 ? null : await openOwnEngine();
   await using engine = own?.engine ?? (await openEngine());
@@ -99,7 +106,11 @@ async function runEphemeral(
   const { metadata } = sandbox;
   const settle = once(() => settled(engine, sandbox, options));
   try {
-    const command = { argv, options: inWorkspace(options), user: userOf(options) };
+    const command = {
+      argv: argv.length > 0 ? argv : await startOf(engine, sandbox),
+      options: inWorkspace(options),
+      user: userOf(options),
+    };
     if (options.json !== true) return await runCommand(engine, sandbox.id, command, interrupts);
     const about = async (): Promise<object> => ({ metadata, ...(await settle()) });
     return await runCommandForJson(engine, sandbox.id, command, interrupts, about);
@@ -112,6 +123,13 @@ async function runEphemeral(
       await removed.catch(ignoreMissing);
     }
   }
+}
+
+/** The command that the template, or its image, names for itself. */
+async function startOf(engine: Engine, { templateId }: SandboxInfo): Promise<readonly string[]> {
+  const { start } = await engine.templates.inspect(templateId);
+  if (start.length > 0) return start;
+  throw new UsageError(`Say what to run: the template ${printable(templateId)} names no command of its own.`);
 }
 
 /** The outcome for the workspace; null where there is none, or the sandbox is gone. */

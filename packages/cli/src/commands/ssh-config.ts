@@ -37,7 +37,7 @@ async function show(ref: string | undefined, { write, remove, yes = false }: Opt
   if (write !== undefined && remove !== undefined) throw new UsageError('--write does not go with --remove.');
   const { hostOf } = await import('../ssh/client-options.ts');
   const { blockOf, withBlock, withoutBlock } = await import('../ssh/config-block.ts');
-  const { readConfig, writeConfig } = await import('../ssh/config-file.ts');
+  const { readConfig, writeConfig } = await import('../config-file.ts');
   const host = hostOf(ref ?? '*');
   if (remove !== undefined) {
     const file = fileOf(remove);
@@ -68,7 +68,7 @@ async function lines(): Promise<readonly (readonly [name: string, value: string]
   const { layoutAt } = await import('@novasandbox/engine/layout');
   const { clientOptions } = await import('../ssh/client-options.ts');
   const { ensureSshFiles } = await import('../ssh/keys.ts');
-  const { ownCommand } = await import('../ssh/own-command.ts');
+  const { ownCommand } = await import('../own-command.ts');
   const env = connectionEnvironment();
   const settings = ['NOVA_HOME', 'NOVA_RUN', 'NOVA_API_URL', 'NOVA_EMBEDDED'].flatMap((name) => {
     const value = env[name];

@@ -42,7 +42,7 @@ async function ssh(ref: string, words: string[], { user, tty, L: forwards = [], 
   const { layoutAt } = await import('@novasandbox/engine/layout');
   const { clientOptions, hostOf } = await import('../ssh/client-options.ts');
   const { ensureSshFiles } = await import('../ssh/keys.ts');
-  const { ownCommand } = await import('../ssh/own-command.ts');
+  const { ownCommand } = await import('../own-command.ts');
   const options = clientOptions(await ensureSshFiles(layoutAt().ssh), [...ownCommand(), 'ssh-proxy']);
   const given = [
     ...(user === undefined ? [] : ['-l', user]),

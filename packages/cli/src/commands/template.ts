@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { printable } from '@novasandbox/protocol/visible';
 import type { ArchitectureName, TemplateInfo } from '@novasandbox/protocol';
+import { imageName } from '../args/image-name.ts';
 import { architectureOption } from '../args/sandbox-options.ts';
 import { openEngine } from '../open-engine.ts';
 import { Interrupts } from '../process/interrupts.ts';
@@ -12,6 +13,7 @@ import { renderTable } from '../render/table.ts';
 interface BuildOptions {
   readonly arch?: ArchitectureName;
   readonly force?: boolean;
+  readonly image?: string;
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -23,6 +25,7 @@ export function define(command: Command): void {
 Examples:
   nova template ls
   nova template build base
+  nova template build py --image python:3.13-slim
   nova template inspect base`,
   );
   addListing(command.command('ls').description('List templates, built or not.'));
@@ -30,11 +33,22 @@ Examples:
     .command('build')
     .description('Build the missing parts of a template: kernel, agent, root image, snapshot.')
     .argument('<template>', 'id of the template')
-    .option('-f, --force', 'rebuild the root image')
+    .option('-f, --force', 'rebuild the root image; of an OCI image, look its name up anew')
+    .option('--image <name>', 'make the template of this OCI image: a name in a registry, or a path', imageName)
     .addOption(architectureOption())
     .option('-q, --quiet', 'no progress')
     .option('--json', 'print all about the template as JSON')
-    .addHelpText('after', '\nExample:\n  nova template build --force base')
+    .addHelpText(
+      'after',
+      `
+The image is fetched with the credentials of \`docker login\`. A path is a folder or archive in the OCI layout, an archive
+of \`docker save\`, or an archive of a root file system; docker:NAME and podman:NAME are images of a local engine.
+
+Examples:
+  nova template build --force base
+  nova template build py --image python:3.13-slim
+  nova template build mine --image ./saved.tar`,
+    )
     .action((id: string, options: BuildOptions) => build(id, options));
   command
     .command('inspect')
@@ -45,7 +59,9 @@ Examples:
     .action((ids: string[]) => inspect(ids));
   command
     .command('rm')
-    .description('Remove the built parts of templates: root image and snapshots. template.json stays.')
+    .description(
+      'Remove the built parts of templates: root image and snapshots. Templates made with --image go as a whole, of others template.json stays.',
+    )
     .argument('<template...>', 'ids of templates')
     .option('--json', 'print what was removed as JSON')
     .addHelpText('after', '\nExample:\n  nova template rm linux-default')
@@ -80,13 +96,16 @@ function toRow(template: TemplateInfo): string[] {
   ];
 }
 
-async function build(id: string, { force = false, quiet = false, json = false, arch }: BuildOptions): Promise<void> {
+async function build(
+  id: string,
+  { force = false, quiet = false, json = false, arch, image }: BuildOptions,
+): Promise<void> {
   using interrupts = new Interrupts();
   await using engine = await openEngine();
   try {
     using progress = showProgress({ quiet: quiet || json });
     const context = { signal: interrupts.signal, progress: progress.sink };
-    const built = await engine.templates.build(id, { force, architecture: arch }, context);
+    const built = await engine.templates.build(id, { force, architecture: arch, image }, context);
     if (json) printJson(built);
     else process.stdout.write(`${printable(built.id)}\n`);
   } catch (error) {

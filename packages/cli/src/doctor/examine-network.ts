@@ -17,7 +17,7 @@ export async function examineNetwork(fresh: boolean): Promise<Finding[]> {
     await network.reclaim();
     const { slots, reason } = await network.probe({ fresh });
     if (!slots) {
-      const isolation = 'guests with network reach the addresses of the host';
+      const isolation = 'guests without a policy reach the addresses of the host';
       return [
         {
           section: 'better',

@@ -3,10 +3,8 @@ import type { SandboxInfo } from '@novasandbox/protocol';
 import type { Interrupts } from '../process/interrupts.ts';
 import { runCommand, type CommandToRun } from '../process/run-command.ts';
 import { printJson } from '../render/json.ts';
+import { indexVariable } from './index-variable.ts';
 import { NumberedLines } from './numbered-lines.ts';
-
-/** Tells a command the number of its child. */
-const indexVariable = 'NOVA_FORK_INDEX';
 
 /**
  * Runs a command in each child at once. The output of an only child is printed as it is, lines of several begin with

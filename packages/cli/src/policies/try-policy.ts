@@ -34,6 +34,6 @@ function wishOf(text: string, method: string) {
   }
   const port = url.port === '' ? defaultPorts[url.protocol] : Number(url.port);
   if (port === undefined || url.hostname === '') throw new UsageError(`${text} names no host with a port.`);
-  const request = url.protocol === 'http:' ? { method, path: url.pathname } : undefined;
-  return { host: url.hostname, port, request };
+  const request = url.protocol === 'tcp:' ? undefined : { method, path: url.pathname };
+  return { host: url.hostname, port, request, tls: url.protocol === 'https:' };
 }

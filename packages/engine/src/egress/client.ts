@@ -1,23 +1,32 @@
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { json } from 'node:stream/consumers';
 import {
+  contactsSchema,
   decisionSchema,
   isNovaError,
   NovaError,
   parse,
   pinnedNamesSchema,
-  type Decision,
   type ErrorCode,
 } from '@novasandbox/protocol';
+import type * as z from 'zod';
 import { throwIfAborted } from '../abort.ts';
 import { withLock } from '../artifacts/lock.ts';
-import type { Layout } from '../layout.ts';
+import { makeRunFolder, type Layout } from '../layout.ts';
 import type { Egress } from '../ports/egress.ts';
 import type { VmmUsers } from '../vmm/vmm-users.ts';
 import { startEgress } from './process/start.ts';
-import { failureSchema, servedSchema } from './process/wire.ts';
+import {
+  answeredSchema,
+  failureSchema,
+  questionsSchema,
+  secretUsesSchema,
+  servedSchema,
+  tidingSchema,
+} from './process/wire.ts';
 
 export interface EgressOptions {
   readonly layout: Pick<Layout, 'egress'>;
@@ -26,6 +35,9 @@ export interface EgressOptions {
   /** The program that opens listeners in slots (host/listen). */
   readonly listener: (options: { readonly signal?: AbortSignal | undefined }) => Promise<{ readonly program: string }>;
 }
+
+/** Slots are served one after the other, each within a fraction of a second; a busy host takes longer. */
+const answersWithinMs = 60_000;
 
 interface Call {
   readonly method: 'GET' | 'PUT' | 'DELETE';
@@ -39,15 +51,16 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
   const call = (how: Call): Promise<IncomingMessage> => callAt(paths.socket, how);
   const start = async (signal: AbortSignal | undefined): Promise<void> => {
     const { program } = await listener({ signal });
+    makeRunFolder(dirname(paths.lock));
     await withLock(paths.lock, { signal }, async () => {
       // Another process may have started it meanwhile.
       if (!(await isThere(call))) await startEgress({ ...paths, users, listener: program });
     });
   };
   return {
-    async serve(sandbox, { slot, policy, names, memberships, hostnames, signal }) {
+    async serve(sandbox, { signal, memberships, ...request }) {
       const joined = memberships.map(({ network, name, address }) => ({ network, name, address }));
-      const body = { slot, policy, names, memberships: joined, hostnames };
+      const body = { ...request, memberships: joined };
       const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}`, body, signal };
       for (let tries = 0; ; tries += 1) {
         throwIfAborted(signal, 'before its policy was put in force');
@@ -65,10 +78,30 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
       const answer = orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/names` })), []);
       return parse(pinnedNamesSchema, await answer, 'The names of a sandbox');
     },
+    async secretUses(sandbox) {
+      const answer = orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/secrets` })), {});
+      return parse(secretUsesSchema, await answer, 'The use of secrets');
+    },
     async *decisions(sandbox, { follow = false, denied = false, signal } = {}) {
       const path = `/sandboxes/${sandbox}/decisions?follow=${follow}&denied=${denied}`;
       const answer = await orNone(call({ method: 'GET', path, signal }), null);
-      if (answer !== null) yield* decisionsIn(answer);
+      if (answer !== null) yield* linesOf(answer, decisionSchema, 'A decision');
+    },
+    async contacts(sandbox) {
+      const answer = await orNone(jsonOf(call({ method: 'GET', path: `/sandboxes/${sandbox}/contacts` })), null);
+      return parse(contactsSchema.nullable(), answer, 'The contacts of a sandbox');
+    },
+    async questions() {
+      const answer = await orNone(jsonOf(call({ method: 'GET', path: '/questions' })), { questions: [] });
+      return parse(questionsSchema, answer, 'The questions that wait').questions;
+    },
+    async answer(sandbox, answers) {
+      const how: Call = { method: 'PUT', path: `/sandboxes/${sandbox}/answers`, body: answers };
+      return parse(answeredSchema, await orNone(jsonOf(call(how)), { served: false }), 'What became of answers').served;
+    },
+    async *tidings(signal) {
+      const answer = await orNone(call({ method: 'GET', path: '/tidings', signal }), null);
+      if (answer !== null) yield* linesOf(answer, tidingSchema, 'A tiding');
     },
     async served() {
       const answer = await orNone(jsonOf(call({ method: 'GET', path: '/sandboxes' })), { sandboxes: [] });
@@ -79,10 +112,9 @@ export function openEgress({ layout: { egress: paths }, users, listener }: Egres
   };
 }
 
-async function* decisionsIn(answer: IncomingMessage): AsyncGenerator<Decision> {
+async function* linesOf<T>(answer: IncomingMessage, schema: z.ZodType<T>, what: string): AsyncGenerator<T> {
   try {
-    for await (const line of createInterface({ input: answer }))
-      yield parse(decisionSchema, JSON.parse(line), 'A decision');
+    for await (const line of createInterface({ input: answer })) yield parse(schema, JSON.parse(line), what);
   } finally {
     answer.destroy();
   }
@@ -116,8 +148,11 @@ async function callAt(socketPath: string, { method, path, body, signal }: Call):
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const asked = request({ socketPath, method, path, agent: false, ...(signal === undefined ? {} : { signal }) });
   asked.once('response', resolve).on('error', (error) => reject(asNovaError(error, signal)));
+  asked.setTimeout(answersWithinMs, () => asked.destroy(new Error('it has not answered in time')));
   asked.end(body === undefined ? undefined : JSON.stringify(body));
   const answer = await promise;
+  // What follows may take as long as it takes.
+  asked.setTimeout(0);
   if (answer.statusCode === 200) return answer;
   const { code, message, hint } = parse(failureSchema, await json(answer), 'A refusal of the egress process');
   throw new NovaError(code as ErrorCode, message, { hint });

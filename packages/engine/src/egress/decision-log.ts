@@ -9,7 +9,8 @@ const longestText = 256;
 
 /** The latest decisions about a sandbox. */
 export interface DecisionLog {
-  add(decision: Omit<Decision, 'at'>): void;
+  /** Returns it as it is kept, with long texts cut. */
+  add(decision: Omit<Decision, 'at'>): Decision;
   /** Oldest first. `follow` goes on with new ones until the log is closed, or `signal` fires. */
   read(options: { readonly follow: boolean; readonly signal: AbortSignal }): AsyncIterable<Decision>;
   close(): void;
@@ -43,6 +44,7 @@ export function decisionLog(): DecisionLog {
         if (queue.length > waiting) queue.shift();
         wake();
       }
+      return entry;
     },
     async *read({ follow, signal }) {
       const follower: Follower = { queue: decisions.slice(-kept), wake: () => undefined };

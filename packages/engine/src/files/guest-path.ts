@@ -40,7 +40,7 @@ export async function defaultUser({ layout }: EngineContext, record: SandboxReco
   if (record.config.user !== undefined) return record.config.user;
   // A guest that is a process of this host shares the host's users.
   if (record.bootKind === 'process') return String(process.getuid?.() ?? 0);
-  return (await loadTemplate(layout, record.config.templateId)).template.user;
+  return (await loadTemplate(layout, record.config.templateId, record.config.architecture)).template.user;
 }
 
 /**

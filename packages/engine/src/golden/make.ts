@@ -66,6 +66,7 @@ export async function makeGoldenSnapshot(
         ...uniqueIdentity(template.template_id),
         defaultUser: template.user,
         env: template.env,
+        ...(template.workdir === undefined ? {} : { defaultCwd: template.workdir }),
         memoryReserveMb,
         processLimit: config.maxProcesses,
         ...(connection.guest === undefined ? {} : { network: connection.guest }),

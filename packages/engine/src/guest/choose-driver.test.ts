@@ -21,7 +21,10 @@ interface Stand {
 }
 
 /** Drivers that only state their features; choosing needs no more. */
-function drivers(stands: Readonly<Record<string, Stand>>, network = { slots: true, reason: '' }) {
+function drivers(
+  stands: Readonly<Record<string, Stand>>,
+  network = { slots: true, slotsForPolicies: true, reason: '' },
+) {
   const probed: string[] = [];
   const all = Object.entries(stands).map(
     ([name, { has = {}, available = true, maxVcpus }]): [HypervisorName, VmmDriver] => [
@@ -139,6 +142,19 @@ test('when nothing serves, why is told of each', async () => {
     assert.match(error.message, /there is no hypervisor "cloud-hypervisor" here; there are auto, firecracker, qemu\./);
     return true;
   });
+});
+
+test('where only sandboxes with a policy can have slots, the others have the network that their memory knows', async () => {
+  const qemu = { qemu: { has: { userNetwork: true, tapNetwork: true } } };
+  const rootless = drivers(qemu, { slots: false, slotsForPolicies: true, reason: 'no root' });
+  const governed = config({ ...online, policy: 'none' });
+  assert.equal((await chooseDriver(rootless, governed)).network, 'slot');
+  assert.equal((await chooseDriver(rootless, config({ ...online, policy: 'all' }))).network, 'user');
+  assert.equal((await chooseDriver(rootless, config(online), { known: 'slot' })).network, 'slot');
+  assert.equal((await chooseDriver(rootless, governed, { known: 'user' })).network, 'user');
+  const neither = drivers(qemu, { slots: false, slotsForPolicies: false, reason: 'no namespaces' });
+  const { network, whyNoSlot } = await chooseDriver(neither, governed);
+  assert.deepEqual([network, whyNoSlot], ['user', 'no namespaces']);
 });
 
 test('a call for the want of a feature is refused with those that have it', () => {

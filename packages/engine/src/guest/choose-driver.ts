@@ -1,4 +1,4 @@
-import { NovaError, unknownHypervisor, type SandboxConfig } from '@novasandbox/protocol';
+import { governingPolicy, NovaError, unknownHypervisor, type SandboxConfig } from '@novasandbox/protocol';
 import { installRemedy } from '../programs/debian-packages.ts';
 import type { EngineContext } from '../context.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
@@ -11,6 +11,13 @@ export interface ChosenDriver {
   readonly accelerator: string;
   /** `slot`: a tap in a namespace of its own (network/); `user`: the VMM's own user-mode stack; `nat`: the system's. */
   readonly network: 'none' | 'user' | 'slot' | 'nat';
+  /** Why it has no slot, where it has another network. */
+  readonly whyNoSlot?: string | undefined;
+}
+
+export interface ChooseOptions extends BuildContext {
+  /** The network that the guest's memory knows; default: the best that this host has for it. */
+  readonly known?: ChosenDriver['network'] | undefined;
 }
 
 type Context = Pick<EngineContext, 'drivers' | 'network'>;
@@ -26,18 +33,18 @@ type SizedConfig = SandboxConfig & { readonly vcpus: number };
 export async function chooseDriver(
   context: Context,
   config: SizedConfig,
-  options: BuildContext = {},
+  options: ChooseOptions = {},
 ): Promise<ChosenDriver> {
   const reasons: string[] = [];
   for (const driver of candidates(context, config.hypervisor)) {
     const network = refusal(context, driver, config) ?? (await networkOf(context, driver, config, options));
-    if (typeof network !== 'string') {
+    if (network instanceof NovaError) {
       if (config.hypervisor !== 'auto') throw network;
       reasons.push(network.message);
       continue;
     }
     const probe = await driver.probe({ ...options, architecture: config.architecture });
-    if (probe.available) return { driver, accelerator: probe.accelerator, network };
+    if (probe.available) return { driver, accelerator: probe.accelerator, ...network };
     reasons.push(probe.reason);
   }
   const hint = installRemedy();
@@ -66,22 +73,24 @@ function candidates(context: Context, wanted: SandboxConfig['hypervisor']): read
 }
 
 /**
- * Chooses a slot where this host can make slots and the hypervisor can use them, and refuses where no network is
- * available. A process of the host uses the host's network, so it has none of its own.
+ * Chooses a slot where this host can make one for the sandbox and the hypervisor can use it, and refuses where no
+ * network is available. A process of the host uses the host's network, so it has none of its own.
  */
 async function networkOf(
   context: Context,
   { name, features }: VmmDriver,
-  { enableNetwork }: SandboxConfig,
-  { signal }: BuildContext,
-): Promise<ChosenDriver['network'] | NovaError> {
-  if (!enableNetwork || !features.virtualMachine) return 'none';
-  const { slots, reason } = features.tapNetwork
+  { enableNetwork, policy, networks }: SandboxConfig,
+  { signal, known }: ChooseOptions,
+): Promise<Pick<ChosenDriver, 'network' | 'whyNoSlot'> | NovaError> {
+  if (!enableNetwork || !features.virtualMachine) return { network: 'none' };
+  const { slots, slotsForPolicies, reason } = features.tapNetwork
     ? await context.network.probe({ signal })
-    : { slots: false, reason: '' };
-  if (slots) return 'slot';
-  if (features.userNetwork) return 'user';
-  if (features.natNetwork) return 'nat';
+    : { slots: false, slotsForPolicies: false, reason: `${name} has no tap` };
+  const isGoverned = known === undefined ? governingPolicy(policy) !== null : known === 'slot';
+  // The slots without root have no link to a private network.
+  if (slots || (slotsForPolicies && isGoverned && networks.length === 0)) return { network: 'slot' };
+  if (features.userNetwork) return { network: 'user', whyNoSlot: reason };
+  if (features.natNetwork) return { network: 'nat', whyNoSlot: reason };
   return new NovaError(
     'feature_unsupported',
     `The hypervisor ${name} needs a network slot, and this host has none: ${reason}. ${withFeature(context, 'userNetwork')} can do without.`,

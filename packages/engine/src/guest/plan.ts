@@ -5,7 +5,7 @@ import { together } from '../abort.ts';
 import type { EngineContext } from '../context.ts';
 import type { LoadedTemplate } from '../ports/image-source.ts';
 import { requireFreePort } from './free-port.ts';
-import type { BuildContext } from '../services.ts';
+import type { BuildContext, CreateContext } from '../services.ts';
 import { loadTemplate } from '../images/load-template.ts';
 import { chooseDriver, type ChosenDriver } from './choose-driver.ts';
 import { requireEnforceable } from './governance.ts';
@@ -19,22 +19,31 @@ export interface SandboxPlan extends ChosenDriver {
   readonly diskSizeMb: number;
 }
 
+/** `ownership`: of the sandbox; a policy is looked up among its owner's. */
+export type PlanContext = BuildContext & Pick<CreateContext, 'ownership'>;
+
 /**
  * Fills in the template's sizes, and refuses a config that this host cannot run.
  *
- * @param how `root: false`: it does not boot from the template's root image, which need not be there
+ * @param how `root: false`: it does not boot from the template's root image, which need not be there. `known`: the
+ * network that its memory knows
  */
 export async function planSandbox(
   context: EngineContext,
   config: SandboxConfig,
-  options: BuildContext = {},
-  { root = true }: { readonly root?: boolean } = {},
+  options: PlanContext = {},
+  { root = true, known }: { readonly root?: boolean; readonly known?: ChosenDriver['network'] | undefined } = {},
 ): Promise<SandboxPlan> {
-  const template = await loadTemplate(context.layout, config.templateId, config.architecture);
-  const memoryMb = config.memoryMb ?? template.template.memory_mb;
-  const vcpus = config.vcpus ?? template.template.vcpus;
+  if (config.image !== undefined) {
+    throw new NovaError('invalid_argument', 'image: only a new sandbox can be made of an image by its name.', {
+      hint: 'Make a template of it with `nova template build`, and give its name.',
+    });
+  }
+  const declared = await loadTemplate(context.layout, config.templateId, config.architecture);
+  const memoryMb = config.memoryMb ?? declared.template.memory_mb;
+  const vcpus = config.vcpus ?? declared.template.vcpus;
   // The template says nothing about a disk image with a kernel of its own.
-  const { min_memory_mb: leastMb, template_id: id } = template.template;
+  const { min_memory_mb: leastMb, template_id: id } = declared.template;
   if (memoryMb < leastMb && config.firmwarePath === undefined) {
     throw new NovaError(
       'invalid_argument',
@@ -54,12 +63,18 @@ export async function planSandbox(
       hint: 'Leave out hostPort, or set enableNetwork; tunnels work without network.',
     });
   }
-  const [{ driver, accelerator, network }] = await together(options.signal, [
-    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, signal }),
+  const [{ driver, accelerator, network, whyNoSlot }] = await together(options.signal, [
+    (signal) => chooseDriver(context, { ...config, vcpus }, { ...options, known, signal }),
     // A missing root image takes longest, so it is made while the hypervisor is being probed.
-    async (signal) => (root ? makeRoot(context, config, template, { ...options, signal }) : undefined),
+    async (signal) => (root ? makeRoot(context, config, declared, { ...options, signal }) : undefined),
   ]);
-  requireEnforceable(config, { driver, network });
+  const owner = options.ownership?.owner ?? null;
+  requireEnforceable(context.store, config, { driver, network, whyNoSlot, owner });
+  // What an image says of its guests is known once it has been fetched.
+  const template =
+    declared.template.source.type === 'oci'
+      ? await loadTemplate(context.layout, config.templateId, config.architecture)
+      : declared;
   if (config.hostPort !== undefined) await requireFreePort(config.hostPort);
   return {
     template,

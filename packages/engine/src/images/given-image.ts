@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { chmod, open, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import type { Layout } from '../layout.ts';
 import type { ImageOptions, LoadedTemplate } from '../ports/image-source.ts';
@@ -9,8 +9,6 @@ import { rootImageFiles, type Manifest } from './manifest.ts';
 import { copySparse } from '../artifacts/sparse.ts';
 import { fileDigest, fileMark, readStamp, sha256, writeJson, writeStamp } from '../artifacts/stamp.ts';
 import { step } from '../artifacts/step.ts';
-
-const kernelFile = 'vmlinux';
 
 /** The digest of a ready-made image when it was last copied. Null where it has changed since, or was never copied. */
 export function givenImageDigest(layout: Layout, architecture: ArchitectureName, image: string): string | null {
@@ -28,19 +26,16 @@ export async function givenImage(
   work: string,
   options: ImageOptions,
 ): Promise<string> {
-  const { template_id: id, required_files: required } = template.template;
-  const image = join(template.directory, rootImageFiles.image);
-  for (const name of new Set([...required, kernelFile, rootImageFiles.image])) {
-    const found = await stat(join(template.directory, name)).catch(() => null);
+  const { template_id: id, required_files: required, source } = template.template;
+  const { kernel, root: image } = template.files;
+  const own = source.type === 'disk' ? [image] : [kernel, image];
+  for (const path of new Set([...required.map((name) => join(template.directory, name)), ...own])) {
+    const found = await stat(path).catch(() => null);
     if (found?.isFile() === true) continue;
-    throw new NovaError(
-      'template_build_failed',
-      `The template "${id}" lacks the file ${join(template.directory, name)}.`,
-      {
-        hint: 'Put the file there, or give the template a source it can be built from.',
-        details: { file: name },
-      },
-    );
+    throw new NovaError('template_build_failed', `The template "${id}" lacks the file ${path}.`, {
+      hint: 'Put the file there, or give the template a source it can be built from.',
+      details: { file: basename(path) },
+    });
   }
   if ((await fileSystemOf(image)) === null) {
     throw new NovaError('template_build_failed', `${image} has none of the file systems ext4, erofs, squashfs.`, {

@@ -13,7 +13,8 @@ import { listenerSource } from './listener.ts';
 import { initramfsDigest } from './initramfs.ts';
 import { kernelRecord, recordedKernel } from './kernel.ts';
 import { loadTemplate, templateIds } from './load-template.ts';
-import { rootImageFiles } from './manifest.ts';
+import { hexOf } from './oci/blobs.ts';
+import { imageRecord, recordName } from './oci/record.ts';
 import { builtRootImage } from './root-image.ts';
 import { programStamp } from './rust-program.ts';
 
@@ -43,7 +44,7 @@ export async function imagesInUse(layout: Layout): Promise<ImagesInUse> {
   for (const template of templates) {
     const digest = builtRootImage(layout, template)?.digest;
     if (digest !== undefined) rootfs.add(digest);
-    rootfs.add(basename(stampFile(layout, template.architecture, join(template.directory, rootImageFiles.image))));
+    rootfs.add(basename(stampFile(layout, template.architecture, template.files.root)));
     const record = kernelRecord(layout, template);
     kernels.add(basename(record));
     const kernel = recordedKernel(record);
@@ -59,6 +60,30 @@ export async function imagesInUse(layout: Layout): Promise<ImagesInUse> {
     [...kernels].flatMap((kernel) => [...agent].map((each) => initramfsDigest({ digest: kernel }, { digest: each }))),
   );
   return { rootfs, kernels, initramfs, agent, confine, listen, unreadable };
+}
+
+/** Names of entries in the folders of OCI images that templates are made of. */
+export interface OciImagesInUse {
+  readonly blobs: ReadonlySet<string>;
+  readonly records: ReadonlySet<string>;
+  /** Whether a template cannot be read, so that it is not known what it needs. */
+  readonly unreadable: boolean;
+}
+
+/** The layers stay as long as a template is made of them: those that it shares with the next image are not fetched. */
+export async function ociImagesInUse(layout: Layout): Promise<OciImagesInUse> {
+  const { templates, unreadable } = await allTemplates(layout);
+  const blobs = new Set<string>();
+  const records = new Set<string>();
+  for (const { template, architecture } of templates) {
+    if (template.source.type !== 'oci') continue;
+    records.add(recordName(template.source.image, architecture));
+    const record = imageRecord(layout, template.source.image, architecture);
+    if (record === null) continue;
+    blobs.add(hexOf(record.config));
+    for (const { digest } of record.layers) blobs.add(hexOf(digest));
+  }
+  return { blobs, records, unreadable: unreadable.size > 0 };
 }
 
 /** All templates, for guests of each processor. */

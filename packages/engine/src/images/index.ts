@@ -11,6 +11,7 @@ import { guestInitramfs } from './initramfs.ts';
 import { guestKernel } from './kernel.ts';
 import { hostListener } from './listener.ts';
 import type { ProgramOptions } from './rust-program.ts';
+import { forgetRecord } from './oci/record.ts';
 import { builtRootImage, removeRootImage, rootImage, rootImageAt } from './root-image.ts';
 
 export { makeWritableDisk } from '../artifacts/writable-disk.ts';
@@ -54,6 +55,9 @@ export function createImageSource(
     },
     listener: (options) => hostListener(layout, programs(options)),
     rootImageAt: (digest) => rootImageAt(layout, digest),
+    forgetImage: async ({ template: { source }, architecture }) => {
+      if (source.type === 'oci') await forgetRecord(layout, source.image, architecture);
+    },
     removeRootImage: (template, isNeeded) => removeRootImage(layout, template, isNeeded),
   };
 }

@@ -15,8 +15,6 @@ import { fileDigest, fileMark, readJson, sha256, writeJson } from '../artifacts/
 import { step } from '../artifacts/step.ts';
 import { kernelDefect, kernelRelease } from './vmlinux.ts';
 
-/** Name of the kernel file that a template may contain. */
-const templateKernelFile = 'vmlinux';
 /**
  * Its modules, laid out as in `/lib/modules/<release>`. The folder is missing where everything a guest needs is built
  * in.
@@ -36,7 +34,7 @@ export async function guestKernel(
   options: ProgramOptions,
 ): Promise<GuestKernel> {
   const { architecture } = template;
-  const own = join(template.directory, templateKernelFile);
+  const own = template.files.kernel;
   if (!existsSync(own)) return distributionKernel(layout, architecture, options);
   const mark = `${ownKernelMark(own, template)} ${architecture}`;
   const record = kernelRecord(layout, template);
@@ -90,8 +88,7 @@ export function distributionKernelRecord(layout: Layout, architecture: Architect
 }
 
 /** The file that records which kernel the template's is. */
-export function kernelRecord(layout: Layout, { architecture, directory }: LoadedTemplate): string {
-  const own = join(directory, templateKernelFile);
+export function kernelRecord(layout: Layout, { architecture, files: { kernel: own } }: LoadedTemplate): string {
   if (!existsSync(own)) return distributionKernelRecord(layout, architecture);
   return layout.kernel(`of${sha256(`${architecture} ${own}`).slice(0, 32)}`);
 }

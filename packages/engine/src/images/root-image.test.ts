@@ -146,18 +146,6 @@ test('a host without the tools is told what to install', async () => {
   }
 });
 
-test('an OCI template says that it cannot be built yet', async () => {
-  await using scratch = await scratchFolder();
-  const template = await scratch.template({ template_id: 'alpine', source: { type: 'oci', image: 'alpine:3' } });
-  const images = createImageSource(scratch.layout);
-  await assert.rejects(images.rootImage(template, {}), (error) => {
-    assert.ok(isNovaError(error, 'template_not_buildable'));
-    assert.match(error.message, /alpine:3.*not there yet/);
-    return true;
-  });
-  assert.equal(await images.builtRootImage(template), null);
-});
-
 test('a ready-made template is taken over, checked, and taken over again when it changes', async () => {
   await using scratch = await scratchFolder();
   const images = createImageSource(scratch.layout);

@@ -9,6 +9,9 @@ import { buildDebianRoot, debianRecipeVersion, type DebianSource } from './debia
 import { givenImage, givenImageDigest } from './given-image.ts';
 import { withLock } from '../artifacts/lock.ts';
 import { rootImageFiles } from './manifest.ts';
+import { writeOciRoot } from './oci/oci-root.ts';
+import { pullImage } from './oci/pull.ts';
+import { imageRecord, rootDigestOf } from './oci/record.ts';
 import { publish, publishFrom } from '../artifacts/publish.ts';
 import { readJson, sha256 } from '../artifacts/stamp.ts';
 
@@ -21,8 +24,8 @@ export function builtRootImage(layout: Layout, template: LoadedTemplate): RootIm
 /**
  * The root image of a template, which is built when it does not exist. Two processes that want the same image build it
  * only once.
- * @throws NovaError `template_not_buildable` for sources that cannot be built yet, `template_build_failed` with the end
- * of the log
+ * @throws NovaError `template_build_failed` with the end of the log; for images of registries also the errors of
+ * `pullImage`
  */
 export async function rootImage(
   layout: Layout,
@@ -31,22 +34,25 @@ export async function rootImage(
   options: ImageOptions,
 ): Promise<RootImage> {
   const { source, template_id: id } = template.template;
-  if (source.type === 'oci') {
-    throw new NovaError(
-      'template_not_buildable',
-      `The template "${id}" is made from the OCI image ${source.image}; building from OCI images is not there yet.`,
-    );
-  }
   const there = builtRootImage(layout, template);
   if (there !== null) return there;
+  // The layers are fetched before the lock is taken: a slow registry holds nobody up who needs another image.
+  if (source.type === 'oci') await pullImage(layout, source.image, template.architecture, options);
   await withLock(layout.rootfs('lock'), { ...options, onWait: () => tellWaiting(id, options) }, async () => {
     if (builtRootImage(layout, template) !== null) return;
     await publish(layout, 'rootfs', async (work) => {
-      const digest =
-        source.type === 'debian'
-          ? await buildDebian(layout, template, source, work, runInGuest, options)
-          : await givenImage(layout, template, work, options);
-      return layout.rootfs(digest);
+      switch (source.type) {
+        case 'debian':
+          return layout.rootfs(await buildDebian(layout, template, source, work, runInGuest, options));
+        case 'files':
+        case 'disk':
+          return layout.rootfs(await givenImage(layout, template, work, options));
+        case 'oci': {
+          const record = await pullImage(layout, source.image, template.architecture, options);
+          await writeOciRoot(layout, record, id, work, options);
+          return layout.rootfs(rootDigestOf(record));
+        }
+      }
     });
   });
   const built = builtRootImage(layout, template);
@@ -82,7 +88,7 @@ export async function removeRootImage(
  * The digest that names the image: of its recipe where it is built, of its content where it is given. Null where it is
  * not known before the image is built.
  */
-function rootImageDigest(layout: Layout, { template, directory, architecture }: LoadedTemplate): string | null {
+function rootImageDigest(layout: Layout, { template, files, architecture }: LoadedTemplate): string | null {
   const { source } = template;
   switch (source.type) {
     case 'debian':
@@ -96,9 +102,12 @@ function rootImageDigest(layout: Layout, { template, directory, architecture }: 
         }),
       );
     case 'files':
-      return givenImageDigest(layout, architecture, join(directory, rootImageFiles.image));
-    case 'oci':
-      return null;
+    case 'disk':
+      return givenImageDigest(layout, architecture, files.root);
+    case 'oci': {
+      const record = imageRecord(layout, source.image, architecture);
+      return record === null ? null : rootDigestOf(record);
+    }
   }
 }
 

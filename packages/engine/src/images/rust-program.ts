@@ -142,6 +142,9 @@ export async function hostProgram(layout: Layout, program: RustProgram, options:
   return directory;
 }
 
+/** The names of folders with cargo's output begin with this, and no digest does. */
+export const targetPrefix = 'target';
+
 /** Builds a program for this host with cargo, and gives the paths of its files. */
 export async function cargoBuild(
   program: RustProgram,
@@ -158,14 +161,16 @@ export async function cargoBuild(
   try {
     await runCommand('cargo', ['build', '--release', ...locked, '--message-format=json-render-diagnostics'], {
       cwd: source,
-      // cargo's output is kept, so that the next build compiles only what has changed.
-      env: { CARGO_TARGET_DIR: folder('target'), CARGO_TERM_COLOR: 'never' },
+      // cargo's output is kept, so that the next build compiles only what has changed. Each checkout has its own: cargo
+      // goes by times, and would take what another checkout has built later for its own.
+      env: { CARGO_TARGET_DIR: folder(`${targetPrefix}${sha256(source).slice(0, 16)}`), CARGO_TERM_COLOR: 'never' },
       signal,
       log,
       onLine: (line) => {
         if (line.startsWith('error')) complaints.push(line);
         if (line.startsWith('{')) for (const path of filesIn(line)) built.set(basename(path), path);
-        else if (/^\s*(Blocking|Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
+        // Its lock on what all builds share says nothing about this one.
+        else if (/^\s*(Compiling|Downloading|Downloaded|Updating|Finished)\b/.test(line)) update(line.trim());
       },
     });
   } catch (error) {

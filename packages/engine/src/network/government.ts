@@ -1,48 +1,36 @@
 import type { Egress } from '../ports/egress.ts';
-import type { Governance, Network, NetworkSlot } from '../ports/network.ts';
-import { joinHubs } from './hubs.ts';
-import { setIntercepted } from './interception.ts';
-import type { SlotHost } from './commands.ts';
+import type { Governance, Network, OfEgress } from '../ports/network.ts';
+import type { Turns } from './in-turn.ts';
 
 interface GovernmentOptions {
-  readonly host: Pick<SlotHost, 'launcher' | 'hubLocks'>;
-  /** The state folder. */
-  readonly home: string;
   readonly egress: Egress;
-  readonly held: (sandbox: string) => NetworkSlot | null;
-  /** Work on a sandbox's slot runs one at a time. */
-  readonly inTurn: <T>(sandbox: string, work: () => Promise<T>) => Promise<T>;
+  readonly turns: Turns;
+  /** Puts the policy of one sandbox in force; null: it has none. */
+  readonly govern: (sandbox: string, governance: Governance | null, signal?: AbortSignal) => Promise<void>;
+  /** What the egress process has to enforce for a sandbox that has a policy, or (null) none; null: nothing. */
+  readonly served: (sandbox: string, governance: Governance | null) => Governance | null;
 }
 
 /** Changes what the guests of slots reach, while they run. */
 export function createGovernment({
   egress,
-  held,
-  inTurn,
-  home,
-  host,
-}: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | 'names' | 'decisions'> {
-  const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
-    const slot = held(sandbox);
-    if (slot === null) return;
-    const { number } = slot;
-    if (governance === null) {
-      await setIntercepted(host, number, null, { signal });
-      await egress.forget(sandbox);
-      return;
-    }
-    await setIntercepted(host, number, governance.policy === null ? 'names' : 'all', { signal });
-    await joinHubs(host, home, number, governance.memberships, signal);
-    await egress.serve(sandbox, { slot: number, ...governance, signal });
-  };
+  turns,
+  govern,
+  served,
+}: GovernmentOptions): Pick<Network, 'govern' | 'governAgain' | keyof OfEgress> {
   return {
-    govern: (sandbox, governance, signal) => inTurn(sandbox, () => govern(sandbox, governance, signal)),
+    govern: (sandbox, governance, signal) => turns.run(sandbox, () => govern(sandbox, governance, signal)),
     async governAgain(wanted, othersAre) {
-      const served = new Set(await egress.served());
-      const work = [...wanted].filter(([sandbox]) => !served.has(sandbox));
-      for (const sandbox of served) {
-        if (wanted.has(sandbox)) continue;
-        await inTurn(sandbox, async () => {
+      const found = new Set(await egress.served());
+      const toServe = new Map(
+        [...wanted].flatMap(([sandbox, governance]) => {
+          const effective = served(sandbox, governance);
+          return effective === null ? [] : [[sandbox, effective] as const];
+        }),
+      );
+      for (const sandbox of found) {
+        if (toServe.has(sandbox)) continue;
+        await turns.run(sandbox, async () => {
           const is = othersAre(sandbox);
           if (is === 'forget') await egress.forget(sandbox);
           else if (is === 'let out') await govern(sandbox, null);
@@ -50,12 +38,19 @@ export function createGovernment({
       }
       // One that cannot be served now hinders no other, and reaches nothing.
       const outcomes = await Promise.allSettled(
-        work.map(([sandbox, governance]) => inTurn(sandbox, () => govern(sandbox, governance))),
+        [...toServe]
+          .filter(([sandbox]) => !found.has(sandbox))
+          .map(([sandbox, governance]) => turns.run(sandbox, () => govern(sandbox, governance))),
       );
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
     },
     names: (sandbox) => egress.names(sandbox),
+    secretUses: (sandbox) => egress.secretUses(sandbox),
     decisions: (sandbox, how) => egress.decisions(sandbox, how),
+    contacts: (sandbox) => egress.contacts(sandbox),
+    questions: () => egress.questions(),
+    answer: (sandbox, answers) => egress.answer(sandbox, answers),
+    tidings: (signal) => egress.tidings(signal),
   };
 }

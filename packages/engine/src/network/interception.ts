@@ -62,6 +62,7 @@ table ${interceptionTable} {
     type filter hook input priority filter - 10;
     iifname != "${tap}" return
     meta mark ${interceptMark} accept
+    ct direction reply accept
     icmp type echo-request accept
     ip daddr ${gatewayAddress} ${dns} accept
     meta l4proto tcp reject with tcp reset
@@ -88,8 +89,10 @@ export type Intercepted = 'all' | 'names';
 /**
  * The script that does so in the namespace of the slot. Another version may have made the slot, so its fixed rules are
  * written anew in the same step.
+ *
+ * @param number of the slot; null: it has no link to the host
  */
-export const interceptionScript = (number: number, intercepted: Intercepted): string =>
+export const interceptionScript = (number: number | null, intercepted: Intercepted): string =>
   [
     `ip route replace local default dev lo table ${interceptTable}`,
     `ip rule show | grep -q 'lookup ${interceptTable}$' || ip rule add fwmark ${interceptMark} lookup ${interceptTable}`,

@@ -33,20 +33,25 @@ export function hostLinks(number: number, within?: number): string {
 /**
  * In the slot's namespace. The tap has no owner: any process in the namespace may attach to it, and the VMM is the only
  * one there.
+ *
+ * @param number null: the slot has no link to the host
  */
-export function slotLinks(number: number): string {
-  return lines(
-    'link set lo up',
-    `link set ${uplink} addrgenmode none up`,
-    `addr add ${addressOf(number)}/32 dev ${uplink}`,
-    `route add default via ${hostEnd} dev ${uplink} onlink`,
-    `neigh add ${hostEnd} lladdr ${macs.host} dev ${uplink} nud permanent`,
-    `tuntap add dev ${tap} mode tap`,
-    `link set ${tap} address ${macs.gateway} addrgenmode none up`,
-    `addr add ${gatewayAddress}/${prefixLength} dev ${tap}`,
-    `neigh add ${guestAddress} lladdr ${macs.guest} dev ${tap} nud permanent`,
-  );
-}
+export const slotLinks = (number: number | null): string =>
+  lines('link set lo up', ...(number === null ? [] : uplinks(number)), ...tapLinks);
+
+const uplinks = (number: number): string[] => [
+  `link set ${uplink} addrgenmode none up`,
+  `addr add ${addressOf(number)}/32 dev ${uplink}`,
+  `route add default via ${hostEnd} dev ${uplink} onlink`,
+  `neigh add ${hostEnd} lladdr ${macs.host} dev ${uplink} nud permanent`,
+];
+
+const tapLinks = [
+  `tuntap add dev ${tap} mode tap`,
+  `link set ${tap} address ${macs.gateway} addrgenmode none up`,
+  `addr add ${gatewayAddress}/${prefixLength} dev ${tap}`,
+  `neigh add ${guestAddress} lladdr ${macs.guest} dev ${tap} nud permanent`,
+];
 
 /** The link is removed explicitly and first, because removing only the namespace would remove it a moment later. */
 export function removal(number: number): string {

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NovaError } from '@novasandbox/protocol';
@@ -11,6 +11,7 @@ import { isAlive, ownIdentity } from '../vmm/process-identity.ts';
 import { slotCount, slotOf } from './addressing.ts';
 import type { SlotHost } from './commands.ts';
 import { createGovernment } from './government.ts';
+import { createTurns } from './in-turn.ts';
 import { inhabitants, slotsOnHost } from './inhabitants.ts';
 import { hubsOnHost, isolateHub, joinHubs, sweepHubs } from './hubs.ts';
 import { setIntercepted, type Intercepted } from './interception.ts';
@@ -42,17 +43,6 @@ const lookAfterMs = 10_000;
 
 const interceptedOf = ({ policy }: Governance): Intercepted => (policy === null ? 'names' : 'all');
 
-/** The registry is root's, as slots are. For other users of the host there is none. */
-function registryIsThere(file: string): boolean {
-  if (!existsSync(file)) return false;
-  try {
-    accessSync(file, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 export function createNetwork(options: NetworkOptions): Network {
   const { home, registryFile, probeDirectory, egress } = options;
   let taken = 0;
@@ -63,22 +53,7 @@ export function createNetwork(options: NetworkOptions): Network {
   const hubLocks = join(dirname(registryFile), 'networks');
   const host = (): SlotHost => ({ registry: registry(), launcher: options.launcher, hubLocks });
   let probed: Promise<NetworkProbe> | undefined;
-  /** Work on a sandbox's slot runs one at a time. */
-  const underWay = new Map<string, Promise<unknown>>();
-  const inTurn = <T>(sandbox: string, work: () => Promise<T>): Promise<T> => {
-    const before = underWay.get(sandbox) ?? Promise.resolve();
-    const running = before.then(work, work);
-    const settled = running.then(
-      () => undefined,
-      () => undefined,
-    );
-    underWay.set(sandbox, settled);
-    const forget = (): void => {
-      if (underWay.get(sandbox) === settled) underWay.delete(sandbox);
-    };
-    settled.then(forget, forget);
-    return running;
-  };
+  const turns = createTurns();
 
   let closed = false;
   let filling: Promise<void> | undefined;
@@ -153,7 +128,7 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const remove = async (sandbox: string): Promise<void> => {
-    if (opened === undefined && !registryIsThere(registryFile)) return;
+    if (opened === undefined && !existsSync(registryFile)) return;
     const end = performance.now() + removalMs;
     for (;;) {
       const slot = registry().find({ home, sandbox });
@@ -168,8 +143,28 @@ export function createNetwork(options: NetworkOptions): Network {
   };
 
   const held = (sandbox: string): NetworkSlot | null => {
-    const slot = opened === undefined && !registryIsThere(registryFile) ? null : registry().find({ home, sandbox });
+    const slot = opened === undefined && !existsSync(registryFile) ? null : registry().find({ home, sandbox });
     return slot?.state === 'held' ? slotOf(slot.number) : null;
+  };
+
+  const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {
+    const slot = held(sandbox);
+    if (slot === null) return;
+    const { launcher } = options;
+    const { number } = slot;
+    // The guest is let out last, so that one that is served is always intercepted.
+    if (governance === null) {
+      await egress.forget(sandbox);
+      await setIntercepted({ launcher }, number, null, { signal });
+      return;
+    }
+    const { policy, memberships } = governance;
+    // One that is served may have had another policy, or, in a private network, none.
+    const isIntercepted = memberships.length === 0 && (await egress.served()).includes(sandbox);
+    if (policy !== null && !isIntercepted) await setIntercepted({ launcher }, number, 'all', { signal });
+    await joinHubs({ launcher, hubLocks }, home, number, memberships, signal);
+    await egress.serve(sandbox, { slot: number, ...governance, signal });
+    if (policy === null) await setIntercepted({ launcher }, number, 'names', { signal });
   };
 
   const reclaim = async (): Promise<void> => {
@@ -208,7 +203,7 @@ export function createNetwork(options: NetworkOptions): Network {
   return {
     probe,
     take: (sandbox, how) =>
-      inTurn(sandbox, async () => {
+      turns.run(sandbox, async () => {
         taken += 1;
         const { number } = await claim(sandbox, how);
         const { governance, signal } = how;
@@ -223,7 +218,7 @@ export function createNetwork(options: NetworkOptions): Network {
         }
         return slotOf(number);
       }),
-    ...createGovernment({ egress, inTurn, held, home, host: { launcher: options.launcher, hubLocks } }),
+    ...createGovernment({ egress, turns, govern, served: (_sandbox, governance) => governance }),
     isolate: (network, isolation, signal) =>
       isolateHub({ launcher: options.launcher, hubLocks }, home, network, isolation, signal),
     held,
@@ -232,14 +227,14 @@ export function createNetwork(options: NetworkOptions): Network {
       // It is not called earlier, because it would have taken time from the sandbox being made.
       fill();
     },
-    giveBack: (sandbox) => inTurn(sandbox, () => release(sandbox)),
+    giveBack: (sandbox) => turns.run(sandbox, () => release(sandbox)),
     reclaim,
     mend,
     async [Symbol.asyncDispose]() {
       closed = true;
       await rounds?.[Symbol.asyncDispose]();
       await filling;
-      await Promise.all(underWay.values());
+      await turns.ended();
       for (const slot of opened?.list().filter(own) ?? []) await takeDown(host(), slot);
       opened?.[Symbol.dispose]();
     },

@@ -12,7 +12,7 @@ export interface ProbeNetworkOptions {
   readonly host: () => SlotHost;
 }
 
-const schema = z.object({ slots: z.boolean(), reason: z.string() });
+export const probeSchema = z.object({ slots: z.boolean(), slotsForPolicies: z.boolean(), reason: z.string() });
 
 /** Why this process cannot make slots at all; null: it may be able to. */
 export function whyNoSlots(): string | null {
@@ -26,16 +26,22 @@ export function whyNoSlots(): string | null {
   return null;
 }
 
+const works = (reason: string): NetworkProbe => ({ slots: true, slotsForPolicies: true, reason });
+
 /** Proves that slots work by making one and taking it down. */
 export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetworkOptions): Promise<NetworkProbe> {
-  const userMode = (why: string): NetworkProbe => ({ slots: false, reason: `user-mode networking by the VMM: ${why}` });
+  const userMode = (why: string): NetworkProbe => ({
+    slots: false,
+    slotsForPolicies: false,
+    reason: `user-mode networking by the VMM: ${why}`,
+  });
   const nft = findProgram('nft');
   const why = whyNoSlots();
   if (why !== null || nft === null) return userMode(why ?? 'not installed: nft');
   const decide = async (): Promise<NetworkProbe> => {
     const { registry } = host();
     const slot = registry.reserve(null, []);
-    if (slot === null) return { slots: true, reason: 'network slots: all of them are in use' };
+    if (slot === null) return works('network slots: all of them are in use');
     try {
       await makeSlot(host(), slot);
     } catch (error) {
@@ -44,8 +50,13 @@ export async function probeNetwork({ probeDirectory, fresh, host }: ProbeNetwork
       const made = registry.list().find(({ number }) => number === slot.number);
       if (made !== undefined) await takeDown(host(), made);
     }
-    return { slots: true, reason: 'network slots: a namespace with a tap each, NAT by nftables' };
+    return works('network slots: a namespace with a tap each, NAT by nftables');
   };
-  const works = ({ slots }: NetworkProbe): boolean => slots;
-  return keptVerdict({ directory: probeDirectory, name: 'network', binary: nft, schema, fresh, works }, decide);
+  return keptVerdict(
+    {
+      ...{ directory: probeDirectory, name: 'network', binary: nft, schema: probeSchema, fresh },
+      works: ({ slots }) => slots,
+    },
+    decide,
+  );
 }

@@ -19,6 +19,7 @@ test('nft takes the rules', { skip: whyNoSlots() ?? false }, () => {
   check(hostRules(some) + addForwards(7, forwards) + removeForwards(7, forwards));
   check(hostRules({ resolver: null, forwardingInterfaces: [] }));
   check(slotRules(slotCount));
+  check(slotRules(null));
   check(removeHostRules);
   check(removeForwards(7, forwards));
 });

@@ -136,10 +136,34 @@ export function removeForwards(number: number, forwards: readonly PortForward[])
  * The rules inside a slot, which hold even when somebody flushes the host's. The guest sends only from its own address
  * and reaches nothing in the namespace except pings and, under a policy (interception.ts), the listeners of the egress
  * process. Only connections that the host forwards reach the guest, from their first packet on.
+ *
+ * @param number null: the slot has no link to the host, and connections to forwarded ports begin in the slot itself
  */
-export function slotRules(number: number): string {
+export function slotRules(number: number | null): string {
   return `
 table ip slot {
+${number === null ? unlinked : linked(number)}
+  chain here {
+    type filter hook input priority filter; policy drop;
+    icmp type echo-request accept
+    iifname "${tap}" meta mark ${interceptMark} accept
+    iifname "${tap}" ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport ${namePort} accept
+${number === null ? `    iifname "${tap}" ct direction reply accept\n` : ''}  }
+  chain own {
+    type filter hook output priority filter; policy drop;
+    icmp type { echo-reply, destination-unreachable, time-exceeded } accept
+    oifname "${tap}" ct direction reply accept
+${number === null ? `    oifname "${tap}" ip daddr ${guestAddress} meta l4proto tcp accept\n` : ''}  }
+}
+`;
+}
+
+const unlinked = `
+  chain through {
+    type filter hook forward priority filter; policy drop;
+  }`;
+
+const linked = (number: number): string => `
   chain arriving {
     type nat hook prerouting priority dstnat;
     iifname "${tap}" ip daddr ${gatewayAddress} ${dns} dnat to ${hostEnd}
@@ -158,18 +182,4 @@ table ip slot {
     iifname "${tap}" oifname { "${memberLinks}", "${tap}" } ip saddr ${guestAddress} meta mark ${memberMark} accept
     iifname "${memberLinks}" oifname "${tap}" ct status dnat accept
     iifname "${uplink}" ct status dnat tcp flags & (fin | syn | rst | ack) == syn accept
-  }
-  chain here {
-    type filter hook input priority filter; policy drop;
-    icmp type echo-request accept
-    iifname "${tap}" meta mark ${interceptMark} accept
-    iifname "${tap}" ip daddr ${gatewayAddress} meta l4proto { tcp, udp } th dport ${namePort} accept
-  }
-  chain own {
-    type filter hook output priority filter; policy drop;
-    icmp type { echo-reply, destination-unreachable, time-exceeded } accept
-    oifname "${tap}" ct direction reply accept
-  }
-}
-`;
-}
+  }`;

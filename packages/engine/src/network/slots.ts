@@ -20,7 +20,7 @@ import { addForwards, hostRules, lastChain, removeForwards, removeHostRules, slo
 
 /** Making slots and taking them down. Both continue from where a killed process has stopped. */
 
-/** Programs that make slots, and the packages that contain them. */
+/** Programs that make slots of root, and the packages that contain them. */
 export const programs = {
   ip: 'iproute2',
   nft: 'nftables',

@@ -65,7 +65,7 @@ export async function makePooledClone(
   await using undo = new AsyncDisposableStack();
   const record = context.store.addSandbox({
     id: newSandboxId(),
-    ...newRecord({ config, plan }, {}),
+    ...newRecord(context, { config, plan }, {}),
     pool: { shape, ready: false, expiresAtMs: null },
   });
   undo.defer(() => context.store.removeSandbox(record.id));

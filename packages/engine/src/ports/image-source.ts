@@ -1,4 +1,4 @@
-import type { ArchitectureName, ProgressSink, Template } from '@novasandbox/protocol';
+import type { ArchitectureName, ImageInfo, ProgressSink, Template } from '@novasandbox/protocol';
 
 /**
  * The interface to the parts of a guest. Every artefact is content-addressed and immutable once made. Making one twice
@@ -34,10 +34,19 @@ export interface RootImage {
   readonly sizeBytes: number;
 }
 
+/** A template with what its image says where template.json says nothing. */
+export interface GuestTemplate extends Template {
+  readonly user: string;
+}
+
 export interface LoadedTemplate {
-  readonly template: Template;
+  readonly template: GuestTemplate;
+  /** The OCI image that it is made of; null where there is none, or it was not fetched. */
+  readonly image: ImageInfo | null;
   /** The folder of template.json. */
   readonly directory: string;
+  /** Where its own kernel and its ready-made root image are, if it has any. */
+  readonly files: { readonly kernel: string; readonly root: string };
   /** The processor that its kernel and root image are for. */
   readonly architecture: ArchitectureName;
 }
@@ -115,6 +124,8 @@ export interface ImageSource {
   confiner(options: ImageOptions): Promise<{ readonly program: string; readonly guestMemory: string }>;
   /** The program that opens the listeners of network slots (host/listen), built when it is not there. */
   listener(options: ImageOptions): Promise<{ readonly program: string }>;
+  /** Forgets what the name of the template's OCI image led to, so that it is looked up anew. */
+  forgetImage(template: LoadedTemplate): Promise<void>;
   /**
    * Removes the root image, or sets it aside where `isNeeded` says so of the digest of its content, which then names
    * it.

@@ -1,5 +1,5 @@
-import type { Decision, Isolation, NetworkPolicy, PinnedNames } from '@novasandbox/protocol';
-import type { DecisionOptions } from './egress.ts';
+import type { Isolation, NetworkPolicy, PinnedNames, ServedSecret } from '@novasandbox/protocol';
+import type { Answer, Authority, Egress } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { GuestIdentity } from './guest-agent.ts';
 import type { TapNetwork } from './vmm-driver.ts';
@@ -33,7 +33,12 @@ export interface Membership {
 export interface Governance {
   /** Null: everything but private networks, by itself. The egress process then answers its queries for names alone. */
   readonly policy: NetworkPolicy | null;
+  /** These as in ports/egress.ts. */
+  readonly authority?: Authority | undefined;
+  readonly secrets?: readonly ServedSecret[] | undefined;
   readonly names: PinnedNames;
+  /** For a session, to questions of the sandbox. */
+  readonly answers: readonly Answer[];
   readonly memberships: readonly Membership[];
   /** What the other members call it: these, and a name of one of its networks after a dot. */
   readonly hostnames: readonly string[];
@@ -48,13 +53,25 @@ export interface NetworkSlot {
 }
 
 export interface NetworkProbe {
-  /** Whether slots can be made on this host, proved by making one. */
+  /** Whether every sandbox can have a slot on this host, proved by making one. */
   readonly slots: boolean;
+  /**
+   * Whether a sandbox with a policy can. Without root a slot has no link to the host, and the egress process is its
+   * only way out, so a sandbox without a policy is better served by its VMM's own user-mode stack.
+   */
+  readonly slotsForPolicies: boolean;
   /** One line for people: which network is used and why, or what is missing. */
   readonly reason: string;
 }
 
-export interface Network extends AsyncDisposable {
+/** Calls that the egress process answers for sandboxes that it serves (ports/egress.ts). */
+/** The parts of the egress process that a network passes on. */
+export type OfEgress = Pick<
+  Egress,
+  'names' | 'secretUses' | 'decisions' | 'contacts' | 'questions' | 'answer' | 'tidings'
+>;
+
+export interface Network extends AsyncDisposable, OfEgress {
   /** Cached for as long as the host runs; `fresh` probes again. */
   probe(options?: { readonly fresh?: boolean; readonly signal?: AbortSignal | undefined }): Promise<NetworkProbe>;
   /**
@@ -82,19 +99,15 @@ export interface Network extends AsyncDisposable {
    */
   govern(sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void>;
   /**
-   * Serves the sandboxes that are to be served and are not. `othersAre` says what becomes of others that are served:
-   * they are forgotten, left as they are, or reach everything but private networks by themselves from now on.
+   * Serves the sandboxes that are to be served and are not; null: as for `govern`. `othersAre` says what becomes of
+   * others that are served: they are forgotten, left as they are, or reach everything but private networks from now on.
    */
   governAgain(
-    wanted: ReadonlyMap<string, Governance>,
+    wanted: ReadonlyMap<string, Governance | null>,
     othersAre: (sandbox: string) => 'forget' | 'leave' | 'let out',
   ): Promise<void>;
   /** Changes what the members of a private network may send each other, at once. */
   isolate(network: string, isolation: Isolation, signal?: AbortSignal): Promise<void>;
-  /** The names that a guest has been given addresses for; empty where no policy is in force. */
-  names(sandbox: string): Promise<PinnedNames>;
-  /** As in ports/egress.ts. */
-  decisions(sandbox: string, options?: DecisionOptions): AsyncIterable<Decision>;
   /** Passes the slot to that process. From now on the slot lasts as long as that process, whatever happens to ours. */
   handTo(sandbox: string, process: ProcessIdentity): void;
   /**

@@ -1,6 +1,7 @@
 import type {
   HypervisorName,
   Isolation,
+  NetworkPolicy,
   Ownership,
   PinnedNames,
   SandboxConfig,
@@ -8,6 +9,8 @@ import type {
   Scope,
   SnapshotKind,
 } from '@novasandbox/protocol';
+import type { StoredAuthority, StoredSecret } from '@novasandbox/protocol';
+import type { Question } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
 
@@ -47,6 +50,8 @@ export interface SandboxRecord extends Ownership {
   readonly bootedFrom: BootedFrom | null;
   /** The snapshot that it was last taken to, made from, or taken back to. */
   readonly snapshotId: string | null;
+  /** When it was last taken back to a snapshot. */
+  readonly restoredAtMs: number | null;
   /** The sandbox that it is a fork of. */
   readonly forkedFrom: string | null;
   /**
@@ -66,6 +71,10 @@ export interface SandboxRecord extends Ownership {
    * them.
    */
   readonly names: PinnedNames;
+  /** Its secrets, with those that were removed and that its guest may still know. */
+  readonly secrets: readonly StoredSecret[];
+  /** The authority that its guest trusts, so that its TLS can be read; null: none yet. */
+  readonly authority: StoredAuthority | null;
   /** Disks of its running guest that were full when it was last looked at, by their mount points. */
   readonly fullDisks: readonly string[];
 }
@@ -154,14 +163,17 @@ export type NewSandbox = Omit<
   | 'reason'
   | 'bootedFrom'
   | 'snapshotId'
+  | 'restoredAtMs'
   | 'forkedFrom'
   | 'holder'
   | 'sleep'
   | 'pool'
   | 'fullDisks'
   | 'names'
+  | 'secrets'
+  | 'authority'
 > &
-  Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'pool' | 'names'>>;
+  Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'pool' | 'names' | 'secrets' | 'authority'>>;
 export type SandboxChange = Partial<Omit<SandboxRecord, 'sequence' | 'id' | 'createdAtMs' | keyof Ownership>>;
 
 /** The stored record of a volume. */
@@ -175,6 +187,28 @@ export interface VolumeRecord extends Ownership {
    * looks removes what is left.
    */
   readonly maker: ProcessIdentity | null;
+}
+
+/** A network policy with a name. */
+export interface PolicyRecord extends Ownership {
+  readonly id: string;
+  readonly name: string;
+  readonly policy: NetworkPolicy;
+  readonly createdAtMs: number;
+  readonly changedAtMs: number;
+}
+
+/** A question about connections of a sandbox, and the last answer to it. */
+export interface ApprovalRecord {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly host: string | null;
+  readonly address: string | null;
+  readonly port: number;
+  readonly askedAtMs: number;
+  readonly answer: 'allow' | 'deny' | null;
+  readonly scope: 'once' | 'session' | 'always' | null;
+  readonly untilMs: number | null;
 }
 
 export type VolumeChange = Partial<Pick<VolumeRecord, 'sizeMb' | 'maker'>>;
@@ -292,6 +326,26 @@ export interface Store extends Disposable {
   volumesOf(sandboxId: string): VolumeUse[];
   /** The sandboxes that were created with a volume. */
   usesOf(volumeId: string): VolumeUse[];
+  /** Throws `conflict` when its owner, or the host, already has a policy of that name. */
+  addPolicy(policy: PolicyRecord): void;
+  /** Finds a policy by its id or its name, only within `scope`. Throws `conflict` for a name that several have. */
+  findPolicy(ref: string, scope?: Scope): PolicyRecord | null;
+  /** The policy that the sandboxes of an owner mean by a name: the owner's, or else the host's. */
+  policyNamed(name: string, owner: string | null): PolicyRecord | null;
+  listPolicies(): PolicyRecord[];
+  /** Returns the changed record, or null when the policy is gone. */
+  changePolicy(id: string, policy: NetworkPolicy, nowMs: number): PolicyRecord | null;
+  /** Removes a policy, unless sandboxes name it, whose ids are returned. */
+  removePolicy(id: string): string[];
+  /** The ids of the sandboxes that name a policy, whatever their state. */
+  sandboxesUnder(policy: Pick<PolicyRecord, 'id' | 'name'>): string[];
+  /** Records a question; true if it is new, or is asked again after it was answered. */
+  noteQuestion(question: Question): boolean;
+  findApproval(id: string): ApprovalRecord | null;
+  /** Oldest first; of one sandbox where it is given. They are removed with their sandbox. */
+  listApprovals(sandboxId?: string): ApprovalRecord[];
+  /** Returns the changed record, or null when the question is gone. */
+  answerApproval(id: string, answer: Pick<ApprovalRecord, 'answer' | 'scope' | 'untilMs'>): ApprovalRecord | null;
   /**
    * Throws `network_exists` when its owner already has a network of that name, `conflict` where its subnet overlaps
    * with that of another network, and `host_resource_exhausted` where no subnet is free. `subnet` null: a free one.

@@ -81,6 +81,11 @@ export type NetworkSpec =
       readonly mode: 'tap';
       /** Network namespace by its name (ip-netns(8)); the VMM runs in it. */
       readonly namespace: string;
+      /**
+       * Where we are not root, the process whose user and network namespaces the VMM joins: they have no name. Default:
+       * the namespace has one.
+       */
+      readonly keeper?: number | undefined;
       /** Name of the tap device in it, for the VMM to attach to. */
       readonly tap: string;
       /**

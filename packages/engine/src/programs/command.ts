@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { finished } from 'node:stream/promises';
+import type { Writable } from 'node:stream';
+import { finished, pipeline } from 'node:stream/promises';
 import { once } from 'node:events';
 import { NovaError } from '@novasandbox/protocol';
 import { installRemedy } from './debian-packages.ts';
@@ -19,8 +20,8 @@ export interface CommandOptions {
   readonly descriptors?: readonly number[];
   /** Time limit, ms; default: longer than the longest build on the slowest host. */
   readonly limitMs?: number;
-  /** Its standard input; none by default. */
-  readonly input?: string;
+  /** Its standard input; none by default. An error of chunks that cannot be had ends the command. */
+  readonly input?: string | AsyncIterable<Uint8Array>;
 }
 
 /** A command ended with an exit code other than 0. */
@@ -73,9 +74,6 @@ export async function runCommand(
   const { stdout, stderr } = child;
   if (stdout === null || stderr === null) throw new Error('a piped child has its streams');
 
-  // A command may end without reading all of its input. Its exit code says whether it failed.
-  child.stdin?.on('error', () => undefined).end(options.input);
-
   const killGroup = (): void => {
     if (child.pid === undefined) return;
     try {
@@ -84,6 +82,11 @@ export async function runCommand(
       // It has ended already.
     }
   };
+  let inputFailure: { readonly error: unknown } | undefined;
+  const feeding = feed(child.stdin, options.input).catch((error: unknown) => {
+    inputFailure = { error };
+    killGroup();
+  });
   signal?.addEventListener('abort', killGroup, { once: true });
   const { limitMs = longestMs } = options;
   let isLate = false;
@@ -109,8 +112,10 @@ export async function runCommand(
       once(child, 'close').then(([exitCode]: unknown[]) => (typeof exitCode === 'number' ? exitCode : null)),
       follow(stdout, output),
       follow(stderr),
+      feeding,
     ]);
     signal?.throwIfAborted();
+    if (inputFailure !== undefined) throw inputFailure.error;
     if (isLate) throw new CommandFailure(program, code, `it took longer than ${limitMs / 1000} s`);
     if (code !== 0) throw new CommandFailure(program, code, tail.join(' | '));
     return output.join('\n');
@@ -131,4 +136,18 @@ export async function runCommand(
       await finished(log);
     }
   }
+}
+
+/** Writes the input of a command, which may end without reading all of it: its exit code says whether it failed. */
+async function feed(stdin: Writable | null, input: CommandOptions['input']): Promise<void> {
+  if (stdin === null) return;
+  stdin.on('error', () => undefined);
+  if (input === undefined || typeof input === 'string') {
+    stdin.end(input);
+    return;
+  }
+  await pipeline(input, stdin).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+  });
 }

@@ -12,6 +12,7 @@ import { bringUp, type BringUpOptions, type Guest } from '../guest/bring-up.ts';
 import type { Connection } from '../guest/connection.ts';
 import { guestImages, guestSpec, type GuestImages } from '../guest/guest-spec.ts';
 import type { SandboxPlan } from '../guest/plan.ts';
+import { trustOwn } from '../guest/trust.ts';
 import { bootTwiceOnTimerFault } from '../guest/timer-fault.ts';
 import type { GuestIdentity } from '../ports/guest-agent.ts';
 import type { BootedFrom, SandboxRecord } from '../ports/store.ts';
@@ -178,6 +179,7 @@ export async function start(
     signal: options.signal,
   });
   undo.use(guest);
+  await trustOwn(guest.agent, record, options.signal);
   if (plan.network === 'slot') context.network.handTo(record.id, guest.machine.record);
   undo.move();
   return guest;
@@ -186,8 +188,9 @@ export async function start(
 /** The identity of the sandbox, with what its template says of its guests. */
 export function identityFor(record: SandboxRecord, { driver, template: { template } }: SandboxPlan): GuestIdentity {
   // A guest that is a process of this host has this host's users.
-  const user = driver.features.virtualMachine ? template.user : undefined;
-  return identityOf(record, { user, env: template.env });
+  const isMachine = driver.features.virtualMachine;
+  const { user, workdir } = isMachine ? template : { user: undefined, workdir: undefined };
+  return identityOf(record, { user, env: template.env, workdir });
 }
 
 export function specOf(context: EngineContext, boot: Boot, images: GuestImages, connection: Connection): MachineSpec {

@@ -1,4 +1,5 @@
 import {
+  builtInPolicies,
   NovaError,
   parse,
   policyChoiceSchema,
@@ -7,12 +8,18 @@ import {
   type SandboxInfo,
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
-import { governanceOf, requireEnforceable } from '../guest/governance.ts';
+import { governanceOf, needsEgress, policyOf, requireEnforceable } from '../guest/governance.ts';
+import { tellInBackground } from '../ports/background.ts';
 import type { DecisionOptions } from '../ports/egress.ts';
+import type { Governance } from '../ports/network.ts';
+import type { SandboxRecord } from '../ports/store.ts';
+import { needsAuthority } from '../secrets/keep.ts';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';
 import { toInfo } from './info.ts';
+import { noteUses } from './secrets.ts';
+import { putInForce } from './put-in-force.ts';
 import { takeTurn } from './turn.ts';
 
 /**
@@ -29,23 +36,17 @@ export async function changePolicy(
   const { id } = await findSandbox(context, ref);
   await using _turn = await takeTurn(context, id, signal);
   const record = await findSandbox(context, id);
-  const { state, bootedFrom, config } = record;
+  const { state, bootedFrom } = record;
   if (state === 'creating' || state === 'stopping' || state === 'failed')
     throw new NovaError('invalid_state', `The sandbox ${record.name ?? id} is ${state}.`, {
       hint: 'Change its policy once it runs or has stopped.',
     });
   const driver = requireDriver(context, record.hypervisor);
+  const config = { ...record.config, policy };
   const network = !config.enableNetwork ? 'none' : (bootedFrom?.network ?? 'none');
-  requireEnforceable({ policy, networks: config.networks }, { driver, network });
-  if (state === 'running' || state === 'paused')
-    await context.network.govern(
-      id,
-      governanceOf(context, { ...record, config: { ...config, policy } }) ?? null,
-      signal,
-    );
-  const changed = context.store.changeSandbox(id, [state], { config: { ...config, policy } });
-  if (changed === null) throw new NovaError('conflict', `The sandbox ${record.name ?? id} has changed meanwhile.`);
-  return toInfo(changed);
+  const hasSecrets = record.secrets.length > 0;
+  requireEnforceable(context.store, config, { driver, network, owner: record.owner }, { hasSecrets });
+  return toInfo(await putInForce(context, record, { config: { ...config, policy } }, signal));
 }
 
 /** The latest decisions about what a sandbox wanted to reach, oldest first. There are none without a policy. */
@@ -65,10 +66,9 @@ export async function readDecisions(
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
   const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap((record) => {
-      const governance = governanceOf(context, record);
-      return governance === undefined ? [] : [[record.id, governance] as const];
-    }),
+    store
+      .listSandboxes(['running', 'paused'])
+      .map((each) => [each.id, governanceOrNone(context, each) ?? null] as const),
   );
   await network.governAgain(wanted, (id) => {
     const record = store.findSandbox(id);
@@ -76,10 +76,44 @@ export async function keepGoverning(context: EngineContext, { names }: { readonl
     // Another process is at work on it.
     if (record.state === 'creating' || record.state === 'stopping') return 'leave';
     if (record.state !== 'running' && record.state !== 'paused') return 'forget';
-    return governanceOf(context, record) === undefined ? 'let out' : 'leave';
+    return needsEgress(record) ? 'leave' : 'let out';
   });
   if (!names) return;
-  for (const id of wanted.keys()) await noteNames(context, id);
+  for (const [id, governance] of wanted) {
+    if (governance === null) continue;
+    await noteNames(context, id);
+    await noteUses(context, id);
+  }
+}
+
+/** A sandbox whose policy is not there any more, which should not happen, reaches nothing and hinders no other. */
+function governanceOrNone(context: EngineContext, record: SandboxRecord): Governance | undefined {
+  try {
+    return governanceOf(context, record);
+  } catch (error) {
+    tellInBackground(`finding the policy of ${record.id}`, error);
+    return { policy: builtInPolicies.none, names: record.names, answers: [], memberships: [], hostnames: [] };
+  }
+}
+
+/**
+ * Puts in force what a sandbox may reach by its config and the store, after a policy that it names, or an answer, has
+ * changed. One that does not run gets it at its next start.
+ */
+export async function governAnew(context: EngineContext, id: string, signal?: AbortSignal): Promise<void> {
+  const record = context.store.findSandbox(id);
+  if (record?.id !== id) return;
+  // One that is being made may have read the policy before.
+  if (record.state !== 'running' && record.state !== 'paused' && record.state !== 'creating') return;
+  const needed = needsAuthority(policyOf(context.store, record), record.secrets);
+  if (record.state !== 'creating' && record.authority === null && needed) {
+    await using _turn = await takeTurn(context, id, signal);
+    const now = await findSandbox(context, id);
+    if (now.state === 'running' || now.state === 'paused') await putInForce(context, now, {}, signal);
+    return;
+  }
+  const governance = governanceOf(context, record);
+  if (governance !== undefined) await context.network.govern(id, governance, signal);
 }
 
 /** Records the names that a guest was given addresses for, where there are new ones. */

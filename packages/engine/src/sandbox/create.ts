@@ -3,6 +3,7 @@ import { NovaError, type Resize, type SandboxConfig, type SandboxInfo } from '@n
 import type { EngineContext } from '../context.ts';
 import type { NewSandbox as StoredSandbox, SandboxRecord } from '../ports/store.ts';
 import type { VmmDriver } from '../ports/vmm-driver.ts';
+import { needsAuthority, newAuthority } from '../secrets/keep.ts';
 import type { BuildContext, CreateContext, StartContext } from '../services.ts';
 import { ownIdentity } from '../vmm/process-identity.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
@@ -10,7 +11,8 @@ import { bootAgain, type Boot, type Booted } from './boot.ts';
 import { diskOf } from './disk.ts';
 import { forwardsOf, startConnecting, type ConnectionWanted } from '../guest/connection.ts';
 import { cannot } from '../guest/features.ts';
-import { governanceOf } from '../guest/governance.ts';
+import { governanceOf, policyOf } from '../guest/governance.ts';
+import { governAnew } from './change-policy.ts';
 import { findSandbox } from './find.ts';
 import { newSandboxId } from './id.ts';
 import { toInfo } from './info.ts';
@@ -19,7 +21,9 @@ import { planSandbox, type SandboxPlan } from '../guest/plan.ts';
 import { takeVolumes, type WantedVolume } from './volumes.ts';
 
 /** A sandbox that is to be made. */
-export interface NewSandbox extends Partial<Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names'>> {
+export interface NewSandbox extends Partial<
+  Pick<SandboxRecord, 'snapshotId' | 'forkedFrom' | 'names' | 'secrets' | 'authority'>
+> {
   readonly config: SandboxConfig;
   readonly plan: SandboxPlan;
   /** Its volumes (`findVolumes`). */
@@ -42,7 +46,7 @@ export async function makeSandbox(
 ): Promise<SandboxInfo> {
   const { plan, startedAt, volumes, networks } = wanted;
   await using undo = new AsyncDisposableStack();
-  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(wanted, options) });
+  const record = context.store.addSandbox({ id: options.id ?? newSandboxId(), ...newRecord(context, wanted, options) });
   undo.defer(() => context.store.removeSandbox(record.id));
   context.store.joinNetworks(record.id, networks);
   await takeVolumes(context, { record, plan }, options, volumes);
@@ -59,24 +63,25 @@ export async function makeSandbox(
 
 /** The record of a sandbox that is to be made, without its id. */
 export function newRecord(
-  {
-    config,
-    plan,
-    snapshotId = null,
-    forkedFrom = null,
-    names = [],
-  }: Omit<NewSandbox, 'startedAt' | 'volumes' | 'networks'>,
+  { store, seals }: Pick<EngineContext, 'store' | 'seals'>,
+  { config, plan, ...from }: Omit<NewSandbox, 'startedAt' | 'volumes' | 'networks'>,
   { ownership, reservedLabels }: CreateContext,
 ): Omit<StoredSandbox, 'id'> {
+  const { snapshotId = null, forkedFrom = null, names = [], secrets = [] } = from;
+  const owner = ownership?.owner ?? null;
+  const isNeeded = needsAuthority(policyOf(store, { config, owner }), secrets);
+  const authority = from.authority ?? (isNeeded ? newAuthority(seals) : null);
   const labels = { ...config.labels, ...reservedLabels };
   return {
     name: config.name ?? null,
-    owner: ownership?.owner ?? null,
+    owner,
     team: ownership?.team ?? null,
     config: { ...config, labels, architecture: plan.template.architecture },
     snapshotId,
     forkedFrom,
     names,
+    secrets,
+    authority,
     hypervisor: plan.driver.name,
     memoryMb: plan.memoryMb,
     vcpus: plan.vcpus,
@@ -123,7 +128,7 @@ export async function startSandbox(
   undo.defer(
     () => void context.store.changeSandbox(record.id, ['creating'], { state: 'stopped', maker: null, machine: null }),
   );
-  const plan = await planSandbox(context, { ...record.config, hypervisor }, options);
+  const plan = await planSandbox(context, { ...record.config, hypervisor }, { ...options, ownership: record });
   requireSameKind(context, record, plan);
   await takeVolumes(context, { record, plan }, options);
   const connecting = startConnecting(undo, context, connectionOf(context, record, plan, options));
@@ -168,15 +173,20 @@ function requireSameKind(context: EngineContext, record: SandboxRecord, { driver
 }
 
 export const connectionOf = (
-  context: Pick<EngineContext, 'store'>,
+  { store, seals }: Pick<EngineContext, 'store' | 'seals'>,
   record: SandboxRecord,
   { network }: SandboxPlan,
   { signal }: BuildContext,
 ): ConnectionWanted => ({
   ...{ id: record.id, sequence: record.sequence, network, signal },
   forwards: forwardsOf(record.config),
-  governance: governanceOf(context, record),
+  governance: governanceOf({ store, seals }, record),
 });
+
+function policyChangedSince({ store }: EngineContext, { config, owner }: SandboxRecord, sinceMs: number): boolean {
+  const { policy } = config;
+  return typeof policy === 'string' && (store.policyNamed(policy, owner)?.changedAtMs ?? 0) >= Math.floor(sinceMs);
+}
 
 /**
  * The last step of a create and of a start: from here on the sandbox is its user's, and this process holds a session
@@ -191,13 +201,17 @@ export async function handOver(
   { guest, kind, from }: Booted,
   startedAt: number,
   { signal, ready }: Pick<CreateContext, 'signal' | 'ready'>,
-  more: Partial<Pick<SandboxRecord, 'sleep' | 'reason' | 'holder' | keyof Resize | 'snapshotId' | 'names'>> = {},
+  more: Partial<
+    Pick<SandboxRecord, 'sleep' | 'reason' | 'holder' | keyof Resize | 'snapshotId' | 'restoredAtMs' | 'names'>
+  > = {},
 ): Promise<SandboxRecord> {
   await using _guest = guest;
   const { machine, agent, channel } = guest;
   const bootTimeMs = Math.round((performance.now() - startedAt) * 100) / 100;
   await ready?.();
   const now = Date.now();
+  // A policy that was changed since then may have been put in force as it was before.
+  if (policyChangedSince(context, record, now - bootTimeMs)) await governAnew(context, record.id, signal);
   const running =
     signal?.aborted === true
       ? null

@@ -4,6 +4,7 @@ import type { EngineContext } from '../context.ts';
 import { canClone, shapeDigest } from '../golden/shape.ts';
 import { goOn } from '../guest/bring-up.ts';
 import { governanceOf } from '../guest/governance.ts';
+import { trustOwn } from '../guest/trust.ts';
 import { guestImages, type GuestImages } from '../guest/guest-spec.ts';
 import type { SandboxPlan } from '../guest/plan.ts';
 import type { SandboxRecord } from '../ports/store.ts';
@@ -48,7 +49,7 @@ export async function createFromPool(
   const asked: AskedShape = { config, kind: kindOf(wanted), shape, memoryMb, vcpus };
   for (let attempt = 1; attempt <= maxAttempts; attempt++) {
     throwIfAborted(options.signal, 'before a clone was taken from the pool');
-    const taken = store.takeFromPool(asked.shape, newRecord(wanted, options), options.onOtherId);
+    const taken = store.takeFromPool(asked.shape, newRecord(context, wanted, options), options.onOtherId);
     if (taken === null) break;
     const { record, clone } = taken;
     dismissEnder(clone);
@@ -114,6 +115,7 @@ async function wake(
       timeoutMs: answersWithinMs,
       signal,
     });
+    await trustOwn(guest.agent, record, signal);
     return { guest, kind: 'snapshot', from: bootedFrom({ record, plan }, images) };
   } catch (error) {
     const cause = toNovaError(error);

@@ -30,5 +30,10 @@ export const childIds = (id: string, count: number): string[] =>
     return Array.from(bytes, (byte, at) => alphabet[byte % (at === 0 ? letters : alphabet.length)]).join('');
   });
 
+const snapshotIdLength = 16;
+
 /** A random snapshot id: about 80 bits. */
-export const newSnapshotId = (): string => `snap${randomName(16)}`;
+export const newSnapshotId = (): string => `snap${randomName(snapshotIdLength)}`;
+
+/** The snapshot id that follows from an id that `newSandboxId` has made: it is the same each time. */
+export const snapshotIdFrom = (id: string): string => `snap${id.slice(0, snapshotIdLength)}`;

@@ -37,6 +37,7 @@ export function toInfo(record: SandboxRecord): SandboxInfo {
     fullDisks: [...record.fullDisks],
     forkedFrom: record.forkedFrom,
     snapshotId: record.snapshotId,
+    restoredAt: iso(record.restoredAtMs),
     volumes: [...config.volumes],
     networks: [...config.networks],
   };

@@ -4,6 +4,7 @@ import type { EngineContext } from '../context.ts';
 import type { SandboxRecord } from '../ports/store.ts';
 import { diskOf } from './disk.ts';
 import { removeFolder } from '../vmm/remove-folder.ts';
+import { takeTurn } from './turn.ts';
 
 type Where = Pick<EngineContext, 'layout'>;
 
@@ -41,10 +42,13 @@ async function writtenNs(path: string): Promise<string> {
   }
 }
 
-/** Removes the memory of a hibernated sandbox, which then is a stopped one. */
-export async function forgetMemory(context: EngineContext, record: SandboxRecord): Promise<SandboxRecord> {
-  const change = { state: 'stopped', sleep: null } as const;
-  const stopped = context.store.changeSandbox(record.id, ['hibernated'], change);
-  await removeFolder(keptMemory(context, record.id));
-  return stopped ?? context.store.findSandbox(record.id) ?? { ...record, ...change };
+/**
+ * Removes the memory of a hibernated sandbox, which then is a stopped one; null where it is hibernated no more. Another
+ * that wakes it, or keeps new memory of it, has the turn meanwhile.
+ */
+export async function forgetMemory(context: EngineContext, id: string): Promise<SandboxRecord | null> {
+  await using _turn = await takeTurn(context, id, undefined);
+  const stopped = context.store.changeSandbox(id, ['hibernated'], { state: 'stopped', sleep: null });
+  if (stopped !== null) await removeFolder(keptMemory(context, id));
+  return stopped;
 }

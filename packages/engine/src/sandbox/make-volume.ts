@@ -9,6 +9,12 @@ import { removeFolder } from '../vmm/remove-folder.ts';
 import { newSandboxId } from './id.ts';
 import { volumeDisk } from './volumes.ts';
 
+interface NewVolume extends Ownership {
+  readonly id?: string | undefined;
+  readonly name: string;
+  readonly sizeMb: number;
+}
+
 /**
  * Makes a volume whose image `fill` makes at the given path. After an error nothing is left; what a killed process
  * leaves is removed by the next one that looks.
@@ -16,11 +22,10 @@ import { volumeDisk } from './volumes.ts';
  */
 export async function makeVolume(
   context: EngineContext,
-  { name, sizeMb, owner, team }: { readonly name: string; readonly sizeMb: number } & Ownership,
+  { id = newSandboxId(), name, sizeMb, owner, team }: NewVolume,
   fill: (image: string) => Promise<void>,
 ): Promise<VolumeRecord> {
   const { layout, store } = context;
-  const id = newSandboxId();
   const record = { id, name, owner, team, sizeMb, createdAtMs: Date.now(), maker: ownIdentity() };
   await using undo = new AsyncDisposableStack();
   store.addVolume(record);

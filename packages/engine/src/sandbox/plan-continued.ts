@@ -1,19 +1,18 @@
 import { NovaError, type SandboxConfig } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
-import { planSandbox, type SandboxPlan } from '../guest/plan.ts';
+import { planSandbox, type PlanContext, type SandboxPlan } from '../guest/plan.ts';
 import type { SandboxRecord } from '../ports/store.ts';
-import type { BuildContext } from '../services.ts';
 
 /** Plans a sandbox of the same shape, on the same hypervisor. */
 export async function planContinued(
   context: EngineContext,
   config: SandboxConfig,
   from: Pick<SandboxRecord, 'hypervisor' | 'memoryMb' | 'vcpus' | 'diskSizeMb' | 'bootedFrom'>,
-  options: BuildContext,
+  options: PlanContext,
 ): Promise<SandboxPlan> {
   const { hypervisor, memoryMb, vcpus, diskSizeMb, bootedFrom } = from;
   // Memory knows the image that its guest was booted from.
-  const how = { root: bootedFrom === null };
+  const how = { root: bootedFrom === null, known: bootedFrom?.network };
   const planned = await planSandbox(context, { ...config, hypervisor, memoryMb, vcpus }, options, how);
   const plan = { ...planned, diskSizeMb };
   if (bootedFrom !== null && bootedFrom.network !== plan.network)

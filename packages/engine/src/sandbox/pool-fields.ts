@@ -27,11 +27,14 @@ const roles: Readonly<Record<keyof SandboxConfig, 'shape' | 'claim' | PoolMiss>>
   bootTimeoutMs: 'claim',
   policy: 'claim',
   networks: 'claim',
+  secrets: 'claim',
   // It means nothing without a port of the host.
   guestPort: 'claim',
   hostPort: 'host_port',
   rateLimits: 'rate_limits',
   volumes: 'volumes',
+  // A create has put a template in its place before.
+  image: 'cold_boot',
   rootfsPath: 'cold_boot',
   extraDrives: 'cold_boot',
   firmwarePath: 'cold_boot',

@@ -12,6 +12,7 @@ import { listSandboxes, sandboxExited, sandboxLogs, sandboxStats, setSandboxTime
 import { pauseSandbox, resumeSandbox } from './pause.ts';
 import { renameSandbox } from './rename.ts';
 import { resizeSandbox } from './resize.ts';
+import { listSecrets, removeSecret, setSecret } from './secrets.ts';
 import { removeSandbox, stopSandbox } from './stop.ts';
 
 /** The life of sandboxes; each verb is a file beside this one. */
@@ -38,6 +39,9 @@ export function createSandboxService(context: EngineContext): SandboxService {
     addNetwork: (ref, call) => addNetwork(context, ref, call),
     removeNetwork: (ref, call) => removeNetwork(context, ref, call),
     setPolicy: (ref, policy, call) => changePolicy(context, ref, policy, call),
+    secrets: (ref) => listSecrets(context, ref),
+    setSecret: (ref, name, settings, call) => setSecret(context, ref, name, settings, call),
+    removeSecret: (ref, name, call) => removeSecret(context, ref, name, call),
     decisions: (ref, options) => readDecisions(context, ref, options),
     exited: (ref, call) => sandboxExited(context, ref, call),
   };

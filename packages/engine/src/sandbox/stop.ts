@@ -18,11 +18,16 @@ const powerOffMs = 3000;
 export async function stopSandbox(
   context: EngineContext,
   ref: string,
-  { force = false, graceMs = defaultGraceMs }: { readonly force?: boolean; readonly graceMs?: number } = {},
+  how: { readonly force?: boolean; readonly graceMs?: number } = {},
 ): Promise<SandboxInfo> {
+  const { force = false, graceMs = defaultGraceMs } = how;
   const found = await findSandbox(context, ref);
   refuseUnfinished(found);
-  if (found.state === 'hibernated') return toInfo(await forgetMemory(context, found));
+  if (found.state === 'hibernated') {
+    const stopped = await forgetMemory(context, found.id);
+    // Another has woken or stopped it meanwhile.
+    return stopped === null ? stopSandbox(context, found.id, how) : toInfo(stopped);
+  }
   if (!hasMachine(found.state)) return toInfo(found);
   // Nothing is changed where this engine cannot end the machine.
   requireDriver(context, found.hypervisor);

@@ -126,15 +126,16 @@ async function planWaking(
 ): Promise<Source & { readonly plan: SandboxPlan }> {
   const { config, hypervisor, memoryMb, vcpus, diskSizeMb, bootedFrom } = record;
   const shape = { hypervisor, memoryMb, vcpus, diskSizeMb };
+  const how = { ...options, ownership: record };
   if (source.memory !== null) {
     try {
-      return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom }, options) };
+      return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom }, how) };
     } catch (error) {
       if (!isNovaError(error, 'snapshot_incompatible')) throw error;
       source = diskBecause(error.message);
     }
   }
-  return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom: null }, options) };
+  return { ...source, plan: await planContinued(context, config, { ...shape, bootedFrom: null }, how) };
 }
 
 /** The memory that the sandbox goes on from. */

@@ -17,7 +17,7 @@ import type { Memory } from '../sandbox/boot-from-memory.ts';
  */
 export function continuedConfig({ config }: Pick<SnapshotRecord, 'config'>, own: ContinuedConfigInput): SandboxConfig {
   const given = parse(continuedConfigSchema, own, 'config');
-  const { name, labels, env, timeoutMs, ephemeral, onTimeout, autoResume, hostPort, policy, networks } = given;
+  const { name, labels, env, timeoutMs, ephemeral, onTimeout, autoResume, hostPort, policy, networks, volumes } = given;
   const { name: _name, hostPort: _hostPort, ...shared } = config;
   return {
     ...shared,
@@ -31,6 +31,7 @@ export function continuedConfig({ config }: Pick<SnapshotRecord, 'config'>, own:
     ephemeral: ephemeral ?? config.ephemeral,
     onTimeout: onTimeout ?? config.onTimeout,
     autoResume: autoResume ?? config.autoResume,
+    volumes: volumes ?? config.volumes,
   };
 }
 

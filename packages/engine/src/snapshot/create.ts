@@ -1,7 +1,8 @@
-import type { ContinuedConfigInput, SandboxInfo } from '@novasandbox/protocol';
+import { NovaError, type ContinuedConfigInput, type SandboxInfo } from '@novasandbox/protocol';
 import { throwIfAborted } from '../abort.ts';
 import { copyDisk } from '../artifacts/writable-disk.ts';
 import type { EngineContext } from '../context.ts';
+import { withDefaultPolicy } from '../guest/governance.ts';
 import { bootAgain } from '../sandbox/boot.ts';
 import { diskOf, writableDiskFile } from '../sandbox/disk.ts';
 import { bootFromMemory } from '../sandbox/boot-from-memory.ts';
@@ -25,13 +26,18 @@ export async function createFromSnapshot(
 ): Promise<SandboxInfo> {
   const startedAt = performance.now();
   const snapshot = findSnapshot(context, ref);
-  const config = continuedConfig(snapshot, own);
+  const config = withDefaultPolicy(context, continuedConfig(snapshot, own));
+  const withMemory = snapshot.kind === 'memory' && own.memory !== false;
+  if (withMemory && own.volumes !== undefined)
+    throw new NovaError('not_implemented', 'volumes: a sandbox that goes on from memory has the disks that it knows.', {
+      hint: 'Leave out volumes, or let it boot from the disk alone (memory: false).',
+    });
   throwIfAborted(options.signal, 'before anything was made');
   await sweep(context);
   const volumes = findVolumes(context, config, options.scope);
   const networks = findNetworks(context, config, options.scope);
   const wanted = { config, volumes, networks, startedAt, snapshotId: snapshot.id, names: snapshot.names };
-  if (snapshot.kind === 'memory' && own.memory !== false) {
+  if (withMemory) {
     const memory = await memoryOf(context, snapshot, options.signal);
     const plan = await planContinued(context, config, snapshot, options);
     return makeSandbox(context, { ...wanted, plan }, options, (boot) =>

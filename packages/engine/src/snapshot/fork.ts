@@ -15,7 +15,7 @@ import { throwIfAborted } from '../abort.ts';
 import { inOwnWorkFolder } from '../artifacts/publish.ts';
 import type { EngineContext } from '../context.ts';
 import type { SnapshotFiles } from '../ports/vmm-driver.ts';
-import { governanceOf } from '../guest/governance.ts';
+import { needsEgress } from '../guest/governance.ts';
 import { bootFromMemory, type Memory } from '../sandbox/boot-from-memory.ts';
 import { makeSandbox } from '../sandbox/create.ts';
 import { diskOf } from '../sandbox/disk.ts';
@@ -45,7 +45,7 @@ export async function forkSandbox(
   { ids, ...options }: ForkContext = {},
 ): Promise<ForkResult[]> {
   const startedAt = performance.now();
-  const { count, ...own } = parse(forkSchema, input, 'fork');
+  const { count, keepSecrets, ...own } = parse(forkSchema, input, 'fork');
   const { signal } = options;
   await sweep(context);
   const parent = await findSandbox(context, ref);
@@ -74,7 +74,10 @@ export async function forkSandbox(
           ? context.store.membershipsOf(parent.id).map(({ network }) => network.id)
           : findNetworks(context, config, options.scope);
       const { id: forkedFrom, snapshotId } = parent;
-      const wanted = { config, plan, volumes, networks, startedAt, forkedFrom, snapshotId, names };
+      // Its memory trusts the authority of the parent.
+      const { authority } = parent;
+      const secrets = keepSecrets ? parent.secrets : [];
+      const wanted = { config, plan, volumes, networks, startedAt, forkedFrom, snapshotId, names, secrets, authority };
       return makeSandbox(context, wanted, { ...options, id: ids?.[index] }, (boot) =>
         bootFromMemory(context, boot, memory, { asAnother: true, parentId: parent.id }),
       );
@@ -87,7 +90,7 @@ export async function forkSandbox(
         signal,
         begun(files) {
           // The names that a guest with a policy knows are complete only once it stands still.
-          if (governanceOf(context, parent) !== undefined) return;
+          if (needsEgress(parent)) return;
           children = bringUp({ ...memoryIn(files), arriving: { diskBytes, written: written.promise } });
           children.catch(() => undefined);
         },

@@ -41,7 +41,7 @@ export async function restoreSandbox(
   const from = withMemory ? snapshot : { ...snapshot, bootedFrom: null };
   // It holds its own port until it is stopped, so that the port counts as in use.
   const { hostPort: _, ...config } = sandbox.config;
-  const plan = await planContinued(context, config, from, options);
+  const plan = await planContinued(context, config, from, { ...options, ownership: sandbox });
 
   const stopped = await stopForRestore(context, sandbox);
   const creating = context.store.changeSandbox(stopped.id, ['stopped', 'hibernated'], {
@@ -77,6 +77,7 @@ export async function restoreSandbox(
   await using _turn = await takeTurn(context, record.id, undefined);
   const running = await handOver(context, record, plan, booted, startedAt, options, {
     ...{ memoryMb, vcpus, diskSizeMb, snapshotId: snapshot.id, names: snapshot.names },
+    restoredAtMs: Date.now(),
     sleep: null,
     // If this process ends before it could remove what the sandbox had before, the next process that looks does that.
     holder: ownIdentity(),

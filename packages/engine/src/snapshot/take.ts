@@ -37,7 +37,7 @@ export async function takeSnapshot(
   const root = memory ? rootInUse(context, sandbox) : rootIfKnown(context, sandbox);
   throwIfAborted(options.signal, 'before the snapshot was taken');
   const { layout, store } = context;
-  const id = newSnapshotId();
+  const { id = newSnapshotId() } = options;
   return inOwnWorkFolder(layout.instants, id, options.signal, async (work) => {
     const instant = await captureInstant(context, sandbox, work, { memory, signal: options.signal });
     const files = memory ? (['state', instant.memory?.memoryFrom === undefined ? 'ram' : 'pages'] as const) : [];

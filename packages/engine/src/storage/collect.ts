@@ -21,7 +21,14 @@ import { untilMadeNowHasEnded } from './under-way.ts';
 import { plain } from './usage.ts';
 
 /** Kinds that something which is being made may have looked up, and not opened yet. */
-const lookedUp: readonly StorageKind[] = ['root-image', 'kernel', 'initramfs', 'program', 'golden-snapshot'];
+const lookedUp: readonly StorageKind[] = [
+  'root-image',
+  'oci-image',
+  'kernel',
+  'initramfs',
+  'program',
+  'golden-snapshot',
+];
 /** How long to wait for what is being made, ms. */
 const madeWithinMs = 30_000;
 /** How long a thing stays that nobody has asked to remove, ms. */

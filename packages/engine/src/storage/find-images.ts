@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { readJson } from '../artifacts/stamp.ts';
 import { imagesInUse } from '../images/in-use.ts';
 import { rootImageFiles } from '../images/manifest.ts';
+import { targetPrefix } from '../images/rust-program.ts';
 import { describeEach, type About, type Found, type Look } from './found.ts';
 import type { References } from './references.ts';
 
@@ -41,7 +42,7 @@ export async function findImages(look: Look, needs: References): Promise<Found[]
     const newest = await newestIn(folder);
     return describeEach(look, kind, folder, (name, sinceMs) => {
       const lock = at('lock');
-      if (name === 'target')
+      if (name.startsWith(targetPrefix))
         return { lock, reason: 'it only makes the next build quicker', when: 'all', counts: false };
       if (!digest.test(name)) return { lock, ...note(name, needed) };
       const isNeeded = needed.has(name) || name === newest || Date.now() - sinceMs < justMadeMs;

@@ -53,7 +53,7 @@ export async function findOthers(look: Look): Promise<Found[]> {
   const { layout } = look.context;
   const elsewhere = new Set(
     [
-      ...['agent', 'confine', 'listen', 'kernels', 'initramfs', 'rootfs'].map((name) => join(layout.home, name)),
+      ...['agent', 'confine', 'listen', 'kernels', 'initramfs', 'rootfs', 'oci'].map((name) => join(layout.home, name)),
       ...[layout.goldenSnapshots, layout.snapshots, layout.sandboxes, layout.volumes, layout.probeDirectory],
       ...[layout.workDirectory, layout.instants.workDirectory, layout.making, layout.quarantine],
     ].map((path) => basename(path)),

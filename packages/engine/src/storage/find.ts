@@ -5,6 +5,7 @@ import type { EngineContext } from '../context.ts';
 import { findImages } from './find-images.ts';
 import { findHalfMade, findOthers, findProbes } from './find-leftovers.ts';
 import { findGoldenSnapshots, findRecorded } from './find-memory.ts';
+import { findOciImages } from './find-oci-images.ts';
 import type { Found, Look } from './found.ts';
 import { references, type References } from './references.ts';
 
@@ -13,6 +14,7 @@ type Find = (look: Look, needs: References) => Promise<Found[]>;
 /** The function that finds the things of each kind. */
 const finders: Readonly<Record<StorageKind, Find>> = {
   'root-image': findImages,
+  'oci-image': findOciImages,
   kernel: findImages,
   initramfs: findImages,
   program: findImages,

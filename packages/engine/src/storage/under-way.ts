@@ -49,6 +49,7 @@ async function locksOf({ layout }: EngineContext): Promise<string[]> {
     ...(await locksIn(layout.workDirectory, /^golden-.*\.lock$/)),
     ...(await locksIn(layout.instants.workDirectory, /\.lock$/)),
     ...images.map((at) => at('lock')),
+    layout.oci.lock,
   ];
 }
 

@@ -11,6 +11,7 @@ import {
   type PinnedNames,
 } from '@novasandbox/protocol';
 import type { SandboxRecord } from '../ports/store.ts';
+import { storedAuthoritySchema, storedSecretSchema } from '@novasandbox/protocol';
 import { parseJson } from './parse-json.ts';
 
 /*
@@ -70,6 +71,7 @@ const recordSchema = z.looseObject({
   reason: z.string().nullable(),
   bootedFrom: bootedFromSchema.nullable().default(null),
   snapshotId: z.string().nullable().default(null),
+  restoredAtMs: whenMs.default(null),
   forkedFrom: z.string().nullable().default(null),
   holder: processSchema.nullable().default(null),
   sleep: z
@@ -79,6 +81,8 @@ const recordSchema = z.looseObject({
   pool: z.looseObject({ shape: z.string(), ready: z.boolean(), expiresAtMs: whenMs }).nullable().default(null),
   fullDisks: z.array(z.string()).default([]),
   names: pinnedNamesSchema.default([]),
+  secrets: z.array(storedSecretSchema).default([]),
+  authority: storedAuthoritySchema.nullable().default(null),
 });
 
 /** The columns of a sandbox, which can be read even where its record is damaged. */
@@ -103,12 +107,15 @@ export const noMachineYet = {
   reason: null,
   bootedFrom: null,
   snapshotId: null,
+  restoredAtMs: null,
   forkedFrom: null,
   holder: null,
   sleep: null,
   pool: null,
   fullDisks: [],
   names: [] as PinnedNames,
+  secrets: [],
+  authority: null,
 } as const;
 
 /** A stand-in for a stored record that is damaged: enough to list the sandbox and to remove it. */

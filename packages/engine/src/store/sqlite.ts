@@ -9,6 +9,7 @@ import { migrate, newerVersionHint } from './migrate.ts';
 import { createRecordReader, noMachineYet, type SandboxRow } from './sandbox-record.ts';
 import { networksIn, networkTables } from './networks.ts';
 import { snapshotsIn, snapshotsTable } from './snapshots.ts';
+import { policiesIn, policyTables } from './policies.ts';
 import { volumesIn, volumeTables } from './volumes.ts';
 
 /** Layouts of the store (see migrate). */
@@ -53,6 +54,7 @@ const steps = [
 `,
   snapshotsTable,
   volumeTables,
+  policyTables,
   networkTables,
 ];
 
@@ -85,6 +87,14 @@ export function openSqliteStore(file: string, reserve: string): Store {
     'takeVolumes',
     'volumesOf',
     'usesOf',
+    'addPolicy',
+    'findPolicy',
+    'policyNamed',
+    'listPolicies',
+    'sandboxesUnder',
+    'noteQuestion',
+    'findApproval',
+    'listApprovals',
     'addNetwork',
     'findNetwork',
     'listNetworks',
@@ -111,6 +121,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   });
 
   const { release, forget, ...volumes } = volumesIn(prepare, transaction);
+  const { forgetApprovals, ...policies } = policiesIn(prepare, transaction);
   const { leaveAll, ...networks } = networksIn(prepare, transaction);
   const records = createRecordReader();
   const select = (where: string, ...values: string[]): SandboxRecord[] =>
@@ -147,6 +158,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
   return {
     ...snapshotsIn(prepare, transaction),
     ...volumes,
+    ...policies,
     ...networks,
     addSandbox(sandbox: NewSandbox) {
       return transaction(() => {
@@ -207,6 +219,7 @@ function storeIn(db: DatabaseSync, file: string): Store {
     removeSandbox(id) {
       transaction(() => {
         forget(id);
+        forgetApprovals(id);
         leaveAll(id);
         prepare('DELETE FROM sandboxes WHERE id = ?').run(id);
         prepare('DELETE FROM leases WHERE thing = ?').run(id);

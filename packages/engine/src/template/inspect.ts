@@ -31,7 +31,7 @@ export async function listTemplates(context: Context): Promise<TemplateInfo[]> {
 }
 
 async function describe(context: Context, loaded: LoadedTemplate): Promise<TemplateInfo> {
-  const { template, directory } = loaded;
+  const { template, directory, image: oci } = loaded;
   const image = await context.images.builtRootImage(loaded);
   const architectures: ArchitectureName[] = [];
   for (const { name } of guestArchitectures()) {
@@ -51,6 +51,9 @@ async function describe(context: Context, loaded: LoadedTemplate): Promise<Templ
     diskSizeMb: Math.round(template.disk_size_gb * 1024),
     user: template.user,
     packages: template.packages,
+    workdir: template.workdir ?? null,
+    start: template.start,
+    image: oci,
     built: image !== null,
     architectures,
     sizeBytes: onDisk === null ? null : onDisk.blocks * 512,
@@ -73,6 +76,9 @@ function damaged(id: string, error: NovaError): TemplateInfo {
     diskSizeMb: 0,
     user: 'root',
     packages: [],
+    workdir: null,
+    start: [],
+    image: null,
     built: false,
     architectures: [],
     sizeBytes: null,
@@ -88,6 +94,8 @@ function sourceText(source: Template['source']): string {
       return `debian ${source.suite}`;
     case 'oci':
       return `oci ${source.image}`;
+    case 'disk':
+      return `disk ${source.path}`;
     case 'files':
       return 'files';
   }

@@ -2,16 +2,37 @@ import { NovaError, type ArchitectureName } from '@novasandbox/protocol';
 import { guestArchitectures, hostArchitecture } from '../architecture.ts';
 import type { EngineContext } from '../context.ts';
 import { discardGoldenSnapshot } from '../golden/ensure.ts';
-import { loadTemplate } from '../images/load-template.ts';
+import { loadTemplate, templateIds } from '../images/load-template.ts';
+import type { LoadedTemplate } from '../ports/image-source.ts';
+import { isMadeOfImage, removeDeclared } from '../images/declared.ts';
 import { goldenSnapshotsOf } from '../golden/of-template.ts';
 
 /**
- * Removes a template's root images and its snapshots, or with `only` those for one processor; template.json and the
- * files beside it stay, and so do images that the memory of snapshots knows. Idempotent.
+ * Removes what was built of a template. One that was made by naming an image goes as a whole; of others template.json
+ * and the files beside it stay.
+ * @throws NovaError as `removeBuilt` does, and `invalid_state` while snapshots need a template that would go
+ */
+export async function removeTemplate(context: EngineContext, id: string): Promise<void> {
+  const goes = isMadeOfImage(context.layout, await loadTemplate(context.layout, id));
+  const snapshots = goes ? context.store.listSnapshots().filter(({ config }) => config.templateId === id) : [];
+  if (snapshots.length > 0) {
+    throw new NovaError(
+      'invalid_state',
+      `The template "${id}" is needed by ${snapshots.length} snapshot${snapshots.length === 1 ? '' : 's'}.`,
+      { hint: 'Remove them first with `nova snapshot rm`.', details: { snapshots: snapshots.map((each) => each.id) } },
+    );
+  }
+  await removeBuilt(context, id);
+  if (goes) await removeDeclared(context.layout, id);
+}
+
+/**
+ * Removes a template's root images and its snapshots, or with `only` those for one processor; images that the memory
+ * of snapshots knows stay. Forgets what the name of its OCI image led to. Idempotent.
  * @throws NovaError `invalid_state` while sandboxes use it, because their disks hold only the differences from the
  * image
  */
-export async function removeTemplate(context: EngineContext, id: string, only?: ArchitectureName): Promise<void> {
+export async function removeBuilt(context: EngineContext, id: string, only?: ArchitectureName): Promise<void> {
   const wanted = only === undefined ? guestArchitectures().map(({ name }) => name) : [only];
   const images = await Promise.all(wanted.map((architecture) => loadTemplate(context.layout, id, architecture)));
   const users = context.store
@@ -34,5 +55,29 @@ export async function removeTemplate(context: EngineContext, id: string, only?: 
   for (const digest of await goldenSnapshotsOf(context.layout, id, only)) await discardGoldenSnapshot(context, digest);
   const isNeeded = (sha256: string): boolean =>
     context.store.listSnapshots().some(({ kind, bootedFrom }) => kind === 'memory' && bootedFrom?.rootMark === sha256);
-  for (const image of images) await context.images.removeRootImage(image, isNeeded);
+  const others = await othersWithImage(context, id, images);
+  for (const image of images) {
+    // Templates of the same layers have one root image.
+    if (!others.has(image)) await context.images.removeRootImage(image, isNeeded);
+    await context.images.forgetImage(image);
+  }
+}
+
+/** Those of the templates' root images that another template has too. */
+async function othersWithImage(
+  context: EngineContext,
+  id: string,
+  images: readonly LoadedTemplate[],
+): Promise<ReadonlySet<LoadedTemplate>> {
+  const shared = new Set<LoadedTemplate>();
+  for (const image of images) {
+    if (image.template.source.type !== 'oci') continue;
+    const digest = (await context.images.builtRootImage(image))?.digest;
+    for (const other of digest === undefined ? [] : await templateIds(context.layout)) {
+      if (other === id) continue;
+      const loaded = await loadTemplate(context.layout, other, image.architecture).catch(() => null);
+      if (loaded !== null && (await context.images.builtRootImage(loaded))?.digest === digest) shared.add(image);
+    }
+  }
+  return shared;
 }

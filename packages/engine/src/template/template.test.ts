@@ -90,6 +90,38 @@ test('a damaged template.json names itself and the field', async () => {
   );
 });
 
+test('a folder may name its file as itself, and YAML files have templates by their names', async () => {
+  await using scratch = await scratchFolder();
+  const layout = await withTemplates(scratch, { good: json('good') });
+  const [parent = ''] = layout.templateDirectories;
+  await mkdir(join(parent, 'alpine-python'));
+  // As a template of the seed has it.
+  await writeFile(
+    join(parent, 'alpine-python/alpine-python.json'),
+    json('alpine-python', { required_files: ['vmlinux', 'rootfs.ext4'], disk_size_gb: 1.0, packages: ['curl'] }),
+  );
+  await writeFile(
+    join(parent, 'machines.yaml'),
+    'my_machine:\n  vcpus: 4\n  memory_mb: 2048\n  kernel: images/vmlinux.bin\n  rootfs: /images/rootfs.ext4\n' +
+      '  boot_args: "console=ttyS0"\n  guest_agent:\n    enabled: true\n    port: 8080\nwrong: {vcpus: 1}\n',
+  );
+  const loaded = await loadTemplate(layout, 'my_machine');
+  assert.deepEqual(loaded.files, { kernel: join(parent, 'images/vmlinux.bin'), root: '/images/rootfs.ext4' });
+  assert.deepEqual([loaded.template.vcpus, loaded.template.memory_mb], [4, 2048]);
+  assert.equal((await loadTemplate(layout, 'alpine-python')).template.disk_size_gb, 1);
+  await refuses(layout, 'wrong', 'invalid_argument', /machines\.yaml: wrong: kernel/);
+  const infos = await listTemplates({ layout, images: createImageSource(layout) });
+  assert.deepEqual(
+    infos.map(({ id, problem }) => [id, problem === null]),
+    [
+      ['alpine-python', true],
+      ['good', true],
+      ['my_machine', true],
+      ['wrong', false],
+    ],
+  );
+});
+
 test('the first folder of a name counts', async () => {
   await using scratch = await scratchFolder();
   const shipped = await withTemplates(scratch, { base: json('base'), extra: json('extra') });

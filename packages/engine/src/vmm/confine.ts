@@ -7,8 +7,11 @@ import { installation } from './visible-files.ts';
 
 /** The limits that a process is put under while it is still privileged. */
 export interface Enclosure {
-  /** An empty network namespace, the one with that name (ip-netns(8)), or (null) ours. */
-  readonly network: 'empty' | { readonly namespace: string } | null;
+  /**
+   * An empty network namespace; the one with that name (ip-netns(8)), or, where we are not root, that of the process
+   * `keeper` together with its user namespace; or (null) ours.
+   */
+  readonly network: 'empty' | { readonly namespace: string; readonly keeper?: number | undefined } | null;
   /** Mounts of its own mount namespace, which ends with it, in the format of fstab(5); null: it shares our mounts. */
   readonly mountTable: string | null;
   /** Size of the largest file that it may write, bytes. It limits its disk and its logs. */
@@ -78,7 +81,7 @@ export const seesItsFilesAlone = (pid: number): boolean =>
 
 /** The network namespace in which the VMM of a machine with that network runs. */
 export function confinedTo(network: NetworkSpec): Confinement['network'] {
-  if (network.mode === 'tap') return { namespace: network.namespace };
+  if (network.mode === 'tap') return { namespace: network.namespace, keeper: network.keeper };
   return network.mode === 'none' ? 'empty' : null;
 }
 
@@ -94,8 +97,7 @@ export function enclose(enclosure: Enclosure, command: readonly string[]): strin
     ...(mountTable === null ? [] : ['--mount', '--ipc', '--uts']),
   ];
   const chain: string[] = [];
-  if (network !== null && network !== 'empty')
-    chain.push(rootsProgram('nsenter') ?? 'nsenter', `--net=/run/netns/${network.namespace}`, '--');
+  if (network !== null && network !== 'empty') chain.push(...entering(network));
   // Without unshare everybody would see the mounts, so the start fails.
   if (namespaces.length > 0) chain.push(unshare ?? 'unshare', ...namespaces, '--');
   if (mountTable !== null) chain.push('/bin/sh', '-c', 'mount -a -T "$0" && exec "$@"', mountTable);
@@ -108,16 +110,33 @@ export function enclose(enclosure: Enclosure, command: readonly string[]): strin
   ].join('\n');
 }
 
+/** The words that enter a network namespace before a command. */
+function entering({
+  namespace,
+  keeper,
+}: {
+  readonly namespace: string;
+  readonly keeper?: number | undefined;
+}): string[] {
+  if (keeper === undefined) return [rootsProgram('nsenter') ?? 'nsenter', `--net=/run/netns/${namespace}`, '--'];
+  const ours = ['user', 'net'].map((kind) => `--${kind}=/proc/${keeper}/ns/${kind}`);
+  // In the user namespace we are root, with all rights over its network, which the VMM does not get.
+  const without = ['--bounding-set=-all', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs'];
+  return ['nsenter', '--preserve-credentials', ...ours, '--', 'setpriv', ...without, '--'];
+}
+
 /** The shell commands that apply `confinement` and then become `command`. */
 export function confine(confinement: Confinement, command: readonly string[]): ConfinedScript {
   const { confiner, network, uid, preload, descriptors = [] } = confinement;
   const groups = imageGroup === null ? confinement.groups : [...confinement.groups, imageGroup];
   const limits = { ...confinement, network: null, mountTable: null };
   if (confiner === null) {
+    // Namespaces of ours can be joined without root; an empty one takes it.
+    const joined = network !== null && network !== 'empty' && network.keeper !== undefined ? network : null;
     const opened = descriptors.map(
       ({ path, readOnly }, index) => `exec ${index + 3}${readOnly ? '<' : '<>'}${quote(path)}\n`,
     );
-    return { script: `${opened.join('')}${enclose(limits, command)}`, saysPid: false };
+    return { script: `${opened.join('')}${enclose({ ...limits, network: joined }, command)}`, saysPid: false };
   }
   const [program = '', ...rest] = command;
   const words = [
@@ -190,9 +209,9 @@ function rootsProgram(name: string): string | null {
   return mayChangeUsers() ? findProgram(name) : null;
 }
 
-/** Full path of a program in PATH, or null. */
-export function findProgram(name: string): string | null {
-  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
+/** Full path of a program in PATH, or in other folders, or null. */
+export function findProgram(name: string, folders = process.env['PATH'] ?? ''): string | null {
+  for (const directory of folders.split(delimiter)) {
     if (directory === '') continue;
     const path = join(directory, name);
     // Most folders do not contain it, and checking first is faster than making an error.

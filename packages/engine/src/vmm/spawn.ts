@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { NovaError } from '@novasandbox/protocol';
-import { vmmFolder } from '../layout.ts';
+import { makeRunFolder, vmmFolder } from '../layout.ts';
 import type { MachineSpec } from '../ports/vmm-driver.ts';
 import { LaunchFailure, quote, type Launcher } from './launcher.ts';
 import { lastWords } from './last-words.ts';
@@ -27,6 +27,7 @@ export interface SpawnOptions {
 
 /** Makes the folder of a machine's sockets, as makeFolderAnew() does, and in it the folder for its VMM. */
 export async function makeSocketDirectory(undo: AsyncDisposableStack, spec: MachineSpec): Promise<void> {
+  makeRunFolder(dirname(spec.socketDirectory));
   await makeFolderAnew(undo, spec.socketDirectory, 0o700);
   mkdirSync(vmmFolder(spec.socketDirectory), { mode: 0o700 });
 }

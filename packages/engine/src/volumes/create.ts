@@ -4,7 +4,7 @@ import { makeWritableDisk } from '../artifacts/writable-disk.ts';
 import type { EngineContext } from '../context.ts';
 import { requireRoom } from '../guest/host-limits.ts';
 import { makeVolume } from '../sandbox/make-volume.ts';
-import type { OwnedContext } from '../services.ts';
+import type { VolumeContext } from '../services.ts';
 import { toVolumeInfo } from './info.ts';
 
 /** The label of the file system of a volume. */
@@ -14,12 +14,12 @@ const label = 'nova-volume';
 export async function createVolume(
   context: EngineContext,
   input: NewVolumeInput,
-  { ownership = { owner: null, team: null }, signal }: OwnedContext = {},
+  { ownership = { owner: null, team: null }, id, signal }: VolumeContext = {},
 ): Promise<VolumeInfo> {
   const { name, sizeMb } = parse(newVolumeSchema, input, 'volume');
   throwIfAborted(signal, 'before anything was made');
   await requireRoom(context, { diskSizeMb: sizeMb });
-  const made = await makeVolume(context, { name, sizeMb, ...ownership }, (image) =>
+  const made = await makeVolume(context, { id, name, sizeMb, ...ownership }, (image) =>
     makeWritableDisk(image, sizeMb, { label, signal }),
   );
   return toVolumeInfo(context, made);

@@ -4,6 +4,7 @@ export * from './guest.ts';
 export * from './names.ts';
 export * from './network.ts';
 export * from './network-policy.ts';
+export * from './policies.ts';
 export * from './pool.ts';
 export * from '../permissions.ts';
 export * from '../roles.ts';

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { wireVolumesSchema } from '../config/volume-mounts.ts';
 import { fromWire, wireShape } from '../config/wire.ts';
 import { environmentSchema, nameSchema } from '../sandbox.ts';
 import {
@@ -52,11 +53,15 @@ export const cloneSnapshotBodySchema = z.strictObject({
   ...continuedShape,
   include_memory: continued.memory.describe('false: it boots from the disk, also where the snapshot has memory'),
   host_port: wireShape.host_port,
+  volumes: wireVolumesSchema
+    .optional()
+    .describe("Where it boots from the disk alone: its volumes. Default: the original's"),
 });
 /** New VMs of a running one. */
 export const forkBodySchema = z.strictObject({
   ...continuedShape,
   count: forkSchema.shape.count,
+  keep_secrets: forkSchema.shape.keepSecrets.describe("Whether they have the original's secrets"),
   name: wireShape.name.describe('Of several, the beginning of their names: `<name>-1`, `<name>-2`'),
 });
 
@@ -67,6 +72,7 @@ export const cloneOfBody = (body: z.output<typeof cloneSnapshotBodySchema>): Con
 export const forkOfBody = (body: z.output<typeof forkBodySchema>): ForkInput => ({
   ...fromWire(body),
   count: body.count,
+  keepSecrets: body.keep_secrets,
 });
 
 const labelWanted = z.string().meta({ pattern: '^[^=]+=' });

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { TemplateInfo } from '../template.ts';
+import { imageNameSchema, type ImageInfo, type TemplateInfo } from '../template.ts';
 import { driverFeaturesSchema } from '../driver-features.ts';
 import { architectureSchema, nameSchema } from '../sandbox.ts';
 import { inCamelCase } from './names.ts';
@@ -69,6 +69,19 @@ export const templateWireSchema = z.object({
   disk_mb: z.int(),
   user: z.string(),
   packages: z.array(z.string()),
+  workdir: z.string().nullable().describe('Folder in which commands run; null: the home of the user'),
+  start: z.array(z.string()).describe('Command that `nova run` runs where none is given'),
+  image: z
+    .object({
+      name: z.string(),
+      digest: z.string(),
+      layers: z.int(),
+      size_bytes: z.number(),
+      ports: z.array(z.string()),
+      labels: z.record(z.string(), z.string()),
+    })
+    .nullable()
+    .describe('The OCI image that it is made of, where it was fetched'),
   built: z.boolean(),
   architectures: z.array(architectureSchema).describe('The processors its root image is there for'),
   size_bytes: z.number().nullable(),
@@ -77,6 +90,14 @@ export const templateWireSchema = z.object({
   problem: z.string().nullable().describe('Why it cannot be used, where its template.json is damaged'),
 });
 export type TemplateWire = z.infer<typeof templateWireSchema>;
+const imageWireOf = ({ sizeBytes, ...image }: ImageInfo): TemplateWire['image'] => ({
+  ...image,
+  size_bytes: sizeBytes,
+});
+const imageOfWire = ({ size_bytes: sizeBytes, ...image }: NonNullable<TemplateWire['image']>): ImageInfo => ({
+  ...image,
+  sizeBytes,
+});
 export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   id: t.id,
   name: t.name,
@@ -88,6 +109,9 @@ export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
   disk_mb: t.diskSizeMb,
   user: t.user,
   packages: t.packages,
+  workdir: t.workdir,
+  start: t.start,
+  image: t.image === null ? null : imageWireOf(t.image),
   built: t.built,
   architectures: t.architectures,
   size_bytes: t.sizeBytes,
@@ -98,13 +122,15 @@ export const templateWireOf = (t: TemplateInfo): TemplateWire => ({
 /** The template's path on the daemon's host is not reported. */
 export function templateOfWire(wire: TemplateWire): TemplateInfo {
   const { diskMb: diskSizeMb, ...same } = inCamelCase(wire);
-  return { ...same, diskSizeMb, directory: '' };
+  return { ...same, diskSizeMb, directory: '', image: wire.image === null ? null : imageOfWire(wire.image) };
 }
 export const templateListSchema = z.object({ templates: z.array(templateWireSchema) });
 export const buildTemplateSchema = z.strictObject({
   force: z.boolean().default(false),
   /** The processor to build for; default: that of the server. */
   architecture: architectureSchema.optional(),
+  /** OCI image to make the template of; what belongs to the host needs `system:admin`. */
+  image: imageNameSchema.optional(),
 });
 
 // Authentication and access.

@@ -55,6 +55,7 @@ export const vmSchema = z.object({
     .nullable()
     .default(null)
     .describe("The snapshot that it was last taken to, made from, or taken back to. A fork begins with its parent's"),
+  restored_at: z.iso.datetime().nullable().default(null).describe('When it was last taken back to a snapshot'),
 });
 export type Vm = z.infer<typeof vmSchema>;
 
@@ -91,6 +92,7 @@ export function vmOf(info: SandboxInfo): Vm {
     forked_from: info.forkedFrom,
     snapshot_id: info.snapshotId,
     networks: info.networks,
+    restored_at: info.restoredAt,
     volumes: info.volumes.map(({ readOnly, ...mount }) => ({ ...mount, read_only: readOnly })),
   };
 }

@@ -19,6 +19,16 @@ export const fields = {
     rest: 'template',
     option: { flags: '--template <id>' },
   }),
+  image: field({
+    about: 'OCI image that the sandbox is made of, in place of a template',
+    more: `a name in a registry, such as \`python:3.13-slim\`, or on the host itself a path. A template of that image is
+      made the first time. See [images](images.md)`,
+    schema: ({ z }) => z.string().min(1).max(1000).optional(),
+    absent: 'none',
+    rest: 'image',
+    permission: 'template:build',
+    option: { flags: '--image <image-name>' },
+  }),
   name: field({
     about: 'name of the sandbox, which works wherever its id does',
     more: 'unique among the sandboxes of its owner',
@@ -137,9 +147,9 @@ export const fields = {
     option: { flags: '--no-network', about: 'no network at all' },
   }),
   policy: field({
-    about: 'network policy, which says what the guest may reach: none, all, or the policy itself',
+    about: 'network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself',
     more: `\`all\` leaves out private networks. A policy other than \`all\` needs a network slot. It can be changed while
-      the sandbox runs. See [policies](networking.md#network-policies)`,
+      the sandbox runs. A daemon may have another default. See [policies](policy.md)`,
     schema: ({ policy }) => policy.optional(),
     absent: 'all',
     rest: 'policy',
@@ -152,6 +162,15 @@ export const fields = {
     schema: ({ networks }) => networks.default([]),
     rest: 'networks',
     option: { flags: '--network <network>', note: 'may be repeated' },
+  }),
+  secrets: field({
+    about: 'secrets that the guest uses without having them',
+    more: `it has placeholders, which become the values in requests over HTTPS to the hosts of each secret. See
+      [secrets](secrets.md)`,
+    schema: ({ secrets }) => secrets.optional(),
+    absent: 'none',
+    rest: 'secrets',
+    option: { because: 'Values are not for command lines: --secret names where they are.' },
   }),
   hostPort: field({
     about: 'port of 127.0.0.1 on the host that leads to a port of the guest',

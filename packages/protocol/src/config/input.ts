@@ -10,6 +10,8 @@ export interface SandboxConfigInput {
   templateId?: Input['templateId'];
   /** Another name of `templateId`. */
   template?: Input['template'];
+  /** OCI image that the sandbox is made of, in place of a template. */
+  image?: Input['image'];
   /** Name of the sandbox, which works wherever its id does. */
   name?: Input['name'];
   /** Virtual CPUs of the guest. */
@@ -36,10 +38,12 @@ export interface SandboxConfigInput {
   ephemeral?: Input['ephemeral'];
   /** A network, outbound by NAT; without it the guest has no network interface. */
   enableNetwork?: Input['enableNetwork'];
-  /** Network policy, which says what the guest may reach: none, all, or the policy itself. */
+  /** Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself. */
   policy?: Input['policy'];
   /** Private networks that the sandbox joins, by name. */
   networks?: Input['networks'];
+  /** Secrets that the guest uses without having them. */
+  secrets?: Input['secrets'];
   /** Port of 127.0.0.1 on the host that leads to a port of the guest. */
   hostPort?: Input['hostPort'];
   /** Port of the guest that the port of the host leads to. */

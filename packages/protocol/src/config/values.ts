@@ -13,6 +13,7 @@ import {
 import { hypervisorNameSchema } from '../hypervisors.ts';
 import { joinedNetworksSchema } from '../network.ts';
 import { policyChoiceSchema } from '#policy-schemas';
+import { secretsSchema } from '#secret-schemas';
 import { volumeMountsSchema } from '../volume.ts';
 import { rateLimitsSchema as wireRateLimitsSchema } from './rate-limits.ts';
 import { wireVolumesSchema } from './volume-mounts.ts';
@@ -39,5 +40,6 @@ export const values = {
   onTimeout: onTimeoutSchema,
   policy: policyChoiceSchema,
   networks: joinedNetworksSchema,
+  secrets: secretsSchema,
 };
 export type Values = typeof values;

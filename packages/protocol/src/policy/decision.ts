@@ -4,10 +4,12 @@ import * as z from 'zod';
 export const decisionCodes = [
   /** A rule, or `otherwise`, allows it. */
   'allowed',
-  /** A rule denies it. */
+  /** A rule denies it, or whoever was asked. */
   'denied',
   /** No rule allows it, and `otherwise` is `deny`. */
   'not_allowed',
+  /** No rule is about it, `otherwise` is `ask`, and nobody has answered yet. */
+  'approval_needed',
   /** It leads to the host, a sandbox or a private network, and no rule names the address. */
   'internal_address',
   /** Connection to an address that no name was given, without a name of its own. */
@@ -20,6 +22,20 @@ export const decisionCodes = [
   'limit',
   /** It is allowed, but the name has no address, or nobody answers there. */
   'unreachable',
+  /** It is allowed, but the server's certificate is not valid for the name. */
+  'untrusted',
+  /** A request within TLS is for another host than the connection. */
+  'misdirected',
+  /** A request has the placeholder of a secret in a place, or for a host, that the secret is not for. */
+  'secret_misplaced',
+  /** A request has the placeholder of a secret that was removed. */
+  'secret_removed',
+  /** The budget of a secret is used up. */
+  'secret_spent',
+  /** The body of a request has the placeholder of a secret, and was passed on as it is. */
+  'secret_in_body',
+  /** The answer is encoded in a way in which secrets cannot be looked for. */
+  'unreadable',
 ] as const;
 export type DecisionCode = (typeof decisionCodes)[number];
 
@@ -34,10 +50,15 @@ export const decisionSchema = z.object({
   address: z.string().nullable(),
   /** 53 for name queries. */
   port: z.int(),
-  protocol: z.enum(['tcp', 'tls', 'http', 'dns']),
+  /** `https`: a request within TLS that the proxy reads; `tls`: TLS that it passes on unread. */
+  protocol: z.enum(['tcp', 'tls', 'http', 'https', 'dns']),
   method: z.string().optional(),
   path: z.string().optional(),
   code: z.enum(decisionCodes),
+  /** The id of the question whose answer decided, or that waits for one. */
+  approval: z.string().optional(),
+  /** The secrets whose values the request was given. */
+  secrets: z.array(z.string()).optional(),
   /** The change that would allow it; null where it was allowed, or where nothing can be changed. */
   remedy: z.string().nullable(),
 });

@@ -17,7 +17,11 @@ export type PolicyLimits = z.output<typeof policyLimitsSchema>;
 /** Says what a sandbox may reach. The first rule that matches decides; where none does, `otherwise` decides. */
 export const networkPolicySchema = z.strictObject({
   rules: z.array(policyRuleSchema).max(256).default([]),
-  otherwise: z.enum(['deny', 'allow']).default('deny'),
+  /**
+   * `ask`: a connection that no rule is about is held until somebody approves or denies it, for a few seconds; after
+   * that it is denied, and a later one finds the answer.
+   */
+  otherwise: z.enum(['deny', 'allow', 'ask']).default('deny'),
   /**
    * The answer to a query for a name that is denied: `refused` is NXDOMAIN with the reason, `explained` is an address
    * whose HTTP answers give the reason.
@@ -36,6 +40,10 @@ export const builtInPolicies = {
   all: networkPolicySchema.parse({ otherwise: 'allow' }),
 } as const satisfies Record<string, NetworkPolicy>;
 
+/** Whether a rule needs that the requests within TLS are read. */
+export const readsTls = ({ intercept, methods, paths }: PolicyRule): boolean =>
+  intercept === true || methods !== undefined || paths !== undefined;
+
 /**
  * Throws `not_implemented` for rules that cannot be enforced yet, so that no policy promises more than it does.
  * @throws NovaError `not_implemented`
@@ -48,17 +56,24 @@ export function requireSupported({ rules }: NetworkPolicy): void {
   }
 }
 
-function problemOf({ protocol = 'tcp', ports, methods, paths }: PolicyRule): { what: string; remedy: string } | null {
+function problemOf({
+  protocol = 'tcp',
+  cidr,
+  ports,
+  methods,
+  paths,
+}: PolicyRule): { what: string; remedy: string } | null {
   if (protocol !== 'tcp')
     return {
       what: `rules about ${protocol} are not there yet, and all of it but name service is refused.`,
       remedy: 'Leave the rule out.',
     };
   const reachesHttps = ports === undefined || ports.some((each) => covers(each, 443));
-  if ((methods !== undefined || paths !== undefined) && reachesHttps)
+  // A certificate is for a name.
+  if (cidr !== undefined && (methods !== undefined || paths !== undefined) && reachesHttps)
     return {
-      what: 'methods and paths cannot be seen within HTTPS.',
-      remedy: 'Add ports without 443, such as [80], for plain HTTP, or leave out methods and paths.',
+      what: 'methods and paths cannot be seen within HTTPS to an address.',
+      remedy: 'Name the host, add ports without 443, such as [80], for plain HTTP, or leave out methods and paths.',
     };
   return null;
 }

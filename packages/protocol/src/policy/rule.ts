@@ -26,7 +26,7 @@ const label = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
  */
 const hostPattern = new RegExp(String.raw`^(?:\*|(?:\*\.)?(?:${label}\.)*(?!(?:\d+|0x[0-9a-f]*)$)${label})$`, 'i');
 
-const hostPatternSchema = z
+export const hostPatternSchema = z
   .string()
   .max(253)
   .regex(hostPattern, 'must be a name such as api.example.com, *.example.com for all names below it, or *');
@@ -39,7 +39,7 @@ export const cidrSchema = z
     'must be an IPv4 address or range such as 192.0.2.0/24',
   );
 
-const portSchema = z.int().min(1).max(65_535);
+export const portSchema = z.int().min(1).max(65_535);
 const isRange = (text: string): boolean => {
   const [first, last] = text.split('-').map(Number) as [number, number];
   return first >= 1 && first <= last && last <= 65_535;
@@ -62,8 +62,9 @@ const pathSchema = z
   .regex(/^[^?#]*$/, 'must not hold a query')
   .regex(/^(?!.*(?:\/\.{1,2}(?:\/|$)|%|\\))/, 'must not hold . or .. as a part, nor % nor \\');
 
-const hasOneTarget = ({ host, cidr, preset }: { host?: unknown; cidr?: unknown; preset?: unknown }): boolean =>
-  [host, cidr, preset].filter((each) => each !== undefined).length === 1;
+const targets = ['host', 'cidr', 'preset'] as const;
+const hasOneTarget = (rule: { readonly [target in (typeof targets)[number]]?: unknown }): boolean =>
+  targets.filter((name) => rule[name] !== undefined).length === 1;
 
 /**
  * A rule of a policy. All its conditions have to hold. It names what it is about by exactly one of `host`, `cidr` and
@@ -82,15 +83,26 @@ export const policyRuleSchema = z
     ports: z.array(portsSchema).min(1).max(16).optional(),
     /** Absent: TCP. */
     protocol: z.enum(['tcp', 'udp', 'icmp']).optional(),
-    /** Of requests over plain HTTP. */
+    /** Of requests. For this the proxy reads what goes over TLS to the hosts of the rule. */
     methods: z.array(methodSchema).min(1).max(16).optional(),
-    /** Beginnings of paths of requests over plain HTTP: `/a` covers `/a` and all below `/a/`, but not `/ab`. */
+    /** Beginnings of paths of requests, as with `methods`: `/a` covers `/a` and all below `/a/`, but not `/ab`. */
     paths: z.array(pathSchema).min(1).max(32).optional(),
+    /**
+     * Whether the proxy reads what goes over TLS to the hosts of the rule also where it needs not, so that each request
+     * is judged and shown by decisions.
+     */
+    intercept: z.boolean().optional(),
     /** Named by decisions instead of the rule's text. */
     name: z
       .string()
       .regex(/^[\x20-\x7e]{1,64}$/, 'must be 1 to 64 characters of printable ASCII')
       .optional(),
   })
-  .refine(hasOneTarget, 'must have exactly one of host, cidr and preset');
+  .refine(hasOneTarget, 'must have exactly one of host, cidr and preset')
+  .refine(
+    ({ cidr, intercept }) => cidr === undefined || intercept !== true,
+    'must have a host or a preset to intercept',
+  )
+  // For the API's document, which knows nothing of refinements.
+  .meta({ oneOf: targets.map((name) => ({ required: [name] })) });
 export type PolicyRule = z.output<typeof policyRuleSchema>;

@@ -5,7 +5,7 @@ import type { AccessService } from '../remote/administration/access.ts';
 /** An engine has the services of administration itself. */
 export const administrationOf = (
   engine: Engine,
-): Pick<Engine, 'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'hypervisors'> => engine;
+): Pick<Engine, 'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'policies' | 'hypervisors'> => engine;
 
 /** Only the engine of a daemon has keys and users. */
 export function accessOf(engine: Engine): AccessService {

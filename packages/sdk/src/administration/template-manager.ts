@@ -20,18 +20,29 @@ export class TemplateManager {
     return withEngine(this.#options, (engine) => administrationOf(engine).templates.inspect(templateId));
   }
 
-  /** Builds what is missing: kernel, agent, root image, snapshot. `force` rebuilds the root image. */
+  /**
+   * Builds what is missing: kernel, agent, root image, snapshot. `force` rebuilds the root image. With `image` the
+   * template is made, of that OCI image: a name such as `python:3.13-slim`, or a path of the host.
+   */
   build(
     templateId: string,
-    options: { readonly force?: boolean; readonly signal?: AbortSignal; readonly onProgress?: ProgressSink } = {},
+    options: {
+      readonly force?: boolean;
+      readonly image?: string;
+      readonly signal?: AbortSignal;
+      readonly onProgress?: ProgressSink;
+    } = {},
   ): Promise<TemplateInfo> {
-    const { force = false, signal, onProgress } = options;
+    const { force = false, image, signal, onProgress } = options;
     return withEngine(this.#options, (engine) =>
-      administrationOf(engine).templates.build(templateId, { force }, { signal, progress: onProgress }),
+      administrationOf(engine).templates.build(templateId, { force, image }, { signal, progress: onProgress }),
     );
   }
 
-  /** Removes the built image and its snapshots; `template.json` remains. */
+  /**
+   * Removes the built image and its snapshots. A template that was made of an OCI image goes as a whole; of others
+   * `template.json` remains.
+   */
   remove(templateId: string): Promise<void> {
     return withEngine(this.#options, (engine) => administrationOf(engine).templates.remove(templateId));
   }

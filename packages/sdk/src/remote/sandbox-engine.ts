@@ -10,7 +10,10 @@ import { createRemoteSnapshots } from './snapshots.ts';
 import { createSockets } from './socket.ts';
 
 /** The part of an engine that is about sandboxes and their state, without the administration of the host. */
-export type SandboxEngine = Omit<Engine, 'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'hypervisors'>;
+export type SandboxEngine = Omit<
+  Engine,
+  'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'policies' | 'hypervisors'
+>;
 
 /** A daemon also offers the ports of sandboxes to others. */
 export type RemoteSandboxes = SandboxEngine & { readonly ports: PortService };

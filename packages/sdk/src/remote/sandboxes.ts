@@ -122,6 +122,12 @@ export function createRemoteSandboxes(http: HttpClient, openSocket: OpenSocket):
       await http.call('setVmPolicy', { id: ref }, { body: { policy }, signal: context?.signal, timeoutMs: hotplugMs });
       return get(ref);
     },
+    secrets: async (ref) => (await http.call('listVmSecrets', { id: ref }, {})).secrets,
+    setSecret: (ref, name, body, context) =>
+      http.call('setVmSecret', { id: ref, secret: name }, { body, signal: context?.signal, timeoutMs: hotplugMs }),
+    async removeSecret(ref, name, context) {
+      await http.call('removeVmSecret', { id: ref, secret: name }, { signal: context?.signal, timeoutMs: hotplugMs });
+    },
     async decisions(ref, { follow = false, denied = false, signal } = {}) {
       if (follow) throw notOverDaemon('decisions with follow');
       const { decisions } = await http.call('listVmDecisions', { id: ref }, { query: { denied }, signal });

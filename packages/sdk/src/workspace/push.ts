@@ -14,7 +14,7 @@ import { walk, type Walk } from './host/walk.ts';
 import { Steps } from './progress.ts';
 import { planPush, type PushPlan } from './push-plan.ts';
 import { removeFromGuest } from './push-removals.ts';
-import { userOf, withBase } from './session.ts';
+import { isOfBefore, restoredAt, userOf, withBase } from './session.ts';
 import type { PushOptions, PushResult } from './types.ts';
 
 const defaultGuestPath = '/workspace';
@@ -42,6 +42,8 @@ async function pushFolder(
   options: PushOptions,
 ): Promise<PushResult> {
   const settings = settingsOf(base, folder, guestPath, options);
+  const restored = await restoredAt(scope);
+  if (isOfBefore(base, restored)) base.forgetEntries();
   const { rows, rules } = base.all();
   const sentGit = new Set(JSON.parse(base.fact('git') ?? '[]') as string[]);
   const looking = new Steps(options.onProgress, 'workspace-look', `Looking at ${folder}`);
@@ -66,6 +68,7 @@ async function pushFolder(
   // The guest is not asked what is in them.
   base.setFact('ignoredFolders', JSON.stringify(found.ignoredFolders.slice(0, mostRemembered)));
   base.setFact('pushedAt', new Date().toISOString());
+  base.setFact('restoredAt', restored);
   base.setFact('git', JSON.stringify([...sentGit, ...gitTops(found)]));
   return {
     folder,

@@ -3,10 +3,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
+  builtInPolicies,
   driverFeatures,
   everything,
   NovaError,
   within,
+  type Approval,
+  type PolicyInfo,
   type SandboxInfo,
   type Scope,
   type SnapshotInfo,
@@ -40,6 +43,14 @@ const drivers = new Map([
 const annsNetwork = {
   ...{ id: 'anns', name: 'backend', owner: 'ann', team: 'crew', subnet: '10.1.0.0/24', bridge: 'br0', members: [] },
   ...{ isolation: 'minimal' as const, createdAt: new Date(0).toISOString() },
+};
+const annsPolicy: PolicyInfo = {
+  ...{ id: 'anns', name: 'web', owner: 'ann', team: 'crew', policy: builtInPolicies.none, usedBy: [] },
+  ...{ createdAt: new Date(0).toISOString(), changedAt: new Date(0).toISOString() },
+};
+const annsApproval: Approval = {
+  ...{ id: 'anns', sandboxId: 'anns', host: 'a.example', address: null, port: 443, askedAt: new Date(0).toISOString() },
+  ...{ answer: null, scope: null, expiresAt: null },
 };
 const annsVolume = {
   ...{ id: 'anns', name: 'cache', owner: 'ann', team: 'crew', sizeMb: 64, usedMb: 1, usedBy: [] },
@@ -81,6 +92,15 @@ function engineFor(caller: Caller) {
       if (ref !== annsNetwork.id || !within(scope, annsNetwork)) throw new NovaError('network_not_found', ref);
       return annsNetwork;
     },
+    findPolicy: async (ref: string, scope: Scope) => {
+      if (ref !== annsPolicy.id || !within(scope, annsPolicy)) throw new NovaError('not_found', ref);
+      return annsPolicy;
+    },
+    findApproval: async (id: string, scope: Scope) => {
+      if (id !== annsApproval.id || !boxes.some((box) => box.id === annsApproval.sandboxId && within(scope, box)))
+        throw new NovaError('not_found', id);
+      return annsApproval;
+    },
   };
   return { engine: authorised(engine as unknown as FoundServices, caller, directory, drivers), reached };
 }
@@ -103,6 +123,8 @@ const anns: Partial<Record<Target, { readonly names: readonly string[]; readonly
   'new of snapshot': { names: ['snap-anns'], things: [snaps[0]] },
   volume: { names: ['anns'], things: ['anns'] },
   network: { names: ['anns'], things: ['anns'] },
+  policy: { names: ['anns'], things: ['anns'] },
+  approval: { names: ['anns'], things: ['anns'] },
 };
 const naming = everyCall.filter(([, , { on }]) => anns[on] !== undefined);
 
@@ -134,7 +156,13 @@ test('no call for a thing of another reaches the engine; by its owner, its team 
         assert.deepEqual(reached.at(-1)?.args.slice(0, things.length), things, `${name}.${call}`);
       } else {
         const first = things[0] === boxes[0] && mayReach === 'none' ? 'sandbox_not_found' : 'snapshot_not_found';
-        const code = on === 'volume' || on === 'network' ? (`${on}_not_found` as const) : first;
+        const others: Partial<Record<Target, string>> = {
+          volume: 'volume_not_found',
+          network: 'network_not_found',
+          policy: 'not_found',
+          approval: 'not_found',
+        };
+        const code = others[on] ?? first;
         await assert.rejects(asked, { code }, `${name}.${call} on a ${on}`);
         assert.equal(reached.length, before);
       }
@@ -235,6 +263,9 @@ test('a network is reached within the scope of the caller, and belongs to its ma
 test('permissions that a config needs beside vm:create', () => {
   assert.deepEqual(neededFor({}, drivers), []);
   assert.deepEqual(neededFor({ hostPort: 80 }, drivers), ['network:write']);
+  assert.deepEqual(neededFor({ image: 'alpine' }, drivers), ['template:build']);
+  for (const image of ['/image', './image', 'docker:name', 'podman:name'])
+    assert.deepEqual(neededFor({ image }, drivers), ['template:build', 'system:admin'], image);
   assert.deepEqual(neededFor({ volumes: [{ name: 'cache', path: '/c' }] }, drivers), ['volume:write']);
   for (const config of [
     { hypervisor: 'process' },

@@ -1,7 +1,12 @@
 import {
+  isLocalImage,
   isNovaError,
   within,
   type NetworkInfo,
+  type Approval,
+  type ApprovalAnswerInput,
+  type NewPolicyInput,
+  type PolicyInfo,
   type SandboxConfigInput,
   type SandboxInfo,
   type Scope,
@@ -32,6 +37,10 @@ export interface Directory {
   readonly findVolume: (ref: string, scope: Scope) => Promise<VolumeInfo>;
   /** The private network behind an id, a prefix or a name within the scope. Throws `network_not_found`. */
   readonly findNetwork: (ref: string, scope: Scope) => Promise<NetworkInfo>;
+  /** The network policy behind an id or a name within the scope. Throws `not_found`. */
+  readonly findPolicy: (ref: string, scope: Scope) => Promise<PolicyInfo>;
+  /** The question of that id about a sandbox within the scope. Throws `not_found`. */
+  readonly findApproval: (id: string, scope: Scope) => Promise<Approval>;
 }
 
 /**
@@ -41,7 +50,7 @@ export interface Directory {
 export function authorised(
   engine: FoundServices,
   caller: Caller,
-  { known, find, findSnapshot, findVolume, findNetwork }: Directory,
+  { known, find, findSnapshot, findVolume, findNetwork, findPolicy, findApproval }: Directory,
   drivers: LocalEngine['drivers'],
 ): Services {
   const found = (ref: string): SandboxInfo | Promise<SandboxInfo> => {
@@ -104,8 +113,8 @@ export function authorised(
     },
     async 'new of snapshot'([ref, given, context]) {
       const from = await snapshot(ref);
-      const { hostPort, autoResume, policy } = (given ?? {}) as SandboxConfigInput;
-      requireFor({ hypervisor: from.hypervisor, hostPort, autoResume, policy });
+      const { hostPort, autoResume, policy, volumes } = (given ?? {}) as SandboxConfigInput;
+      requireFor({ hypervisor: from.hypervisor, hostPort, autoResume, policy, volumes });
       return [from, given, owned(context)];
     },
     'new snapshot': ([source, how, context]) => [source, how, owned(context)],
@@ -117,7 +126,28 @@ export function authorised(
       return [(await findNetwork(String(ref), caller.scope)).id, ...rest];
     },
     'new network': ([network, context]) => [network, ownedBy(context)],
+    async policy([ref, policy, ...rest]) {
+      requireFor({ policy });
+      return [(await findPolicy(String(ref), caller.scope)).id, policy, ...rest];
+    },
+    'new policy'([given, context]) {
+      requireFor({ policy: (given as NewPolicyInput | undefined)?.policy });
+      return [given, owned(context)];
+    },
+    'policy to test': ([policy, wish, context]) => [policy, wish, owned(context)],
+    async approval([id, answer, ...rest]) {
+      const { id: found, host } = await findApproval(String(id), caller.scope);
+      // A rule about an address needs the same permission in a policy.
+      const { action, scope } = (answer ?? {}) as Partial<ApprovalAnswerInput>;
+      if (host === null && action === 'allow' && scope === 'always') requirePermission(caller, 'network:write');
+      return [found, answer, ...rest];
+    },
     host: (args) => args,
+    'host and image'(args) {
+      const { image } = (args[1] ?? {}) as { readonly image?: string };
+      if (image !== undefined && isLocalImage(image)) requirePermission(caller, 'system:admin');
+      return args;
+    },
   };
   const service = <S extends keyof Services>(name: S): Services[S] => {
     const calls = engine[name] as unknown as Readonly<Record<string, Call>>;

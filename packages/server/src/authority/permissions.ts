@@ -3,6 +3,7 @@ import {
   allowsAddresses,
   asksForSomething,
   fields,
+  isLocalImage,
   NovaError,
   type Field,
   type FieldName,
@@ -27,6 +28,9 @@ export function neededFor(config: SandboxConfigInput, drivers: LocalEngine['driv
   if (allowsAddresses(config.policy)) named.push('network:write');
   // A process of the host is not isolated, and only an admin may name things that belong to the host.
   const isolated = drivers.get(config.hypervisor ?? 'auto')?.virtualMachine !== false;
-  const touchesHost = !isolated || given.some(([, { hostAlone }]) => hostAlone !== undefined);
+  const touchesHost =
+    !isolated ||
+    given.some(([, { hostAlone }]) => hostAlone !== undefined) ||
+    (config.image !== undefined && isLocalImage(config.image));
   return touchesHost ? [...named, 'system:admin'] : named;
 }

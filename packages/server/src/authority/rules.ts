@@ -33,8 +33,18 @@ export type Target =
   | 'network'
   /** A private network that the call creates. */
   | 'new network'
+  /** The policy that its first argument names, and the one that its second argument is. */
+  | 'policy'
+  /** A policy with a name that the call creates. */
+  | 'new policy'
+  /** A policy that is only looked at. */
+  | 'policy to test'
+  /** The question about a sandbox whose id its first argument is, and the answer to it. */
+  | 'approval'
   /** Something of the host that all callers share. */
-  | 'host';
+  | 'host'
+  /** The same; the second argument may name an image of the host. */
+  | 'host and image';
 
 export interface Rule {
   readonly on: Target;
@@ -71,6 +81,9 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
     addNetwork: sandbox('network:write'),
     removeNetwork: sandbox('network:write'),
     setPolicy: { on: 'sandbox and policy', needs: 'vm:update' },
+    secrets: sandbox('vm:read'),
+    setSecret: sandbox('vm:update'),
+    removeSecret: sandbox('vm:update'),
     decisions: sandbox('vm:read'),
     exited: sandbox(null),
   },
@@ -120,7 +133,7 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
   templates: {
     list: host('template:read'),
     inspect: host('template:read'),
-    build: host('template:build'),
+    build: { on: 'host and image', needs: 'template:build' },
     remove: host('template:delete'),
   },
   // They tell of what belongs to others.
@@ -139,5 +152,17 @@ export const rules: { readonly [S in keyof Services]: { readonly [M in keyof Ser
     list: { on: 'all', needs: 'vm:read' },
     isolate: { on: 'network', needs: 'vm:update' },
     remove: { on: 'network', needs: 'vm:delete' },
+  },
+  // Whoever may say what a sandbox reaches may also keep that under a name, and answer questions about it.
+  policies: {
+    create: { on: 'new policy', needs: 'vm:update' },
+    get: { on: 'policy', needs: 'vm:read' },
+    list: { on: 'all', needs: 'vm:read' },
+    change: { on: 'policy', needs: 'vm:update' },
+    remove: { on: 'policy', needs: 'vm:update' },
+    test: { on: 'policy to test', needs: 'vm:read' },
+    learned: sandbox('vm:read'),
+    approvals: { on: 'many', needs: 'vm:read' },
+    answer: { on: 'approval', needs: 'vm:update' },
   },
 };

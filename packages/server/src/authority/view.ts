@@ -1,5 +1,5 @@
 import type { LocalEngine } from '@novasandbox/engine';
-import { within } from '@novasandbox/protocol';
+import { NovaError, within } from '@novasandbox/protocol';
 import type { Caller, Events, View } from '../context.ts';
 import type { FoundServices } from '../observe/found.ts';
 import type { Roster } from '../observe/roster.ts';
@@ -22,6 +22,12 @@ export function createViews({ engine, quietEngine, roster, events }: ViewParts):
     findSnapshot: (ref, scope, of) => quietEngine.snapshots.get(ref, scope, of),
     findVolume: (ref, scope) => quietEngine.volumes.get(ref, scope),
     findNetwork: (ref, scope) => quietEngine.networks.get(ref, scope),
+    findPolicy: (ref, scope) => quietEngine.policies.get(ref, scope),
+    async findApproval(id, scope) {
+      const found = (await quietEngine.policies.approvals({}, scope)).find((each) => each.id === id);
+      if (found !== undefined) return found;
+      throw new NovaError('not_found', `There is no question ${id.slice(0, 64)}.`);
+    },
   };
   const made = new WeakMap<Caller, View>();
   return (caller) => {

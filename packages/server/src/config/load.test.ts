@@ -47,4 +47,7 @@ test('what is wrong is named with its field', () => {
 test('secrets are not shown', () => {
   const config = load('', { NOVA_API_KEY: `e2b_${'ab'.repeat(20)}` });
   assert.ok(!JSON.stringify(redacted(config)).includes('abab'));
+  const webhook = '{ url: http://127.0.0.1:9, secret: cdcdcdcdcdcdcdcd }';
+  const shown = redacted(load('', { NOVA_MONITORING_WEBHOOK: webhook })).monitoring.webhook;
+  assert.deepEqual([shown?.url, shown?.secret], ['http://127.0.0.1:9', '[redacted]']);
 });

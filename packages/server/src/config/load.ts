@@ -42,10 +42,17 @@ export function loadConfig({ file, fileNamed, env, flags = {} }: ConfigSources):
 }
 
 /** The configuration without its secrets, for display. */
-export function redacted(config: ServerConfig): ServerConfig & { readonly security: { readonly api_key?: string } } {
-  const { api_key, ...security } = config.security;
-  return { ...config, security: api_key === undefined ? security : { ...security, api_key: '[redacted]' } };
+export function redacted(config: ServerConfig): ServerConfig {
+  const { security, monitoring } = config;
+  const { webhook } = monitoring;
+  return {
+    ...config,
+    security: security.api_key === undefined ? security : { ...security, api_key: hidden },
+    monitoring: webhook?.secret === undefined ? monitoring : { ...monitoring, webhook: { ...webhook, secret: hidden } },
+  };
 }
+
+const hidden = '[redacted]';
 
 function merge(into: Sections, layer: object): void {
   for (const [section, fields] of Object.entries(layer) as [string, unknown][]) {

@@ -1,3 +1,4 @@
+import { eventKindSchema, policyNameSchema } from '@novasandbox/protocol';
 import * as z from 'zod';
 
 /**
@@ -56,6 +57,9 @@ const serverSchema = z.strictObject({
 
 const networkingSchema = z.strictObject({
   allow_internet: z.boolean().default(true).describe('false: VMs that ask for network are refused'),
+  default_policy: policyNameSchema
+    .default('all')
+    .describe('Network policy of VMs that name none: all, none, or a policy with a name; see docs/policy.md'),
   ready_slots: z
     .int()
     .min(0)
@@ -137,9 +141,29 @@ const tracesSchema = z.strictObject({
     .describe('OTLP/HTTP collector, such as http://127.0.0.1:4318; /v1/traces is added'),
 });
 
+const webhookSchema = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .describe('Events are sent there by POST, as JSON'),
+  secret: z
+    .string()
+    .min(16)
+    .max(256)
+    .optional()
+    .describe('The header Nova-Signature is sha256= and the HMAC of the body with it'),
+  events: z
+    .array(eventKindSchema)
+    .min(1)
+    .max(64)
+    .default(['network.approval_needed'])
+    .describe('Types of events, or their part before the dot'),
+});
+
 const monitoringSchema = z.strictObject({
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   traces: tracesSchema.optional().describe('OpenTelemetry traces; OTEL_* variables count for more'),
+  webhook: webhookSchema.optional().describe('An address that events are sent to, see docs/policy.md'),
   public_metrics: z.boolean().default(false).describe('/metrics without credentials'),
   interval_seconds: z.number().min(1).max(3600).default(15).describe('How often VMs are measured'),
   history_samples: z.int().min(1).max(10_000).default(240).describe('Measurements kept of each VM'),

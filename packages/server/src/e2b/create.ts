@@ -47,15 +47,8 @@ export async function createSandbox(
   }
   const snapshot = await snapshotFor(context, caller, body.templateID);
   if (snapshot === undefined) throw new NovaError('unknown_template', `template '${body.templateID}' not found`);
-  if (volumes.length > 0)
-    throw new NovaError(
-      'not_implemented',
-      'A sandbox that goes on from a snapshot cannot mount volumes of its own yet.',
-      {
-        hint: 'Leave out volumeMounts, or make the sandbox from a template.',
-      },
-    );
-  return pausableSomehow({ labels, env, ...governed, ...life }, (config) =>
+  const mounted = volumes.length === 0 ? {} : { volumes };
+  return pausableSomehow({ labels, env, ...mounted, ...governed, ...life }, (config) =>
     engine.snapshots.create(snapshot.id, config, how),
   );
 }

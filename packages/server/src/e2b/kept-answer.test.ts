@@ -31,6 +31,7 @@ const info: SandboxInfo = {
   fullDisks: [],
   forkedFrom: null,
   snapshotId: null,
+  restoredAt: null,
   volumes: [],
   networks: [],
 };

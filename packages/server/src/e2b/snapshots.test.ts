@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CreateContext } from '@novasandbox/engine';
-import { NovaError, type SandboxInfo, type SnapshotInfo, type TakeSnapshotInput } from '@novasandbox/protocol';
+import {
+  NovaError,
+  type ContinuedConfigInput,
+  type SandboxInfo,
+  type SnapshotInfo,
+  type TakeSnapshotInput,
+} from '@novasandbox/protocol';
 import { callerOf } from '../authority/callers.ts';
 import type { CallerContext } from '../context.ts';
 import { createSandbox } from './create.ts';
@@ -15,6 +21,7 @@ const { signal } = new AbortController();
 /** An engine of snapshots alone, in which each second one is taken later. */
 function engineOf(...kept: SnapshotInfo[]) {
   const made: string[] = [];
+  const configs: ContinuedConfigInput[] = [];
   const engine = {
     sandboxes: {
       get: async (id: string) => ({ id, state: 'running' }) as SandboxInfo,
@@ -38,13 +45,14 @@ function engineOf(...kept: SnapshotInfo[]) {
         kept.push(info);
         return info;
       },
-      create: async (ref: string) => {
+      create: async (ref: string, config: ContinuedConfigInput) => {
         made.push(ref);
+        configs.push(config);
         return { id: 'new' } as SandboxInfo;
       },
     },
   };
-  return { context: { engine } as unknown as CallerContext, kept, made };
+  return { context: { engine } as unknown as CallerContext, kept, made, configs };
 }
 
 const idOf = (second: number): string => `snap${String(second).padStart(16, '0')}`;
@@ -101,11 +109,15 @@ test("one's own come first where somebody else of the team has the name too", as
   assert.deepEqual(made, [idOf(1), idOf(2)]);
 });
 
-test('what a sandbox of a snapshot cannot be given is refused', async () => {
-  const { context, made } = engineOf(snap(1, 'user:ann', { enableNetwork: true }));
+test('a sandbox of a snapshot has the volumes that it asks for, or those of the snapshot', async () => {
+  const { context, configs } = engineOf(snap(1, 'user:ann'));
   const volumeMounts = [{ name: 'data', path: '/data' }];
-  await assert.rejects(create(context, idOf(1), { volumeMounts }), { code: 'not_implemented' });
-  assert.deepEqual(made, []);
+  await create(context, idOf(1), { volumeMounts });
+  await create(context, idOf(1));
+  assert.deepEqual(
+    configs.map(({ volumes }) => volumes),
+    [volumeMounts, undefined],
+  );
 });
 
 test('pages hold each name once, newest first, and can be filtered by it', async () => {

@@ -36,9 +36,6 @@ export const notYet: readonly Part[] = [
     calls: [
       ['POST', '/network/setup', 'Set networking up'],
       ['POST', '/network/teardown', 'Tear networking down'],
-      ['GET', '/network/policies', 'Isolation policies'],
-      ['POST', '/network/policies', 'Make an isolation policy'],
-      ['DELETE', '/network/policies/{policy}', 'Remove an isolation policy'],
     ],
   },
   {
@@ -92,10 +89,6 @@ export const notYet: readonly Part[] = [
       ['GET', '/ai/sessions', 'AI sessions'],
       ['DELETE', '/ai/sessions/{session}', 'End an AI session'],
     ],
-  },
-  {
-    name: 'the MCP server',
-    calls: [['POST', '/mcp', 'MCP server with tools for sandboxes']],
   },
   {
     name: 'alerts',

@@ -1,6 +1,6 @@
 import type { NovaEvent } from '@novasandbox/protocol/api';
-import type { PoolEvent } from '@novasandbox/engine';
-import { poolDiscards, poolMisses } from '@novasandbox/protocol';
+import type { NetworkEvent, PoolEvent } from '@novasandbox/engine';
+import { decisionCodes, poolDiscards, poolMisses } from '@novasandbox/protocol';
 import { Counter, Histogram, Registry } from 'prom-client';
 import type { Measured } from '../observe/observation.ts';
 
@@ -12,6 +12,7 @@ export interface ServerMetrics {
   readonly measured: Measured;
   event(event: NovaEvent): void;
   pooled(event: PoolEvent): void;
+  network(event: NetworkEvent): void;
   booted(seconds: number): void;
   answered(method: string, route: string, status: number, seconds: number): void;
   failed(component: string, code: string): void;
@@ -71,6 +72,8 @@ export function createMetrics(): ServerMetrics {
     missed: counter('pool_misses_total', 'VMs that got no clone from the warm pool', ['reason']),
     discarded: counter('pool_discards_total', 'Clones that left the warm pool without becoming a VM', ['reason']),
   } as const;
+  const denials = counter('network_denials_total', 'What the network policies of VMs have denied', ['code']);
+  const questions = counter('network_approvals_needed_total', 'Questions about connections of VMs');
   const security = counter('security_events_total', 'Events that may be attacks', ['type']);
 
   // Every series starts at 0, so that alerts on it work from the start.
@@ -87,6 +90,7 @@ export function createMetrics(): ServerMetrics {
     for (const operation of ['build', 'delete']) operations.template.total.inc({ operation, result }, 0);
     for (const operation of ['create', 'resize', 'delete']) operations.volume.total.inc({ operation, result }, 0);
   }
+  for (const code of decisionCodes) if (code !== 'allowed' && code !== 'unreachable') denials.inc({ code }, 0);
   for (const reason of poolMisses) pool.missed.inc({ reason }, 0);
   for (const reason of poolDiscards) pool.discarded.inc({ reason }, 0);
   errors.inc({ component: 'api', code: 'internal' }, 0);
@@ -103,6 +107,10 @@ export function createMetrics(): ServerMetrics {
       if (type === 'vm.failed') errors.inc({ component: 'vm', code: 'failed' });
     },
     pooled: ({ type, reason }) => pool[type].inc(reason === null ? {} : { reason }),
+    network(event) {
+      if (event.type === 'asked') questions.inc();
+      else for (const { code, count } of event.counts) denials.inc({ code }, count);
+    },
     booted: (seconds) => boot.observe(seconds),
     answered(method, route, status, seconds) {
       requests.inc({ method, route, status });

@@ -2,6 +2,7 @@ import { observedExec } from './exec.ts';
 import { observedFiles } from './files.ts';
 import type { FoundServices } from './found.ts';
 import type { Observation } from './observation.ts';
+import { observedPolicies } from './network.ts';
 import { observedSandboxes } from './sandboxes.ts';
 import { observedSnapshots } from './snapshots.ts';
 import { observedTemplates } from './templates.ts';
@@ -21,6 +22,7 @@ export function observedEngine(observation: Observation): FoundServices {
     templates: observedTemplates(observation),
     volumes: observedVolumes(observation),
     networks: observation.engine.networks,
+    policies: observedPolicies(observation),
     storage: observation.engine.storage,
   };
 }

@@ -21,7 +21,7 @@ type Snapshots = Services['snapshots'];
  */
 export type FoundServices = {
   readonly [
-    S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'networks' | 'pool'>
+    S in Exclude<keyof Services, 'sandboxes' | 'snapshots' | 'templates' | 'volumes' | 'networks' | 'policies' | 'pool'>
   ]: OnFound<Services[S]>;
 } & {
   readonly sandboxes: Listing & OnFound<Omit<Services['sandboxes'], keyof Listing>>;
@@ -29,6 +29,7 @@ export type FoundServices = {
   readonly templates: Services['templates'];
   readonly volumes: Services['volumes'];
   readonly networks: Services['networks'];
+  readonly policies: FoundPolicies;
   readonly pool: Services['pool'];
 };
 
@@ -38,6 +39,7 @@ export type FoundSnapshots = Pick<Snapshots, 'list' | 'load' | 'statistics' | 'r
     get(snapshot: SnapshotInfo): Promise<SnapshotInfo>;
     restore(vm: SandboxInfo, snapshot: SnapshotInfo, ...rest: RestoreContext): ReturnType<Snapshots['restore']>;
   };
+export type FoundPolicies = Omit<Services['policies'], 'learned'> & OnFound<Pick<Services['policies'], 'learned'>>;
 type RestoreContext = Parameters<Snapshots['restore']> extends [string, string, ...infer R] ? R : never;
 
 /** Passes calls that need no observation on to the service, with the id of the sandbox. */

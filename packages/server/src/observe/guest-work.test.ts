@@ -37,7 +37,7 @@ test('a guest works that computes, or that something comes to over its network; 
 test('it is looked at once in a window, and anew after it was started again or was busy otherwise', async () => {
   const { state, work, after } = guest();
   await after(0, 0, 0);
-  assert.equal(await after(4000, 4000, 4000), false);
+  assert.equal(await after(4000, 4000, 4000), undefined, 'it may have worked since');
   assert.equal(state.looks, 1);
   assert.equal(await after(1000, 0, 0), true);
   assert.equal(await after(5000, -1000, 0, { startedAt: 'again' }), undefined);

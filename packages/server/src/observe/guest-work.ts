@@ -30,9 +30,9 @@ interface Reading {
 
 export interface GuestWork {
   /**
-   * Whether the guest has worked since it was last looked at; undefined where it was not looked at before. False where
-   * that is less than `windowMs` ago, and where the guest is a process of this host, whose figures are those of the
-   * host.
+   * Whether the guest has worked since it was last looked at; undefined where nobody knows: it was not looked at
+   * before, or that is less than `windowMs` ago. False where the guest is a process of this host, whose figures are
+   * those of the host.
    *
    * @throws NovaError `guest_unreachable` and others, where the guest does not answer
    */
@@ -55,7 +55,7 @@ export function createGuestWork(
     async hasWorked(info, windowMs) {
       if (info.metadata.bootKind === 'process') return false;
       const before = readings.get(info.id);
-      if (before !== undefined && now() - before.atMs < windowMs) return false;
+      if (before !== undefined && now() - before.atMs < windowMs) return undefined;
       const after = await read(info);
       readings.set(info.id, after);
       return before === undefined || before.startedAt !== after.startedAt ? undefined : worked(before, after);

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { withTrace } from '@novasandbox/engine';
 import type { ServerContext } from '../context.ts';
-import { agentPort, type Target } from './target.ts';
+import { agentPort } from '../agent-port.ts';
+import type { Target } from './target.ts';
 
 /** Log and trace of a request of the data plane. */
 export interface Followed {

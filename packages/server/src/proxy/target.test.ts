@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { agentPort, targetOf } from './target.ts';
+import { agentPort } from '../agent-port.ts';
+import { targetOf } from './target.ts';
 
 const to = (headers: Record<string, string>, url = '/', domain = 'localhost') =>
   targetOf({ url, rawHeaders: Object.entries(headers).flat() }, domain);

@@ -1,9 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { sandboxIdSchema } from '@novasandbox/protocol';
-
-/** Port of the agent API. The host serves it, never a program that listens there in the guest. */
-export const agentPort = 49_983;
+import { agentPort } from '../agent-port.ts';
 
 export type Target =
   /** A port of a sandbox. */

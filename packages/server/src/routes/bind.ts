@@ -13,6 +13,8 @@ import { paramSchemas, type Call, type JsonHandlers, type SocketHandlers, type S
 import type { Answer } from '../idempotency/idempotency.ts';
 import { childrenOfInterrupted } from '../vms/fork.ts';
 import { vmOfId } from '../vms/operations.ts';
+import { volumeOfInterrupted } from '../vms/volumes.ts';
+import { snapshotOfInterrupted } from '../vms/snapshots.ts';
 
 export interface Handlers {
   readonly json: JsonHandlers;
@@ -128,6 +130,8 @@ const finders: Readonly<Record<string, FindMade>> & Partial<Record<Operation, Fi
   cloneVmSnapshot: findVm,
   forkVm: findChildren,
   cloneVm: findChildren,
+  createVolume: (context, _call, id) => volumeOfInterrupted(context, id),
+  takeSnapshot: (context, _call, id) => snapshotOfInterrupted(context, id),
 };
 
 async function answerStream(

@@ -64,6 +64,10 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   template_id: ref,
   volume_id: ref,
   network_id: ref,
+  secret: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a secret'),
   username: z
     .string()
     .max(64)
@@ -72,4 +76,6 @@ export const paramSchemas: Readonly<Record<ParamNames<RouteOf<Operation>['path']
   forward: ref,
   rule: ref,
   preview: ref,
+  policy: ref,
+  approval: ref,
 };

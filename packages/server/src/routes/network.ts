@@ -5,9 +5,8 @@ import type { Services } from '../context.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { forwardAddress, type ForwardState } from '../forwards/forwards.ts';
 import type { PreviewRow } from '../previews/previews.ts';
-import { previewUrl } from '../previews/token-places.ts';
+import { openPreview } from '../previews/open-preview.ts';
 import { createFirewall } from '../vms/firewall.ts';
-import { agentPort } from '../proxy/target.ts';
 import type { JsonHandlers } from './call.ts';
 
 /** The id of the forward from the config of a VM, which lasts as long as the VM runs. */
@@ -27,10 +26,14 @@ export function networkHandlers({
   | 'getVmNetwork'
   | 'getVmPolicy'
   | 'setVmPolicy'
+  | 'listVmSecrets'
+  | 'setVmSecret'
+  | 'removeVmSecret'
   | 'listVmDecisions'
   | 'listFirewallRules'
   | 'createFirewallRule'
   | 'deleteFirewallRule'
+  | 'getLearnedPolicy'
   | 'listPortForwards'
   | 'createPortForward'
   | 'deletePortForward'
@@ -77,10 +80,17 @@ export function networkHandlers({
       await engine.sandboxes.setPolicy(params.id, body.policy, { signal });
       return { policy: body.policy };
     },
+    listVmSecrets: async ({ engine, params }) => ({ secrets: await engine.sandboxes.secrets(params.id) }),
+    setVmSecret: ({ engine, params, body, signal }) =>
+      engine.sandboxes.setSecret(params.id, params.secret, body, { signal }),
+    async removeVmSecret({ engine, params, signal }) {
+      await engine.sandboxes.removeSecret(params.id, params.secret, { signal });
+    },
     async listVmDecisions({ engine, params, query, signal }) {
       const decisions = await Array.fromAsync(await engine.sandboxes.decisions(params.id, { ...query, signal }));
       return { decisions };
     },
+    getLearnedPolicy: ({ engine, params }) => engine.policies.learned(params.id),
     async listFirewallRules({ engine, params }) {
       const { id } = await engine.sandboxes.get(params.id);
       return { rules: await firewall.list(engine.sandboxes, id) };
@@ -121,14 +131,9 @@ export function networkHandlers({
     async createPreview({ engine, params, body }) {
       const { id } = await engine.sandboxes.get(params.id);
       const { port, expires_in_seconds, rewrite_host } = body;
-      if (port === agentPort) {
-        throw new NovaError('invalid_argument', `port: ${port} is that of the agent API, which has tokens of its own.`);
-      }
       const wanted = { port, expiresInMs: expires_in_seconds * 1000, rewriteHost: rewrite_host };
-      const { preview, token } = previews.add(id, wanted);
-      const { tls, domain } = config.server;
-      const origin = `${tls === undefined ? 'http' : 'https'}://${port}-${id}.${domain}:${listening.port}`;
-      return { ...previewWire(preview), url: previewUrl(origin, token), token };
+      const { preview, token, url } = openPreview({ previews, config, listening }, id, wanted);
+      return { ...previewWire(preview), url, token };
     },
     async deletePreview({ engine, params }) {
       const { id } = await engine.sandboxes.get(params.id);

@@ -1,11 +1,10 @@
-import { snapshotWireOf, statisticsWireOf, takeOfBody, vmOf } from '@novasandbox/protocol/api';
+import { snapshotWireOf, statisticsWireOf, vmOf } from '@novasandbox/protocol/api';
 import { patiently } from '../bodies/body-time.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { snapshotAnswer } from '../streams/snapshot.ts';
 import { exportVm } from '../vms/export.ts';
 import { forkVm } from '../vms/fork.ts';
-import { named } from '../vms/operations.ts';
-import { cloneSnapshot, pageOfSnapshots, snapshotOfVm } from '../vms/snapshots.ts';
+import { cloneSnapshot, pageOfSnapshots, snapshotOfVm, takeSnapshot } from '../vms/snapshots.ts';
 import type { JsonHandlers, StreamHandlers } from './call.ts';
 
 const dayMs = 86_400_000;
@@ -35,8 +34,7 @@ export function snapshotHandlers(
 > {
   const silenceMs = context.config.server.body_timeout_seconds * 1000;
   return {
-    takeSnapshot: async ({ engine, params, body, signal }) =>
-      snapshotWireOf(await named(() => engine.snapshots.take(params.id, takeOfBody(body), { signal }))),
+    takeSnapshot: ({ engine, params, body, ...call }) => takeSnapshot(engine, params.id, body, call),
     listVmSnapshots: ({ engine, params, query }) => pageOfSnapshots(engine, { ...query, vm: params.id }),
     getVmSnapshot: async ({ engine, params }) => snapshotWireOf(await snapshotOfVm(engine, params)),
     async deleteVmSnapshot({ engine, params }) {

@@ -6,8 +6,8 @@ export function volumeHandlers(): Pick<
   'createVolume' | 'listVolumes' | 'getVolume' | 'resizeVolume' | 'deleteVolume'
 > {
   return {
-    createVolume: async ({ engine, body, signal }) =>
-      volumeWireOf(await engine.volumes.create({ name: body.name, sizeMb: body.size_mb }, { signal })),
+    createVolume: async ({ engine, body, signal, newId: id }) =>
+      volumeWireOf(await engine.volumes.create({ name: body.name, sizeMb: body.size_mb }, { signal, id })),
     listVolumes: async ({ engine }) => ({ volumes: (await engine.volumes.list()).map(volumeWireOf) }),
     getVolume: async ({ engine, params }) => volumeWireOf(await engine.volumes.get(params.volume_id)),
     resizeVolume: async ({ engine, params, body, signal }) =>

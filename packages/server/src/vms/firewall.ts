@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   builtInPolicies,
-  governingPolicy,
+  isBuiltInPolicy,
   NovaError,
   parse,
   policyRuleSchema,
@@ -49,22 +49,22 @@ export function createFirewall(): Firewall {
   };
   return {
     async list(sandboxes, id) {
-      const { rules } = await policyOf(sandboxes, id);
+      const rules = (await ownPolicyOf(sandboxes, id))?.rules ?? [];
       return rules.flatMap((rule) => (rule.name?.startsWith(prefix) === true ? [toWire(rule, rule.name)] : []));
     },
     async add(sandboxes, id, asked) {
       const rule = ruleOf(asked);
       return inTurn(id, async () => {
-        const policy = await policyOf(sandboxes, id);
+        const policy = (await ownPolicyOf(sandboxes, id)) ?? refuseShared();
         await sandboxes.setPolicy(id, { ...policy, rules: [...policy.rules, rule] });
         return toWire(rule, rule.name);
       });
     },
     remove: (sandboxes, id, name) =>
       inTurn(id, async () => {
-        const policy = await policyOf(sandboxes, id);
-        const rules = policy.rules.filter((rule) => rule.name !== name || !name.startsWith(prefix));
-        if (rules.length === policy.rules.length)
+        const policy = await ownPolicyOf(sandboxes, id);
+        const rules = policy?.rules.filter((rule) => rule.name !== name || !name.startsWith(prefix)) ?? [];
+        if (policy === null || rules.length === policy.rules.length)
           throw new NovaError('not_found', `The VM has no firewall rule "${name}".`, {
             hint: 'List its rules with GET /vms/{id}/network/firewall-rules.',
           });
@@ -74,8 +74,18 @@ export function createFirewall(): Firewall {
   };
 }
 
-const policyOf = async (sandboxes: Sandboxes, id: string): Promise<NetworkPolicy> =>
-  governingPolicy((await sandboxes.config(id)).policy) ?? builtInPolicies.all;
+/** Null: the VM names a policy that somebody has made, which has no firewall rules of one VM. */
+async function ownPolicyOf(sandboxes: Sandboxes, id: string): Promise<NetworkPolicy | null> {
+  const { policy = 'all' } = await sandboxes.config(id);
+  if (typeof policy !== 'string') return policy;
+  return isBuiltInPolicy(policy) ? builtInPolicies[policy] : null;
+}
+
+function refuseShared(): never {
+  throw new NovaError('conflict', 'The VM names a policy that other VMs may have too.', {
+    hint: 'Change that policy with PUT /network/policies/{policy}, or give the VM a policy of its own.',
+  });
+}
 
 function ruleOf({ rule_type, action, protocol, dest_ip, dest_port, ...others }: Asked): PolicyRule & { name: string } {
   if (rule_type === 'port_forward')

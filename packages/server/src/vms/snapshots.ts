@@ -1,15 +1,19 @@
+import { snapshotIdFrom } from '@novasandbox/engine';
 import { isNovaError, type SnapshotInfo } from '@novasandbox/protocol';
 import {
   cloneOfBody,
   snapshotWireOf,
+  takeOfBody,
   vmOf,
   type cloneSnapshotBodySchema,
   type listSnapshotsQuerySchema,
   type SnapshotWire,
+  type takeSnapshotBodySchema,
   type Vm,
 } from '@novasandbox/protocol/api';
 import type * as z from 'zod';
 import type { Services } from '../context.ts';
+import { system } from '../authority/callers.ts';
 import type { RouteContext } from '../daemon-context.ts';
 import { named } from './operations.ts';
 import { labelsOf, pageOf } from './pages.ts';
@@ -34,6 +38,32 @@ export async function snapshotOfVm(
   { id, snapshot }: { readonly id: string; readonly snapshot: string },
 ): Promise<SnapshotInfo> {
   return engine.snapshots.get(snapshot, undefined, await vmIdOf(engine, id));
+}
+
+/**
+ * Takes a snapshot of a VM.
+ *
+ * @param newId an id from which that of the snapshot follows (`snapshotIdFrom`)
+ */
+export async function takeSnapshot(
+  engine: Services,
+  ref: string,
+  body: z.output<typeof takeSnapshotBodySchema>,
+  { signal, newId }: { readonly signal: AbortSignal; readonly newId: string | undefined },
+): Promise<SnapshotWire> {
+  const id = newId === undefined ? undefined : snapshotIdFrom(newId);
+  return snapshotWireOf(await named(() => engine.snapshots.take(ref, takeOfBody(body), { signal, id })));
+}
+
+/** The snapshot that a request has taken which was interrupted before it was answered; null where it has taken none. */
+export async function snapshotOfInterrupted({ viewOf }: RouteContext, newId: string): Promise<SnapshotWire | null> {
+  try {
+    // The caller may take snapshots, and need not be allowed to read them.
+    return snapshotWireOf(await viewOf(system).engine.snapshots.get(snapshotIdFrom(newId)));
+  } catch (error) {
+    if (isNovaError(error, 'snapshot_not_found')) return null;
+    throw error;
+  }
 }
 
 export interface PageOfSnapshots {

@@ -14,7 +14,10 @@ from .aio.access import AsyncAccess
 from .aio.command_handle import AsyncCommandHandle
 from .aio.commands import AsyncCommands
 from .aio.files import AsyncFiles
-from .aio.network import AsyncNetwork
+from .aio.network import AsyncSandboxNetwork
+from .aio.policies import AsyncNetworkPolicies
+from .aio.ports import AsyncPorts
+from .aio.private_networks import AsyncNetwork
 from .aio.sandbox import AsyncSandbox
 from .aio.snapshot import AsyncSnapshot
 from .aio.storage import AsyncStorage
@@ -48,16 +51,25 @@ from .files import Files
 from .models import (
     ApiKey,
     ApplyResult,
+    Approval,
     Collected,
+    Contact,
     CreatedApiKey,
+    CreatedPortUrl,
+    Decision,
     Entry,
     EntryType,
+    Explanation,
     Identity,
+    LearnedPolicy,
     LeftOut,
     ManifestEntry,
+    NamedPolicy,
     NetworkInfo,
     NetworkMember,
     PathReason,
+    PortForward,
+    PortUrl,
     ProcessInfo,
     PushResult,
     RoleInfo,
@@ -80,7 +92,10 @@ from .models import (
     WorkspaceInfo,
     WorkspaceState,
 )
-from .network import Network
+from .network import SandboxNetwork
+from .policies import NetworkPolicies
+from .ports import Ports
+from .private_networks import Network
 from .results import CommandExitException, CommandResult, CommandTimeoutException, OutputSoFar
 from .sandbox import Sandbox
 from .snapshot import Snapshot
@@ -95,13 +110,17 @@ __all__ = [
     "Access",
     "ApiKey",
     "ApplyResult",
+    "Approval",
     "AsyncAccess",
     "AsyncCommandHandle",
     "AsyncCommands",
     "AsyncFiles",
     "AsyncNetwork",
+    "AsyncNetworkPolicies",
     "AsyncOpenVolume",
+    "AsyncPorts",
     "AsyncSandbox",
+    "AsyncSandboxNetwork",
     "AsyncSnapshot",
     "AsyncStorage",
     "AsyncVolume",
@@ -115,19 +134,26 @@ __all__ = [
     "CommandTimeoutException",
     "Commands",
     "ConflictError",
+    "Contact",
     "CreatedApiKey",
+    "CreatedPortUrl",
+    "Decision",
     "Entry",
     "EntryType",
+    "Explanation",
     "Files",
     "GuestError",
     "Identity",
     "InvalidArgumentError",
+    "LearnedPolicy",
     "LeftOut",
     "ManifestEntry",
+    "NamedPolicy",
     "Network",
     "NetworkError",
     "NetworkInfo",
     "NetworkMember",
+    "NetworkPolicies",
     "NotFoundError",
     "NotSupportedError",
     "NovaError",
@@ -136,6 +162,9 @@ __all__ = [
     "PathNotFoundError",
     "PathReason",
     "PermissionDeniedError",
+    "PortForward",
+    "PortUrl",
+    "Ports",
     "ProcessInfo",
     "ProcessNotFoundError",
     "PushResult",
@@ -149,6 +178,7 @@ __all__ = [
     "SandboxEvent",
     "SandboxInfo",
     "SandboxLogs",
+    "SandboxNetwork",
     "SandboxNotFoundError",
     "SandboxNotRunningError",
     "SandboxState",

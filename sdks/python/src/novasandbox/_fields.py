@@ -2,9 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
 from typing_extensions import TypedDict
+
+
+class SecretsItemHostsItem(TypedDict, total=False):
+    """A part of the config."""
+
+    host: Optional[str]
+    port: Optional[int]
+
+
+class SecretsItemPositions(TypedDict, total=False):
+    """A part of the config."""
+
+    headers: Optional[Sequence[str]]
+    basic: Optional[bool]
+    query: Optional[Sequence[str]]
+    path: Optional[bool]
+    json: Optional[Sequence[str]]
+
+
+class SecretsItemInject(TypedDict, total=False):
+    """A part of the config."""
+
+    header: Optional[str]
+    format: Optional[str]
+
+
+class SecretsItemBudget(TypedDict, total=False):
+    """A part of the config."""
+
+    requests: Optional[int]
+    bytes: Optional[int]
+
+
+class SecretsItem(TypedDict, total=False):
+    """A part of the config."""
+
+    value: Optional[str]
+    hosts: Optional[Sequence[SecretsItemHostsItem]]
+    positions: Optional[SecretsItemPositions]
+    inject: Optional[SecretsItemInject]
+    env: Optional[str]
+    budget: Optional[SecretsItemBudget]
+    name: Optional[str]
 
 
 class RateLimitsDisk(TypedDict, total=False):
@@ -41,6 +84,8 @@ class ConfigOptions(TypedDict, total=False):
 
     #: Another name of `template`.
     template_id: Optional[str]
+    #: OCI image that the sandbox is made of, in place of a template.
+    image: Optional[str]
     #: Name of the sandbox, which works wherever its id does.
     name: Optional[str]
     #: Virtual CPUs of the guest.
@@ -67,10 +112,12 @@ class ConfigOptions(TypedDict, total=False):
     ephemeral: Optional[bool]
     #: A network, outbound by NAT; without it the guest has no network interface.
     network: Optional[bool]
-    #: Network policy, which says what the guest may reach: none, all, or the policy itself.
-    policy: Optional[str]
+    #: Network policy, which says what the guest may reach: none, all, the name of a policy, or a policy itself.
+    policy: Optional[Union[str, Mapping[str, Any]]]
     #: Private networks that the sandbox joins, by name.
     networks: Optional[Sequence[str]]
+    #: Secrets that the guest uses without having them.
+    secrets: Optional[Sequence[SecretsItem]]
     #: Port of 127.0.0.1 on the host that leads to a port of the guest.
     host_port: Optional[int]
     #: Port of the guest that the port of the host leads to.
@@ -94,6 +141,7 @@ class ConfigOptions(TypedDict, total=False):
 #: What each is called in a request.
 request_names: Mapping[str, str] = {
     "template_id": "template_id",
+    "image": "image",
     "name": "name",
     "vcpus": "vcpus",
     "memory_mb": "memory_mb",
@@ -109,6 +157,7 @@ request_names: Mapping[str, str] = {
     "network": "network",
     "policy": "policy",
     "networks": "networks",
+    "secrets": "secrets",
     "host_port": "host_port",
     "guest_port": "guest_port",
     "rate_limits": "rate_limits",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Optional, Union
+from typing import Callable, Mapping, Optional, Sequence, Union
 
 from typing_extensions import TypedDict
 
 from ._connection import ConnectionOptions, check_options
-from ._fields import ConfigOptions
+from ._fields import ConfigOptions, VolumesItem
 from .errors import InvalidArgumentError, NovaError
 
 
@@ -51,6 +51,8 @@ class ContinueOptions(ForkOptions, total=False):
     memory: Optional[bool]
     #: Port of 127.0.0.1 on the host that leads to the guest's `guest_port`.
     host_port: Optional[int]
+    #: Its volumes, where it boots from the disk alone. Default: the other's.
+    volumes: Optional[Sequence[VolumesItem]]
 
 
 class FromSnapshotOptions(ContinueOptions, ConnectionOptions, total=False):

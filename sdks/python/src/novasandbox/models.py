@@ -83,6 +83,8 @@ class SandboxInfo(Answer):
     forked_from: Optional[str] = None
     #: The snapshot that it was last taken to, made from, or taken back to. A fork begins with its parent's.
     snapshot_id: Optional[str] = None
+    #: When it was last taken back to a snapshot.
+    restored_at: Optional[datetime] = None
 
 
 class SandboxPage(Answer):
@@ -417,6 +419,20 @@ class ProcessList(Answer):
     processes: List[ProcessInfo]
 
 
+class ImageInfo(Answer):
+    """What an OCI image says of itself."""
+
+    name: str
+    #: Digest of the manifest that the name led to when it was fetched.
+    digest: str
+    layers: int
+    #: Sum of its packed layers.
+    size_bytes: float
+    #: Such as ``8080/tcp``.
+    ports: List[str]
+    labels: Dict[str, str]
+
+
 class TemplateInfo(Answer):
     """A template, from which sandboxes are cloned."""
 
@@ -431,6 +447,12 @@ class TemplateInfo(Answer):
     disk_mb: int
     user: str
     packages: List[str]
+    #: Folder in which commands run; None: the home of the user.
+    workdir: Optional[str]
+    #: Command that ``nova run`` runs where none is given.
+    start: List[str]
+    #: The OCI image that it is made of, where it was fetched.
+    image: Optional[ImageInfo]
     built: bool
     #: The processors for which its root image exists.
     architectures: List[str]
@@ -585,3 +607,165 @@ class NetworkList(Answer):
     """All private networks that the caller may see."""
 
     networks: List[NetworkInfo]
+
+
+class PolicyAnswer(Answer):
+    """The policy of a sandbox: a name, or the policy itself."""
+
+    policy: Any
+
+
+class Decision(Answer):
+    """A decision about something that a sandbox wanted to reach."""
+
+    at: datetime
+    sandbox: str
+    #: "allow" or "deny".
+    action: str
+    #: The rule that decided, or `otherwise`, `internal`, `limits` or `approval`.
+    rule: str
+    host: Optional[str]
+    address: Optional[str]
+    #: 53 for a query for a name.
+    port: int
+    protocol: str
+    method: Optional[str] = None
+    path: Optional[str] = None
+    code: str
+    #: The id of the question whose answer decided, or that waits for one.
+    approval: Optional[str] = None
+    #: The change that would allow it.
+    remedy: Optional[str]
+
+
+class DecisionList(Answer):
+    """The latest decisions about a sandbox, oldest first."""
+
+    decisions: List[Decision]
+
+
+class NamedPolicy(Answer):
+    """A network policy with a name, which sandboxes name as their policy."""
+
+    id: str
+    name: str
+    #: Owner, such as `user:ann` or `key:1f2e`; None: the host itself, whose policies all sandboxes may name.
+    owner: Optional[str]
+    team: Optional[str]
+    policy: Dict[str, Any]
+    created_at: datetime
+    changed_at: datetime
+    #: Ids of the sandboxes that name it, whatever their state.
+    used_by: List[str]
+
+
+class NamedPolicyList(Answer):
+    """All policies that the caller may see."""
+
+    policies: List[NamedPolicy]
+
+
+class Explanation(Answer):
+    """What a policy does with a destination, and why."""
+
+    allowed: bool
+    code: str
+    rule: str
+    #: "name": the guest gets no address for the name; "connection": it connects, and is refused then.
+    at: str
+    remedy: Optional[str]
+
+
+class PlainRequest(Answer):
+    """A method, and the folder of a path."""
+
+    method: str
+    path: str
+
+
+class Contact(Answer):
+    """A destination that a sandbox was let through to."""
+
+    host: Optional[str]
+    address: Optional[str]
+    port: int
+    #: Its requests over plain HTTP; empty for everything else.
+    requests: List[PlainRequest]
+
+
+class LearnedPolicy(Answer):
+    """The smallest policy that allows what a sandbox was let through to."""
+
+    policy: Dict[str, Any]
+    contacts: List[Contact]
+    #: False: there were more contacts than are kept.
+    complete: bool
+
+
+class Approval(Answer):
+    """A question about connections of a sandbox, with its answer."""
+
+    id: str
+    vm_id: str
+    #: None: the connection goes to an address without a name.
+    host: Optional[str]
+    address: Optional[str]
+    port: int
+    asked_at: datetime
+    #: "allow" or "deny"; None: it waits for an answer.
+    answer: Optional[str]
+    #: "once", "session" or "always".
+    scope: Optional[str]
+    #: The end of the answer, where it has one.
+    expires_at: Optional[datetime]
+
+
+class ApprovalList(Answer):
+    """Questions and answers, oldest first."""
+
+    approvals: List[Approval]
+
+
+class PortForward(Answer):
+    """A port of the daemon's host, on 127.0.0.1, that leads to a port of a sandbox."""
+
+    id: str
+    protocol: str
+    host_address: str
+    host_port: int
+    guest_port: int
+    #: It is the `host_port` that the sandbox was made with, which lasts as long as the sandbox runs.
+    made_with_vm: bool
+    #: False: the sandbox does not run, or the port was taken when the daemon started.
+    listening: bool
+
+
+class PortForwardList(Answer):
+    """The forwards of a sandbox."""
+
+    forwards: List[PortForward]
+
+
+class PortUrl(Answer):
+    """An address that opens one port of a sandbox to whoever has it."""
+
+    id: str
+    port: int
+    #: The guest gets `localhost:<port>` as Host.
+    rewrite_host: bool
+    expires_at: datetime
+
+
+class PortUrlList(Answer):
+    """The addresses of a sandbox that are valid."""
+
+    previews: List[PortUrl]
+
+
+class CreatedPortUrl(PortUrl):
+    """A new address. Its token is told only once."""
+
+    #: With the token in its query, which the first visit exchanges for a cookie.
+    url: str
+    #: For programs: the header `Nova-Preview-Token`.
+    token: str

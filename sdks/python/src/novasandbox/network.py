@@ -1,84 +1,39 @@
 # Written by generate_sync.py from aio/network.py: change that file, and run it again.
-"""Private networks."""
+"""What one sandbox may reach."""
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List
 
-from typing_extensions import Unpack
-
-from ._api import networks as api
-from ._connection import ConnectionOptions
+from ._api import policies
+from ._api.policies import PolicyChoice
 from ._transport import SyncTransport
-from .models import NetworkInfo
+from .models import Decision, LearnedPolicy
 
 
-class Network:
-    """A private network, whose members reach each other by address and as `<sandbox>.<network>`.
+class SandboxNetwork:
+    """The network policy of a sandbox."""
 
-    Sandboxes join it with the option `networks`. The object holds no connection and needs not be closed.
-    """
+    def __init__(self, transport: SyncTransport, sandbox_id: str) -> None:
+        self._transport = transport
+        self._id = sandbox_id
 
-    def __init__(self, info: NetworkInfo, options: ConnectionOptions) -> None:
-        self._options = options
-        #: All about the network, as of this object's last call.
-        self.info = info
+    def policy(self) -> PolicyChoice:
+        """The policy of the sandbox: a name such as "all", or the policy itself."""
+        return self._transport.send(policies.get_policy(self._id))
 
-    @classmethod
-    def create(
-        cls,
-        name: str,
-        *,
-        subnet: Optional[str] = None,
-        isolation: Optional[str] = None,
-        bridge: Optional[str] = None,
-        **options: Unpack[ConnectionOptions],
-    ) -> Network:
-        """Makes a network; raises ConflictError when its owner has another of that name, or the subnet is taken.
+    def set_policy(self, policy: PolicyChoice) -> None:
+        """Changes what the sandbox may reach; connections that it may not have any more end."""
+        self._transport.send(policies.set_policy(self._id, policy))
 
-        Without `subnet` it gets a free one. `isolation` says what members may send each other: `minimal` everything
-        (the default), `moderate` pings alone, `strict` nothing.
+    def decisions(self, *, denied: bool = False) -> List[Decision]:
+        """The latest decisions about what the sandbox wanted to reach, oldest first, or its denials alone."""
+        found = self._transport.send(policies.decisions(self._id, denied))
+        return found.decisions
+
+    def learned_policy(self) -> LearnedPolicy:
+        """The smallest policy that allows what the sandbox was let through to since it runs under a policy.
+
+        `{"otherwise": "allow"}` is a policy that lets everything public through.
         """
-        with SyncTransport(options) as transport:
-            return cls(transport.send(api.create(name, subnet, isolation, bridge)), options)
-
-    @classmethod
-    def get(cls, ref: str, **options: Unpack[ConnectionOptions]) -> Network:
-        """Finds a network by its id, a unique beginning of it, or its name."""
-        with SyncTransport(options) as transport:
-            return cls(transport.send(api.get(ref)), options)
-
-    @classmethod
-    def list(cls, **options: Unpack[ConnectionOptions]) -> List[Network]:
-        """Lists the networks that the key may see."""
-        with SyncTransport(options) as transport:
-            listing = transport.send(api.listing())
-            return [cls(info, options) for info in listing.networks]
-
-    @property
-    def id(self) -> str:
-        return self.info.id
-
-    @property
-    def name(self) -> str:
-        return self.info.name
-
-    def get_info(self) -> NetworkInfo:
-        """Asks the daemon for current information, such as the members and their addresses."""
-        with SyncTransport(self._options) as transport:
-            self.info = transport.send(api.get(self.id))
-            return self.info
-
-    def isolate(self, isolation: str) -> NetworkInfo:
-        """Changes what the members may send each other, at once, also within connections that they have."""
-        with SyncTransport(self._options) as transport:
-            self.info = transport.send(api.isolate(self.id, isolation))
-            return self.info
-
-    def remove(self) -> None:
-        """Removes the network; raises ConflictError while a sandbox is a member, running or not."""
-        with SyncTransport(self._options) as transport:
-            transport.send(api.delete(self.id))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(id={self.id!r}, name={self.name!r})"
+        return self._transport.send(policies.learned(self._id))

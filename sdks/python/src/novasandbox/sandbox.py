@@ -19,6 +19,8 @@ from .commands import Commands
 from .errors import NovaError, SandboxNotFoundError
 from .files import Files
 from .models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from .network import SandboxNetwork
+from .ports import Ports
 from .workspace import Workspace
 
 
@@ -39,6 +41,10 @@ class Sandbox(Branches):
         self.commands = Commands(transport, info.id)
         #: Reads and writes files.
         self.files = Files(transport, info.id)
+        #: Its network policy.
+        self.network = SandboxNetwork(transport, info.id)
+        #: Ports that the daemon offers to others.
+        self.ports = Ports(transport, info.id)
         #: Pushes a folder of this machine, compares it, and applies what was changed.
         self.workspace = Workspace(transport, info.id, self.files)
 
@@ -146,6 +152,20 @@ class Sandbox(Branches):
         try:
             listing = transport.send(vms.templates())
             return listing.templates
+        finally:
+            transport.close()
+
+    @staticmethod
+    def build_template(
+        template_id: str, *, image: Optional[str] = None, force: bool = False, **options: Unpack[ConnectionOptions]
+    ) -> TemplateInfo:
+        """Builds what is missing of a template. With ``image`` the template is made, of that OCI image.
+
+        ``force`` rebuilds the root image, and looks up anew what the image's name leads to.
+        """
+        transport = SyncTransport(options)
+        try:
+            return transport.send(vms.build_template(template_id, image, force))
         finally:
             transport.close()
 

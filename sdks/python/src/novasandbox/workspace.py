@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from . import models
+from ._api import vms
 from ._transport import SyncTransport
 from ._waiting import without_blocking
 from ._workspace import applying, base, changes, entries, host_tree, pack, push_plan, walk
@@ -61,6 +62,9 @@ class Workspace:
         where = self._guest_path(top, guest_path)
         with self._base(where) as kept:
             settings = _Settings(kept, top, where, include, include_secrets, git, user)
+            restored_at = self._restored_at()
+            if kept.is_of_before(restored_at):
+                kept.forget_entries()
             rows = without_blocking(kept.rows)
             options = walk.WalkOptions(
                 include=settings.include,
@@ -81,9 +85,8 @@ class Workspace:
             for path in plan.forgotten:
                 kept.remove(path)
             kept.set_fact("ignoredFolders", json.dumps(found.ignored_folders[: changes.most_remembered]))
-            kept.set_fact(
-                "pushedAt", datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            )
+            kept.set_fact("pushedAt", base.noted_time(datetime.now(timezone.utc)))
+            kept.set_fact("restoredAt", restored_at)
             kept.set_fact("git", json.dumps(sorted({*options.sent_git, *planning.git_tops()})))
         return PushResult(
             folder=str(top),
@@ -185,11 +188,21 @@ class Workspace:
     def _opened(self, info: WorkspaceInfo) -> Iterator[Tuple[base.Base, host_tree.HostTree]]:
         """The record of a folder of the guest, and the folder of this machine."""
         with self._base(info.guest_path) as kept:
+            if kept.is_of_before(self._restored_at()):
+                raise ConflictError(
+                    "The sandbox was taken back to a snapshot after the folder was pushed.",
+                    code="conflict",
+                    hint="Push it again: what the sandbox has of it is compared anew.",
+                )
             host = host_tree.HostTree(Path(info.folder))
             try:
                 yield kept, host
             finally:
                 host.close()
+
+    def _restored_at(self) -> str:
+        """When the sandbox was last taken back to a snapshot, as it is noted."""
+        return base.noted_time((self._transport.send(vms.get(self._id))).restored_at)
 
     def _guest_path(self, top: Path, given: Optional[str]) -> str:
         if given is None:

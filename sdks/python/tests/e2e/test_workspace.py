@@ -7,7 +7,7 @@ from typing import Dict
 
 import pytest
 
-from novasandbox import AsyncSandbox, InvalidArgumentError, Sandbox
+from novasandbox import AsyncSandbox, ConflictError, InvalidArgumentError, Sandbox
 
 
 def write(top: Path, files: Dict[str, str]) -> None:
@@ -87,6 +87,21 @@ def test_a_push_replaces_no_work_of_the_guest(tmp_path: Path, environment: pytes
         assert output == "changedguest\na folderown\n"
         assert sandbox.workspace.push(top, overwrite=True).conflicts == []
         assert sandbox.files.read("/workspace/theirs") == "host"
+
+
+def test_a_sandbox_that_is_taken_back_has_removed_nothing(tmp_path: Path) -> None:
+    write(tmp_path, {"a": "a"})
+    with Sandbox.create(timeout=300) as sandbox:
+        sandbox.workspace.push(tmp_path)
+        snapshot = sandbox.snapshot()
+        write(tmp_path, {"late": "late"})
+        assert sandbox.workspace.push(tmp_path).sent_files == 1
+        sandbox.restore(snapshot)
+        with pytest.raises(ConflictError, match="taken back to a snapshot"):
+            sandbox.workspace.apply()
+        assert sandbox.workspace.push(tmp_path).sent_files == 1
+        assert sandbox.workspace.diff().changes == []
+        assert (tmp_path / "late").read_text() == "late"
 
 
 async def in_asyncio(tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ from novasandbox import (
     Access,
     AsyncAccess,
     AsyncNetwork,
+    AsyncNetworkPolicies,
     AsyncSandbox,
     AsyncSnapshot,
     AsyncStorage,
     AsyncVolume,
     InvalidArgumentError,
     Network,
+    NetworkPolicies,
     NovaError,
     Sandbox,
     Snapshot,
@@ -63,6 +65,7 @@ EVERY_OPTION: Any = {
     "rate_limits": {"disk": {"bytes_per_second": 100000}, "network": {"operations_per_second": 10}},
     "volumes": [{"name": "data", "path": "/data", "read_only": True}],
     "template_id": "base",
+    "image": "alpine:3.22",
 }
 RUN: Any = {"cwd": "/", "env": {"A": "b"}, "user": "u", "timeout": 1, "stdin": "s", "tag": "t"}
 FORK: Any = {
@@ -75,18 +78,23 @@ FORK: Any = {
     "on_timeout": "pause",
     "auto_resume": True,
 }
-CONTINUE: Any = {**FORK, "memory": False, "host_port": 1}
+RULES: Any = {"rules": [{"action": "allow", "host": "a.example", "ports": [443]}]}
+CONTINUE: Any = {**FORK, "memory": False, "host_port": 1, "volumes": EVERY_OPTION["volumes"]}
 COVERED = {
     "createVm", "getVm", "listVms", "deleteVm", "startVm", "stopVm", "pauseVm", "hibernateVm", "resumeVm",
     "setVmTimeout", "updateVm", "streamEvents", "createKey", "listKeys", "revokeKey", "createUser", "listUsers",
     "deleteUser", "listRoles", "validateAuth",
     "getVmMetrics", "getVmLogs", "execute", "executeStream", "processOutput", "listProcesses", "signalProcess",
     "writeFile", "downloadFile", "listFiles", "statFile", "removeFile", "makeDirectory", "moveFile",
-    "setFileAttributes", "listManifest", "uploadArchive", "listTemplates", "systemStorage", "collectGarbage",
+    "setFileAttributes", "listManifest", "uploadArchive", "listTemplates", "buildTemplate", "systemStorage",
+    "collectGarbage",
     "takeSnapshot", "listSnapshots", "getSnapshot", "getVmSnapshot", "deleteSnapshot", "verifySnapshot",
     "cloneSnapshot", "restoreVmSnapshot", "forkVm", "exportSnapshot", "importSnapshot", "snapshotStatistics",
     "cleanUpSnapshots", "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
     "createNetwork", "listNetworks", "getNetwork", "changeNetwork", "deleteNetwork",
+    "getVmPolicy", "setVmPolicy", "listVmDecisions", "getLearnedPolicy", "listPolicies", "createPolicy", "getPolicy",
+    "changePolicy", "deletePolicy", "testPolicy", "listApprovals", "answerApproval", "listPortForwards",
+    "createPortForward", "deletePortForward", "listPreviews", "createPreview", "deletePreview",
 }  # fmt: skip
 
 
@@ -127,6 +135,7 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     sandbox = Sandbox.create(**EVERY_OPTION, **to)
     assert sandbox.id == "text" and sandbox.info() == sandbox.last_info == Sandbox.connect("x", **to).info()
     Sandbox.templates(**to)
+    assert Sandbox.build_template("x", image="alpine", force=True, **to).id == "text"
     page = contract.sample(
         contract.operation("GET", "/api/v1/vms")["responses"]["200"]["content"]["application/json"]["schema"]
     )
@@ -145,9 +154,18 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     with volume.open() as opened:
         assert opened.sandbox.id == "text"
     volume.remove(force=True)
-    network = Network.create("n", subnet="10.9.0.0/24", isolation="strict", bridge="b", **to)
-    assert network.id == Network.get("x", **to).id == network.get_info().id == network.isolate("minimal").id == "text"
-    network.remove()
+    backend = Network.create("n", subnet="10.9.0.0/24", isolation="strict", bridge="b", **to)
+    assert backend.id == Network.get("x", **to).id == backend.get_info().id == backend.isolate("minimal").id == "text"
+    backend.remove()
+    network, ports = sandbox.network, sandbox.ports
+    network.policy(), network.set_policy({"otherwise": "ask"}), network.decisions(denied=True), network.learned_policy()
+    ports.list(), ports.add(80, host_port=8080), ports.remove("x"), ports.list_urls(), ports.revoke_url("x")
+    assert ports.create_url(80, expires_in=60, rewrite_host=False).token == "text"
+    with NetworkPolicies(**to) as policies:
+        policies.create("web", RULES), policies.list(), policies.change("web", RULES), policies.remove("web")
+        assert policies.get("web").id == "text"
+        policies.test("web", "a.example", 80, method="GET", path="/"), policies.approvals(sandbox="x", pending=True)
+        policies.approve("x", scope="session", valid_for=60), policies.deny("x")
     sandbox.commands.run("true", **RUN)
     sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
     sandbox.commands.list(), sandbox.commands.kill(5), sandbox.commands.connect(5).wait()
@@ -189,6 +207,7 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         sandbox = await AsyncSandbox.create(**EVERY_OPTION, **to)
         await AsyncSandbox.connect("x", **to)
         await AsyncSandbox.templates(**to)
+        await AsyncSandbox.build_template("x", image="alpine", **to)
         await sandbox.info(), await sandbox.pause(), await sandbox.hibernate(), await sandbox.resume()
         await sandbox.stop(), await sandbox.start()
         await sandbox.set_timeout(5), await sandbox.rename("web"), await sandbox.stats(), await sandbox.logs(5)
@@ -198,9 +217,18 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         async with volume.open() as opened:
             assert opened.sandbox.id == "text"
         await volume.remove()
-        network = await AsyncNetwork.create("n", **to)
-        await AsyncNetwork.get("x", **to), await network.get_info(), await network.isolate("strict")
-        await network.remove()
+        backend = await AsyncNetwork.create("n", **to)
+        await AsyncNetwork.get("x", **to), await backend.get_info(), await backend.isolate("strict")
+        await backend.remove()
+        network, ports = sandbox.network, sandbox.ports
+        await network.policy(), await network.set_policy("none"), await network.decisions()
+        await network.learned_policy()
+        await ports.list(), await ports.add(80), await ports.remove("x"), await ports.list_urls()
+        await ports.revoke_url("x"), await ports.create_url(80)
+        async with AsyncNetworkPolicies(**to) as policies:
+            await policies.create("web", RULES), await policies.list(), await policies.change("web", RULES)
+            await policies.remove("web"), await policies.get("web"), await policies.test("web", "a.example")
+            await policies.approvals(), await policies.approve("x"), await policies.deny("x")
         await sandbox.commands.run("true", **RUN)
         await sandbox.commands.run("true", idempotency_key="k", check=False, **RUN)
         await sandbox.commands.list(), await sandbox.commands.kill(5)
@@ -237,6 +265,7 @@ def test_both_kinds_have_the_same_methods() -> None:
         (Snapshot, AsyncSnapshot),
         (Volume, AsyncVolume),
         (Network, AsyncNetwork),
+        (NetworkPolicies, AsyncNetworkPolicies),
         (SyncMicroVMClient, MicroVMClient),
     )
     for sync, later in pairs:
@@ -244,7 +273,7 @@ def test_both_kinds_have_the_same_methods() -> None:
     contract = httpx.MockTransport(Contract())
     sandbox = Sandbox.connect("x", api_url="http://d", http_transport=contract)
     later_one = asyncio.run(AsyncSandbox.connect("x", api_url="http://d", http_transport=contract))
-    for name in ("commands", "files"):
+    for name in ("commands", "files", "network", "ports"):
         assert {n for n in dir(getattr(sandbox, name)) if n[0] != "_"} == {
             n for n in dir(getattr(later_one, name)) if n[0] != "_"
         }

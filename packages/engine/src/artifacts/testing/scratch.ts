@@ -38,7 +38,13 @@ export async function scratchFolder(): Promise<Scratch> {
       await mkdir(directory, { recursive: true });
       const template = templateSchema.parse({ name: given.template_id, ...given });
       await writeFile(join(directory, 'template.json'), JSON.stringify(template));
-      return { template, directory, architecture: hostArchitecture().name };
+      return {
+        template: { ...template, user: template.user ?? 'root' },
+        directory,
+        files: { kernel: join(directory, 'vmlinux'), root: join(directory, 'rootfs.ext4') },
+        architecture: hostArchitecture().name,
+        image: null,
+      };
     },
     [Symbol.asyncDispose]: async () => {
       process.env['PATH'] = path;

@@ -6,7 +6,7 @@ import { socketPath } from '../../layout.ts';
 import type { Machine, MachineSpec, SnapshotFiles, VmmDriver } from '../../ports/vmm-driver.ts';
 import { allOf } from '../../vmm/all-of.ts';
 import { removeCgroup } from '../../vmm/cgroup.ts';
-import { confine, confinerFor } from '../../vmm/confine.ts';
+import { confine, confinedTo, confinerFor } from '../../vmm/confine.ts';
 import { requireAccess } from '../../vmm/drive-access.ts';
 import type { DriverOptions } from '../../vmm/driver-options.ts';
 import { kvmGroups } from '../../vmm/kvm.ts';
@@ -129,7 +129,7 @@ async function start(
         ...(faultGroup === null ? [] : [faultGroup]),
         ...(snapshot === null ? [] : [memoryGroup]),
       ],
-      network: spec.network.mode === 'tap' ? { namespace: spec.network.namespace } : 'empty',
+      network: spec.network.mode === 'tap' ? confinedTo(spec.network) : 'empty',
       maxFileBytes,
       folder: spec.directory,
       visible: [

@@ -2,6 +2,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import { inBackground } from '../../ports/background.ts';
 import type { Box } from '../box.ts';
+import { endAtOnce } from '../proxy/end-at-once.ts';
 import { isNamed, judgeName, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import { remedyFor } from '../policy/remedy.ts';
@@ -37,6 +38,8 @@ function answerTo(box: Box, question: Question): Answer | Promise<Answer> {
     return { code: responseCodes.none, address: question.type === recordTypes.A ? member : null };
   if (name === null) return denied(box, question, { ...noName, code: 'malformed' }, question.name);
   const verdict = judgeName(box.policy, name);
+  // Nothing is resolved before somebody has allowed the connection.
+  if (verdict.code === 'approval_needed') return pinned(box, question, name);
   if (!verdict.allowed) return denied(box, question, verdict, name);
   if (isNamed(box.policy, name)) return pinned(box, question, name);
   return ifThere(box, question, name);
@@ -103,7 +106,7 @@ const queryWithinMs = 10_000;
 /** Answers the queries of a connection, one after the other. */
 export function serveNameConnection(box: Box, socket: Socket): void {
   socket.on('error', () => undefined);
-  if (!box.caps.enter()) return void socket.resetAndDestroy();
+  if (!box.caps.enter()) return endAtOnce(socket);
   socket.once('close', () => box.caps.leave());
   socket.setTimeout(queryWithinMs, () => socket.destroy());
   answerConnection(box, socket).catch(() => socket.destroy());

@@ -1,4 +1,4 @@
-import { maxPinnedNames, type PinnedNames } from '@novasandbox/protocol';
+import { maxPinnedNames, type PinnedNames } from '@novasandbox/protocol/policy';
 
 /**
  * The addresses that a guest gets for names. Nobody else has them: a connection to one is a connection to its name.

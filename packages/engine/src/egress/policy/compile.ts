@@ -1,4 +1,4 @@
-import type { NetworkPolicy, PolicyRule, Ports } from '@novasandbox/protocol';
+import { readsTls, type NetworkPolicy, type PolicyRule, type Ports } from '@novasandbox/protocol/policy';
 import { rangeOf, type Range } from './addresses.ts';
 import { presets } from './presets.ts';
 
@@ -24,6 +24,8 @@ export interface CompiledRule {
   readonly ports: readonly PortRange[] | null;
   readonly methods: ReadonlySet<string> | null;
   readonly paths: readonly string[] | null;
+  /** Whether what goes over TLS to its hosts has to be read. */
+  readonly intercepts: boolean;
 }
 
 export interface CompiledPolicy {
@@ -47,6 +49,7 @@ function compileRule(rule: PolicyRule): CompiledRule {
     ports: rule.cidr === undefined ? null : ports,
     methods: rule.methods === undefined ? null : new Set(rule.methods),
     paths: rule.paths ?? null,
+    intercepts: readsTls(rule),
   };
 }
 

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net';
-import type { DecisionCode } from '@novasandbox/protocol';
+import type { DecisionCode, NetworkPolicy } from '@novasandbox/protocol';
 import { includes, numberOf, type Surroundings } from './addresses.ts';
 import type { CompiledPolicy, CompiledRule } from './compile.ts';
 import { coversName } from './names.ts';
@@ -12,8 +12,13 @@ export interface Target {
   /** Null: not known yet. */
   readonly address: string | null;
   readonly port: number;
-  /** A request over plain HTTP; undefined where the content is not known. */
-  readonly request?: { readonly method: string; readonly path: string } | undefined;
+  /**
+   * A request that was read; undefined where the content is not known. `to come`: the requests are read later, each of
+   * which is judged then, so that it is allowed where any request may be.
+   */
+  readonly request?: { readonly method: string; readonly path: string } | 'to come' | undefined;
+  /** Somebody was asked and has allowed it, which counts where the policy leaves it open. */
+  readonly approved?: boolean | undefined;
 }
 
 export interface Verdict {
@@ -23,6 +28,8 @@ export interface Verdict {
   readonly rule: string;
   /** Whether a rule about addresses has decided, so that it is the address that may be reached. */
   readonly byAddress: boolean;
+  /** The id of the question that it depends on. */
+  readonly approval?: string | undefined;
 }
 
 /** Judges by the rules alone: the first that matches decides. */
@@ -32,9 +39,19 @@ export function judge({ policy, rules }: CompiledPolicy, target: Target): Verdic
     const code = rule.allows ? 'allowed' : 'denied';
     return { allowed: rule.allows, code, rule: rule.text, byAddress: rule.range !== null };
   }
-  const allowed = policy.otherwise === 'allow';
-  return { allowed, code: allowed ? 'allowed' : 'not_allowed', rule: 'otherwise', byAddress: false };
+  if (policy.otherwise === 'ask' && target.approved === true)
+    return { allowed: true, code: 'allowed', rule: 'approval', byAddress: target.host === null };
+  return otherwise(policy);
 }
+
+const otherwiseCodes = { allow: 'allowed', deny: 'not_allowed', ask: 'approval_needed' } as const;
+
+const otherwise = ({ otherwise: word }: NetworkPolicy): Verdict => ({
+  allowed: word === 'allow',
+  code: otherwiseCodes[word],
+  rule: 'otherwise',
+  byAddress: false,
+});
 
 /**
  * Judges an address that is about to be connected to: by the rules, and it must be public unless a rule names its
@@ -74,8 +91,7 @@ export function judgeName({ policy, rules }: CompiledPolicy, host: string): Verd
     if (isWhole) return { allowed: false, code: 'denied', rule: rule.text, byAddress: false };
   }
   if (allowing !== undefined) return { allowed: true, code: 'allowed', rule: allowing.text, byAddress: false };
-  const allowed = policy.otherwise === 'allow';
-  return { allowed, code: allowed ? 'allowed' : 'not_allowed', rule: 'otherwise', byAddress: false };
+  return otherwise(policy);
 }
 
 /** Whether a rule names that host, or a part of the names that it is one of, rather than everything. */
@@ -83,6 +99,10 @@ export const isNamed = ({ rules }: CompiledPolicy, name: string): boolean =>
   rules.some(
     ({ allows, hosts }) => allows && hosts?.some(({ host }) => host !== '*' && coversName(host, name)) === true,
   );
+
+/** Whether what goes over TLS to that host and port has to be read for the policy. */
+export const needsReading = ({ rules }: CompiledPolicy, { host, port }: Target): boolean =>
+  host !== null && rules.some((rule) => rule.intercepts && isAbout(rule, { host, address: null, port }));
 
 function matches(rule: CompiledRule, target: Target): boolean {
   return isAbout(rule, target) && fitsRequest(rule, target);
@@ -104,6 +124,7 @@ function isAbout({ hosts, range, ports }: CompiledRule, { host, address, port }:
 function fitsRequest({ allows, methods, paths }: CompiledRule, { request }: Target): boolean {
   if (methods === null && paths === null) return true;
   if (request === undefined) return !allows;
+  if (request === 'to come') return allows;
   if (methods?.has(request.method) === false) return false;
   if (paths === null) return true;
   const path = plainPath(request.path);

@@ -1,13 +1,16 @@
-import { requireSupported, type NetworkPolicy, type PinnedNames } from '@novasandbox/protocol';
+import { requireSupported, type PinnedNames } from '@novasandbox/protocol/policy';
+import type { Answer, SlotPlace } from '../../ports/egress.ts';
 import { memberNames, type Joined } from '../dns/member-names.ts';
-import { makeBox, type Box, type Outside } from '../box.ts';
+import { makeBox, type Box, type Outside, type Ruling } from '../box.ts';
+import { serveForwards, type ServedForwards } from '../forwards.ts';
 import type { HttpProxy } from '../proxy/http.ts';
+import { holdPlace, type HeldPlace } from './held-place.ts';
 import type { Listeners, ListenerSource } from './listeners.ts';
 
-export interface ServeRequest {
-  readonly slot: number;
-  readonly policy: NetworkPolicy | null;
+export interface ServeRequest extends Ruling {
+  readonly slot: SlotPlace;
   readonly names: PinnedNames;
+  readonly answers: readonly Answer[];
   readonly memberships: readonly Joined[];
   readonly hostnames: readonly string[];
 }
@@ -18,12 +21,14 @@ export interface Boxes {
   forget(sandbox: string): void;
   find(sandbox: string): Box | undefined;
   ids(): readonly string[];
+  all(): readonly Box[];
 }
 
 interface Served {
   readonly box: Box;
-  readonly slot: number;
+  readonly place: HeldPlace;
   readonly listeners: Listeners;
+  readonly forwards: ServedForwards;
 }
 
 export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Omit<Outside, 'members'>): Boxes {
@@ -35,24 +40,33 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Omit
     const found = served.get(sandbox);
     served.delete(sandbox);
     members.forget(sandbox);
+    found?.forwards.close();
     found?.listeners.close();
     found?.box.close();
+    found?.place[Symbol.dispose]();
   };
   const serveInTurn = async (sandbox: string, request: ServeRequest): Promise<void> => {
-    const { slot, policy, names } = request;
+    const { slot, names, answers } = request;
+    await using undo = new AsyncDisposableStack();
+    const place = undo.use(holdPlace(slot));
     const found = served.get(sandbox);
-    if (found?.slot === slot) {
+    if (found?.place.name === place.name) {
       members.set(sandbox, request);
-      return found.box.change(policy);
+      found.box.questions.answer(answers);
+      return found.box.change(request);
     }
     const known = found?.box.names.all() ?? [];
     forget(sandbox);
     // A slot has one sandbox: what another one still has there has ended.
-    for (const [other, each] of served) if (each.slot === slot) forget(other);
-    const listeners = await source.open(slot);
-    const box = makeBox(sandbox, policy, [...names, ...known], { ...outside, members });
-    served.set(sandbox, { box, slot, listeners });
+    for (const [other, each] of served) if (each.place.name === place.name) forget(other);
+    const listeners = await source.open(place.at);
+    undo.defer(() => listeners.close());
+    const forwards = await serveForwards(source, place.at, typeof slot === 'number' ? [] : slot.forwards);
+    const box = makeBox(sandbox, request, [...names, ...known], { ...outside, members });
+    box.questions.answer(answers);
+    served.set(sandbox, { box, place, listeners, forwards });
     members.set(sandbox, request);
+    undo.move();
     listeners.serve(box, http);
   };
   return {
@@ -65,5 +79,6 @@ export function makeBoxes(source: ListenerSource, http: HttpProxy, outside: Omit
     forget,
     find: (sandbox) => served.get(sandbox)?.box,
     ids: () => [...served.keys()],
+    all: () => [...served.values()].map(({ box }) => box),
   };
 }

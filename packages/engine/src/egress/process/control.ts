@@ -1,12 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { NovaError, parse, toNovaError } from '@novasandbox/protocol';
+import { NovaError, toNovaError } from '@novasandbox/protocol/errors';
+import { parse } from '@novasandbox/protocol/parse';
+import type { Decision } from '@novasandbox/protocol/policy';
+import type { Tidings } from '../tidings.ts';
 import type { Boxes } from './boxes.ts';
-import { longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';
+import { answersSchema, longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';
 
 /** The server of the control socket. Whoever can connect to it is root of the host, or the user whose process it is. */
-export function controlServer(boxes: Boxes, changed: () => void): Server {
+export function controlServer(boxes: Boxes, tidings: Tidings, changed: () => void): Server {
   const server = createServer((request, response) => {
-    answer(boxes, request, response)
+    answer(boxes, tidings, request, response)
       .catch((error: unknown) => fail(response, error))
       .finally(changed);
   });
@@ -14,9 +17,17 @@ export function controlServer(boxes: Boxes, changed: () => void): Server {
   return server;
 }
 
-async function answer(boxes: Boxes, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  boxes: Boxes,
+  tidings: Tidings,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://egress');
   const [, kind, named = '', part] = pathname.split('/');
+  if (kind === 'questions')
+    return tell(response, { questions: boxes.all().flatMap(({ questions }) => questions.pending()) });
+  if (kind === 'tidings') return tellTidings(tidings, response);
   if (kind !== 'sandboxes') throw new NovaError('not_found', `There is no ${pathname}.`);
   if (named === '') return tell(response, { sandboxes: boxes.ids() });
   const sandbox = parse(sandboxNameSchema, named, 'The sandbox');
@@ -29,6 +40,18 @@ async function answer(boxes: Boxes, request: IncomingMessage, response: ServerRe
       return tell(response, {});
     case 'GET names':
       return tell(response, boxes.find(sandbox)?.names.all() ?? []);
+    case 'GET contacts': {
+      const box = boxes.find(sandbox);
+      return tell(response, box?.isGoverned === true ? box.contacts.all() : null);
+    }
+    case 'PUT answers': {
+      const answers = parse(answersSchema, await bodyOf(request), 'The answers');
+      const box = boxes.find(sandbox);
+      box?.answer(answers);
+      return tell(response, { served: box !== undefined });
+    }
+    case 'GET secrets':
+      return tell(response, boxes.find(sandbox)?.secrets.uses() ?? {});
     case 'GET decisions':
       return tellDecisions(boxes, sandbox, searchParams, response);
     default:
@@ -42,15 +65,32 @@ async function tellDecisions(
   asked: URLSearchParams,
   response: ServerResponse,
 ): Promise<void> {
+  const follow = asked.get('follow') === 'true';
+  const wanted = (decision: Decision): boolean => asked.get('denied') !== 'true' || decision.action === 'deny';
+  await tellLines(response, (signal) => boxes.find(sandbox)?.log.read({ follow, signal }) ?? [], wanted);
+}
+
+/** Nothing else ends the stream but the one who reads it. */
+const tellTidings = (tidings: Tidings, response: ServerResponse): Promise<void> =>
+  tellLines(
+    response,
+    (signal) => tidings.follow(signal),
+    () => true,
+  );
+
+/** Writes each item that is wanted as a line. `read` ends where its signal fires, because nobody reads any more. */
+async function tellLines<T>(
+  response: ServerResponse,
+  read: (signal: AbortSignal) => AsyncIterable<T> | readonly T[],
+  wanted: (item: T) => boolean,
+): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   response.flushHeaders();
-  const follow = asked.get('follow') === 'true';
-  const decisions = boxes.find(sandbox)?.log.read({ follow, signal: gone.signal }) ?? [];
-  for await (const decision of decisions) {
-    if (asked.get('denied') === 'true' && decision.action !== 'deny') continue;
-    if (!response.write(`${JSON.stringify(decision)}\n`)) await drained(response, gone.signal);
+  for await (const item of read(gone.signal)) {
+    if (!wanted(item)) continue;
+    if (!response.write(`${JSON.stringify(item)}\n`)) await drained(response, gone.signal);
   }
   response.end();
 }

@@ -1,22 +1,24 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
-import { NovaError } from '@novasandbox/protocol';
+import { createServer, Socket, type Server } from 'node:net';
+import { NovaError } from '@novasandbox/protocol/errors';
 import * as z from 'zod';
 import type { Box } from '../box.ts';
 import { serveNameConnection, serveNames } from '../dns/name-service.ts';
+import type { IntoSlot } from '../forwards.ts';
+import type { HeldAt } from './held-place.ts';
 import { inBackground } from '../../ports/background.ts';
 import { serveConnection } from '../proxy/connection.ts';
 import type { HttpProxy } from '../proxy/http.ts';
 
-/** Opens listeners within slots, with a program that has the privileges for it. */
-export interface ListenerSource extends Disposable {
+/** Opens listeners within slots, and connections into them, with a program that has the privileges for it. */
+export interface ListenerSource extends IntoSlot, Disposable {
   /**
-   * Opens the listeners of a slot. Calls follow one another.
+   * Opens the listeners of a slot.
    * @throws NovaError `network_failed`
    */
-  open(slot: number): Promise<Listeners>;
+  open(at: HeldAt): Promise<Listeners>;
   /** Settles when the program has ended, after which nothing can be opened. */
   readonly ended: Promise<void>;
 }
@@ -28,24 +30,31 @@ export interface Listeners {
   close(): void;
 }
 
-/** Its answers (host/listen/src/request.rs). A handle comes with each but the last. */
+/** Its answers (host/listen/src/request.rs), which name the request. A handle comes with each that names a socket. */
+const requestShape = {
+  slot: z.int().optional(),
+  user: z.int().optional(),
+  net: z.int().optional(),
+  port: z.int().optional(),
+};
+const socketNames = ['tcp', 'dns-udp', 'dns-tcp', 'guest'] as const;
 const answerSchema = z.union([
-  z.strictObject({ slot: z.int(), socket: z.enum(['tcp', 'dns-udp', 'dns-tcp']) }),
-  z.strictObject({ slot: z.int(), error: z.string() }),
+  z.strictObject({ ...requestShape, socket: z.enum(socketNames) }),
+  z.strictObject({ ...requestShape, error: z.string() }),
 ]);
-const socketCount = 3;
 
 /** The program answers within a fraction of a millisecond. */
 const answersWithinMs = 10_000;
 
-interface Opened {
-  tcp?: object;
-  'dns-udp'?: object;
-  'dns-tcp'?: object;
+type Opened = Partial<Record<(typeof socketNames)[number], object>>;
+
+/** A request, and the names of the sockets that it gives. */
+interface Request {
+  readonly asked: z.infer<z.ZodObject<typeof requestShape>>;
+  readonly sockets: readonly (typeof socketNames)[number][];
 }
 
-interface Waiting {
-  readonly slot: number;
+interface Waiting extends Request {
   readonly opened: Opened;
   settle(outcome: Opened | NovaError): void;
 }
@@ -67,39 +76,55 @@ export async function startListenerSource(program: string): Promise<ListenerSour
   child.on('error', () => child.kill('SIGKILL'));
   child.on('message', (message, handle: object | undefined) => {
     const { success, data } = answerSchema.safeParse(message);
-    if (!success || waiting === null || data.slot !== waiting.slot) return void child.kill('SIGKILL');
+    if (!success || waiting === null || !isAbout(data, waiting.asked)) return void child.kill('SIGKILL');
     if ('error' in data)
-      return waiting.settle(
-        new NovaError('network_failed', `The listeners of the slot ${data.slot} could not be opened: ${data.error}`),
-      );
+      return waiting.settle(new NovaError('network_failed', `A slot could not be entered: ${data.error}`));
     if (handle === undefined) return void child.kill('SIGKILL');
     waiting.opened[data.socket] = handle;
-    if (Object.keys(waiting.opened).length === socketCount) waiting.settle(waiting.opened);
+    if (Object.keys(waiting.opened).length === waiting.sockets.length) waiting.settle(waiting.opened);
   });
+  const ask = async ({ asked, sockets }: Request): Promise<Opened> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Opened>();
+    const opened: Opened = {};
+    waiting = {
+      ...{ asked, sockets, opened },
+      settle: (outcome) => (outcome instanceof NovaError ? reject(outcome) : resolve(outcome)),
+    };
+    const timer = setTimeout(() => child.kill('SIGKILL'), answersWithinMs);
+    try {
+      tell(child, asked);
+      return await promise;
+    } catch (error) {
+      for (const handle of Object.values(opened)) closeHandle(handle);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      waiting = null;
+    }
+  };
+  /** Requests follow one another. */
+  let last: Promise<unknown> = Promise.resolve();
+  const askInTurn = (request: Request): Promise<Opened> => {
+    const asking = last.then(() => ask(request));
+    last = asking.catch(() => undefined);
+    return asking;
+  };
   return {
     ended: ended.promise,
-    async open(slot) {
-      const { promise, resolve, reject } = Promise.withResolvers<Opened>();
-      const opened: Opened = {};
-      waiting = {
-        slot,
-        opened,
-        settle: (outcome) => (outcome instanceof NovaError ? reject(outcome) : resolve(outcome)),
-      };
-      const timer = setTimeout(() => child.kill('SIGKILL'), answersWithinMs);
-      try {
-        tell(child, slot);
-        const { tcp, 'dns-udp': dnsUdp, 'dns-tcp': dnsTcp } = await promise;
-        if (tcp === undefined || dnsUdp === undefined || dnsTcp === undefined)
-          throw new NovaError('internal', 'A listener is missing.');
-        return listenersOf({ tcp, dnsUdp, dnsTcp });
-      } catch (error) {
-        for (const handle of Object.values(opened)) closeHandle(handle);
-        throw error;
-      } finally {
-        clearTimeout(timer);
-        waiting = null;
-      }
+    async open(at) {
+      const asked = typeof at === 'number' ? { slot: at } : at;
+      const opened = await askInTurn({ asked, sockets: ['tcp', 'dns-udp', 'dns-tcp'] });
+      const { tcp, 'dns-udp': dnsUdp, 'dns-tcp': dnsTcp } = opened;
+      if (tcp === undefined || dnsUdp === undefined || dnsTcp === undefined)
+        throw new NovaError('internal', 'A listener is missing.');
+      return listenersOf({ tcp, dnsUdp, dnsTcp });
+    },
+    async connect(at, guestPort) {
+      const { guest } = await askInTurn({ asked: { ...at, port: guestPort }, sockets: ['guest'] });
+      if (!(guest instanceof Socket)) throw new NovaError('internal', 'A connection is missing.');
+      guest.allowHalfOpen = true;
+      guest.setNoDelay(true);
+      return guest;
     },
     [Symbol.dispose]() {
       child.kill('SIGKILL');
@@ -107,13 +132,17 @@ export async function startListenerSource(program: string): Promise<ListenerSour
   };
 }
 
-function tell(child: ChildProcess, slot: number): void {
+function tell(child: ChildProcess, asked: Request['asked']): void {
   if (!child.connected) throw new NovaError('network_failed', 'The program that opens listeners has ended.');
-  child.send({ slot }, () => undefined);
+  child.send(asked, () => undefined);
 }
 
-/** A handle that no server has taken over. */
-const closeHandle = (handle: object): void => (handle as { close(): void }).close();
+const isAbout = (answer: Request['asked'], asked: Request['asked']): boolean =>
+  (['slot', 'user', 'net', 'port'] as const).every((each) => answer[each] === asked[each]);
+
+/** A handle that no server has taken over, or a connection. */
+const closeHandle = (handle: object): void =>
+  handle instanceof Socket ? void handle.destroy() : (handle as { close(): void }).close();
 
 function listenersOf(handles: { readonly tcp: object; readonly dnsUdp: object; readonly dnsTcp: object }): Listeners {
   const connections = createServer({ allowHalfOpen: true, noDelay: true });

@@ -1,10 +1,13 @@
-import { closeSync, writeFileSync } from 'node:fs';
-import { toNovaError } from '@novasandbox/protocol';
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { toNovaError } from '@novasandbox/protocol/errors';
 import { queryForwarding } from '../dns/forward.ts';
 import { nameResolution } from '../dns/resolve.ts';
 import { hostResolver } from '../../network/resolver.ts';
 import { surroundingsOf } from '../policy/addresses.ts';
+import { upstreamTls } from '../tls/upstream.ts';
 import { createHttpProxy } from '../proxy/http.ts';
+import { createTidings } from '../tidings.ts';
 import { makeBoxes } from './boxes.ts';
 import { controlServer } from './control.ts';
 import { startListenerSource } from './listeners.ts';
@@ -16,7 +19,8 @@ import { startedDescriptor } from './wire.ts';
  *     node main.js SOCKET USER PROGRAM
  *
  * SOCKET is its control socket; USER the number of the user that it becomes, or `-` to stay as it is; PROGRAM opens
- * listeners.
+ * listeners. `NOVA_EXTRA_CA` names a file with authorities that servers may have their certificates from, beside those
+ * that the host trusts.
  */
 const [, , socket = '', user = '', program = ''] = process.argv;
 
@@ -32,20 +36,28 @@ async function main(): Promise<void> {
   // Files and sockets are for their owner alone.
   process.umask(0o177);
   const source = await startListenerSource(program);
-  const boxes = makeBoxes(source, createHttpProxy(), {
+  const { NOVA_EXTRA_CA: extra = '' } = process.env;
+  const tidings = createTidings();
+  const outside = {
     resolution: nameResolution(),
     surroundings: surroundingsOf(),
     queries: queryForwarding(hostResolver),
-  });
+    tidings,
+    tls: upstreamTls(extra === '' ? [] : [readFileSync(extra, 'utf8')]),
+  };
+  const boxes = makeBoxes(source, createHttpProxy(), outside);
   let idle: NodeJS.Timeout | undefined;
   const look = (): void => {
     clearTimeout(idle);
     if (boxes.ids().length === 0) idle = setTimeout(() => process.exit(0), idleMs);
   };
-  const control = controlServer(boxes, look);
+  const control = controlServer(boxes, tidings, look);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   control.once('error', reject).listen(socket, resolve);
   await promise;
+  // Node writes it when a process ends, and this one mostly is ended by a signal. With it the compiler of TypeScript is
+  // not loaded in a checkout, which takes 20 MB.
+  flushCompileCache();
   if (user !== '-') become(Number(user));
   // Without it no other sandbox can be served. The next process that is started serves them all anew.
   source.ended.then(

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -21,7 +22,7 @@ const entry = (): string =>
 const startsWithinMs = 60_000;
 
 /** The buffers of connections lie outside the heap, so a small young generation keeps the process small. */
-const memory = ['--max-semi-space-size=4'];
+export const nodeOptions: readonly string[] = ['--max-semi-space-size=1'];
 
 export interface StartOptions {
   readonly socket: string;
@@ -44,14 +45,20 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
   rmSync(log, { force: true });
   const output = openSync(log, 'wx', 0o600);
   const as = user === null ? '-' : String(user.uid);
-  const child = spawn(process.execPath, [...memory, entry(), socket, as, listener], {
+  const child = spawn(process.execPath, [...nodeOptions, entry(), socket, as, listener], {
     detached: true,
     cwd: '/',
     stdio: ['ignore', output, output, 'pipe'],
     env: environment(),
   });
   closeSync(output);
-  undo.defer(() => void child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  ended.catch(() => undefined);
+  undo.defer(async () => {
+    if (child.pid === undefined) return;
+    child.kill('SIGKILL');
+    await ended;
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), startsWithinMs);
   let said: string;
   try {
@@ -76,8 +83,11 @@ export async function startEgress({ socket, log, users, listener }: StartOptions
 
 /** No secret of ours is among these. */
 function environment(): NodeJS.ProcessEnv {
-  const { PATH, NODE_COMPILE_CACHE, NOVA_HOME } = process.env;
+  const { PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA } = process.env;
   return Object.fromEntries(
-    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME }).filter(([, value]) => value !== undefined),
+    // The threads of Node share one arena of memory: the process is small, and mostly has one thread that works.
+    Object.entries({ PATH, NODE_COMPILE_CACHE, NOVA_HOME, NOVA_EXTRA_CA, MALLOC_ARENA_MAX: '1' }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
 }

@@ -1,13 +1,16 @@
 import type { Socket } from 'node:net';
 import type { Decision } from '@novasandbox/protocol';
-import type { Box, Route } from '../box.ts';
+import type { Box, Passage } from '../box.ts';
 import { isOfNames } from '../dns/pinned-names.ts';
 import { peek, type Beginning } from '../peek/peek.ts';
 import { judge, type Target, type Verdict } from '../policy/judge.ts';
 import { nameOf } from '../policy/names.ts';
 import type { Accepted } from './accepted.ts';
-import { dial, keepAliveMs } from './dial.ts';
+import { keepAliveMs } from './dial.ts';
+import { endAtOnce } from './end-at-once.ts';
 import type { HttpProxy } from './http.ts';
+import { intercept } from './intercept.ts';
+import { closing, openUpstream, refuse, type Upstream } from './open.ts';
 import { pump } from './pump.ts';
 
 /**
@@ -34,20 +37,21 @@ export async function serveConnection(box: Box, socket: Socket, http: HttpProxy)
   const target: Target = { host: accepted.pinned, address: accepted.address, port };
   if (!box.caps.enter()) {
     box.tell(limited, target, 'tcp');
-    socket.resetAndDestroy();
+    endAtOnce(socket);
     return;
   }
   socket.once('close', () => box.caps.leave());
   socket.setKeepAlive(true, keepAliveMs);
   try {
-    const isClear = judge(box.policy, target).allowed && (target.host ?? target.address) !== null;
+    const { allowed, code } = judge(box.policy, target);
+    const isClear = (allowed || code === 'approval_needed') && (target.host ?? target.address) !== null;
     const beginning = await peek(socket, isClear ? silentMs : namelessMs);
     if (beginning !== null) await serveBeginning(accepted, beginning, http);
     else if (isClear) await serveSilent(accepted, target, http);
-    else refuse(accepted, (await box.route(target)).verdict, target, 'tcp');
+    else refuse(accepted, await verdictOn(accepted, target), target, 'tcp');
   } catch {
     // One of the sides has failed or gone.
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   }
 }
 
@@ -59,61 +63,39 @@ async function serveBeginning(accepted: Accepted, { content, head }: Beginning, 
   if (content.kind === 'http') return http.take(accepted, head);
   if (content.kind === 'malformed') return refuse(accepted, malformed, plain, 'tls');
   if (content.kind === 'other') return splice(accepted, plain, 'tcp', head);
-  if (content.serverName === null) return splice(accepted, plain, 'tls', head);
-  const host = nameOf(content.serverName);
-  if (host === null) return refuse(accepted, malformed, plain, 'tls');
-  return splice(accepted, { host, address, port }, 'tls', head);
+  const host = content.serverName === null ? pinned : nameOf(content.serverName);
+  if (content.serverName !== null && host === null) return refuse(accepted, malformed, plain, 'tls');
+  const target = { host, address, port };
+  if (host !== null && accepted.box.reads(target))
+    return intercept({ accepted, host, offered: content.protocols, head }, http);
+  return splice(accepted, target, 'tls', head);
 }
 
 const malformed: Verdict = { allowed: false, code: 'malformed', rule: 'protocol', byAddress: false };
 
-/** Ends a connection that may not be. A reset says so at once, whatever the protocol. */
-function refuse({ box, socket }: Accepted, verdict: Verdict, target: Target, protocol: Decision['protocol']): void {
-  box.tell(verdict, target, protocol);
-  socket.resetAndDestroy();
-}
-
 async function splice(accepted: Accepted, target: Target, protocol: Decision['protocol'], head: Buffer): Promise<void> {
-  const upstream = await open(accepted, target, protocol);
+  const upstream = await openUpstream(accepted, target, protocol);
   if (upstream === null) return;
-  upstream.write(head);
-  await join(accepted, upstream, { host: target.host, protocol });
+  upstream.socket.write(head);
+  await join(accepted, upstream, { protocol, unread: protocol === 'tls' });
 }
 
-/** Connects where the policy allows; null: it does not, or nobody answers there, and the guest has been told. */
-async function open(accepted: Accepted, target: Target, protocol: Decision['protocol']): Promise<Socket | null> {
-  const { box, socket } = accepted;
-  const { verdict, addresses }: Route = await box.route(target);
-  if (!verdict.allowed) {
-    refuse(accepted, verdict, target, protocol);
-    return null;
-  }
-  const gone = new AbortController();
-  const onClose = (): void => gone.abort();
-  socket.once('close', onClose);
-  try {
-    const upstream = await dial(addresses, target.port, gone.signal);
-    box.tell(verdict, { ...target, address: upstream.remoteAddress ?? null }, protocol);
-    return upstream;
-  } catch {
-    refuse(accepted, { ...verdict, allowed: false, code: 'unreachable' }, target, protocol);
-    return null;
-  } finally {
-    socket.off('close', onClose);
-  }
+async function verdictOn({ box, socket }: Accepted, target: Target): Promise<Verdict> {
+  using gone = closing(socket);
+  return (await box.route(target, gone.signal)).verdict;
 }
 
 /** Passes everything on in both directions until both have ended, or one has failed. */
 async function join(
-  { box, socket, port }: Accepted,
-  upstream: Socket,
-  { host, protocol }: { readonly host: string | null; readonly protocol: Decision['protocol'] },
+  { box, socket }: Accepted,
+  { socket: upstream, target }: Upstream,
+  how: Pick<Passage, 'protocol' | 'unread'>,
 ): Promise<void> {
   const end = (): void => {
-    if (!socket.destroyed) socket.resetAndDestroy();
-    if (!upstream.destroyed) upstream.resetAndDestroy();
+    endAtOnce(socket);
+    endAtOnce(upstream);
   };
-  using _ = box.enter({ target: { host, address: upstream.remoteAddress ?? '', port }, protocol, end });
+  using _ = box.enter({ target, ...how, end });
   const meter = (bytes: number): number | null => box.caps.count(bytes);
   try {
     await Promise.all([pump(socket, upstream, meter), pump(upstream, socket, meter)]);
@@ -127,22 +109,19 @@ async function join(
  * bytes decide, as if they had come at once.
  */
 async function serveSilent(accepted: Accepted, target: Target, http: HttpProxy): Promise<void> {
-  const { socket, box, port } = accepted;
-  const upstream = await open(accepted, target, 'tcp');
-  if (upstream === null) return;
+  const { socket, box } = accepted;
+  const opened = await openUpstream(accepted, target, 'tcp');
+  if (opened === null) return;
+  const { socket: upstream } = opened;
   const end = (): void => {
     upstream.destroy();
-    if (!socket.destroyed) socket.resetAndDestroy();
+    endAtOnce(socket);
   };
-  using passage = box.enter({
-    target: { host: target.host, address: upstream.remoteAddress ?? '', port },
-    protocol: 'tcp',
-    end,
-  });
+  using passage = box.enter({ target: opened.target, protocol: 'tcp', end });
   const first = await whoSpeaks(socket, upstream);
   if (first === 'server') {
     passage[Symbol.dispose]();
-    return await join(accepted, upstream, { host: target.host, protocol: 'tcp' });
+    return await join(accepted, opened, { protocol: 'tcp' });
   }
   upstream.destroy();
   if (first === 'nobody') return end();

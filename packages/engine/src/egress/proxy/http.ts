@@ -1,24 +1,32 @@
 import { createServer, request as requestOf, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { Decision } from '@novasandbox/protocol';
-import type { Box } from '../box.ts';
+import type { Duplex, Readable } from 'node:stream';
 import type { Target, Verdict } from '../policy/judge.ts';
 import type { Accepted } from './accepted.ts';
+import { explanationOf, malformed, spentOf, statusOf, unsupported } from './denial.ts';
+import { dial } from './dial.ts';
+import { endAtOnce } from './end-at-once.ts';
 import { pairsOf, passedOn } from './http-headers.ts';
 import { targetOf } from './http-target.ts';
-import { pump } from './pump.ts';
+import { pump, type Filter } from './pump.ts';
+import { askingReadably, readableBody } from './readable.ts';
+import { replaceInBody } from './replace-in-body.ts';
 import { UpstreamAgent, type UpstreamRequest } from './upstream-agent.ts';
+import { admit, meterOf, protocolOf, watchBody, type Admitted, type Visit } from './visit.ts';
 
 /** Takes connections of guests that speak HTTP/1, and judges each of their requests. */
 export interface HttpProxy {
   /** @param head what was read of the connection */
   take(accepted: Accepted, head: Buffer): void;
+  /**
+   * @param socket speaks TLS with the guest, over the socket that was accepted
+   * @param open makes a connection to the server for each that is needed
+   */
+  takeSecure(visit: Visit, socket: Duplex, open: () => Promise<Duplex>): void;
 }
 
-/** The parts of a connection that its requests need. */
-interface Visit {
-  readonly accepted: Accepted;
+/** A connection with the servers for its requests. */
+interface Http1Visit extends Visit {
   readonly agent: UpstreamAgent;
 }
 
@@ -30,7 +38,7 @@ const headWithinMs = 20_000;
 const keptMs = 120_000;
 
 export function createHttpProxy(): HttpProxy {
-  const visits = new WeakMap<Duplex, Visit>();
+  const visits = new WeakMap<Duplex, Http1Visit>();
   const server = createServer({
     maxHeaderSize: longestHead,
     keepAliveTimeout: keptMs,
@@ -40,7 +48,7 @@ export function createHttpProxy(): HttpProxy {
   });
   // It never listens itself. This starts its checks of heads that do not come in time.
   server.emit('listening');
-  const visitOf = (socket: Duplex): Visit => {
+  const visitOf = (socket: Duplex): Http1Visit => {
     const visit = visits.get(socket);
     if (visit === undefined) throw new RangeError('The connection was not taken.');
     return visit;
@@ -56,51 +64,47 @@ export function createHttpProxy(): HttpProxy {
     serveUpgrade(visitOf(socket), request, socket, head).catch(() => socket.destroy());
   });
   server.on('connect', (request, socket: Duplex) => {
-    const { accepted } = visitOf(socket);
-    const read = targetOf(request, accepted);
-    endWith(socket, accepted.box, 'refused' in read ? read.refused : unsupported, read.target);
+    const visit = visitOf(socket);
+    const read = readTarget(visit, request);
+    endWith(visit, socket, 'refused' in read ? read.refused : unsupported, read.target);
   });
   server.on('clientError', (_error, socket: Duplex) => {
     const visit = visits.get(socket);
     if (visit === undefined) return void socket.destroy();
-    const { box, pinned, address, port } = visit.accepted;
-    endWith(socket, box, malformed, { host: pinned, address, port });
+    const { pinned, address, port } = visit.accepted;
+    endWith(visit, socket, malformed, { host: visit.secure?.host ?? pinned, address, port });
   });
+  const take = (visit: Visit, socket: Duplex, open: ConstructorParameters<typeof UpstreamAgent>[0]): void => {
+    const { box } = visit.accepted;
+    const agent = new UpstreamAgent(open);
+    const change = box.onChange(() => agent.destroy());
+    visit.accepted.socket.once('close', () => {
+      change[Symbol.dispose]();
+      agent.destroy();
+    });
+    visits.set(socket, { ...visit, agent });
+    server.emit('connection', socket);
+  };
   return {
     take(accepted, head) {
-      const { socket, box } = accepted;
+      const { socket } = accepted;
       const gone = new AbortController();
-      const agent = new UpstreamAgent(gone.signal);
-      const change = box.onChange(() => agent.destroy());
-      socket.once('close', () => {
-        change[Symbol.dispose]();
-        gone.abort();
-        agent.destroy();
-      });
-      visits.set(socket, { accepted, agent });
+      socket.once('close', () => gone.abort());
       socket.unshift(head);
-      server.emit('connection', socket);
+      take({ accepted, secure: null, gone: gone.signal }, socket, ({ addresses, port }) =>
+        dial(addresses, Number(port), gone.signal),
+      );
     },
+    takeSecure: take,
   };
 }
 
-const unsupported: Verdict = { allowed: false, code: 'unsupported', rule: 'protocol', byAddress: false };
-const malformed: Verdict = { ...unsupported, code: 'malformed' };
-
-/** HTTP statuses of denials. */
-const statusOf = (code: Verdict['code']): readonly [number, string] => {
-  if (code === 'malformed') return [400, 'Bad Request'];
-  if (code === 'unsupported') return [405, 'Method Not Allowed'];
-  return code === 'unreachable' ? [502, 'Bad Gateway'] : [403, 'Forbidden'];
-};
-
-function bodyOf({ code, rule, remedy, host, address, port, sandbox }: Omit<Decision, 'at'>): string {
-  return `${JSON.stringify({ code, rule, remedy, host, address, port, sandbox })}\n`;
-}
+const readTarget = ({ accepted, secure }: Visit, request: IncomingMessage) =>
+  targetOf(request, { ...accepted, secureHost: secure?.host ?? null });
 
 /** Explains a denial to a client that speaks HTTP. */
-function deny(response: ServerResponse, box: Box, verdict: Verdict, target: Target): void {
-  const body = bodyOf(box.tell(verdict, target, 'http'));
+function deny(visit: Visit, response: ServerResponse, verdict: Verdict, target: Target): void {
+  const body = explanationOf(visit.accepted.box.tell(verdict, target, protocolOf(visit)));
   response.writeHead(...statusOf(verdict.code), {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -110,8 +114,8 @@ function deny(response: ServerResponse, box: Box, verdict: Verdict, target: Targ
 }
 
 /** The same where there is no response of Node's. */
-function endWith(socket: Duplex, box: Box, verdict: Verdict, target: Target): void {
-  const body = bodyOf(box.tell(verdict, target, 'http'));
+function endWith(visit: Visit, socket: Duplex, verdict: Verdict, target: Target): void {
+  const body = explanationOf(visit.accepted.box.tell(verdict, target, protocolOf(visit)));
   if (!socket.writable) return void socket.destroy();
   const length = Buffer.byteLength(body);
   socket.end(
@@ -120,65 +124,88 @@ function endWith(socket: Duplex, box: Box, verdict: Verdict, target: Target): vo
   );
 }
 
-/** The request that is sent on, written anew. Null: it is not allowed, and `refuse` was called. */
+/** A request that is sent on, written anew. */
+interface Opened extends Admitted {
+  readonly target: Target;
+  /** @param headers those that frame its body */
+  ask(headers: readonly string[]): ReturnType<typeof requestOf>;
+}
+
+/** Null: it is not allowed, and `refuse` was called. */
 async function openRequest(
-  { accepted, agent }: Visit,
+  visit: Http1Visit,
   request: IncomingMessage,
   refuse: (verdict: Verdict, target: Target) => void,
-  extraHeaders: readonly string[],
-): Promise<{
-  readonly ask: () => ReturnType<typeof requestOf>;
-  readonly target: Target;
-  readonly verdict: Verdict;
-} | null> {
-  const read = targetOf(request, accepted);
+): Promise<Opened | null> {
+  const read = readTarget(visit, request);
   if ('refused' in read) {
     refuse(read.refused, read.target);
     return null;
   }
-  const { target, path, authority } = read;
-  const { verdict, addresses } = await accepted.box.route(target);
-  if (!verdict.allowed) {
-    refuse(verdict, target);
+  const { authority } = read;
+  const headers = passedOn(request.rawHeaders, [
+    'host',
+    ...(request.headers['content-length'] === undefined ? [] : ['content-length']),
+  ]);
+  const admitted = await admit(visit, read.target, { path: read.path, headers });
+  const target: Target = { ...read.target, approved: admitted.approved };
+  if ('refused' in admitted) {
+    refuse(admitted.refused, target);
     return null;
   }
+  const { addresses, placed } = admitted;
   const host = target.host ?? addresses[0] ?? '';
-  const headers = passedOn(request.rawHeaders, ['host']);
-  const options: UpstreamRequest = {
-    agent,
-    addresses,
-    host,
-    port: target.port,
-    method: request.method,
-    path,
-    setHost: false,
-    headers: ['Host', authority ?? host, ...headers, ...extraHeaders],
-    maxHeaderSize: longestHead,
+  const isVeiled = visit.accepted.box.secrets.veilFor(target) !== null;
+  const asked = isVeiled ? askingReadably(placed.headers) : placed.headers;
+  return {
+    ...admitted,
+    target,
+    ask(framing) {
+      const options: UpstreamRequest = {
+        agent: visit.agent,
+        addresses,
+        host,
+        port: target.port,
+        method: request.method,
+        path: placed.path,
+        setHost: false,
+        headers: ['Host', authority ?? host, ...asked, ...framing],
+        maxHeaderSize: longestHead,
+      };
+      return requestOf(options);
+    },
   };
-  return { ask: () => requestOf(options), target, verdict };
 }
 
-async function serveRequest(visit: Visit, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { box } = visit.accepted;
+/** The headers that say where the body of a request ends. */
+function framingOf({ headers }: IncomingMessage): string[] {
+  if (headers['transfer-encoding'] !== undefined) return ['Transfer-Encoding', 'chunked'];
+  return headers['content-length'] === undefined ? [] : ['Content-Length', headers['content-length']];
+}
+
+async function serveRequest(visit: Http1Visit, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { box, socket: guest } = visit.accepted;
   response.sendDate = false;
-  const isChunked = request.headers['transfer-encoding'] !== undefined;
-  const opened = await openRequest(
-    visit,
-    request,
-    (verdict, target) => deny(response, box, verdict, target),
-    isChunked ? ['Transfer-Encoding', 'chunked'] : [],
-  );
+  const refuse = (verdict: Verdict, target: Target): void => deny(visit, response, verdict, target);
+  const opened = await openRequest(visit, request, refuse);
   if (opened === null) return;
-  const { target, verdict } = opened;
-  const upstream = opened.ask();
-  const meter = (bytes: number): number | null => box.caps.count(bytes);
+  const { target, verdict, placed } = opened;
+  if (request.headers.expect !== undefined && placed.wantsBody) response.writeContinue();
+  const replaced = placed.wantsBody ? await replaceInBody(visit, target, request, request.headers) : null;
+  const used = [...placed.used, ...(replaced?.used ?? [])];
+  if (!box.secrets.countRequest(used)) return refuse(spentOf(used), target);
+  const upstream = opened.ask(
+    replaced === null ? framingOf(request) : ['Content-Length', String(replaced.body.length)],
+  );
+  const meter = meterOf(visit, used);
   const { promise: answered, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   let passage: Disposable | undefined;
   upstream.once('socket', (socket: Socket) => {
     const address = socket.remoteAddress ?? '';
-    box.tell(verdict, { ...target, address }, 'http');
-    const end = (): void => void visit.accepted.socket.resetAndDestroy();
-    passage = box.enter({ target: { ...target, address }, protocol: 'http', end });
+    const protocol = protocolOf(visit);
+    box.tell(verdict, { ...target, address }, protocol, used);
+    const end = (): void => endAtOnce(guest);
+    passage = box.enter({ target: { ...target, address }, protocol, secrets: used, end });
   });
   upstream.once('response', resolve).on('error', reject);
   upstream.once('continue', () => response.writeContinue());
@@ -192,18 +219,58 @@ async function serveRequest(visit: Visit, request: IncomingMessage, response: Se
   try {
     if (request.headers.expect !== undefined) upstream.flushHeaders();
     // Its failure is that of the request, which the answer tells of; a server may answer before it has read all.
-    pump(request, upstream, meter).catch(() => undefined);
+    if (replaced === null) pump(request, upstream, meter, watchBody(visit, target)).catch(() => undefined);
+    else upstream.end(replaced.body);
     const answer = await answered;
-    answer.once('end', () => addTrailers(response, answer));
-    response.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', answerHeaders(answer, request));
-    await pump(answer, response, meter);
+    const shown = showAnswer(visit, target, answer, request);
+    if (shown === null) {
+      answer.destroy();
+      return refuse({ ...verdict, allowed: false, code: 'unreadable' }, target);
+    }
+    answer.once('end', () => addTrailers(response, shown.trailers()));
+    response.writeHead(answer.statusCode ?? 502, shown.status, shown.headers);
+    await pump(shown.body, response, meter, shown.filter);
   } catch (error) {
     if (response.headersSent || response.destroyed) throw error;
-    deny(response, box, { ...verdict, allowed: false, code: 'unreachable' }, target);
+    refuse({ ...verdict, allowed: false, code: 'unreachable' }, target);
   } finally {
     passage?.[Symbol.dispose]();
     if (response.writableFinished) upstream.off('close', onClose);
   }
+}
+
+/** An answer as the guest gets it. */
+interface Shown {
+  readonly status: string;
+  readonly headers: string[];
+  readonly body: Readable;
+  readonly filter: Filter | undefined;
+  /** Known at the end of the body. */
+  trailers(): readonly string[];
+}
+
+/** Null: secrets cannot be looked for in it. */
+function showAnswer(
+  { accepted: { box } }: Visit,
+  target: Target,
+  answer: IncomingMessage,
+  request: IncomingMessage,
+): Shown | null {
+  const veil = box.secrets.veilFor(target);
+  const headers = answerHeaders(answer, request);
+  const status = answer.statusMessage ?? '';
+  if (veil === null) return { status, headers, body: answer, filter: undefined, trailers: () => answer.rawTrailers };
+  const hidden = (texts: readonly string[]): string[] => texts.map((text) => veil.hide(text));
+  const isEmpty = request.method === 'HEAD' || answer.statusCode === 204 || answer.statusCode === 304;
+  const readable = readableBody(answer, isEmpty ? undefined : answer.headers['content-encoding']);
+  if (readable === null) return null;
+  return {
+    status: veil.hide(status),
+    headers: hidden(readable.decoded ? passedOn(headers, ['content-encoding', 'content-length']) : headers),
+    body: readable.body,
+    filter: veil.filter(),
+    trailers: () => hidden(answer.rawTrailers),
+  };
 }
 
 /** An alternative service would be another way to the same host, which is not judged. */
@@ -211,24 +278,25 @@ const answerHeaders = ({ rawHeaders }: IncomingMessage, { httpVersion }: Incomin
   // HTTP/1.0 has no trailers.
   passedOn(rawHeaders, httpVersion === '1.0' ? ['alt-svc', 'trailer'] : ['alt-svc']);
 
-function addTrailers(response: ServerResponse, { rawTrailers }: IncomingMessage): void {
+function addTrailers(response: ServerResponse, rawTrailers: readonly string[]): void {
   if (rawTrailers.length > 0)
     response.addTrailers(Array.from(pairsOf(rawTrailers), ([name, value]): [string, string] => [name, value]));
 }
 
-/** An upgrade, such as to a WebSocket. What follows it is passed on as it is. */
-async function serveUpgrade(visit: Visit, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+/** An upgrade, such as to a WebSocket. What follows it is passed on as it is, but for secrets. */
+async function serveUpgrade(visit: Http1Visit, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   const { accepted } = visit;
   const { box } = accepted;
   socket.on('error', () => undefined);
-  const refuse = (verdict: Verdict, target: Target): void => endWith(socket, box, verdict, target);
+  const refuse = (verdict: Verdict, target: Target): void => endWith(visit, socket, verdict, target);
   const protocol = request.headers.upgrade ?? '';
-  const opened = await openRequest(visit, request, refuse, ['Connection', 'Upgrade', 'Upgrade', protocol]);
+  const opened = await openRequest(visit, request, refuse);
   if (opened === null) return;
-  const { target, verdict } = opened;
+  const { target, verdict, placed } = opened;
   // HTTP/2 would name hosts anew, out of sight.
   if (/\bh2c?\b/i.test(protocol)) return refuse(unsupported, target);
-  const upstream = opened.ask();
+  if (!box.secrets.countRequest(placed.used)) return refuse(spentOf(placed.used), target);
+  const upstream = opened.ask(['Connection', 'Upgrade', 'Upgrade', protocol]);
   const { promise, resolve, reject } = Promise.withResolvers<readonly [IncomingMessage, Socket | null, Buffer]>();
   upstream.once('upgrade', (answer, server: Socket, rest: Buffer) => resolve([answer, server, rest]));
   upstream.once('response', (answer) => resolve([answer, null, Buffer.alloc(0)]));
@@ -242,33 +310,42 @@ async function serveUpgrade(visit: Visit, request: IncomingMessage, socket: Dupl
     return refuse({ ...verdict, allowed: false, code: 'unreachable' }, target);
   }
   const [answer, server, rest] = reply;
+  const shown = showAnswer(visit, target, answer, request);
+  if (shown === null) {
+    answer.destroy();
+    return refuse({ ...verdict, allowed: false, code: 'unreadable' }, target);
+  }
   const address = (server ?? answer.socket).remoteAddress ?? '';
-  box.tell(verdict, { ...target, address }, 'http');
+  box.tell(verdict, { ...target, address }, protocolOf(visit), placed.used);
   const end = (): void => {
-    accepted.socket.resetAndDestroy();
+    endAtOnce(accepted.socket);
     upstream.destroy();
     server?.destroy();
   };
-  using _ = box.enter({ target: { ...target, address }, protocol: 'http', end });
-  const meter = (bytes: number): number | null => box.caps.count(bytes);
-  socket.write(answerHead(answer, server === null ? [] : ['Connection', 'Upgrade', 'Upgrade', protocol]));
+  using _ = box.enter({ target: { ...target, address }, protocol: protocolOf(visit), secrets: placed.used, end });
+  const meter = meterOf(visit, placed.used);
+  socket.write(answerHead(answer, shown, server === null ? [] : ['Connection', 'Upgrade', 'Upgrade', protocol]));
   try {
-    if (server === null) return await pump(answer, socket, meter);
-    socket.write(rest);
+    if (server === null) return await pump(shown.body, socket, meter, shown.filter);
+    server.unshift(rest);
     server.write(head);
-    await Promise.all([pump(socket, server, meter), pump(server, socket, meter)]);
+    await Promise.all([pump(socket, server, meter), pump(server, socket, meter, shown.filter)]);
   } catch {
     end();
   }
 }
 
 /** The head of an answer without a length: its body ends with the connection. */
-function answerHead(answer: IncomingMessage, extra: readonly string[]): string {
+function answerHead(
+  { statusCode }: IncomingMessage,
+  { status, headers: shown }: Shown,
+  extra: readonly string[],
+): string {
   const isUpgrade = extra.length > 0;
   const headers = [
-    ...passedOn(answer.rawHeaders, ['alt-svc', ...(isUpgrade ? [] : ['content-length'])]),
+    ...passedOn(shown, isUpgrade ? [] : ['content-length']),
     ...(isUpgrade ? extra : ['Connection', 'close']),
   ];
   const lines = [...pairsOf(headers)].map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${answer.statusCode ?? 502} ${answer.statusMessage ?? ''}\r\n${lines.join('')}\r\n`;
+  return `HTTP/1.1 ${statusCode ?? 502} ${status}\r\n${lines.join('')}\r\n`;
 }

@@ -3,12 +3,20 @@ import type { Readable, Writable } from 'node:stream';
 /** Counts bytes and says how long to wait before more are passed on, ms; null: never. */
 export type Meter = (bytes: number) => number | null;
 
+/** Changes bytes on their way. */
+export interface Filter {
+  /** The bytes to pass on now; others may be kept until it is clear what they are. */
+  write(chunk: Buffer): Buffer;
+  /** The bytes that were kept. */
+  end(): Buffer;
+}
+
 /**
  * Passes all bytes of `source` on to `sink`, as fast as the sink takes them and the meter allows, and then its end.
  * Resolves after the end; rejects when either side fails, closes early, or the meter says never. Neither side is
  * destroyed here.
  */
-export function pump(source: Readable, sink: Writable, meter: Meter): Promise<void> {
+export function pump(source: Readable, sink: Writable, meter: Meter, filter?: Filter): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let timer: NodeJS.Timeout | undefined;
   let isFull = false;
@@ -16,7 +24,9 @@ export function pump(source: Readable, sink: Writable, meter: Meter): Promise<vo
     if (timer === undefined && !isFull) source.resume();
   };
   const onData = (chunk: Buffer): void => {
-    isFull = !sink.write(chunk);
+    const passed = filter === undefined ? chunk : filter.write(chunk);
+    // A sink says that it is full also where it has passed the chunk on at once, as sockets mostly do.
+    isFull = passed.length > 0 && !sink.write(passed) && sink.writableLength > 0;
     const waitMs = meter(chunk.length);
     if (waitMs === null) return stop(new Error('All bytes that the policy allows are used up.'));
     if (waitMs > 0) {
@@ -33,7 +43,7 @@ export function pump(source: Readable, sink: Writable, meter: Meter): Promise<vo
     goOn();
   };
   const onEnd = (): void => {
-    sink.end();
+    sink.end(filter?.end());
     stop(null);
   };
   const onError = (error: Error): void => stop(error);

@@ -1,7 +1,6 @@
 import { Agent, type AgentOptions, type ClientRequestArgs } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { inBackground } from '../../ports/background.ts';
-import { dial } from './dial.ts';
 
 /** Options of a request to a server beyond those that Node needs. */
 export interface UpstreamRequest extends ClientRequestArgs {
@@ -13,25 +12,23 @@ const options: AgentOptions = { keepAlive: true, maxSockets: 8, maxFreeSockets: 
 
 /** The connections to servers for the requests of one connection of a guest. */
 export class UpstreamAgent extends Agent {
-  readonly #signal: AbortSignal;
+  readonly #open: (request: UpstreamRequest) => Promise<Duplex>;
 
-  /** @param signal ends attempts to connect */
-  constructor(signal: AbortSignal) {
+  /** @param open makes a connection for that request */
+  constructor(open: (request: UpstreamRequest) => Promise<Duplex>) {
     super(options);
-    this.#signal = signal;
+    this.#open = open;
   }
 
   override createConnection(
     asked: ClientRequestArgs,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    const { addresses, port } = asked as UpstreamRequest;
     // Where it fails, there is no stream to give.
     const give = callback as ((error: Error | null, stream?: Duplex) => void) | undefined;
     inBackground('connecting to a server', async () => {
       try {
-        const socket = await dial(addresses, Number(port), this.#signal);
-        give?.(null, socket);
+        give?.(null, await this.#open(asked as UpstreamRequest));
       } catch (error) {
         give?.(error instanceof Error ? error : new Error(String(error)));
       }

@@ -18,7 +18,9 @@ const membership: Membership[] =
         },
       ];
 const governance =
-  joined === undefined ? undefined : { policy: null, names: [], memberships: membership, hostnames: ['box'] };
+  joined === undefined
+    ? undefined
+    : { policy: null, names: [], answers: [], memberships: membership, hostnames: ['box'] };
 const network = openNetwork(layoutAt(home), createLauncher(), { slots: 1 });
 for (let number = 0; ; number += 1) {
   const forwards = [{ hostPort: Number(port), guestPort: 80 }];

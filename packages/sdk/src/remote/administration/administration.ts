@@ -3,6 +3,7 @@ import { administrationRoutes } from '@novasandbox/protocol/api';
 import type { HttpClient } from '../http.ts';
 import { notOverDaemon } from '../remote-error.ts';
 import { createRemoteAccess, type AccessService } from './access.ts';
+import { createRemotePolicies } from './policies.ts';
 import { createRemoteStorage } from './storage.ts';
 import { createRemoteTemplates } from './templates.ts';
 import { createRemoteVolumes } from './volumes.ts';
@@ -12,7 +13,7 @@ import { createRemotePool } from './warm-pool.ts';
 /** The services of an engine about the host rather than about sandboxes; a daemon also has keys and users. */
 export interface Administration extends Pick<
   Engine,
-  'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'hypervisors'
+  'templates' | 'pool' | 'storage' | 'volumes' | 'networks' | 'policies' | 'hypervisors'
 > {
   readonly access: AccessService;
 }
@@ -25,6 +26,7 @@ export function createAdministration(client: HttpClient): Administration {
     storage: createRemoteStorage(http),
     volumes: createRemoteVolumes(http),
     networks: createRemoteNetworks(http),
+    policies: createRemotePolicies(http),
     async hypervisors({ fresh = false, signal, architecture } = {}) {
       if (fresh) throw notOverDaemon('A fresh probe');
       if (architecture !== undefined) throw notOverDaemon('A probe for another processor');

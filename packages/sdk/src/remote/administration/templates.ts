@@ -8,8 +8,12 @@ export function createRemoteTemplates(http: HttpClient): TemplateService {
     list: async () => (await http.call('listTemplates', {})).templates.map(templateOfWire),
     inspect: async (id) => templateOfWire(await http.call('getTemplate', { template_id: id })),
     async build(id, options = {}, context) {
-      const { force = false, architecture } = options;
-      const body = { force, ...(architecture === undefined ? {} : { architecture }) };
+      const { force = false, architecture, image } = options;
+      const body = {
+        force,
+        ...(architecture === undefined ? {} : { architecture }),
+        ...(image === undefined ? {} : { image }),
+      };
       const how = { body, signal: context?.signal, timeoutMs: 0 };
       return templateOfWire(await http.call('buildTemplate', { template_id: id }, how));
     },

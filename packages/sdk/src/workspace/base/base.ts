@@ -96,6 +96,11 @@ export class Base implements Disposable {
     this.#db.prepare('DELETE FROM entries WHERE path = ?').run(path);
   }
 
+  /** Forgets what was pushed, but not from where and how. */
+  forgetEntries(): void {
+    this.#db.exec(`DELETE FROM entries; DELETE FROM facts WHERE name IN ('git', 'rules', 'ignoredFolders')`);
+  }
+
   /** Keeps a content, while there is room. */
   keep(sha256: string, bytes: Uint8Array): void {
     if (bytes.length > maxKeptBytes || this.#keptBytes + bytes.length > maxAllKeptBytes) return;

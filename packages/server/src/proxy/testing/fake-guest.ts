@@ -114,6 +114,7 @@ function contextWith(guest: (connection: Duplex) => void): ServerContext {
     fullDisks: [],
     forkedFrom: null,
     snapshotId: null,
+    restoredAt: null,
     volumes: [],
     networks: [],
   };

@@ -69,7 +69,8 @@ def verify(ref: str) -> Request[SnapshotCheck]:
 def create(ref: str, **options: Unpack[ContinueOptions]) -> Request[SandboxInfo]:
     """Makes a sandbox that goes on from a snapshot."""
     check_options(options, ContinueOptions)
-    body = given(**_own(options), include_memory=options.get("memory"), host_port=options.get("host_port"))
+    of_disk = {"host_port": options.get("host_port"), "volumes": options.get("volumes")}
+    body = given(**_own(options), include_memory=options.get("memory"), **of_disk)
     return _post(f"{_path(ref)}/clone", _sandbox, body)
 
 

@@ -127,5 +127,10 @@ def template(template_id: str) -> Request[TemplateInfo]:
     return Request("GET", f"/templates/{segment(template_id, 'template')}", as_model(TemplateInfo))
 
 
+def build_template(template_id: str, image: Optional[str], force: bool) -> Request[TemplateInfo]:
+    path = f"/templates/{segment(template_id, 'template')}/build"
+    return Request("POST", path, as_model(TemplateInfo), json=given(image=image, force=force), patience=create_patience)
+
+
 def _vm(ref: str) -> str:
     return f"/vms/{segment(ref)}"

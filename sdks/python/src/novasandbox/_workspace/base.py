@@ -8,6 +8,7 @@ import os
 import re
 import sqlite3
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
@@ -50,6 +51,18 @@ class Base:
 
     def set_fact(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def is_of_before(self, restored_at: str) -> bool:
+        """Whether the sandbox was taken back to a snapshot since the last push.
+
+        What was pushed may be gone from it then, which would look as if the guest had removed it.
+        """
+        return self.fact("pushedAt") is not None and (self.fact("restoredAt") or "") != restored_at
+
+    def forget_entries(self) -> None:
+        """Forgets what was pushed, but not from where and how."""
+        self._db.execute("DELETE FROM entries")
+        self._db.execute("DELETE FROM facts WHERE name IN ('git', 'rules', 'ignoredFolders')")
 
     def rows(self) -> Dict[str, BaseRow]:
         """All entries by path."""
@@ -142,6 +155,11 @@ def base_folder(connection: Connection, sandbox_id: str) -> Path:
 
 def base_file(folder: Path, guest_path: str) -> Path:
     return folder / f"{hashlib.sha256(guest_path.encode()).hexdigest()[:16]}.sqlite"
+
+
+def noted_time(time: Optional[datetime]) -> str:
+    """A time as it is noted; empty for none."""
+    return "" if time is None else time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def workspaces_in(folder: Path) -> List[WorkspaceInfo]:

@@ -18,6 +18,8 @@ from ._transport import AsyncTransport
 from ._waiting import sleep
 from .commands import AsyncCommands
 from .files import AsyncFiles
+from .network import AsyncSandboxNetwork
+from .ports import AsyncPorts
 from .workspace import AsyncWorkspace
 
 
@@ -38,6 +40,10 @@ class AsyncSandbox(AsyncBranches):
         self.commands = AsyncCommands(transport, info.id)
         #: Reads and writes files.
         self.files = AsyncFiles(transport, info.id)
+        #: Its network policy.
+        self.network = AsyncSandboxNetwork(transport, info.id)
+        #: Ports that the daemon offers to others.
+        self.ports = AsyncPorts(transport, info.id)
         #: Pushes a folder of this machine, compares it, and applies what was changed.
         self.workspace = AsyncWorkspace(transport, info.id, self.files)
 
@@ -145,6 +151,20 @@ class AsyncSandbox(AsyncBranches):
         try:
             listing = await transport.send(vms.templates())
             return listing.templates
+        finally:
+            await transport.close()
+
+    @staticmethod
+    async def build_template(
+        template_id: str, *, image: Optional[str] = None, force: bool = False, **options: Unpack[ConnectionOptions]
+    ) -> TemplateInfo:
+        """Builds what is missing of a template. With ``image`` the template is made, of that OCI image.
+
+        ``force`` rebuilds the root image, and looks up anew what the image's name leads to.
+        """
+        transport = AsyncTransport(options)
+        try:
+            return await transport.send(vms.build_template(template_id, image, force))
         finally:
             await transport.close()
 

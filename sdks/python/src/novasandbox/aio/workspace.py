@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import AsyncIterator, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from .. import models
+from .._api import vms
 from .._workspace import applying, base, changes, entries, host_tree, pack, push_plan, walk
 from .._workspace.text import max_text_bytes, text_of
 from ..errors import ConflictError, InvalidArgumentError, PathNotFoundError
@@ -60,6 +61,9 @@ class AsyncWorkspace:
         where = self._guest_path(top, guest_path)
         async with self._base(where) as kept:
             settings = _Settings(kept, top, where, include, include_secrets, git, user)
+            restored_at = await self._restored_at()
+            if kept.is_of_before(restored_at):
+                kept.forget_entries()
             rows = await without_blocking(kept.rows)
             options = walk.WalkOptions(
                 include=settings.include,
@@ -80,9 +84,8 @@ class AsyncWorkspace:
             for path in plan.forgotten:
                 kept.remove(path)
             kept.set_fact("ignoredFolders", json.dumps(found.ignored_folders[: changes.most_remembered]))
-            kept.set_fact(
-                "pushedAt", datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            )
+            kept.set_fact("pushedAt", base.noted_time(datetime.now(timezone.utc)))
+            kept.set_fact("restoredAt", restored_at)
             kept.set_fact("git", json.dumps(sorted({*options.sent_git, *planning.git_tops()})))
         return PushResult(
             folder=str(top),
@@ -184,11 +187,21 @@ class AsyncWorkspace:
     async def _opened(self, info: WorkspaceInfo) -> AsyncIterator[Tuple[base.Base, host_tree.HostTree]]:
         """The record of a folder of the guest, and the folder of this machine."""
         async with self._base(info.guest_path) as kept:
+            if kept.is_of_before(await self._restored_at()):
+                raise ConflictError(
+                    "The sandbox was taken back to a snapshot after the folder was pushed.",
+                    code="conflict",
+                    hint="Push it again: what the sandbox has of it is compared anew.",
+                )
             host = host_tree.HostTree(Path(info.folder))
             try:
                 yield kept, host
             finally:
                 host.close()
+
+    async def _restored_at(self) -> str:
+        """When the sandbox was last taken back to a snapshot, as it is noted."""
+        return base.noted_time((await self._transport.send(vms.get(self._id))).restored_at)
 
     def _guest_path(self, top: Path, given: Optional[str]) -> str:
         if given is None:

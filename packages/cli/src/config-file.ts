@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Returns the content of an ssh_config file; empty where there is none. */
+/** Returns the content of a configuration file of the user; empty where there is none. */
 export async function readConfig(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
@@ -12,7 +12,10 @@ export async function readConfig(file: string): Promise<string> {
   }
 }
 
-/** Replaces an ssh_config file as a whole; a new one is its owner's alone. A link stays, and its target is replaced. */
+/**
+ * Replaces a configuration file of the user as a whole; a new one is its owner's alone. A link stays, and
+ * its target is replaced.
+ */
 export async function writeConfig(file: string, content: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const isThere = (await lstat(file).catch(() => null)) !== null;
