@@ -9,7 +9,7 @@ import {
 import type { Governance } from '../ports/network.ts';
 import { openedAuthority, servedSecret } from '../secrets/keep.ts';
 import type { Seals } from '../ports/seals.ts';
-import type { StoredAuthority, StoredSecret } from '@novasandbox/protocol';
+import type { StoredAuthority, StoredSecret } from '../ports/store.ts';
 import type { ChosenDriver } from './choose-driver.ts';
 
 /** The facts about a sandbox that decide what its guest reaches. */

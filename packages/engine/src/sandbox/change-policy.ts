@@ -8,7 +8,9 @@ import {
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { governanceOf, isGoverned, requireEnforceable } from '../guest/governance.ts';
+import { tellInBackground } from '../ports/background.ts';
 import type { DecisionOptions } from '../ports/egress.ts';
+import type { Governance } from '../ports/network.ts';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';
@@ -58,12 +60,16 @@ export async function readDecisions(
  */
 export async function keepGoverning(context: EngineContext, { names }: { readonly names: boolean }): Promise<void> {
   const { store, network } = context;
-  const wanted = new Map(
-    store.listSandboxes(['running', 'paused']).flatMap((record) => {
+  const wanted = new Map<string, Governance>();
+  for (const record of store.listSandboxes(['running', 'paused'])) {
+    try {
       const governance = governanceOf(context.seals, record);
-      return governance === undefined ? [] : [[record.id, governance] as const];
-    }),
-  );
+      if (governance !== undefined) wanted.set(record.id, governance);
+    } catch (error) {
+      // Its secrets cannot be decrypted. It reaches nothing new, and hinders no other.
+      tellInBackground(`putting the policy of ${record.id} in force`, error);
+    }
+  }
   await network.governAgain(wanted, (id) => {
     const record = store.findSandbox(id);
     if (record === null) return 'forget';
