@@ -13,6 +13,7 @@ import { forkSandbox } from './fork.ts';
 import { sandboxOfAnswer } from './kept-answer.ts';
 import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
 import { listSandboxes } from './list.ts';
+import { replaceRules } from './header-rules.ts';
 import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
 import { missingRoutes } from './missing.ts';
 import { deleteSnapshot, listSnapshots, snapshotBody, takeSnapshot } from './snapshots.ts';
@@ -158,6 +159,7 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
     if ((options.allowPublicTraffic ?? null) !== null)
       throw new NovaError('not_implemented', 'network.allowPublicTraffic cannot be changed while a sandbox runs yet.');
     await context.engine.sandboxes.setPolicy(id, policyOfNetwork(options) ?? 'all');
+    await replaceRules(context.engine.sandboxes, id, options.rules);
     void reply.code(204);
   });
 

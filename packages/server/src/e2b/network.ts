@@ -1,11 +1,17 @@
 import { cidrSchema, NovaError, type NetworkPolicyInput } from '@novasandbox/protocol';
 import * as z from 'zod';
 
+/** Headers that requests to a host get in place of their own. */
+const ruleSchema = z.strictObject({
+  transform: z.strictObject({ headers: z.record(z.string().max(64), z.string().max(4096)) }),
+});
+
 /** How E2B's clients say what a sandbox may reach. Unknown options are refused where they ask for something. */
 export const networkSchema = z.looseObject({
   allowPublicTraffic: z.boolean().nullish(),
   allowOut: z.array(z.string().max(253)).max(256).nullish(),
   denyOut: z.array(z.string().max(253)).max(256).nullish(),
+  rules: z.record(z.string().max(253), z.array(ruleSchema).max(8)).nullish(),
 });
 export type NetworkOptions = z.output<typeof networkSchema>;
 
@@ -46,6 +52,7 @@ export function refuseOtherOptions({
   allowPublicTraffic: _p,
   allowOut: _a,
   denyOut: _d,
+  rules: _r,
   ...others
 }: NetworkOptions): void {
   for (const [name, value] of Object.entries(others)) {
