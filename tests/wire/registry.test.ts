@@ -331,8 +331,8 @@ test('mirrors are asked first, and the registry where they fail', async () => {
   await it.pull('library/other');
   assert.ok(mirror.requests.some((request) => request.includes('other')) && it.registry.requests.length > 0);
   await assert.rejects(it.pull('nowhere'), refusal('image_not_found', /The mirrors failed before/));
-  await writeFile(it.layout.oci.settings, '{"mirors":{}}');
-  await assert.rejects(it.pull('another'), refusal('invalid_argument', /registries\.json.*mirors/));
+  await writeFile(it.layout.oci.settings, '{"proxies":{}}');
+  await assert.rejects(it.pull('another'), refusal('invalid_argument', /registries\.json.*proxies/));
 });
 
 test('a registry with a certificate of its own is trusted where it is named', async () => {
