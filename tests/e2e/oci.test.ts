@@ -190,6 +190,8 @@ test('the daemon makes templates and sandboxes of images', async () => {
   const refused = await server.call('POST', '/vms', { body: { image: image('nowhere') } });
   assert.deepEqual([refused.status, refused.body.error.code], [404, 'image_not_found']);
   await server.ok('DELETE', `/vms/${vm.id}`);
+  // Its root image is in a folder that test homes share.
+  await server.ok('DELETE', '/templates/pulled');
 });
 
 test('an image that is not there leaves no template, and its error says what to do', async () => {

@@ -157,7 +157,7 @@ function answerSecurely(request: Http2ServerRequest, response: Http2ServerRespon
   if (pathname.endsWith('.git') || pathname.includes('.git/')) return serveGit(...plain, repositories);
   return answer(...plain);
 }
-const secure = createSecureServer({ ...identity, allowHTTP1: true }, answerSecurely);
+const secure = createSecureServer({ ...identity, allowHTTP1: true, noDelay: true }, answerSecurely);
 secure.on('upgrade', upgrade);
 /** Speaks HTTP/1 alone. */
 const older = createOlderServer(identity, answer);

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createGunzip } from 'node:zlib';
 
-/** Serves git repositories over HTTP with git's own program, which is told of a request as web servers do (RFC 3875). */
+/**
+ * Serves git repositories over HTTP with git's own program, which is told of a request as web servers do (RFC 3875).
+ */
 export function serveGit(request: IncomingMessage, response: ServerResponse, repositories: string): void {
   const { pathname, search } = new URL(request.url ?? '/', 'https://x');
   const child = spawn('git', ['http-backend'], {

@@ -46,7 +46,8 @@ async function world(tls?: Parameters<typeof startRegistry>[0]): Promise<World> 
   prepareLayout(layout);
   return {
     ...{ registry, layout, folder },
-    pull: (name, signal) => pullImage(layout, `${registry.host}/${name}`, architecture, { signal }),
+    pull: (name, signal) =>
+      pullImage(layout, { id: 'test', image: `${registry.host}/${name}`, architecture }, { signal }),
     blobs: () => readdir(layout.oci.blobs),
     async [Symbol.asyncDispose]() {
       await registry[Symbol.asyncDispose]();
@@ -330,8 +331,8 @@ test('mirrors are asked first, and the registry where they fail', async () => {
   await it.pull('library/other');
   assert.ok(mirror.requests.some((request) => request.includes('other')) && it.registry.requests.length > 0);
   await assert.rejects(it.pull('nowhere'), refusal('image_not_found', /The mirrors failed before/));
-  await writeFile(it.layout.oci.settings, '{"mirors":{}}');
-  await assert.rejects(it.pull('another'), refusal('invalid_argument', /registries\.json.*mirors/));
+  await writeFile(it.layout.oci.settings, '{"proxies":{}}');
+  await assert.rejects(it.pull('another'), refusal('invalid_argument', /registries\.json.*proxies/));
 });
 
 test('a registry with a certificate of its own is trusted where it is named', async () => {
@@ -362,7 +363,11 @@ test('progress names layers and bytes', async () => {
   await using it = await world();
   putImage(it, 'a', makeImage([layerOf('a'), layerOf('b')], { architecture }));
   const events: ProgressEvent[] = [];
-  await pullImage(it.layout, `${it.registry.host}/a`, architecture, { progress: (event) => events.push(event) });
+  await pullImage(
+    it.layout,
+    { id: 'test', image: `${it.registry.host}/a`, architecture },
+    { progress: (event) => events.push(event) },
+  );
   assert.ok(events.some(({ detail }) => /^layer \d of 2, [\d.]+ of [\d.]+ MiB$/.test(detail ?? '')));
   assert.deepEqual([events[0]?.state, events.at(-1)?.state], ['start', 'done']);
 });

@@ -2,6 +2,7 @@ import type { Engine } from '@novasandbox/engine';
 import type { ContinuedConfigInput, PolicyChoiceInput, SandboxConfigInput, SandboxInfo } from '@novasandbox/protocol';
 import { toSandboxConfig, type SandboxOptions } from './args/sandbox-options.ts';
 import { choosePolicy } from './args/policy.ts';
+import { parseSecret } from './args/secret.ts';
 import { toContinuedConfig, type SnapshotOptions } from './args/snapshot-options.ts';
 import { UsageError } from './usage-error.ts';
 import { copyVolumesIn, type Telling } from './volumes/copy-in.ts';
@@ -27,7 +28,7 @@ export async function makeSandbox(
   const volumes = await sortVolumes(options.volume);
   const policy = given ?? (await choosePolicy(options));
   const governed = policy === undefined ? {} : { policy };
-  const secrets = options.secret === undefined ? {} : { secrets: [...options.secret] };
+  const secrets = options.secret === undefined ? {} : { secrets: options.secret.map(parseSecret) };
   if (options.snapshot !== undefined) {
     if (options.secret !== undefined)
       throw new UsageError('--secret does not go with --snapshot: use "nova secret set" afterwards.');

@@ -33,12 +33,12 @@ export class Excerpt {
 
   add(bytes: Uint8Array): void {
     this.#total += bytes.length;
-    const forHead = Math.min(bytes.length, (this.#most >> 1) - this.#headBytes);
-    if (forHead > 0) {
-      this.#head.push(bytes.slice(0, forHead));
-      this.#headBytes += forHead;
+    const fitting = Math.min(bytes.length, (this.#most >> 1) - this.#headBytes);
+    if (fitting > 0) {
+      this.#head.push(bytes.slice(0, fitting));
+      this.#headBytes += fitting;
     }
-    const rest = forHead > 0 ? bytes.subarray(forHead) : bytes;
+    const rest = fitting > 0 ? bytes.subarray(fitting) : bytes;
     if (rest.length === 0) return;
     this.#tail.push(rest.slice());
     this.#tailBytes += rest.length;

@@ -1,10 +1,11 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { SecretInput } from '@novasandbox/protocol';
+import { UsageError } from '../usage-error.ts';
 import { readSmallFile } from './small-file.ts';
 
-/** The secrets that the options name, with their values. */
+/** The words that say where secrets are. */
 export interface SecretOptions {
-  readonly secret?: readonly SecretInput[];
+  readonly secret?: readonly string[];
 }
 
 const largestBytes = 8192;
@@ -14,17 +15,18 @@ export const addSecretOption = (command: Command): Command =>
   command.option(
     '--secret <name@host>',
     'let requests over HTTPS to this host have a secret that the guest does not have: its value is that of the variable NAME, or NAME=env:OTHER@HOST, NAME=file:PATH@HOST; may be repeated',
-    (word: string, before: readonly SecretInput[] | undefined) => [...(before ?? []), parseSecret(word)],
+    (word: string, before: readonly string[] | undefined) => [...(before ?? []), word],
   );
 
 /**
  * Reads `NAME@HOST`, with several hosts behind commas and a port behind a colon where wanted. The value is that of the
  * variable NAME, of another one, or of a file, because everybody on this host can see command lines.
+ * @throws UsageError
  */
 export function parseSecret(word: string): SecretInput {
   const [, name = '', source, hosts = ''] = /^([A-Za-z_]\w*)(?:=((?:env|file):[^@]+))?@(.+)$/s.exec(word) ?? [];
-  // The word itself is not shown, because it may hold the value by mistake.
-  if (name === '') throw new InvalidArgumentError('Write NAME@HOST, NAME=env:OTHER@HOST or NAME=file:PATH@HOST.');
+  // Neither we nor commander show the word itself, because it may hold the value by mistake.
+  if (name === '') throw new UsageError('A secret is written NAME@HOST, NAME=env:OTHER@HOST or NAME=file:PATH@HOST.');
   return {
     name,
     value:
@@ -43,6 +45,6 @@ const fromFile = (path: string): string => readSmallFile(path, largestBytes).rep
 
 function fromVariable(name: string): string {
   const value = process.env[name];
-  if (value === undefined || value === '') throw new InvalidArgumentError(`The variable ${name} is not set.`);
+  if (value === undefined || value === '') throw new UsageError(`The variable ${name} is not set.`);
   return value;
 }

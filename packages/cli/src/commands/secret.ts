@@ -31,13 +31,13 @@ Examples:
     .command('set')
     .description('Give a sandbox a secret, also while it runs, or another value for one that it has.')
     .argument('<sandbox>', 'id, beginning of the id, or name')
-    .argument('<name@host>', 'NAME@HOST, NAME=env:OTHER@HOST or NAME=file:PATH@HOST', parseSecret)
+    .argument('<name@host>', 'NAME@HOST, NAME=env:OTHER@HOST or NAME=file:PATH@HOST')
     .option('--inject <header>', 'set this header in each request to the hosts, such as "Authorization: Bearer {}"')
     .option('--requests <count>', 'most requests with the secret', parseWholeNumber)
     .option('--bytes <count>', 'most bytes of these requests and their answers', parseWholeNumber)
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  nova secret set box GITHUB_TOKEN=file:token.txt@api.github.com,github.com')
-    .action((ref: string, secret: SecretInput, options: SetOptions) => set(ref, secret, options));
+    .action((ref: string, word: string, options: SetOptions) => set(ref, parseSecret(word), options));
   command
     .command('ls')
     .description('List the secrets of a sandbox, without their values, and what they were used for.')

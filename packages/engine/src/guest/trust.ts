@@ -48,8 +48,8 @@ export async function trustOwn(
 }
 
 /**
- * Has a guest trust an authority beside those that it trusts already: in a bundle of its own, which the environment names
- * to programs, and in the guest's own store, as far as that can be written to.
+ * Has a guest trust an authority beside those that it trusts already: in a bundle of its own, which the environment
+ * names to programs, and in the guest's own store, as far as that can be written to.
  */
 export async function trustAuthority(agent: GuestAgent, certificate: string, options: CallOptions = {}): Promise<void> {
   const write = async (path: string, text: string): Promise<void> => {

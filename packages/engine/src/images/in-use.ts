@@ -77,8 +77,9 @@ export async function ociImagesInUse(layout: Layout): Promise<OciImagesInUse> {
   const records = new Set<string>();
   for (const { template, architecture } of templates) {
     if (template.source.type !== 'oci') continue;
-    records.add(recordName(template.source.image, architecture));
-    const record = imageRecord(layout, template.source.image, architecture);
+    const of = { id: template.template_id, image: template.source.image, architecture };
+    records.add(recordName(of));
+    const record = imageRecord(layout, of);
     if (record === null) continue;
     blobs.add(hexOf(record.config));
     for (const { digest } of record.layers) blobs.add(hexOf(digest));

@@ -55,8 +55,8 @@ export function createImageSource(
     },
     listener: (options) => hostListener(layout, programs(options)),
     rootImageAt: (digest) => rootImageAt(layout, digest),
-    forgetImage: async ({ template: { source }, architecture }) => {
-      if (source.type === 'oci') await forgetRecord(layout, source.image, architecture);
+    forgetImage: async ({ template: { source, template_id: id }, architecture }) => {
+      if (source.type === 'oci') await forgetRecord(layout, { id, image: source.image, architecture });
     },
     removeRootImage: (template, isNeeded) => removeRootImage(layout, template, isNeeded),
   };

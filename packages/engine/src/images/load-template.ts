@@ -57,7 +57,8 @@ async function templateIn(directory: string, name: string): Promise<DeclaredTemp
 /** Adds what the template's image says of its guests, as far as it is known: template.json comes first. */
 function withImage(layout: Layout, architecture: ArchitectureName, declared: DeclaredTemplate): LoadedTemplate {
   const { template } = declared;
-  const record = template.source.type === 'oci' ? imageRecord(layout, template.source.image, architecture) : null;
+  const { source, template_id: id } = template;
+  const record = source.type === 'oci' ? imageRecord(layout, { id, image: source.image, architecture }) : null;
   const imageUser = record === null || record.user === '' ? '0' : record.user;
   // By its number, because an image need not name its users.
   const user = template.user ?? (template.source.type === 'oci' ? imageUser : 'root');

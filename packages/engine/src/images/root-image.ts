@@ -37,7 +37,8 @@ export async function rootImage(
   const there = builtRootImage(layout, template);
   if (there !== null) return there;
   // The layers are fetched before the lock is taken: a slow registry holds nobody up who needs another image.
-  if (source.type === 'oci') await pullImage(layout, source.image, template.architecture, options);
+  if (source.type === 'oci')
+    await pullImage(layout, { id, image: source.image, architecture: template.architecture }, options);
   await withLock(layout.rootfs('lock'), { ...options, onWait: () => tellWaiting(id, options) }, async () => {
     if (builtRootImage(layout, template) !== null) return;
     await publish(layout, 'rootfs', async (work) => {
@@ -48,7 +49,11 @@ export async function rootImage(
         case 'disk':
           return layout.rootfs(await givenImage(layout, template, work, options));
         case 'oci': {
-          const record = await pullImage(layout, source.image, template.architecture, options);
+          const record = await pullImage(
+            layout,
+            { id, image: source.image, architecture: template.architecture },
+            options,
+          );
           await writeOciRoot(layout, record, id, work, options);
           return layout.rootfs(rootDigestOf(record));
         }
@@ -105,7 +110,7 @@ function rootImageDigest(layout: Layout, { template, files, architecture }: Load
     case 'disk':
       return givenImageDigest(layout, architecture, files.root);
     case 'oci': {
-      const record = imageRecord(layout, source.image, architecture);
+      const record = imageRecord(layout, { id: template.template_id, image: source.image, architecture });
       return record === null ? null : rootDigestOf(record);
     }
   }

@@ -7,9 +7,9 @@ import type {
   SandboxConfig,
   SandboxState,
   Scope,
+  ServedSecret,
   SnapshotKind,
 } from '@novasandbox/protocol';
-import type { StoredAuthority, StoredSecret } from '@novasandbox/protocol';
 import type { Question } from './egress.ts';
 import type { ProcessIdentity } from './process-identity.ts';
 import type { MachineRecord } from './vmm-driver.ts';
@@ -113,6 +113,21 @@ export interface BootedFrom {
   readonly root: string;
   readonly rootMark: string;
   readonly network: 'none' | 'user' | 'slot' | 'nat';
+}
+
+/** A secret as it is stored. */
+export interface StoredSecret extends Omit<ServedSecret, 'value'> {
+  /** Its value, sealed (ports/seals.ts). Null: it was removed, and the guest still knows its placeholder. */
+  readonly sealed: string | null;
+  /** The environment variable with the placeholder. */
+  readonly env: string | null;
+}
+
+/** The authority of a sandbox. */
+export interface StoredAuthority {
+  /** As PEM. */
+  readonly certificate: string;
+  readonly sealedKey: string;
 }
 
 /** The stored record of a snapshot. */

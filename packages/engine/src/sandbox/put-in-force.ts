@@ -11,8 +11,8 @@ import { environmentOf } from './identity.ts';
 
 /**
  * Changes the policy or the secrets of a sandbox in its record and, where it runs, in its guest and in the egress
- * process. What is taken away is gone first, and what is given is there before the guest knows of it. The caller has its
- * turn.
+ * process. What is taken away is gone first, and what is given is there before the guest knows of it. The caller has
+ * its turn.
  */
 export async function putInForce(
   context: EngineContext,

@@ -9,9 +9,8 @@ import {
 } from '@novasandbox/protocol';
 import type { EngineContext } from '../context.ts';
 import { requireEnforceable } from '../guest/governance.ts';
-import type { SandboxRecord } from '../ports/store.ts';
+import type { SandboxRecord, StoredSecret } from '../ports/store.ts';
 import { secretInfo, storedSecret } from '../secrets/keep.ts';
-import type { StoredSecret } from '@novasandbox/protocol';
 import type { CallContext } from '../services.ts';
 import { requireDriver } from './attach-machine.ts';
 import { findSandbox } from './find.ts';

@@ -4,7 +4,7 @@ import type { Authority } from '../ports/egress.ts';
 import { placeholderFor } from './placeholder.ts';
 import type { Seals } from '../ports/seals.ts';
 import type { ServedSecret } from '@novasandbox/protocol';
-import type { StoredAuthority, StoredSecret } from '@novasandbox/protocol';
+import type { StoredAuthority, StoredSecret } from '../ports/store.ts';
 
 /** @param before the secret of that name, whose placeholder the guest knows */
 export function storedSecret(seals: Seals, secret: Secret, before?: StoredSecret): StoredSecret {

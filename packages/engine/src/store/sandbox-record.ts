@@ -8,10 +8,10 @@ import {
   pinnedNamesSchema,
   sandboxConfigSchema,
   sandboxStateSchema,
+  servedSecretSchema,
   type PinnedNames,
 } from '@novasandbox/protocol';
 import type { SandboxRecord } from '../ports/store.ts';
-import { storedAuthoritySchema, storedSecretSchema } from '@novasandbox/protocol';
 import { parseJson } from './parse-json.ts';
 
 /*
@@ -45,6 +45,13 @@ export const bootedFromSchema = z.looseObject({
   rootMark: z.string(),
   network: z.enum(['none', 'user', 'slot', 'nat']),
 });
+
+const storedSecretSchema = z.looseObject({
+  ...servedSecretSchema.omit({ value: true }).shape,
+  sealed: z.string().nullable(),
+  env: z.string().nullable(),
+});
+const storedAuthoritySchema = z.looseObject({ certificate: z.string(), sealedKey: z.string() });
 
 const recordSchema = z.looseObject({
   id: z.string(),

@@ -14,7 +14,9 @@ const secretValueSchema = z
   .string()
   .regex(/^[\x21-\x7e]{8,4096}$/, 'must be 8 to 4096 characters of printable ASCII without spaces');
 
-/** Headers that a secret can be in neither by itself nor by a host's wish: they say where a request goes or came from. */
+/**
+ * Headers that a secret can be in neither by itself nor by a host's wish: they say where a request goes or came from.
+ */
 const forbiddenHeader =
   /^(?:host|cookie|referer|origin|via|forwarded|x-forwarded-.*|content-.*|transfer-encoding|connection|upgrade|te|trailer|expect|range|accept-encoding)$/i;
 const headerNameSchema = z

@@ -11,7 +11,12 @@ import { requirePermission } from '../authority/permissions.ts';
 import type { Caller, CallerContext } from '../context.ts';
 import { labelsOf, toOpen, type Traits } from './labels.ts';
 import { defaultTimeoutSeconds } from './life-time.ts';
+<<<<<<< HEAD
 import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
+=======
+import { secretsOfRules } from './header-rules.ts';
+import { policyOfNetwork, refuseOtherOptions } from './network.ts';
+>>>>>>> main
 import { snapshotFor, withoutTag } from './snapshots.ts';
 import type { CreateBody } from './wire.ts';
 
@@ -36,7 +41,9 @@ export async function createSandbox(
   const policy = policyOfNetwork(body.network ?? {}, body.allow_internet_access !== false);
   const governed = policy === null ? {} : { policy };
   const volumes = body.volumeMounts ?? [];
-  const fromTemplate = { templateId, labels, env, volumes, ...governed, ...life };
+  const secrets = secretsOfRules(body.network?.rules);
+  const given = secrets.length === 0 ? {} : { secrets };
+  const fromTemplate = { templateId, labels, env, volumes, ...governed, ...given, ...life };
   try {
     if (mayBeTemplate && !isSnapshotId(templateId))
       return await closedSomehow(fromTemplate, (asked) =>
@@ -47,6 +54,14 @@ export async function createSandbox(
   }
   const snapshot = await snapshotFor(context, caller, body.templateID);
   if (snapshot === undefined) throw new NovaError('unknown_template', `template '${body.templateID}' not found`);
+  if (secrets.length > 0)
+    throw new NovaError(
+      'not_implemented',
+      'A sandbox that goes on from a snapshot cannot have rules from the start yet.',
+      {
+        hint: 'Set network.rules once it is there.',
+      },
+    );
   const mounted = volumes.length === 0 ? {} : { volumes };
   return pausableSomehow({ labels, env, ...mounted, ...governed, ...life }, (config) =>
     engine.snapshots.create(snapshot.id, config, how),

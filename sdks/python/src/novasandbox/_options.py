@@ -7,7 +7,14 @@ from typing import Callable, Mapping, Optional, Sequence, Union
 from typing_extensions import TypedDict
 
 from ._connection import ConnectionOptions, check_options
-from ._fields import ConfigOptions, VolumesItem
+from ._fields import (
+    ConfigOptions,
+    SecretsItemBudget,
+    SecretsItemHostsItem,
+    SecretsItemInject,
+    SecretsItemPositions,
+    VolumesItem,
+)
 from .errors import InvalidArgumentError, NovaError
 
 
@@ -24,7 +31,23 @@ class SandboxOptions(CreateOptions, ConnectionOptions, total=False):
     """Options of `Sandbox.create`."""
 
 
-class ForkOptions(TypedDict, total=False):
+class SecretSettings(TypedDict, total=False):
+    """A secret that a guest uses without having it; see the document about secrets."""
+
+    #: The value, which the guest never gets. It is needed, as are the hosts.
+    value: str
+    #: The hosts that get the value, over TLS with a valid certificate.
+    hosts: Sequence[SecretsItemHostsItem]
+    #: The places of a request in which the placeholder stands for the value.
+    positions: SecretsItemPositions
+    #: A header that each request to the hosts gets.
+    inject: SecretsItemInject
+    #: The environment variable with the placeholder. Default: the name of the secret; None: none.
+    env: Optional[str]
+    budget: SecretsItemBudget
+
+
+class OwnOptions(TypedDict, total=False):
     """What a sandbox that goes on from another has of its own; all else is as in the other."""
 
     #: With several children, the beginning of their names: `name-1`, `name-2`.
@@ -44,7 +67,14 @@ class ForkOptions(TypedDict, total=False):
     auto_resume: Optional[bool]
 
 
-class ContinueOptions(ForkOptions, total=False):
+class ForkOptions(OwnOptions, total=False):
+    """The same for the children of a running sandbox."""
+
+    #: Whether they have the secrets of the original. Default: they have none.
+    keep_secrets: Optional[bool]
+
+
+class ContinueOptions(OwnOptions, total=False):
     """The same for a sandbox that goes on from a snapshot."""
 
     #: False: it boots from the disk, also where the snapshot has memory.

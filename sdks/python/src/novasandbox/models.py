@@ -95,6 +95,46 @@ class SandboxPage(Answer):
     next_cursor: Optional[str]
 
 
+class SecretHost(Answer):
+    """A host that gets the value of a secret."""
+
+    host: str
+    port: int
+
+
+class SecretUse(Answer):
+    """What a secret was used for since it was set first."""
+
+    requests: int
+    bytes: int
+
+
+class SecretBudget(Answer):
+    """What a secret may be used for at most; None: no limit."""
+
+    requests: Optional[int] = None
+    bytes: Optional[int] = None
+
+
+class SecretInfo(Answer):
+    """A secret, without its value."""
+
+    name: str
+    hosts: List[SecretHost]
+    #: What the guest has in place of the value.
+    placeholder: str
+    #: The environment variable with the placeholder.
+    env: Optional[str]
+    #: The header that each request to the hosts gets.
+    inject: Optional[str]
+    budget: SecretBudget
+    used: SecretUse
+
+
+class SecretList(Answer):
+    secrets: List[SecretInfo]
+
+
 class SandboxStats(Answer):
     """Resources that a sandbox uses now."""
 

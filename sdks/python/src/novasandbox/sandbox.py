@@ -12,13 +12,13 @@ from ._api import snapshots, vms
 from ._branches import Branches
 from ._connection import ConnectionOptions, connection_part
 from ._event_lines import EventLines
-from ._options import FromSnapshotOptions, SandboxOptions
+from ._options import FromSnapshotOptions, SandboxOptions, SecretSettings
 from ._transport import SyncTransport
 from ._waiting import sleep
 from .commands import Commands
 from .errors import NovaError, SandboxNotFoundError
 from .files import Files
-from .models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from .models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, SecretInfo, TemplateInfo
 from .network import SandboxNetwork
 from .ports import Ports
 from .workspace import Workspace
@@ -243,6 +243,18 @@ class Sandbox(Branches):
     def rename(self, name: str) -> SandboxInfo:
         """Renames the sandbox; raises ConflictError when its owner has another sandbox of that name."""
         return self._know(self._transport.send(vms.rename(self.id, name)))
+
+    def secrets(self) -> List[SecretInfo]:
+        """Lists the secrets of the sandbox, without their values."""
+        return (self._transport.send(vms.secrets(self.id))).secrets
+
+    def set_secret(self, name: str, **settings: Unpack[SecretSettings]) -> SecretInfo:
+        """Gives it a secret, also while it runs, or another value for one that it has, whose placeholder stays."""
+        return self._transport.send(vms.set_secret(self.id, name, settings))
+
+    def remove_secret(self, name: str) -> None:
+        """Forgets the value of a secret and ends the requests that have it; its placeholder is refused from now on."""
+        self._transport.send(vms.remove_secret(self.id, name))
 
     def resize(
         self, *, vcpus: Optional[int] = None, memory_mb: Optional[int] = None, disk_mb: Optional[int] = None

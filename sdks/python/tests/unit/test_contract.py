@@ -48,6 +48,7 @@ EVERY_OPTION: Any = {
     "network": True,
     "policy": "none",
     "networks": ["backend"],
+    "secrets": [{"name": "TOKEN", "value": "a-long-secret", "hosts": [{"host": "api.example.com"}]}],
     "host_port": 1,
     "guest_port": 2,
     "read_only_rootfs": True,
@@ -80,6 +81,8 @@ FORK: Any = {
 }
 RULES: Any = {"rules": [{"action": "allow", "host": "a.example", "ports": [443]}]}
 CONTINUE: Any = {**FORK, "memory": False, "host_port": 1, "volumes": EVERY_OPTION["volumes"]}
+FORK_ALONE: Any = {"keep_secrets": True}
+SECRET: Any = {"value": "a-long-secret", "hosts": [{"host": "api.example.com"}]}
 COVERED = {
     "createVm", "getVm", "listVms", "deleteVm", "startVm", "stopVm", "pauseVm", "hibernateVm", "resumeVm",
     "setVmTimeout", "updateVm", "streamEvents", "createKey", "listKeys", "revokeKey", "createUser", "listUsers",
@@ -90,7 +93,8 @@ COVERED = {
     "collectGarbage",
     "takeSnapshot", "listSnapshots", "getSnapshot", "getVmSnapshot", "deleteSnapshot", "verifySnapshot",
     "cloneSnapshot", "restoreVmSnapshot", "forkVm", "exportSnapshot", "importSnapshot", "snapshotStatistics",
-    "cleanUpSnapshots", "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
+    "cleanUpSnapshots", "listVmSecrets", "setVmSecret", "removeVmSecret",
+    "setVmResources", "createVolume", "listVolumes", "getVolume", "resizeVolume", "deleteVolume",
     "createNetwork", "listNetworks", "getNetwork", "changeNetwork", "deleteNetwork",
     "getVmPolicy", "setVmPolicy", "listVmDecisions", "getLearnedPolicy", "listPolicies", "createPolicy", "getPolicy",
     "changePolicy", "deletePolicy", "testPolicy", "listApprovals", "answerApproval", "listPortForwards",
@@ -100,7 +104,7 @@ COVERED = {
 
 def test_every_option_is_tried() -> None:
     assert set(EVERY_OPTION) == set(CreateOptions.__annotations__) - {"idempotency_key"}
-    assert set(FORK) == set(ForkOptions.__annotations__)
+    assert {*FORK, *FORK_ALONE} == set(ForkOptions.__annotations__)
     assert set(CONTINUE) == set(ContinueOptions.__annotations__)
 
 
@@ -149,6 +153,8 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     )
     sandbox.set_timeout(5), sandbox.rename("web"), sandbox.stats(), sandbox.logs(5)
     assert sandbox.resize(vcpus=2, memory_mb=512, disk_mb=4096).id == "text"
+    assert sandbox.secrets()[0].name == sandbox.set_secret("TOKEN", **SECRET).name == "text"
+    sandbox.remove_secret("TOKEN")
     volume = Volume.create("n", size_mb=128, **to)
     assert volume.id == Volume.get("x", **to).id == volume.get_info().id == volume.resize(256).id == "text"
     with volume.open() as opened:
@@ -179,7 +185,7 @@ def test_every_call_is_in_the_document(environment: pytest.MonkeyPatch, tmp_path
     assert snapshot.id == Snapshot.get("x", **to).id == Snapshot.get("x", sandbox="y", **to).id == "text"
     assert snapshot.verify().valid and snapshot.create_sandbox(**CONTINUE).id == "text"
     assert Sandbox.from_snapshot("x", **to).id == sandbox.restore(snapshot).id == sandbox.restore("x").id
-    assert [type(each) for each in sandbox.fork_settled(2, **FORK)] == [NovaError]
+    assert [type(each) for each in sandbox.fork_settled(2, **FORK, **FORK_ALONE)] == [NovaError]
     with pytest.raises(NovaError):
         sandbox.fork()
     assert snapshot.save(tmp_path / "file") == 0
@@ -212,6 +218,7 @@ def test_asyncio_asks_the_same(environment: pytest.MonkeyPatch, tmp_path: Path) 
         await sandbox.stop(), await sandbox.start()
         await sandbox.set_timeout(5), await sandbox.rename("web"), await sandbox.stats(), await sandbox.logs(5)
         await sandbox.resize(disk_mb=4096)
+        await sandbox.secrets(), await sandbox.set_secret("TOKEN", **SECRET), await sandbox.remove_secret("TOKEN")
         volume = await AsyncVolume.create("n", **to)
         await AsyncVolume.get("x", **to), await volume.get_info(), await volume.resize(256)
         async with volume.open() as opened:

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { networkPolicySchema, requireSupported, type NetworkPolicyInput } from '@novasandbox/protocol';
 import { surroundingsOf } from './addresses.ts';
 import { compile } from './compile.ts';
-import { judge, judgeAddress, judgeName, type Target } from './judge.ts';
+import { judge, judgeAddress, judgeName, needsReading, type Target } from './judge.ts';
 import { remedyFor } from './remedy.ts';
 
 const policyOf = (policy: NetworkPolicyInput) => compile(networkPolicySchema.parse(policy));
@@ -85,6 +85,23 @@ test('rules about requests see only plain requests, and paths that can be read i
   // No rule about requests allows a connection that is not seen to be one; each that denies requests denies it.
   assert.equal(judge(policy, to('b.test:80')).rule, 'otherwise');
   assert.equal(judge(policy, to('a.test:80')).code, 'denied');
+});
+
+test('a connection with requests to come is allowed where any of them may be, and read where a rule needs it', () => {
+  const policy = policyOf({
+    rules: [
+      { action: 'deny', host: 'a.test', paths: ['/private'] },
+      { action: 'allow', host: 'a.test', ports: [443] },
+      { action: 'allow', host: 'b.test', methods: ['GET'] },
+      { action: 'allow', host: 'c.test' },
+      { action: 'allow', host: 'd.test', intercept: true },
+    ],
+  });
+  const isAllowed = (name: string): boolean => judge(policy, to(`${name}:443`, 'to come')).allowed;
+  assert.deepEqual(['a.test', 'b.test', 'c.test', 'd.test', 'e.test'].map(isAllowed), [true, true, true, true, false]);
+  const isRead = (name: string): boolean => needsReading(policy, to(`${name}:443`));
+  assert.deepEqual(['a.test', 'b.test', 'c.test', 'd.test', 'e.test'].map(isRead), [true, true, false, true, false]);
+  assert.equal(needsReading(policy, { host: null, address: '192.0.2.1', port: 443 }), false);
 });
 
 test('internal addresses are refused wherever a name leads, unless a rule names their range', () => {
@@ -176,11 +193,12 @@ test('rules that cannot be enforced are refused', () => {
     requireSupported(networkPolicySchema.parse({ rules: [rule] }));
   const rules: NonNullable<NetworkPolicyInput['rules']> = [
     { action: 'allow', host: 'a.test', protocol: 'udp' },
-    { action: 'allow', host: 'a.test', paths: ['/x'] },
-    { action: 'allow', host: 'a.test', methods: ['GET'], ports: ['400-500'] },
+    { action: 'allow', cidr: '192.0.2.0/24', paths: ['/x'] },
+    { action: 'allow', cidr: '192.0.2.7', methods: ['GET'], ports: ['400-500'] },
   ];
   for (const rule of rules) assert.throws(check(rule), { code: 'not_implemented' }, JSON.stringify(rule));
-  check({ action: 'allow', host: 'a.test', methods: ['GET'], ports: [80, 8080] })();
+  check({ action: 'allow', cidr: '192.0.2.7', methods: ['GET'], ports: [80, 8080] })();
+  check({ action: 'allow', host: 'a.test', paths: ['/x'] })();
 });
 
 test('the schema refuses what is no host, range, path or single target', () => {

@@ -9,15 +9,26 @@ export function* pairsOf(raw: readonly string[]): Generator<readonly [string, st
   for (let index = 0; index + 1 < raw.length; index += 2) yield [raw[index] ?? '', raw[index + 1] ?? ''];
 }
 
-/** The headers that are passed on, in their order and spelling. */
+/** The headers that are passed on, in their order and spelling. `alsoDrop` is in small letters. */
 export function passedOn(raw: readonly string[], alsoDrop: readonly string[] = []): string[] {
-  const named = new Set<string>();
-  for (const [name, value] of pairsOf(raw)) {
-    if (name.toLowerCase() !== 'connection') continue;
-    for (const each of value.split(',')) named.add(each.trim().toLowerCase());
+  const named = namedByConnection(raw);
+  const passed: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? '';
+    const lower = name.toLowerCase();
+    if (ofConnection.has(lower) || alsoDrop.includes(lower) || named.includes(lower)) continue;
+    passed.push(name, raw[index + 1] ?? '');
+  }
+  return passed;
+}
+
+/** The headers that the client declares to be about its connection. */
+function namedByConnection(raw: readonly string[]): readonly string[] {
+  const named: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    if (raw[index]?.toLowerCase() !== 'connection') continue;
+    for (const each of (raw[index + 1] ?? '').split(',')) named.push(each.trim().toLowerCase());
   }
   // Without them nobody knows where the message ends, or whom it is for.
-  for (const needed of ['content-length', 'host']) named.delete(needed);
-  const dropped = new Set([...ofConnection, ...alsoDrop, ...named]);
-  return [...pairsOf(raw)].filter(([name]) => !dropped.has(name.toLowerCase())).flat();
+  return named.filter((each) => each !== 'content-length' && each !== 'host');
 }

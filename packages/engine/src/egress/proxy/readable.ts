@@ -3,8 +3,8 @@ import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompre
 import { pairsOf } from './http-headers.ts';
 
 /**
- * Headers that would bring an answer in which secrets cannot be looked for: encoded ones, and parts, each of which might
- * hold a piece of a secret.
+ * Headers that would bring an answer in which secrets cannot be looked for: encoded ones, and parts, each of which
+ * might hold a piece of a secret.
  */
 const hiding = new Set(['accept-encoding', 'range', 'if-range', 'sec-websocket-extensions', 'grpc-accept-encoding']);
 

@@ -7,8 +7,8 @@ import { placeOf, type Visit } from './visit.ts';
 const longestBody = 1 << 20;
 
 /**
- * The body of a request with the values of secrets in its fields. Null: it is not of JSON, too long, or has none; then it
- * can be read as if nobody had read it.
+ * The body of a request with the values of secrets in its fields. Null: it is not of JSON, too long, or has none; then
+ * it can be read as if nobody had read it.
  */
 export async function replaceInBody(
   { accepted: { box }, secure }: Visit,

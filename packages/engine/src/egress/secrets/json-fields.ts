@@ -9,8 +9,8 @@ interface ExactJson {
 const exact = JSON as unknown as ExactJson;
 
 /**
- * Replaces a text within the strings of fields of a document of JSON, such as `auth.token`; a field of the elements of a
- * list is named as if there were no list. Numbers stay as they are written. Null: it is no JSON, or nothing was
+ * Replaces a text within the strings of fields of a document of JSON, such as `auth.token`; a field of the elements of
+ * a list is named as if there were no list. Numbers stay as they are written. Null: it is no JSON, or nothing was
  * replaced.
  */
 export function replaceInFields(

@@ -41,8 +41,8 @@ export interface SecretSet {
   /** The body of JSON with the values of secrets for that place, and their names; null: it has no placeholder. */
   inBody(body: Buffer, place: Place): { readonly body: Buffer; readonly used: readonly string[] } | null;
   /**
-   * Looks for placeholders in a body, which is passed on as it is, and tells of each secret once; null: there is nothing
-   * to look for.
+   * Looks for placeholders in a body, which is passed on as it is, and tells of each secret once; null: there is
+   * nothing to look for.
    */
   watch(onFound: (name: string) => void): Filter | null;
   /** Null: there is nothing to hide from a guest that talks to that host and port. */

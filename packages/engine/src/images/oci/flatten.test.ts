@@ -261,7 +261,8 @@ test('an archive of docker save, of the OCI layout, and of a root are images', a
     const made = await rootImage(scratch.layout, template, noGuest, {});
     assert.equal(await contentOf(made.path, '/hello'), 'hi', name);
     roots.add(made.digest);
-    if (name !== 'root') assert.equal(imageRecord(scratch.layout, path, architecture)?.env['A'], 'b', name);
+    if (name !== 'root')
+      assert.equal(imageRecord(scratch.layout, { id: name, image: path, architecture })?.env['A'], 'b', name);
   }
   assert.equal(roots.size, 1, 'the same layers are one root image');
   const [only] = roots;

@@ -20,7 +20,7 @@ import {
   type Descriptor,
   type ImageManifest,
 } from './manifest.ts';
-import { imageRecord, keepRecord, settingsOf, type ImageRecord } from './record.ts';
+import { imageRecord, keepRecord, settingsOf, type ImageRecord, type TemplateImage } from './record.ts';
 import { parseImage, type LocalReference, type RegistryReference } from './reference.ts';
 import { Repository } from './registry.ts';
 import { registrySettings, type RegistrySettings } from './settings.ts';
@@ -41,29 +41,20 @@ const spaceLeft = 256 * 1024 * 1024;
  * @throws NovaError `image_not_found`, `registry_denied`, `download_failed`, `checksum_mismatch`, `image_invalid`,
  * `host_resource_exhausted`
  */
-export async function pullImage(
-  layout: Layout,
-  image: string,
-  architecture: ArchitectureName,
-  options: ImageOptions,
-): Promise<ImageRecord> {
+export async function pullImage(layout: Layout, of: TemplateImage, options: ImageOptions): Promise<ImageRecord> {
   const limit = AbortSignal.timeout(longestPullMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
   try {
-    return await pull(layout, image, architecture, { ...options, signal });
+    return await pull(layout, of, { ...options, signal });
   } catch (error) {
     const isLate = limit.aborted && options.signal?.aborted !== true;
     throw isLate ? failed(`it took longer than ${longestPullMs / 3_600_000} hours`, error) : error;
   }
 }
 
-async function pull(
-  layout: Layout,
-  image: string,
-  architecture: ArchitectureName,
-  options: ImageOptions,
-): Promise<ImageRecord> {
-  const existing = imageRecord(layout, image, architecture);
+async function pull(layout: Layout, of: TemplateImage, options: ImageOptions): Promise<ImageRecord> {
+  const { image, architecture } = of;
+  const existing = imageRecord(layout, of);
   if (existing?.layers.every(({ digest }) => hasBlob(layout, digest)) === true) return existing;
   return step(options.progress, 'image', `Image ${image}`, (update) =>
     withLock(
@@ -71,7 +62,7 @@ async function pull(
       { signal: options.signal, onWait: () => update('another image is being fetched: waiting for it') },
       async () => {
         const record = await fetchImage(layout, image, architecture, { ...options, update, pinned: existing?.digest });
-        await keepRecord(layout, record, architecture);
+        await keepRecord(layout, of, record);
         return record;
       },
     ),

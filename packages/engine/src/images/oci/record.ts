@@ -28,20 +28,29 @@ const recordSchema = z.object({
 });
 export type ImageRecord = z.output<typeof recordSchema>;
 
-/** The name of an image's record. */
-export const recordName = (image: string, architecture: ArchitectureName): string => sha256(`${architecture} ${image}`);
+/** The image of a template, for guests of a processor. */
+export interface TemplateImage {
+  /** Id of the template. Each has a record of its own, so that its image can be looked up anew for it alone. */
+  readonly id: string;
+  readonly image: string;
+  readonly architecture: ArchitectureName;
+}
+
+/** The name of the record of a template's image. */
+export const recordName = ({ id, image, architecture }: TemplateImage): string =>
+  sha256(`${architecture} ${id} ${image}`);
 
 /** The record of an image; null where it was not fetched. */
-export const imageRecord = (layout: Layout, image: string, architecture: ArchitectureName): ImageRecord | null =>
-  readJson(layout.oci.image(recordName(image, architecture)), recordSchema);
+export const imageRecord = (layout: Layout, of: TemplateImage): ImageRecord | null =>
+  readJson(layout.oci.image(recordName(of)), recordSchema);
 
-export async function keepRecord(layout: Layout, record: ImageRecord, architecture: ArchitectureName): Promise<void> {
-  await writeJson(layout.oci.image(recordName(record.image, architecture)), record);
+export async function keepRecord(layout: Layout, of: TemplateImage, record: ImageRecord): Promise<void> {
+  await writeJson(layout.oci.image(recordName(of)), record);
 }
 
 /** Forgets what a name led to, so that it is looked up anew. */
-export async function forgetRecord(layout: Layout, image: string, architecture: ArchitectureName): Promise<void> {
-  await rm(layout.oci.image(recordName(image, architecture)), { force: true });
+export async function forgetRecord(layout: Layout, of: TemplateImage): Promise<void> {
+  await rm(layout.oci.image(recordName(of)), { force: true });
 }
 
 /**

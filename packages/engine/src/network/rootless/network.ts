@@ -64,19 +64,19 @@ export function createRootlessNetwork(options: RootlessNetworkOptions): Network 
     }
   };
   /** A process in the slot that a sandbox holds; null when it holds none. */
-  const processIn = ({ state, holder }: SlotRecord, sandbox: string): number | null => {
+  const inhabitantOf = ({ state, holder }: SlotRecord, sandbox: string): number | null => {
     const keeper = keepers.get(sandbox);
     if (keeper !== undefined) return keeper.pid;
     return state === 'held' && holder.pid !== ownIdentity().pid && isAlive(holder) ? holder.pid : null;
   };
   const placeOf = (sandbox: string): Exclude<SlotPlace, number> | null => {
     const slot = find(sandbox);
-    const process = slot === null ? null : processIn(slot, sandbox);
+    const process = slot === null ? null : inhabitantOf(slot, sandbox);
     return slot === null || process === null ? null : { process, forwards: slot.forwards };
   };
   const held = (sandbox: string): NetworkSlot | null => {
     const slot = find(sandbox);
-    const keeper = slot === null ? null : processIn(slot, sandbox);
+    const keeper = slot === null ? null : inhabitantOf(slot, sandbox);
     return slot === null || keeper === null ? null : slotAt(slot.number, keeper);
   };
   const govern = async (sandbox: string, governance: Governance | null, signal?: AbortSignal): Promise<void> => {

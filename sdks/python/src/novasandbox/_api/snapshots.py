@@ -80,7 +80,11 @@ def restore(sandbox: str, ref: str) -> Request[SandboxInfo]:
 
 def fork(sandbox: str, count: int, **options: Unpack[ForkOptions]) -> Request[Forked]:
     check_options(options, ForkOptions)
-    return _post(f"/vms/{segment(sandbox)}/fork", as_model(Forked), given(count=count, **_own(options)))
+    return _post(
+        f"/vms/{segment(sandbox)}/fork",
+        as_model(Forked),
+        given(count=count, keep_secrets=options.get("keep_secrets"), **_own(options)),
+    )
 
 
 def export(ref: str) -> Request[None]:

@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from .._connection import check_options
 from .._fields import request_names
-from .._options import CreateOptions, SandboxOptions
+from .._options import CreateOptions, SandboxOptions, SecretSettings
 from .._request import Request, as_model, given, idempotency_key, nothing, segment
 from ..errors import InvalidArgumentError
 from ..models import (
@@ -17,6 +17,8 @@ from ..models import (
     SandboxPage,
     SandboxState,
     SandboxStats,
+    SecretInfo,
+    SecretList,
     TemplateInfo,
     TemplateList,
 )
@@ -104,6 +106,20 @@ def set_timeout(ref: str, seconds: float) -> Request[SandboxInfo]:
 
 def rename(ref: str, name: str) -> Request[SandboxInfo]:
     return Request("PATCH", _vm(ref), _info, json={"name": name})
+
+
+def secrets(ref: str) -> Request[SecretList]:
+    return Request("GET", f"{_vm(ref)}/secrets", as_model(SecretList))
+
+
+def set_secret(ref: str, name: str, settings: SecretSettings) -> Request[SecretInfo]:
+    path = f"{_vm(ref)}/secrets/{segment(name, 'secret')}"
+    return Request("PUT", path, as_model(SecretInfo), json=given(**settings), patience=resize_patience)
+
+
+def remove_secret(ref: str, name: str) -> Request[None]:
+    path = f"{_vm(ref)}/secrets/{segment(name, 'secret')}"
+    return Request("DELETE", path, nothing, patience=resize_patience)
 
 
 def resize(ref: str, **sizes: Optional[int]) -> Request[None]:

@@ -10,9 +10,9 @@ from typing_extensions import Unpack
 from .._api import snapshots, vms
 from .._connection import ConnectionOptions, connection_part
 from .._event_lines import EventLines
-from .._options import FromSnapshotOptions, SandboxOptions
+from .._options import FromSnapshotOptions, SandboxOptions, SecretSettings
 from ..errors import NovaError, SandboxNotFoundError
-from ..models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, TemplateInfo
+from ..models import SandboxEvent, SandboxInfo, SandboxLogs, SandboxState, SandboxStats, SecretInfo, TemplateInfo
 from ._branches import AsyncBranches
 from ._transport import AsyncTransport
 from ._waiting import sleep
@@ -242,6 +242,18 @@ class AsyncSandbox(AsyncBranches):
     async def rename(self, name: str) -> SandboxInfo:
         """Renames the sandbox; raises ConflictError when its owner has another sandbox of that name."""
         return self._know(await self._transport.send(vms.rename(self.id, name)))
+
+    async def secrets(self) -> List[SecretInfo]:
+        """Lists the secrets of the sandbox, without their values."""
+        return (await self._transport.send(vms.secrets(self.id))).secrets
+
+    async def set_secret(self, name: str, **settings: Unpack[SecretSettings]) -> SecretInfo:
+        """Gives it a secret, also while it runs, or another value for one that it has, whose placeholder stays."""
+        return await self._transport.send(vms.set_secret(self.id, name, settings))
+
+    async def remove_secret(self, name: str) -> None:
+        """Forgets the value of a secret and ends the requests that have it; its placeholder is refused from now on."""
+        await self._transport.send(vms.remove_secret(self.id, name))
 
     async def resize(
         self, *, vcpus: Optional[int] = None, memory_mb: Optional[int] = None, disk_mb: Optional[int] = None
