@@ -11,12 +11,8 @@ import { requirePermission } from '../authority/permissions.ts';
 import type { Caller, CallerContext } from '../context.ts';
 import { labelsOf, toOpen, type Traits } from './labels.ts';
 import { defaultTimeoutSeconds } from './life-time.ts';
-<<<<<<< HEAD
-import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
-=======
 import { secretsOfRules } from './header-rules.ts';
-import { policyOfNetwork, refuseOtherOptions } from './network.ts';
->>>>>>> main
+import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
 import { snapshotFor, withoutTag } from './snapshots.ts';
 import type { CreateBody } from './wire.ts';
 

@@ -69,13 +69,7 @@ test('what is asked for and not there is refused, never left out silently', asyn
   } as unknown as CallerContext;
   for (const asked of [
     { mcp: { x: {} } },
-<<<<<<< HEAD
     { network: { egressProxy: { address: 'a:1' } } },
-    { network: { rules: { a: [] } } },
-=======
-    { network: { maskRequestHost: 'x' } },
-    { network: { egressProxy: { a: 1 } } },
->>>>>>> main
   ]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
     await assert.rejects(

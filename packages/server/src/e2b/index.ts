@@ -13,12 +13,8 @@ import { forkSandbox } from './fork.ts';
 import { sandboxOfAnswer } from './kept-answer.ts';
 import { connect, pause, resumePaused, setTimeoutOf } from './life.ts';
 import { listSandboxes } from './list.ts';
-<<<<<<< HEAD
-import { networkUpdateSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
-=======
 import { replaceRules } from './header-rules.ts';
-import { networkSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
->>>>>>> main
+import { networkUpdateSchema, policyOfNetwork, refuseOtherOptions } from './network.ts';
 import { missingRoutes } from './missing.ts';
 import { deleteSnapshot, listSnapshots, snapshotBody, takeSnapshot } from './snapshots.ts';
 import type { AddRoute, Handler } from './route.ts';
@@ -162,15 +158,9 @@ export const e2bControlPlane: FastifyPluginAsync<E2bOptions> = async (
     const options = parse(networkUpdateSchema, request.body ?? {}, 'network');
     refuseOtherOptions(options, networkUpdateSchema);
     const { id } = await liveSandbox(context, idOf(request));
-<<<<<<< HEAD
     const policy = policyOfNetwork(options, options.allow_internet_access !== false);
     await context.engine.sandboxes.setPolicy(id, policy ?? 'all');
-=======
-    if ((options.allowPublicTraffic ?? null) !== null)
-      throw new NovaError('not_implemented', 'network.allowPublicTraffic cannot be changed while a sandbox runs yet.');
-    await context.engine.sandboxes.setPolicy(id, policyOfNetwork(options) ?? 'all');
     await replaceRules(context.engine.sandboxes, id, options.rules);
->>>>>>> main
     void reply.code(204);
   });
 

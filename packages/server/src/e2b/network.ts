@@ -1,13 +1,21 @@
 import { cidrSchema, NovaError, type NetworkPolicyInput, type PolicyChoice } from '@novasandbox/protocol';
 import * as z from 'zod';
 
-<<<<<<< HEAD
 /** How E2B's clients say what a sandbox may reach, and how it is reached. */
 
 const targetsSchema = z.array(z.string().max(253)).max(256).nullish();
 
+/** Headers that requests to a host get in place of their own. */
+const ruleSchema = z.strictObject({
+  transform: z.strictObject({ headers: z.record(z.string().max(64), z.string().max(4096)) }),
+});
+
 /** What a sandbox may reach. Unknown options are refused where they ask for something. */
-const egressSchema = z.looseObject({ allowOut: targetsSchema, denyOut: targetsSchema });
+const egressSchema = z.looseObject({
+  allowOut: targetsSchema,
+  denyOut: targetsSchema,
+  rules: z.record(z.string().max(253), z.array(ruleSchema).max(8)).nullish(),
+});
 
 export const networkSchema = egressSchema.extend({
   allowPublicTraffic: z.boolean().nullish(),
@@ -18,19 +26,6 @@ export const networkSchema = egressSchema.extend({
     .regex(/^(?:[a-z0-9.-]|\$\{PORT\})+(?::(?:\d{1,5}|\$\{PORT\}))?$/i, 'must be a host, such as localhost:${PORT}')
     .nullish(),
   httpsPorts: z.array(z.int().min(1).max(65_535)).max(64).nullish(),
-=======
-/** Headers that requests to a host get in place of their own. */
-const ruleSchema = z.strictObject({
-  transform: z.strictObject({ headers: z.record(z.string().max(64), z.string().max(4096)) }),
-});
-
-/** How E2B's clients say what a sandbox may reach. Unknown options are refused where they ask for something. */
-export const networkSchema = z.looseObject({
-  allowPublicTraffic: z.boolean().nullish(),
-  allowOut: z.array(z.string().max(253)).max(256).nullish(),
-  denyOut: z.array(z.string().max(253)).max(256).nullish(),
-  rules: z.record(z.string().max(253), z.array(ruleSchema).max(8)).nullish(),
->>>>>>> main
 });
 export type NetworkOptions = z.output<typeof networkSchema>;
 
@@ -65,13 +60,13 @@ export function policyOfNetwork(
   };
 }
 
-/** The options that mean a policy, as far as E2B's options can say it: hosts, names and ranges, without their ports. */
+/** The options that mean a policy, as far as E2B's options can say it: hosts, names and ranges, without their ports. A policy with a name is not told. */
 export function networkOfPolicy(policy: PolicyChoice | undefined): {
   readonly allowOut?: readonly string[];
   readonly denyOut?: readonly string[];
 } {
-  if (policy === undefined || policy === 'all') return {};
-  if (typeof policy === 'string') return { denyOut: [everything] };
+  if (policy === 'none') return { denyOut: [everything] };
+  if (policy === undefined || typeof policy === 'string') return {};
   const targets = (wanted: 'allow' | 'deny'): string[] =>
     policy.rules.filter(({ action }) => action === wanted).flatMap(({ host, cidr }) => host ?? cidr ?? []);
   const [allowOut, denied] = [targets('allow'), targets('deny')];
@@ -84,24 +79,11 @@ const targetOf = (text: string): { readonly cidr: string } | { readonly host: st
   isAddress(text) ? { cidr: text } : { host: text };
 
 /** Throws `not_implemented` for options that are not there yet, so that none is left out silently. */
-<<<<<<< HEAD
 export function refuseOtherOptions(options: z.output<typeof egressSchema>, known: z.ZodObject): void {
   for (const [name, value] of Object.entries(options)) {
     if (name in known.shape) continue;
     const isEmpty = value === undefined || value === null || value === false;
     if (!isEmpty && (typeof value !== 'object' || Object.keys(value).length > 0))
-=======
-export function refuseOtherOptions({
-  allowPublicTraffic: _p,
-  allowOut: _a,
-  denyOut: _d,
-  rules: _r,
-  ...others
-}: NetworkOptions): void {
-  for (const [name, value] of Object.entries(others)) {
-    const empty = value === undefined || value === null || value === false || Object.keys(Object(value)).length === 0;
-    if (!empty || typeof value === 'string' || typeof value === 'number')
->>>>>>> main
       throw new NovaError('not_implemented', `network.${name} is not there yet.`);
   }
 }
