@@ -16,7 +16,7 @@ import { testHome, type TestHome } from '../support/test-home.ts';
  */
 const skip = await whyNoSlots();
 const governance = { policy: builtInPolicies.none, names: [], answers: [], memberships: [], hostnames: [] };
-const fromGuest = ['--noproxy', '*', '-sS', '--max-time', '30'];
+const fromGuest = ['--noproxy', '*', '-sS', '--max-time', '5'];
 
 let home: TestHome;
 let internet: Internet;

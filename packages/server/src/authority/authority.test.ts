@@ -290,7 +290,8 @@ const asSystem: Readonly<Record<string, string>> = {
   'proxy/agent/index.ts': 'the sandbox whose token made a signature',
   'vms/export.ts': 'the snapshot of an export is removed with it, also for callers who may not delete snapshots',
   'vms/fork.ts': 'children of a fork that a killed daemon had begun are removed, also for callers who may not remove',
-  'vms/snapshots.ts': 'a snapshot that a killed daemon had taken is found by its key, also for callers who may not look',
+  'vms/snapshots.ts':
+    'a snapshot that a killed daemon had taken is found by its key, also for callers who may not look',
   'vms/volumes.ts': 'a volume that a killed daemon had made is found by its key, also for callers who may not look',
 };
 

@@ -67,10 +67,7 @@ test('what is asked for and not there is refused, never left out silently', asyn
   const context = {
     engine: { sandboxes: { create: async () => assert.fail('it was made') } },
   } as unknown as CallerContext;
-  for (const asked of [
-    { mcp: { x: {} } },
-    { network: { egressProxy: { address: 'a:1' } } },
-  ]) {
+  for (const asked of [{ mcp: { x: {} } }, { network: { egressProxy: { address: 'a:1' } } }]) {
     const body = createSchema.parse({ templateID: 'base', ...asked });
     await assert.rejects(
       createSandbox(context, system, body, { signal: new AbortController().signal, id: undefined }),

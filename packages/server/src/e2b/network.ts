@@ -60,7 +60,10 @@ export function policyOfNetwork(
   };
 }
 
-/** The options that mean a policy, as far as E2B's options can say it: hosts, names and ranges, without their ports. A policy with a name is not told. */
+/**
+ * The options that mean a policy, as far as E2B's options can say it: hosts, names and ranges, without their ports. A
+ * policy with a name is not told.
+ */
 export function networkOfPolicy(policy: PolicyChoice | undefined): {
   readonly allowOut?: readonly string[];
   readonly denyOut?: readonly string[];
