@@ -75,7 +75,17 @@ test('a network with members stays; a level of isolation and a new name hold at 
 test('a policy that changes leaves the network alone', { skip }, async () => {
   await engine.sandboxes.setPolicy(web.id, 'none');
   assert.equal(await get(web, 'db.backend'), await nameOf(db));
+  await engine.policies.create({ name: 'closed', policy: { otherwise: 'deny' } });
+  await engine.sandboxes.setPolicy(web.id, 'closed');
+  await engine.policies.change('closed', { otherwise: 'allow' });
+  assert.equal(await get(web, 'db.backend'), await nameOf(db));
   await engine.sandboxes.setPolicy(web.id, 'all');
+  assert.equal(await get(web, 'db.backend'), await nameOf(db));
+  await assert.rejects(engine.policies.learned(web.id), { code: 'invalid_state' });
+  // With a secret everything else passes the egress process.
+  await engine.sandboxes.setSecret(web.id, 'TOKEN', { value: 'a-long-secret', hosts: [{ host: 'api.example.com' }] });
+  assert.equal(await get(web, 'db.backend'), await nameOf(db));
+  await engine.sandboxes.removeSecret(web.id, 'TOKEN');
   assert.equal(await get(web, 'db.backend'), await nameOf(db));
 });
 

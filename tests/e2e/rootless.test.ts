@@ -141,6 +141,12 @@ test('a sandbox without a policy keeps the network of its VMM, and cannot be giv
   const set = user.ask({ kind: 'policy', ref: free, policy: 'none' });
   await assert.rejects(set, { code: 'feature_unsupported', message: /network slot/ });
   await user.ask({ kind: 'remove', ref: free });
+  await user.ask({ kind: 'network', name: 'backend' });
+  for (const each of [{}, { policy: 'none' }])
+    await assert.rejects(user.ask({ kind: 'create', config: { ...each, networks: ['backend'] } }), {
+      code: 'feature_unsupported',
+      message: /networks: only a sandbox with a network slot of root/,
+    });
 });
 
 test('where namespaces are forbidden a policy is refused with the reason, and nothing is open', { skip }, async () => {

@@ -131,6 +131,13 @@ test('firewall rules are rules of the policy of a VM, in the order in which they
   assert.equal((await server.call('DELETE', `${rules}/nothing`)).status, 404);
   for (const each of listed) assert.equal((await server.call('DELETE', `${rules}/${each.id}`)).status, 204);
   assert.equal(await policy(), 'all');
+
+  // A policy that other VMs may have is not changed for one of them.
+  await server.ok('POST', '/network/policies', { name: 'shared', policy: { otherwise: 'deny' } });
+  await server.ok('PUT', '/vms/box/network/policy', { policy: 'shared' });
+  assert.deepEqual(await server.ok('GET', rules), { rules: [] });
+  assert.equal((await add({ rule_type: 'deny' })).status, 409);
+  await server.ok('PUT', '/vms/box/network/policy', { policy: 'all' });
 });
 
 test('the port a VM was made with is listed, stays, and is not given out again', async () => {

@@ -10,6 +10,7 @@ import { sh } from './engine.ts';
 export type UserOrder =
   | { readonly kind: 'create'; readonly config: SandboxConfigInput }
   | { readonly kind: 'run'; readonly ref: string; readonly script: string }
+  | { readonly kind: 'network'; readonly name: string }
   | { readonly kind: 'policy'; readonly ref: string; readonly policy: PolicyChoiceInput }
   | { readonly kind: 'decisions'; readonly ref: string }
   | { readonly kind: 'fork'; readonly ref: string }
@@ -38,6 +39,8 @@ async function follow(order: UserOrder): Promise<unknown> {
       const { exit, stdout, stderr } = await sh(engine, order.ref, order.script);
       return exit.exitCode === 0 ? stdout : `failed: ${stdout}${stderr}`;
     }
+    case 'network':
+      return (await engine.networks.create({ name: order.name })).id;
     case 'policy':
       return (await sandboxes.setPolicy(order.ref, order.policy)).id;
     case 'decisions':

@@ -152,6 +152,9 @@ test('where only sandboxes with a policy can have slots, the others have the net
   assert.equal((await chooseDriver(rootless, config({ ...online, policy: 'all' }))).network, 'user');
   assert.equal((await chooseDriver(rootless, config(online), { known: 'slot' })).network, 'slot');
   assert.equal((await chooseDriver(rootless, governed, { known: 'user' })).network, 'user');
+  // Such a slot has no link to a private network.
+  const joined = await chooseDriver(rootless, config({ ...online, policy: 'none', networks: ['backend'] }));
+  assert.deepEqual([joined.network, joined.whyNoSlot], ['user', 'no root']);
   const neither = drivers(qemu, { slots: false, slotsForPolicies: false, reason: 'no namespaces' });
   const { network, whyNoSlot } = await chooseDriver(neither, governed);
   assert.deepEqual([network, whyNoSlot], ['user', 'no namespaces']);
