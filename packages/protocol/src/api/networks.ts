@@ -25,15 +25,14 @@ export const networkSchema = z.object({
 });
 export type NetworkWire = z.infer<typeof networkSchema>;
 
-const { name, subnet, isolation, bridge } = newNetworkSchema.shape;
 export const networkListSchema = z.object({ networks: z.array(networkSchema) });
 export const createNetworkSchema = z.strictObject({
-  name,
-  subnet: subnet.describe('A private range of its own; default: a free /24 within 10.128.0.0/9'),
-  isolation: isolation.describe(
+  name: newNetworkSchema.shape.name,
+  subnet: newNetworkSchema.shape.subnet.describe('A private range of its own; default: a free /24 within 10.128.0.0/9'),
+  isolation: newNetworkSchema.shape.isolation.describe(
     'What members may send each other: everything, pings alone (moderate), nothing (strict)',
   ),
-  bridge_name: bridge.describe('Of the bridge, in a network namespace of its own'),
+  bridge_name: newNetworkSchema.shape.bridge.describe('Of the bridge, in a network namespace of its own'),
 });
 export const changeNetworkSchema = z.strictObject({ isolation: isolationSchema });
 
