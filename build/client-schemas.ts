@@ -16,6 +16,6 @@ function withoutDescriptions(text: string): string {
  * therefore created in a function that is marked as free of side effects.
  */
 function asUnusedMayGo(text: string): string {
-  const schema = /^((?:export )?const \w+ = )((?:z|\w+Schema)\.[\s\S]*?);\n(?=[^\s})\]]|$)/gm;
+  const schema = /^((?:export )?const \w+ = )((?:z|\w+Schema)\s*\.[\s\S]*?);\n(?=[^\s})\]]|$)/gm;
   return text.replaceAll(schema, (_, head: string, made: string) => `${head}/* @__PURE__ */ (() => ${made})();\n`);
 }
