@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { SandboxInfo, SandboxStats } from '@novasandbox/protocol';
+import { halfTemplate } from '../support/half-template.ts';
 import { cliUnderTest, finished, novaCommand, until } from '../support/nova-cli.ts';
 
 test('a sandbox lives on between commands: create, exec, pause, resume, stop, start, rm', async () => {
@@ -175,7 +176,7 @@ test('templates are listed and inspected; one that cannot be built says so', asy
   assert.match(await cli.ok('template', 'ls'), /^base +debian bookworm +(amd64|arm64)/m);
   const [base] = JSON.parse(await cli.ok('template', 'inspect', 'base')) as { id: string; packages: string[] }[];
   assert.ok(base?.packages.includes('python3'));
-  const built = await cli.nova(['template', 'build', 'alpine-python']);
+  const built = await cli.nova(['template', 'build', await halfTemplate(cli.home.home)]);
   assert.equal(built.code, 1);
   assert.match(built.stderr, /hint: /);
   assert.equal((await cli.nova(['template', 'inspect', 'nope'])).code, 1);

@@ -9,6 +9,7 @@ import { createEngine, processesNaming } from '@novasandbox/engine';
 import { isNovaError, type ErrorCode, type SandboxConfigInput } from '@novasandbox/protocol';
 import { engineUnderTest, sandbox, sh } from '../support/engine.ts';
 import { eventually } from '../support/eventually.ts';
+import { halfTemplate } from '../support/half-template.ts';
 import { assertNoLeaks } from '../support/leaks.ts';
 import { testHome } from '../support/test-home.ts';
 
@@ -23,7 +24,7 @@ test('a bad config is refused with a code, the field and a hint, and nothing is 
     [{ templateId: 'nonesuch' }, 'unknown_template', /nonesuch/],
     [{ templateId: '../base' }, 'invalid_argument', /templateId/],
     [{ templateId: 'a/b' }, 'invalid_argument', /templateId/],
-    [{ templateId: 'alpine-python' }, 'template_not_buildable', /OCI/],
+    [{ templateId: await halfTemplate(layout.home) }, 'template_build_failed', /vmlinux/],
     [{ name: '../x' }, 'invalid_argument', /name/],
     [{ name: 'a/b' }, 'invalid_argument', /name/],
     [{ name: '-x' }, 'invalid_argument', /name/],
