@@ -41,9 +41,13 @@ interface OpenApi {
 
 /**
  * Paths in the routes about a guest's files and commands, and those at which it mounts volumes, are paths in the guest.
- * The paths of a policy's rule are those of URLs. No other field may name a file.
+ * The paths of rules, of requests and of a secret's positions are those of URLs. An image may be a file for an
+ * administrator of the daemon alone. No other field may name a file.
  */
-const namesNoFileOfTheHost = new Set(['working_directory', 'read_only_rootfs', 'volumes.path', 'policy.rules.paths']);
+const namesNoFileOfTheHost = new Set([
+  ...['working_directory', 'read_only_rootfs', 'volumes.path', 'image'],
+  ...['policy.rules.paths', 'rules.paths', 'to.request.path', 'secrets.positions.path', 'positions.path'],
+]);
 
 test('no body of the API has a field that could name a file of the host', () => {
   const document = JSON.parse(readFileSync(join(import.meta.dirname, '../../docs/openapi.json'), 'utf8')) as OpenApi;
@@ -111,6 +115,22 @@ test('a VM cannot be made of files of the host, by REST or as an E2B client', as
   for (const templateID of ['../../etc', '/etc', '..', 'base/../base', 'base\0', '%2e%2e']) {
     const { status } = await server.call('POST', '//sandboxes', { body: { templateID } });
     assert.ok([400, 404, 422].includes(status), `${templateID}: ${status}`);
+  }
+});
+
+test('an image that is a file of the host, or of an engine on it, is for an administrator of the daemon alone', async () => {
+  const { key } = (await server.ok('POST', '/security/api-keys', { name: 'imager', role: 'power_user' })) as {
+    key: string;
+  };
+  for (const image of [secretFile, '/etc', './images', '../up', 'docker:base', 'podman:base']) {
+    for (const [path, body] of [
+      ['/vms', { image }],
+      ['/vms/validate', { image }],
+      ['/templates/from-host/build', { image }],
+    ] as const) {
+      const { status, body: answer } = await server.call('POST', path, { body, key });
+      assert.ok(status === 403 || status === 422, `${path} ${image}: ${status} ${JSON.stringify(answer)}`);
+    }
   }
 });
 

@@ -115,9 +115,9 @@ test('firewall rules are rules of the policy of a VM, in the order in which they
   const listed = (await server.ok('GET', rules)).rules as { id: string }[];
   // None of those that were added at once was lost.
   assert.deepEqual(new Set(listed.map((each) => each.id)), new Set([id, ...added.map(({ body }) => body.id)]));
-  const { rules: inForce, otherwise } = await policy();
+  const { rules: applied, otherwise } = await policy();
   assert.deepEqual(
-    [inForce[0].action, inForce[0].cidr, inForce.length, otherwise],
+    [applied[0].action, applied[0].cidr, applied.length, otherwise],
     ['allow', '192.0.2.0/24', 3, 'allow'],
   );
   for (const [body, status] of [
