@@ -116,7 +116,7 @@ async function fuzzed(
 
 test('every route of the OpenAPI document withstands noise: no 500, no hang, answers as documented', async () => {
   const others = ['--exclude-operation-id-regex', `^(${[...ending, endless].join('|')})$`];
-  assert.ok((await fuzzed('others', others, { id: 'fuzz' }, 180)) > 500);
+  assert.ok((await fuzzed('others', others, { id: 'fuzz' }, 240)) > 500);
   assert.equal((await server.ok('POST', '/vms/fuzz/execute', { command: 'echo alive' })).stdout, 'alive\n');
 });
 

@@ -1,13 +1,7 @@
 import * as z from 'zod';
+import { cidrSchema, portsSchema } from '../policy/rule.ts';
 
-/**
- * Firewall rules of a VM, as other systems have them. Each is one rule of the VM's network policy, whose schema checks
- * addresses and ports.
- */
-
-const addresses = z.string().max(18);
-const ports = z.union([z.int(), z.string().max(11)]);
-
+/** Firewall rules of a VM, as other systems have them. Each is one rule of the VM's network policy. */
 export const createFirewallRuleSchema = z.strictObject({
   rule_type: z.enum(['allow', 'deny', 'port_forward']).describe('port_forward is what port-forwards are for'),
   action: z
@@ -15,8 +9,8 @@ export const createFirewallRuleSchema = z.strictObject({
     .optional()
     .describe('The same in other words: ACCEPT allows, DROP and REJECT deny. What is denied is always answered'),
   protocol: z.enum(['tcp', 'udp', 'icmp']).default('tcp'),
-  dest_ip: addresses.optional().describe('An address or a range; default: everything'),
-  dest_port: ports.optional().describe('A port or a range such as 8000-8100; default: all'),
+  dest_ip: cidrSchema.optional().describe('An address or a range; default: everything'),
+  dest_port: portsSchema.optional().describe('A port or a range such as 8000-8100; default: all'),
   source_ip: z.string().optional().describe('Not there: a VM has one address'),
   source_port: z.int().optional().describe('Not there'),
 });
@@ -26,7 +20,7 @@ export const firewallRuleSchema = z.object({
   rule_type: z.enum(['allow', 'deny']),
   protocol: z.enum(['tcp', 'udp', 'icmp']),
   dest_ip: z.string().nullable(),
-  dest_port: ports.nullable(),
+  dest_port: portsSchema.nullable(),
 });
 export type FirewallRule = z.infer<typeof firewallRuleSchema>;
 export const firewallRuleListSchema = z.object({ rules: z.array(firewallRuleSchema) });

@@ -61,7 +61,7 @@ export const secretBudgetSchema = z.strictObject({
 
 export const secretHostSchema = z.strictObject({
   /** As in a rule; `*` alone is refused. */
-  host: hostPatternSchema.refine((host) => host !== '*', 'must be a name, or *. before one'),
+  host: hostPatternSchema.regex(/[a-z0-9]/i, 'must be a name, or *. before one'),
   port: portSchema.default(443),
 });
 
