@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { createEngine, isAlive, newSandboxId, processesNaming } from '@novasandbox/engine';
+import { isThere } from '../support/is-there.ts';
 import { eventually } from '../support/eventually.ts';
 import { sandbox, sh } from '../support/engine.ts';
 import { assertNoLeaks, findLeaks } from '../support/leaks.ts';
@@ -113,6 +114,7 @@ test('a clone whose VMM has ended or does not answer is discarded, and the creat
   };
   const ended = await vmmOf();
   process.kill(ended.pid, 'SIGKILL');
+  await eventually('the VMM has ended', () => !isThere(ended.pid));
   const first = await engine.sandboxes.create({});
   assert.notEqual(first.id, ended.id);
   assert.equal((await sh(engine, first.id, 'echo works')).stdout, 'works\n');
