@@ -15,7 +15,7 @@ const governance = {
 };
 
 /**
- * What network policies cost: guests and servers are programs in network namespaces, so that a virtual machine's own
+ * The cost of network policies: guests and servers are programs in network namespaces, so that a virtual machine's own
  * speed is no part of it, except where a sandbox is created or its policy is changed.
  */
 export const egress: Measure = {
@@ -36,7 +36,7 @@ export const egress: Measure = {
   },
 };
 
-/** What a network, and a policy, add to a create, in turns. */
+/** Measures in turns how much a network, and a policy, add to a create. */
 async function creates({ engine, quick, templateId, report, progress }: BenchContext): Promise<void> {
   const configs = { none: { enableNetwork: false }, slot: {}, policy: { policy } } as const;
   const times: Record<keyof typeof configs, number[]> = { none: [], slot: [], policy: [] };

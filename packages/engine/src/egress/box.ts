@@ -96,7 +96,7 @@ export interface Box {
   close(): void;
 }
 
-/** What is in force for a sandbox. */
+/** The rules that are in force for a sandbox. */
 export interface Ruling {
   /** Null: it reaches everything by itself, and only its name queries come here. */
   readonly policy: NetworkPolicy | null;

@@ -14,7 +14,7 @@ const mostAnswers = 1024;
 /** `unanswered`: not in time. `again`: the policy has changed. `full`: too many questions wait already. */
 export type Outcome = 'allow' | 'deny' | 'unanswered' | 'again' | 'full';
 
-/** What the sandbox asks of people, about connections that its policy neither allows nor denies. */
+/** The questions of a sandbox to people, about connections that its policy neither allows nor denies. */
 export interface Questions {
   /** The id of the question about a target. It is the same in every process, so that an answer finds it again. */
   idOf(target: Target): string;

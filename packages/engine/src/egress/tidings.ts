@@ -9,7 +9,7 @@ const oneMoreEachMs = 10_000;
 /** How many tidings may wait for one who reads slowly; the oldest are dropped then. */
 const waiting = 1000;
 
-/** What happens in this process and others want to know. A sandbox that floods it is told of by its counts alone. */
+/** The news of this process that others want to know. A sandbox that floods it is told of by its counts alone. */
 export interface Tidings {
   asked(question: Question): void;
   denied(decision: Decision): void;

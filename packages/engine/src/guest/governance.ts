@@ -35,7 +35,7 @@ export const needsEgress = ({ config, secrets }: Pick<Governed, 'config' | 'secr
   isGoverned(config.policy) || secrets.length > 0 || config.networks.length > 0;
 
 /**
- * What the network has to do for a guest, besides letting it reach what is public: the rules that the egress process
+ * The work of the network for a guest, besides letting it reach what is public: the rules that the egress process
  * enforces, and the private networks that it has joined. Undefined: nothing.
  *
  * @throws NovaError `not_found` where the policy that it names is not there

@@ -7,7 +7,7 @@ interface GovernmentOptions {
   readonly turns: Turns;
   /** Puts the policy of one sandbox in force; null: it has none. */
   readonly govern: (sandbox: string, governance: Governance | null, signal?: AbortSignal) => Promise<void>;
-  /** What the egress process has to enforce for a sandbox that has a policy, or (null) none; null: nothing. */
+  /** The rules that the egress process enforces for a sandbox with a policy or (null) without one; null: none. */
   readonly served: (sandbox: string, governance: Governance | null) => Governance | null;
 }
 

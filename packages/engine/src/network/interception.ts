@@ -83,7 +83,7 @@ table ${interceptionTable} {
 }
 `;
 
-/** What goes to the egress process: everything that the guest begins, or its name queries alone. */
+/** The traffic that goes to the egress process: everything that the guest begins, or its name queries alone. */
 export type Intercepted = 'all' | 'names';
 
 /**

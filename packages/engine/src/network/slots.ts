@@ -33,7 +33,7 @@ export const tunDevice = '/dev/net/tun';
 
 export interface MakeSlotOptions {
   readonly within?: ProcessIdentity | undefined;
-  /** What goes to the egress process (interception.ts) from the beginning; default: nothing. */
+  /** The traffic that goes to the egress process (interception.ts) from the beginning; default: none. */
   readonly intercepted?: Intercepted | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -6,7 +6,7 @@ import type { Tidings } from '../tidings.ts';
 import type { Boxes } from './boxes.ts';
 import { answersSchema, longestBody, sandboxNameSchema, serveRequestSchema } from './wire.ts';
 
-/** The server of the control socket. Whoever can connect to it is root of the host, or the user whose process it is. */
+/** The server of the control socket. Only root of the host, and the user whose process it is, can connect to it. */
 export function controlServer(boxes: Boxes, tidings: Tidings, changed: () => void): Server {
   const server = createServer((request, response) => {
     answer(boxes, tidings, request, response)

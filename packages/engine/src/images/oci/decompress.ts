@@ -2,7 +2,7 @@ import { createGunzip, createZstdDecompress, constants } from 'node:zlib';
 import type { Transform } from 'node:stream';
 import { invalidImage } from './manifest.ts';
 
-/** What a blob is packed with, which its first bytes say. The media type is often wrong. */
+/** The compression of a blob, which its first bytes say. The media type is often wrong. */
 export type Packing = 'gzip' | 'zstd' | 'none';
 
 /** How many bytes `packingOf` needs. */

@@ -153,7 +153,7 @@ async function plainArchive(path: string, work: string, signal?: AbortSignal): P
   return plain;
 }
 
-/** What the bytes of a file are packed with. */
+/** Finds the compression of a file by its bytes. */
 export async function packingOfFile(path: string): Promise<ReturnType<typeof packingOf>> {
   await using file = await open(path, 'r');
   const head = Buffer.alloc(magicBytes);

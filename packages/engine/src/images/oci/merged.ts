@@ -6,7 +6,7 @@ import type { ImageTree, Inode } from './tree.ts';
 const chunkBytes = 1 << 17;
 const blockBytes = 4096;
 
-/** What an ext4 file system needs for a tree. */
+/** The size and the inodes that an ext4 file system needs for a tree. */
 export interface TreeSize {
   readonly inodes: number;
   /** Blocks of 4 KiB for contents, folders and attributes. */

@@ -78,7 +78,7 @@ interface Wanted {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Whoever is not root becomes root of a user namespace, with all user numbers that are theirs. */
+/** A user other than root becomes root of a user namespace, with all user numbers that are theirs. */
 const asRootOfNamespace = [
   'unshare',
   '--user',

@@ -7,7 +7,7 @@ import type { ImageConfig } from './manifest.ts';
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 
-/** What is known of an image that was fetched, for one processor: what its name led to then. */
+/** The record of an image that was fetched, for one processor: it says where the name led then. */
 const recordSchema = z.object({
   version: z.literal(1),
   image: z.string(),
@@ -67,7 +67,7 @@ export const rootDigestOf = ({
 /** The path that commands search where the image names none, as container engines have it. */
 const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** What a config means for the guests of its template. */
+/** The parts of a config that hold for the guests of its template. */
 export function settingsOf({
   config,
 }: ImageConfig): Pick<ImageRecord, 'env' | 'user' | 'workdir' | 'start' | 'ports' | 'labels'> {

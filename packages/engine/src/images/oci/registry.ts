@@ -187,7 +187,7 @@ const errorsSchema = z.object({
   errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })).min(1),
 });
 
-/** What a registry says of its refusal, as part of a message. */
+/** The reason that a registry gives for its refusal, as part of a message. */
 function saidOf(text: string): string {
   const errors = errorsSchema.safeParse(jsonOf(text));
   const [first] = errors.success ? errors.data.errors : [];
